@@ -1,0 +1,43 @@
+# Arrow and OpenVINO come from an installed package where CMake finds one, otherwise from the PyPI
+# wheels in the virtual environment of POMONA_PYTHON, which carry headers and shared libraries.
+# Everything else comes from the distribution.
+
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(JPEG REQUIRED)
+find_package(PNG REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(Eigen3 REQUIRED NO_MODULE)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
+
+set(POMONA_PYTHON "python3" CACHE STRING "Python whose site-packages hold the pyarrow and openvino wheels")
+execute_process(
+  COMMAND ${POMONA_PYTHON} -c "import sysconfig; print(sysconfig.get_path('platlib'))"
+  OUTPUT_VARIABLE POMONA_SITE_PACKAGES OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+
+find_package(Arrow CONFIG QUIET)
+find_package(Parquet CONFIG QUIET)
+if(NOT (Arrow_FOUND AND Parquet_FOUND))
+  set(_wheel ${POMONA_SITE_PACKAGES}/pyarrow)
+  foreach(_name arrow parquet)
+    file(GLOB _library ${_wheel}/lib${_name}.so.*)
+    if(NOT _library)
+      message(FATAL_ERROR "No Arrow: install its development package, or run `make deps` to get the pyarrow wheel")
+    endif()
+    add_library(wheel::${_name} SHARED IMPORTED)
+    set_target_properties(wheel::${_name} PROPERTIES
+      IMPORTED_LOCATION ${_library}
+      INTERFACE_SYSTEM_INCLUDE_DIRECTORIES ${_wheel}/include)
+    add_library(${_name}_shared ALIAS wheel::${_name})
+  endforeach()
+  add_library(Arrow::arrow_shared ALIAS wheel::arrow)
+  add_library(Parquet::parquet_shared ALIAS wheel::parquet)
+endif()
+
+find_package(OpenVINO CONFIG QUIET COMPONENTS Runtime
+  HINTS ${POMONA_SITE_PACKAGES}/openvino/cmake)
+if(NOT OpenVINO_FOUND)
+  message(FATAL_ERROR "No OpenVINO: install its development package, or run `make deps` to get the openvino wheel")
+endif()

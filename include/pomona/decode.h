@@ -1,0 +1,58 @@
+// Bytes of an image file -> RGB pixels, the same that Pillow's convert("RGB") gives.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <variant>
+
+#include "pomona/item.h"
+
+namespace pomona {
+
+enum class ImageFormat { kJpeg, kPng, kWebp, kGif, kBmp, kTiff, kPnm, kOther };
+
+std::string_view FormatName(ImageFormat format);  // "JPEG", "PNG", ... as Pillow says
+
+// The format that the first bytes announce; nothing where they announce no image.
+std::optional<ImageFormat> SniffFormat(std::span<const uint8_t> file);
+
+// Whether a file's name promises an image (by its extension, in any case).
+bool HasImageExtension(std::string_view path);
+
+// What a decoder refuses before it spends memory on it.
+struct DecodeLimits {
+  int64_t max_pixels = 178'956'970;  // where Pillow raises DecompressionBombError
+};
+
+// A decoded picture. The pixels belong to the Decoder that made it.
+struct Picture {
+  int width = 0;
+  int height = 0;
+  std::span<const uint8_t> rgb;  // height x width x 3, row-major, no padding
+  ImageFormat format = ImageFormat::kOther;
+  std::string_view mode;  // the pixels' layout in the file, in Pillow's words: "RGB", "L", "P", ...
+};
+
+// Decodes one file after another into buffers that it keeps.
+//
+// Threads: none shared; each worker owns one.
+// Errors: whatever is wrong with a file is a Reject of stage decode, never an exception.
+class Decoder {
+ public:
+  explicit Decoder(const DecodeLimits& limits = {});
+  ~Decoder();
+  Decoder(const Decoder&) = delete;
+  Decoder& operator=(const Decoder&) = delete;
+
+  // The picture is valid until the next call or until the decoder dies.
+  std::variant<Picture, Reject> Decode(std::span<const uint8_t> file);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pomona

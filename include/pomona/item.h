@@ -1,0 +1,40 @@
+// The words of the data flow: what is listed, and what becomes of it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace pomona {
+
+// One listed file. Its bytes are read later, by Source::Read().
+struct Item {
+  std::string path;   // as it stands in the outputs: absolute, or s3://bucket/key
+  std::string label;  // name of the parent folder; empty at the root of the tree
+};
+
+// Where an image was lost.
+enum class Stage { kRead, kDecode, kInfer };
+
+// Why an image gives no features. The names (see ReasonName) are stable and documented in
+// docs/formats.md; messages are for people and may change.
+enum class Reason {
+  kUnreadable,         // the file cannot be opened or read
+  kEmpty,              // no bytes at all
+  kTruncated,          // the file ends before the picture does
+  kCorrupt,            // the bytes break the rules of their format
+  kUnsupportedFormat,  // an image, but in no format (or variant) that is read here
+  kTooLarge,           // more bytes or pixels than the limits allow
+};
+
+// An image that gives no features. Data, not an error: the run goes on.
+struct Reject {
+  Stage stage;
+  Reason reason;
+  std::string message;
+};
+
+std::string_view StageName(Stage stage);     // "read", "decode", "infer"
+std::string_view ReasonName(Reason reason);  // "unreadable", "empty", "truncated", ...
+
+}  // namespace pomona

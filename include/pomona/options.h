@@ -1,0 +1,87 @@
+// What a user may choose about a run. The command line, Python and Spark take the defaults from
+// here and from nowhere else.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pomona/sink.h"
+
+namespace pomona {
+
+// Which items of the tree a run takes; the names are those of the original pipeline.
+enum class Mode {
+  kMini,    // the first 300 items of the labels that match Apple*, or of all where none does
+  kApples,  // labels that match Apple*
+  kFull,    // all labels
+};
+
+// How many rejects a run may have and still be published.
+struct RejectBound {
+  double value = 100;
+  bool percent = true;  // of rows + rejects; otherwise a count
+};
+
+struct RunOptions {
+  Mode mode = Mode::kFull;
+
+  // Columns of the PCA, 1 to 1280. Fewer images than components is an error.
+  int pca_components = 50;
+
+  // Worker threads; 0: one for each core that this process may use.
+  int threads = 0;
+
+  // Safetensors file made by `pomona weights`; empty: see FindDefaultWeights().
+  std::string weights;
+
+  // Name of the run in the outputs' folder names; empty: the time of the start, YYYYmmdd_HHMMSS.
+  std::string run_id;
+
+  // Formats of the features and of the PCA; at least one. Reports are always written.
+  bool parquet = true;
+  bool csv = true;
+
+  // Layout of the PCA's vectors in Parquet; spark for consumers that expect MLlib's vectors.
+  VectorLayout vectors = VectorLayout::kList;
+
+  // Subtract the mean before projecting, as scikit-learn does; MLlib does not.
+  bool center = false;
+
+  // Scale each feature to unit variance before the PCA.
+  bool standardize = false;
+
+  // Globs over the path below the root; `*` and `?` match across folders. An item is taken if it
+  // matches one of `include` (or there is none) and none of `exclude`.
+  std::vector<std::string> include;
+  std::vector<std::string> exclude;
+
+  // Take only the first so many items, in path order; 0: all.
+  int64_t limit = 0;
+
+  RejectBound max_rejects;
+
+  // Forget an unfinished run in this output instead of resuming it.
+  bool fresh = false;
+
+  // Items in a fragment: the unit of work that survives an interruption.
+  int fragment_items = 4096;
+
+  // Rows in a part file (and so in its Parquet row group) are at most this, in whole fragments.
+  int part_rows = 20480;
+};
+
+// "mini", "apples", "full". Errors: Invalid lists what is allowed.
+arrow::Result<Mode> ParseMode(std::string_view text);
+std::string_view ModeName(Mode mode);
+
+// "12" or "0.5%".
+arrow::Result<RejectBound> ParseRejectBound(std::string_view text);
+
+// The first thing wrong with the options, in the user's words, or OK.
+arrow::Status Validate(const RunOptions& options);
+
+}  // namespace pomona

@@ -1,0 +1,95 @@
+// Rows of features -> moments -> principal components -> projected rows.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace pomona {
+
+// Count, mean and co-moments of feature rows, in float64.
+//
+// The same calls in the same order give the same bits; a different grouping of the rows changes
+// only rounding.
+// Threads: none shared; each worker owns one and the results are merged.
+class Moments {
+ public:
+  explicit Moments(int dimensions);
+
+  // rows: n x dimensions, row-major, finite. Any number of times.
+  void Add(std::span<const float> rows);
+
+  // REQUIRES: other.dimensions() == dimensions().
+  void Merge(const Moments& other);
+
+  int dimensions() const { return dimensions_; }
+  int64_t count() const { return count_; }
+  std::span<const double> mean() const { return mean_; }  // [dimensions]
+
+  // Sum over rows of (x - mean)(x - mean)^T: the upper triangle row by row, packed,
+  // dimensions * (dimensions + 1) / 2 values. Covariance is this over count - 1.
+  std::span<const double> comoment() const { return comoment_; }
+
+  // From parts that another Moments gave (a file, another process).
+  static arrow::Result<Moments> FromParts(int64_t count, std::vector<double> mean,
+                                          std::vector<double> comoment);
+
+ private:
+  int dimensions_;
+  int64_t count_ = 0;
+  std::vector<double> mean_;
+  std::vector<double> comoment_;
+};
+
+struct PcaOptions {
+  int components = 50;       // 1 to the number of dimensions
+  bool center = false;       // subtract the mean before projecting, as scikit-learn does
+  bool standardize = false;  // scale each feature to unit variance first
+};
+
+// A fitted PCA: covariance with n-1, eigenvalues descending, each component's entry of largest
+// magnitude positive. The projection is X.V without removing the mean, as Spark MLlib does it,
+// unless `center`; with `standardize` X is divided by the standard deviations first (a feature
+// that never varies is left as it is).
+//
+// Threads: safe to share once made.
+class Pca {
+ public:
+  // Errors: Invalid, in the user's words, where there are fewer rows than components, fewer than
+  // two rows, or components outside 1..dimensions.
+  static arrow::Result<Pca> Fit(const Moments& moments, const PcaOptions& options);
+
+  const PcaOptions& options() const { return options_; }
+  int components() const { return options_.components; }
+  int dimensions() const { return static_cast<int>(mean_.size()); }
+  int64_t rows() const { return rows_; }                          // that it was fitted on
+  std::span<const double> mean() const { return mean_; }          // [dimensions]
+  std::span<const double> scale() const { return scale_; }        // [dimensions]; empty unless standardize
+  std::span<const double> basis() const { return basis_; }        // components x dimensions
+  std::span<const double> variance() const { return variance_; }  // eigenvalues [components]
+  double total_variance() const { return total_variance_; }       // trace of the covariance
+  std::vector<double> ExplainedVarianceRatio() const;             // variance / total_variance
+
+  // rows: n x dimensions. out: n x components. A row's projection does not depend on n.
+  void Project(std::span<const float> rows, std::span<double> out) const;
+
+  // Safetensors: mean, components, explained_variance, explained_variance_ratio (and scale), F64.
+  arrow::Status Save(const std::string& path) const;
+  static arrow::Result<Pca> Load(const std::string& path);
+
+ private:
+  Pca() = default;
+
+  PcaOptions options_;
+  int64_t rows_ = 0;
+  std::vector<double> mean_;
+  std::vector<double> scale_;
+  std::vector<double> basis_;
+  std::vector<double> variance_;
+  double total_variance_ = 0;
+};
+
+}  // namespace pomona

@@ -1,0 +1,101 @@
+// The whole job: a source's items in, published outputs of one run out.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "pomona/engine.h"
+#include "pomona/options.h"
+#include "pomona/source.h"
+
+namespace pomona {
+
+// What happened to the items of a run. listed = rows + rejects + skips, or the run fails.
+struct Counts {
+  int64_t listed = 0;   // items that the options select
+  int64_t rows = 0;     // images with features
+  int64_t rejects = 0;  // images without
+  int64_t skips = 0;    // files that are no image
+  int64_t resumed = 0;  // of `listed`: taken from an earlier, unfinished run
+};
+
+struct Progress {
+  std::string_view stage;  // "list", "extract", "fit", "write"
+  int64_t done = 0;        // items or rows of this stage
+  int64_t total = 0;       // 0 where not known yet
+  Counts counts;
+};
+
+struct RunHooks {
+  // Called several times a second, always on the thread that called Run().
+  std::function<void(const Progress&)> progress;
+
+  // Set by anyone, at any time, to stop the run soon; Run() then returns Cancelled.
+  const std::atomic<bool>* cancel = nullptr;
+};
+
+// A published run.
+struct RunSummary {
+  std::string run_id;
+  Counts counts;
+  std::map<std::string, int64_t> rejects_by_reason;
+  std::map<std::string, int64_t> skips_by_reason;
+  double variance_explained = 0;  // share of the total variance in the components kept
+  double seconds = 0;             // from the start of the process
+  double images_per_second = 0;   // rows and rejects of this process over the extract stage
+  int64_t peak_memory_bytes = 0;
+};
+
+// Why a run was not published although nothing broke.
+enum class RunRefusal { kTooManyRejects, kOutputBusy };
+
+// The refusal that a Status carries as its detail, if it does.
+std::optional<RunRefusal> RefusalOf(const arrow::Status& status);
+
+// Runs the job on a local folder `input`, publishing into the folder `output`.
+//
+// Memory: bounded by threads and fragment size, not by the number of images, except for the list
+// of paths.
+// Errors: Invalid for options or input that cannot work, Cancelled, IOError; with a RunRefusal
+// detail where the bound on rejects was passed or another run holds the output. Nothing is
+// published then, and the same call resumes.
+arrow::Result<RunSummary> Run(const std::string& input, const std::string& output,
+                              const RunOptions& options, const RunHooks& hooks = {});
+
+// The same with the source and engine given: for tests and other front ends.
+arrow::Result<RunSummary> Run(Source& source, Engine& engine, const Weights& weights,
+                              const std::string& input, const std::string& output,
+                              const RunOptions& options, const RunHooks& hooks = {});
+
+// pomona check: decodes everything, infers nothing.
+struct CheckOptions {
+  int threads = 0;       // 0: one for each core that this process may use
+  bool hashes = false;   // SHA-256 of the pixels before and after the resize
+};
+
+struct CheckResult {
+  const Item* item = nullptr;
+  enum class Verdict { kOk, kReject, kSkip } verdict = Verdict::kSkip;
+  std::string format;  // as far as it is known
+  std::string mode;
+  int width = 0;
+  int height = 0;
+  std::optional<Reject> reject;
+  std::string skip_reason;
+  std::string rgb_sha256;     // of height x width x 3 bytes
+  std::string rgb224_sha256;  // of the 224 x 224 x 3 bytes that the network would see
+};
+
+// `report` hears each item's verdict, in path order, on the thread that called Check().
+arrow::Result<Counts> Check(Source& source, const CheckOptions& options,
+                            const std::function<void(const CheckResult&)>& report,
+                            const std::atomic<bool>* cancel = nullptr);
+
+}  // namespace pomona

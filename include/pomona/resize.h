@@ -1,0 +1,32 @@
+// Bicubic resampling with antialiasing, to the bit as Pillow's Image.resize() does it on RGB.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace pomona {
+
+// Resamples pictures of any size to one fixed size.
+//
+// The coefficients of the last input width and height are kept, so a run of pictures of one size
+// computes them once; nothing is allocated for a picture no larger than those seen before.
+//
+// Threads: none shared; each worker owns one.
+class Resizer {
+ public:
+  Resizer(int out_width, int out_height);
+  ~Resizer();
+  Resizer(const Resizer&) = delete;
+  Resizer& operator=(const Resizer&) = delete;
+
+  // rgb: height x width x 3. out: out_height x out_width x 3, must not overlap rgb.
+  // REQUIRES: width, height >= 1 and spans of exactly those sizes.
+  void Resize(int width, int height, std::span<const uint8_t> rgb, std::span<uint8_t> out);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pomona

