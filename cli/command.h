@@ -1,0 +1,30 @@
+// The seam between main.cc and the subcommands, one file each.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace pomona::cli {
+
+enum class ExitCode : int {
+  kComplete = 0,
+  kFailed = 1,
+  kUsage = 2,
+  kTooManyRejects = 3,
+  kOutputBusy = 4,
+  kInterrupted = 130,
+};
+
+// What the chosen subcommand does. A failed Result is printed by main.cc, which picks the code.
+using Action = std::function<arrow::Result<ExitCode>()>;
+
+// Each registers its subcommand on `app`; when the user chose it, parsing sets *action.
+void AddRunCommand(CLI::App& app, Action* action);
+void AddCheckCommand(CLI::App& app, Action* action);
+void AddWeightsCommand(CLI::App& app, Action* action);
+void AddSampleCommand(CLI::App& app, Action* action);
+void AddVersionCommand(CLI::App& app, Action* action);
+
+}  // namespace pomona::cli
