@@ -12,7 +12,20 @@ find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 
-set(POMONA_PYTHON "python3" CACHE STRING "Python whose site-packages hold the pyarrow and openvino wheels")
+# Statically: the distribution's shared HDF5 brings 36 libraries, libcurl among them, to every start.
+find_package(ZLIB REQUIRED)
+find_path(HDF5_INCLUDE_DIR hdf5.h PATH_SUFFIXES hdf5/serial REQUIRED)
+find_library(HDF5_STATIC_LIBRARY libhdf5.a PATH_SUFFIXES hdf5/serial REQUIRED)
+find_library(SZ_STATIC_LIBRARY libsz.a REQUIRED)
+find_library(AEC_STATIC_LIBRARY libaec.a REQUIRED)
+add_library(HDF5::static STATIC IMPORTED)
+set_target_properties(HDF5::static PROPERTIES
+  IMPORTED_LOCATION ${HDF5_STATIC_LIBRARY}
+  INTERFACE_INCLUDE_DIRECTORIES ${HDF5_INCLUDE_DIR}
+  INTERFACE_LINK_LIBRARIES "${SZ_STATIC_LIBRARY};${AEC_STATIC_LIBRARY};ZLIB::ZLIB;m")
+
+set(POMONA_PYTHON "python3" CACHE STRING
+  "Python whose site-packages hold the pyarrow and openvino wheels")
 execute_process(
   COMMAND ${POMONA_PYTHON} -c "import sysconfig; print(sysconfig.get_path('platlib'))"
   OUTPUT_VARIABLE POMONA_SITE_PACKAGES OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
@@ -24,13 +37,13 @@ if(NOT (Arrow_FOUND AND Parquet_FOUND))
   foreach(_name arrow parquet)
     file(GLOB _library ${_wheel}/lib${_name}.so.*)
     if(NOT _library)
-      message(FATAL_ERROR "No Arrow: install its development package, or run `make deps` to get the pyarrow wheel")
+      message(FATAL_ERROR "No Arrow: install its development package, or run `make deps`\n"
+        "to get the pyarrow wheel")
     endif()
     add_library(wheel::${_name} SHARED IMPORTED)
     set_target_properties(wheel::${_name} PROPERTIES
       IMPORTED_LOCATION ${_library}
-      INTERFACE_SYSTEM_INCLUDE_DIRECTORIES ${_wheel}/include)
-    add_library(${_name}_shared ALIAS wheel::${_name})
+      INTERFACE_INCLUDE_DIRECTORIES ${_wheel}/include)
   endforeach()
   add_library(Arrow::arrow_shared ALIAS wheel::arrow)
   add_library(Parquet::parquet_shared ALIAS wheel::parquet)
@@ -39,5 +52,6 @@ endif()
 find_package(OpenVINO CONFIG QUIET COMPONENTS Runtime
   HINTS ${POMONA_SITE_PACKAGES}/openvino/cmake)
 if(NOT OpenVINO_FOUND)
-  message(FATAL_ERROR "No OpenVINO: install its development package, or run `make deps` to get the openvino wheel")
+  message(FATAL_ERROR "No OpenVINO: install its development package, or run `make deps`\n"
+    "to get the openvino wheel")
 endif()

@@ -9,8 +9,15 @@ namespace pomona {
 
 // One listed file. Its bytes are read later, by Source::Read().
 struct Item {
-  std::string path;   // as it stands in the outputs: absolute, or s3://bucket/key
-  std::string label;  // name of the parent folder; empty at the root of the tree
+  std::string path;         // as it stands in the outputs: absolute, or s3://bucket/key
+  uint32_t root_size = 0;   // path.substr(root_size) is the path below the root of the tree
+  int64_t size = 0;         // bytes, when listed
+  int64_t modified_ns = 0;  // time of the last change, nanoseconds since 1970, when listed
+
+  std::string_view relative_path() const { return std::string_view(path).substr(root_size); }
+
+  // The name of the parent folder; empty at the root of the tree.
+  std::string_view label() const;
 };
 
 // Where an image was lost.

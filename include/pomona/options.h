@@ -32,7 +32,7 @@ struct RunOptions {
   // Columns of the PCA, 1 to 1280. Fewer images than components is an error.
   int pca_components = 50;
 
-  // Worker threads; 0: one for each core that this process may use.
+  // Worker threads; 0: see ThreadCount().
   int threads = 0;
 
   // Safetensors file made by `pomona weights`; empty: see FindDefaultWeights().
@@ -80,6 +80,9 @@ std::string_view ModeName(Mode mode);
 
 // "12" or "0.5%".
 arrow::Result<RejectBound> ParseRejectBound(std::string_view text);
+
+// `requested`, or where it is 0 as many threads as this process may use cores.
+int ThreadCount(int requested);
 
 // The first thing wrong with the options, in the user's words, or OK.
 arrow::Status Validate(const RunOptions& options);

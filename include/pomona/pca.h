@@ -38,6 +38,8 @@ class Moments {
                                           std::vector<double> comoment);
 
  private:
+  void JoinMeans(int64_t n, std::span<const double> mean);
+
   int dimensions_;
   int64_t count_ = 0;
   std::vector<double> mean_;

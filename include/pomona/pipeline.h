@@ -4,12 +4,15 @@
 #include <arrow/result.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "pomona/engine.h"
 #include "pomona/options.h"
@@ -39,6 +42,10 @@ struct RunHooks {
 
   // Set by anyone, at any time, to stop the run soon; Run() then returns Cancelled.
   const std::atomic<bool>* cancel = nullptr;
+
+  // What the seconds in reports count from; unset: the call of Run(). The command line gives the
+  // start of its process.
+  std::optional<std::chrono::steady_clock::time_point> started;
 };
 
 // A published run.
@@ -48,9 +55,10 @@ struct RunSummary {
   std::map<std::string, int64_t> rejects_by_reason;
   std::map<std::string, int64_t> skips_by_reason;
   double variance_explained = 0;  // share of the total variance in the components kept
-  double seconds = 0;             // from the start of the process
-  double images_per_second = 0;   // rows and rejects of this process over the extract stage
+  double seconds = 0;             // from RunHooks::started
+  double images_per_second = 0;   // items of the extract stage, without resumed ones, over its time
   int64_t peak_memory_bytes = 0;
+  std::vector<std::string> folders;  // that were published, below the output
 };
 
 // Why a run was not published although nothing broke.
@@ -69,10 +77,22 @@ std::optional<RunRefusal> RefusalOf(const arrow::Status& status);
 arrow::Result<RunSummary> Run(const std::string& input, const std::string& output,
                               const RunOptions& options, const RunHooks& hooks = {});
 
-// The same with the source and engine given: for tests and other front ends.
-arrow::Result<RunSummary> Run(Source& source, Engine& engine, const Weights& weights,
-                              const std::string& input, const std::string& output,
-                              const RunOptions& options, const RunHooks& hooks = {});
+// What the outputs say of the weights that the engine runs.
+struct ModelIdentity {
+  std::string digest;
+  bool imagenet = false;
+  double alpha = 1.0;
+};
+
+// Called once the input is listed and the output is locked.
+using EngineFactory = std::function<arrow::Result<std::unique_ptr<Engine>>()>;
+
+// The same with the source and the engine given: for tests and other front ends. `input` and
+// `output` are local paths; `input` is only reported.
+arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
+                              const ModelIdentity& model, const std::string& input,
+                              const std::string& output, const RunOptions& options,
+                              const RunHooks& hooks = {});
 
 // pomona check: decodes everything, infers nothing.
 struct CheckOptions {

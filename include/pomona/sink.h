@@ -5,6 +5,7 @@
 #include <arrow/io/interfaces.h>
 #include <arrow/result.h>
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -46,7 +47,7 @@ class VectorSink {
   virtual arrow::Status Finish() = 0;
 };
 
-// zstd, byte-stream split for the values, page checksums, one row group.
+// One row group; zstd, page checksums, plain encoding of the values: all that Spark 3.5 reads.
 arrow::Result<std::unique_ptr<VectorSink>> MakeParquetSink(
     std::shared_ptr<arrow::io::OutputStream> out, const VectorTable& table,
     std::shared_ptr<arrow::StringArray> paths, std::shared_ptr<arrow::StringArray> labels);

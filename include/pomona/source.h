@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pomona/item.h"
+#include "pomona/options.h"
 
 namespace pomona {
 
@@ -31,9 +32,17 @@ class Source {
   virtual std::optional<Reject> Read(const Item& item, FileBytes* bytes) = 0;
 };
 
-// A folder of the local file system. `root`: a path or a file:// URI. Files under root/Training
-// where that folder exists, as the original pipeline looks for them, otherwise under root.
+// A folder of the local file system, or its subfolder Training where there is one, as the original
+// pipeline looks for it. Links are followed, but not into a folder from below it. Paths are
+// absolute.
 // Errors: Invalid where the root is missing or no folder.
 arrow::Result<std::unique_ptr<Source>> OpenLocalTree(const std::string& root);
+
+// The absolute, normalised path that a local path or file:// URI means.
+// Errors: NotImplemented for s3:// and the like, Invalid for a malformed URI.
+arrow::Result<std::string> LocalPath(const std::string& path_or_uri);
+
+// The items that the options select (mode, include, exclude, limit), order kept.
+std::vector<Item> Select(std::vector<Item> items, const RunOptions& options);
 
 }  // namespace pomona

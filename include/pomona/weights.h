@@ -71,7 +71,7 @@ arrow::Status FetchImageNetWeights(const std::string& safetensors_path, FetchLog
 // Errors: KeyError that says how to get the weights.
 arrow::Result<std::string> FindDefaultWeights();
 
-// Where `pomona weights fetch` and `import` put them unless told otherwise: the user's cache.
+// Where `pomona weights fetch` puts them unless told otherwise: the user's cache.
 std::string DefaultWeightsCachePath();
 
 }  // namespace pomona

@@ -18,7 +18,7 @@ struct Stage {
 };
 
 constexpr Stage kStages[] = {
-    {1, 16, 1, 1}, {6, 24, 2, 2}, {6, 32, 3, 2},  {6, 64, 4, 2},
+    {1, 16, 1, 1}, {6, 24, 2, 2},  {6, 32, 3, 2},  {6, 64, 4, 2},
     {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1},
 };
 
@@ -48,8 +48,7 @@ std::vector<ConvLayer> MobileNetV2Layers(double alpha) {
       const int out = RoundChannels(static_cast<int>(stage.channels * alpha));
       const int expanded = in * stage.expansion;
       const int stride = i == 0 ? stage.stride : 1;
-      const std::string name =
-          block == 0 ? "expanded_conv" : "block_" + std::to_string(block);
+      const std::string name = block == 0 ? "expanded_conv" : "block_" + std::to_string(block);
       if (block > 0) {
         layers.push_back({name + "_expand", name + "_expand_BN", Kind::kPointwise, in, expanded, 1,
                           true, false});
@@ -61,9 +60,8 @@ std::vector<ConvLayer> MobileNetV2Layers(double alpha) {
       channels = out;
     }
   }
-  layers.push_back(
-      {"Conv_1", "Conv_1_bn", Kind::kPointwise, channels, MobileNetV2Features(alpha), 1, true,
-       false});
+  layers.push_back({"Conv_1", "Conv_1_bn", Kind::kPointwise, channels, MobileNetV2Features(alpha),
+                    1, true, false});
   return layers;
 }
 

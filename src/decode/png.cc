@@ -1,0 +1,246 @@
+#include <png.h>
+
+#include <algorithm>
+#include <cctype>
+#include <csetjmp>
+#include <cstdio>
+#include <cstring>
+#include <string_view>
+
+#include "codecs.h"
+
+namespace pomona {
+namespace {
+
+constexpr size_t kSignatureSize = 8;
+constexpr size_t kChunkHeaderSize = 8;  // length, type
+constexpr size_t kChecksumSize = 4;
+
+// libpng's state and what its callbacks need. Plain data: longjmp runs no destructors.
+struct Reader {
+  png_structp png;
+  png_infop info;
+  jmp_buf failure;
+  bool failed;
+  char message[128];  // of the last error or warning
+  bool warned;
+
+  int width;
+  int height;
+  int bit_depth;
+  int color_type;
+  bool interlaced;
+  int channel_bytes;                         // 1 or 2, in the rows that libpng gives
+  int pixel_bytes;                           // likewise
+  uint8_t table[PNG_MAX_PALETTE_LENGTH][3];  // colours of gray or indexed samples of one byte
+  uint8_t* rgb;
+  int64_t rows_left;  // of all passes where interlaced
+};
+
+Reader* ReaderOf(png_structp png) { return static_cast<Reader*>(png_get_progressive_ptr(png)); }
+
+[[noreturn]] void OnError(png_structp png, png_const_charp message) {
+  Reader* reader = static_cast<Reader*>(png_get_error_ptr(png));
+  snprintf(reader->message, sizeof(reader->message), "%s", message);
+  longjmp(reader->failure, 1);
+}
+
+void OnWarning(png_structp png, png_const_charp message) {
+  Reader* reader = static_cast<Reader*>(png_get_error_ptr(png));
+  snprintf(reader->message, sizeof(reader->message), "%s", message);
+  reader->warned = true;
+}
+
+bool HasTable(const Reader& reader) {
+  return reader.color_type == PNG_COLOR_TYPE_PALETTE ||
+         (reader.color_type & PNG_COLOR_MASK_COLOR) == 0;
+}
+
+void FillTable(Reader* reader) {
+  // Indices beyond the palette are shades of gray, as in Pillow.
+  const bool gray = reader->color_type != PNG_COLOR_TYPE_PALETTE;
+  const int levels = gray && reader->bit_depth < 8 ? 1 << reader->bit_depth : 256;
+  for (int i = 0; i < levels; ++i) {
+    std::memset(reader->table[i], i * 255 / (levels - 1), 3);
+  }
+  png_colorp palette = nullptr;
+  int colors = 0;
+  if (!gray && png_get_PLTE(reader->png, reader->info, &palette, &colors) != 0) {
+    for (int i = 0; i < colors; ++i) {
+      reader->table[i][0] = palette[i].red;
+      reader->table[i][1] = palette[i].green;
+      reader->table[i][2] = palette[i].blue;
+    }
+  }
+}
+
+void OnInfo(png_structp png, png_infop info) {
+  Reader* reader = ReaderOf(png);
+  reader->bit_depth = png_get_bit_depth(png, info);
+  reader->color_type = png_get_color_type(png, info);
+  reader->interlaced = png_get_interlace_type(png, info) != PNG_INTERLACE_NONE;
+  reader->channel_bytes = reader->bit_depth == 16 ? 2 : 1;
+  reader->pixel_bytes = reader->channel_bytes * png_get_channels(png, info);
+  if (HasTable(*reader)) FillTable(reader);
+  reader->rows_left = reader->height;
+  if (reader->interlaced) {
+    reader->rows_left = 0;
+    for (int pass = 0; pass < PNG_INTERLACE_ADAM7_PASSES; ++pass) {
+      if (PNG_PASS_COLS(reader->width, pass) > 0) {
+        reader->rows_left += PNG_PASS_ROWS(reader->height, pass);
+      }
+    }
+  }
+  png_set_packing(png);  // one byte at least for each sample
+  png_start_read_image(png);
+  // Pillow checks the checksums of the chunks up to here, not those of the picture's data.
+  png_set_crc_action(png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
+}
+
+// Converts `count` pixels, `step` bytes apart in `out`: alpha is dropped, 16 bits of colour give
+// their upper half, 16 bits of gray without alpha are clipped at 255.
+void ToRgb(const Reader& reader, const uint8_t* row, int64_t count, uint8_t* out, size_t step) {
+  const int pixel_bytes = reader.pixel_bytes;
+  if (reader.color_type == PNG_COLOR_TYPE_GRAY && reader.bit_depth == 16) {
+    for (int64_t i = 0; i < count; ++i, row += 2, out += step) {
+      std::memset(out, row[0] != 0 ? 255 : row[1], 3);
+    }
+  } else if (HasTable(reader)) {
+    for (int64_t i = 0; i < count; ++i, row += pixel_bytes, out += step) {
+      std::memcpy(out, reader.table[*row], 3);
+    }
+  } else if (pixel_bytes == 3 && step == 3) {
+    std::memcpy(out, row, static_cast<size_t>(count) * 3);
+  } else {
+    const int channel_bytes = reader.channel_bytes;
+    for (int64_t i = 0; i < count; ++i, row += pixel_bytes, out += step) {
+      for (int c = 0; c < 3; ++c) out[c] = row[c * channel_bytes];
+    }
+  }
+}
+
+void OnRow(png_structp png, png_bytep row, png_uint_32 y, int pass) {
+  Reader* reader = ReaderOf(png);
+  if (row == nullptr || reader->rows_left == 0) return;
+  const size_t stride = size_t{3} * reader->width;
+  if (reader->interlaced) {
+    ToRgb(*reader, row, PNG_PASS_COLS(reader->width, pass),
+          reader->rgb + PNG_ROW_FROM_PASS_ROW(y, pass) * stride + PNG_PASS_START_COL(pass) * 3,
+          size_t{3} * PNG_PASS_COL_OFFSET(pass));
+  } else {
+    ToRgb(*reader, row, reader->width, reader->rgb + y * stride, 3);
+  }
+  --reader->rows_left;
+}
+
+std::string_view ModeName(const Reader& reader) {
+  const int depth = reader.bit_depth;
+  switch (reader.color_type) {
+    case PNG_COLOR_TYPE_GRAY: return depth == 1 ? "1" : depth == 16 ? "I;16" : "L";
+    case PNG_COLOR_TYPE_PALETTE: return "P";
+    case PNG_COLOR_TYPE_RGB: return "RGB";
+    case PNG_COLOR_TYPE_GRAY_ALPHA: return depth == 16 ? "RGBA" : "LA";
+    default: return "RGBA";
+  }
+}
+
+uint32_t ReadInt(const uint8_t* bytes) {
+  return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | bytes[3];
+}
+
+bool IsChunkNameByte(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
+
+Reject EndsIn(std::string_view where) {
+  return Refuse(Reason::kTruncated, "the file ends in " + std::string(where));
+}
+
+// Walks over the chunks and gives the end of the picture's data, which is one run of IDAT chunks.
+// What follows it is hardly looked at, as in Pillow: a missing end is fine, half a chunk is not.
+std::variant<size_t, Reject> FindDataEnd(std::span<const uint8_t> file) {
+  size_t data_end = 0;
+  size_t at = kSignatureSize;
+  while (at <= file.size() && file.size() - at >= kChunkHeaderSize) {
+    const size_t length = ReadInt(&file[at]);
+    const std::string_view type(reinterpret_cast<const char*>(&file[at + 4]), 4);
+    if (!std::all_of(type.begin(), type.end(), IsChunkNameByte)) {
+      if (data_end != 0) return data_end;
+      return Refuse(Reason::kCorrupt, "no chunk where one should begin");
+    }
+    if (type == "IEND") break;
+    if (length > file.size() - at - kChunkHeaderSize) {
+      return EndsIn("a chunk of " + std::to_string(length) + " bytes");
+    }
+    const size_t next = at + kChunkHeaderSize + length + kChecksumSize;
+    if (type == "IDAT" && (data_end == 0 || at == data_end + kChecksumSize)) {
+      data_end = next - kChecksumSize;
+    } else if (data_end != 0 && type == "fcTL") {
+      break;  // another picture begins
+    } else if (data_end != 0 && type == "fdAT") {
+      return Refuse(Reason::kCorrupt, "frame data without frame control");
+    }
+    at = next;
+  }
+  if (data_end != 0) return data_end;
+  return EndsIn("front of the picture's data");
+}
+
+// No object with a destructor may live here: errors leave by longjmp.
+void Read(std::span<const uint8_t> file, Reader* reader) {
+  if (setjmp(reader->failure)) {
+    reader->failed = true;
+    return;
+  }
+  reader->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, reader, OnError, OnWarning);
+  if (reader->png == nullptr) {
+    reader->failed = true;
+    return;
+  }
+  reader->info = png_create_info_struct(reader->png);
+  png_set_user_limits(reader->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // see CheckSize()
+  png_set_chunk_malloc_max(reader->png, 0);
+  // Nothing but the pixels counts, so no other chunk costs memory or time.
+  png_set_keep_unknown_chunks(reader->png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
+  png_set_crc_action(reader->png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
+  png_set_check_for_invalid_index(reader->png, -1);
+  png_set_option(reader->png, PNG_MAXIMUM_INFLATE_WINDOW, PNG_OPTION_ON);
+  png_set_progressive_read_fn(reader->png, reader, OnInfo, OnRow, nullptr);
+  png_process_data(reader->png, reader->info, const_cast<png_bytep>(file.data()), file.size());
+}
+
+}  // namespace
+
+std::variant<Picture, Reject> DecodePng(std::span<const uint8_t> file, const DecodeLimits& limits,
+                                        Buffer* rgb) {
+  std::variant<size_t, Reject> data_end = FindDataEnd(file);
+  if (Reject* reject = std::get_if<Reject>(&data_end)) return std::move(*reject);
+
+  constexpr size_t kSizeAt = kSignatureSize + kChunkHeaderSize;
+  if (file.size() < kSizeAt + 8 || std::memcmp(&file[kSizeAt - 4], "IHDR", 4) != 0) {
+    return Refuse(Reason::kCorrupt, "the first chunk is not IHDR");
+  }
+  const uint32_t width = ReadInt(&file[kSizeAt]);
+  const uint32_t height = ReadInt(&file[kSizeAt + 4]);
+  if (std::optional<Reject> reject = CheckSize(width, height, limits)) return std::move(*reject);
+  const size_t bytes = size_t{width} * height * 3;
+
+  Reader reader = {};
+  reader.width = static_cast<int>(width);
+  reader.height = static_cast<int>(height);
+  reader.rows_left = height;
+  reader.rgb = rgb->Reserve(bytes);
+  Read(file.first(std::get<size_t>(data_end)), &reader);
+  png_destroy_read_struct(&reader.png, &reader.info, nullptr);
+
+  if (reader.failed) return Refuse(Reason::kCorrupt, reader.message);
+  if (reader.rows_left > 0) {
+    if (reader.warned) return Refuse(Reason::kCorrupt, reader.message);
+    return EndsIn("the picture's data");
+  }
+  return Picture{.width = reader.width,
+                 .height = reader.height,
+                 .rgb = {reader.rgb, bytes},
+                 .format = ImageFormat::kPng,
+                 .mode = ModeName(reader)};
+}
+
+}  // namespace pomona

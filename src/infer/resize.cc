@@ -1,0 +1,281 @@
+// Pillow resamples rows first, into an 8-bit picture, then columns. Both passes here are the same
+// kernel, which sums weighted lines of contiguous bytes. For the first pass, strips of up to 64
+// rows are transposed, so that a line holds one pixel column of the strip, and transposed back.
+#include "pomona/resize.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "resample_axis.h"
+
+// Where vectors may be longer than 128-bit blocks but do not interleave by blocks.
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "infer/resize.cc"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace pomona {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+#if HWY_TARGET != HWY_SCALAR
+// Sums of 32 bits: (high << kLowBits) + low. They wrap, but what they stand for does not overflow.
+template <class V32>
+struct Sums {
+  V32 low, low_odd;  // the odd ones are used only where a target multiplies in two steps
+  V32 high, high_odd;
+
+  static HWY_INLINE Sums Start() {
+    const hn::DFromV<V32> d32;
+    const V32 zero = hn::Zero(d32);
+    const V32 half = hn::Set(d32, 1 << (kWeightBits - 1));
+    return {half, zero, zero, zero};
+  }
+
+  // values: bytes a0 b0 a1 b1 ..., each widened to 16 bits.
+  template <class V8>
+  HWY_INLINE void Add(V8 values, V32 weights_low, V32 weights_high) {
+    const hn::DFromV<V32> d32;
+    const hn::Repartition<int16_t, hn::DFromV<V32>> d16;
+    const auto v = hn::BitCast(d16, values);
+    low = hn::ReorderWidenMulAccumulate(d32, v, hn::BitCast(d16, weights_low), low, low_odd);
+    high = hn::ReorderWidenMulAccumulate(d32, v, hn::BitCast(d16, weights_high), high, high_odd);
+  }
+
+  HWY_INLINE V32 Pixels() const {
+    return hn::ShiftRight<kWeightBits>(
+        hn::Add(hn::ShiftLeft<kLowBits>(hn::RearrangeToOddPlusEven(high, high_odd)),
+                hn::RearrangeToOddPlusEven(low, low_odd)));
+  }
+};
+
+// Clips to bytes, block by block of 128 bits: a's first block, b's first block, a's second, ...
+template <class D8, class V16>
+HWY_INLINE hn::Vec<D8> ClipToBytes(D8 d8, V16 a, V16 b) {
+  alignas(16) static constexpr uint8_t kLowerHalf[16] = {0,   2,   4,   6,   8,   10,  12,  14,
+                                                         128, 128, 128, 128, 128, 128, 128, 128};
+  alignas(16) static constexpr uint8_t kUpperHalf[16] = {128, 128, 128, 128, 128, 128, 128, 128,
+                                                         0,   2,   4,   6,   8,   10,  12,  14};
+  const hn::DFromV<V16> d16;
+  const V16 zero = hn::Zero(d16);
+  const V16 most = hn::Set(d16, 255);
+  a = hn::Min(hn::Max(a, zero), most);
+  b = hn::Min(hn::Max(b, zero), most);
+  return hn::Or(hn::TableLookupBytesOr0(hn::BitCast(d8, a), hn::LoadDup128(d8, kLowerHalf)),
+                hn::TableLookupBytesOr0(hn::BitCast(d8, b), hn::LoadDup128(d8, kUpperHalf)));
+}
+
+// One vector of an output line.
+template <class D8>
+HWY_INLINE void SumBlock(D8 d8, const uint8_t* HWY_RESTRICT in, size_t stride, int taps,
+                         const WeightPair* HWY_RESTRICT pairs, uint8_t* HWY_RESTRICT out) {
+  using V8 = hn::Vec<D8>;
+  const hn::Repartition<int16_t, D8> d16;
+  const hn::Repartition<int32_t, D8> d32;
+  const V8 zero = hn::Zero(d8);
+  using S = Sums<hn::Vec<decltype(d32)>>;
+  S s0 = S::Start(), s1 = S::Start(), s2 = S::Start(), s3 = S::Start();
+  for (; taps > 0; taps -= 2, in += 2 * stride, ++pairs) {
+    const V8 a = hn::LoadU(d8, in);
+    const V8 b = taps > 1 ? hn::LoadU(d8, in + stride) : zero;
+    const auto low = hn::Set(d32, pairs->low);
+    const auto high = hn::Set(d32, pairs->high);
+    // Interleaving works within blocks of 128 bits; demoting below undoes its order.
+    const V8 ab0 = hn::InterleaveLower(d8, a, b);
+    const V8 ab1 = hn::InterleaveUpper(d8, a, b);
+    s0.Add(hn::InterleaveLower(d8, ab0, zero), low, high);
+    s1.Add(hn::InterleaveUpper(d8, ab0, zero), low, high);
+    s2.Add(hn::InterleaveLower(d8, ab1, zero), low, high);
+    s3.Add(hn::InterleaveUpper(d8, ab1, zero), low, high);
+  }
+  const auto lower = hn::ReorderDemote2To(d16, s0.Pixels(), s1.Pixels());
+  const auto upper = hn::ReorderDemote2To(d16, s2.Pixels(), s3.Pixels());
+  hn::StoreU(ClipToBytes(d8, lower, upper), d8, out);
+}
+
+// REQUIRES: width >= lanes of D8. The last two blocks overlap where width is no multiple.
+template <class D8>
+HWY_INLINE void SumLinesBy(D8 d8, const Axis& axis, const uint8_t* in, size_t in_stride,
+                           size_t width, uint8_t* out, size_t out_stride) {
+  const size_t last = width - hn::Lanes(d8);
+  for (const Window& window : axis.windows) {
+    const uint8_t* line = in + window.first * in_stride;
+    const WeightPair* pairs = axis.pairs.data() + window.pair;
+    for (size_t x = 0; x < last; x += hn::Lanes(d8)) {
+      SumBlock(d8, line + x, in_stride, window.taps, pairs, out + x);
+    }
+    SumBlock(d8, line + last, in_stride, window.taps, pairs, out + last);
+    out += out_stride;
+  }
+}
+
+#endif  // HWY_TARGET != HWY_SCALAR
+
+void SumNarrowLines(const Axis& axis, const uint8_t* in, size_t in_stride, size_t width,
+                    uint8_t* out, size_t out_stride) {
+  for (const Window& window : axis.windows) {
+    for (size_t x = 0; x < width; ++x) {
+      const uint8_t* value = in + window.first * in_stride + x;
+      int32_t sum = 1 << (kWeightBits - 1);
+      for (int t = 0; t < window.taps; ++t, value += in_stride) {
+        const WeightPair& pair = axis.pairs[window.pair + t / 2];
+        const int shift = t % 2 * 16;
+        const int32_t low = static_cast<int16_t>(pair.low >> shift);
+        const int32_t high = static_cast<int16_t>(pair.high >> shift);
+        sum += *value * (high * (1 << kLowBits) + low);
+      }
+      out[x] = static_cast<uint8_t>(std::clamp(sum >> kWeightBits, 0, 255));
+    }
+    out += out_stride;
+  }
+}
+
+// Makes axis.windows.size() lines of `width` bytes from the lines of `in`.
+void SumLines(const Axis& axis, const uint8_t* in, size_t in_stride, size_t width, uint8_t* out,
+              size_t out_stride) {
+#if HWY_TARGET != HWY_SCALAR
+  const hn::ScalableTag<uint8_t> full;
+  const hn::FixedTag<uint8_t, 16> block;
+  if (width >= hn::Lanes(full)) {
+    return SumLinesBy(full, axis, in, in_stride, width, out, out_stride);
+  }
+  if (width >= hn::Lanes(block)) {
+    return SumLinesBy(block, axis, in, in_stride, width, out, out_stride);
+  }
+#endif
+  SumNarrowLines(axis, in, in_stride, width, out, out_stride);
+}
+
+#if HWY_TARGET != HWY_SCALAR
+
+// Four rounds of interleaving row i with row i + 8 transpose 16 x 16 bytes.
+HWY_INLINE void TransposeBlock(const uint8_t* HWY_RESTRICT in, size_t in_stride,
+                               uint8_t* HWY_RESTRICT out, size_t out_stride) {
+  const hn::FixedTag<uint8_t, 16> d;
+  hn::Vec<decltype(d)> v[16], w[16];
+  for (size_t i = 0; i < 16; ++i) v[i] = hn::LoadU(d, in + i * in_stride);
+  for (size_t i = 0; i < 8; ++i) {
+    w[2 * i] = hn::InterleaveLower(d, v[i], v[i + 8]);
+    w[2 * i + 1] = hn::InterleaveUpper(d, v[i], v[i + 8]);
+  }
+  for (size_t i = 0; i < 8; ++i) {
+    v[2 * i] = hn::InterleaveLower(d, w[i], w[i + 8]);
+    v[2 * i + 1] = hn::InterleaveUpper(d, w[i], w[i + 8]);
+  }
+  for (size_t i = 0; i < 8; ++i) {
+    w[2 * i] = hn::InterleaveLower(d, v[i], v[i + 8]);
+    w[2 * i + 1] = hn::InterleaveUpper(d, v[i], v[i + 8]);
+  }
+  for (size_t i = 0; i < 8; ++i) {
+    v[2 * i] = hn::InterleaveLower(d, w[i], w[i + 8]);
+    v[2 * i + 1] = hn::InterleaveUpper(d, w[i], w[i + 8]);
+  }
+  for (size_t i = 0; i < 16; ++i) hn::StoreU(v[i], d, out + i * out_stride);
+}
+
+#endif  // HWY_TARGET != HWY_SCALAR
+
+// in: rows x columns bytes. out: columns x rows. Blocks at the far edges overlap their neighbours.
+void Transpose(const uint8_t* in, size_t in_stride, size_t rows, size_t columns, uint8_t* out,
+               size_t out_stride) {
+#if HWY_TARGET != HWY_SCALAR
+  if (rows >= 16 && columns >= 16) {
+    for (size_t c = 0; c < columns; c += 16) {
+      const size_t column = std::min(c, columns - 16);
+      for (size_t r = 0; r < rows; r += 16) {
+        const size_t row = std::min(r, rows - 16);
+        TransposeBlock(in + row * in_stride + column, in_stride, out + column * out_stride + row,
+                       out_stride);
+      }
+    }
+    return;
+  }
+#endif
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t c = 0; c < columns; ++c) out[c * out_stride + r] = in[r * in_stride + c];
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace pomona
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace pomona {
+namespace {
+
+constexpr int kStripRows = 64;
+
+HWY_EXPORT(SumLines);
+HWY_EXPORT(Transpose);
+
+// Grows only.
+uint8_t* Reserve(size_t size, std::vector<uint8_t>* buffer) {
+  if (buffer->size() < size) buffer->resize(size);
+  return buffer->data();
+}
+
+}  // namespace
+
+class Resizer::Impl {
+ public:
+  Impl(int out_width, int out_height) : out_width_(out_width), out_height_(out_height) {}
+
+  void Resize(int width, int height, const uint8_t* rgb, uint8_t* out) {
+    const size_t out_stride = size_t{3} * out_width_;
+    if (width == out_width_ && height == out_height_) {
+      std::memcpy(out, rgb, out_stride * out_height_);
+      return;
+    }
+    if (width != out_width_) {
+      x_axis_.Prepare(width, out_width_);
+      uint8_t* narrowed = height == out_height_ ? out : Reserve(out_stride * height, &narrowed_);
+      ResizeRows(width, height, rgb, narrowed);
+      rgb = narrowed;
+    }
+    if (height != out_height_) {
+      y_axis_.Prepare(height, out_height_);
+      HWY_DYNAMIC_DISPATCH(SumLines)(y_axis_, rgb, out_stride, out_stride, out, out_stride);
+    }
+  }
+
+ private:
+  void ResizeRows(int width, int height, const uint8_t* rgb, uint8_t* out) {
+    const size_t in_stride = size_t{3} * width;
+    const size_t out_stride = size_t{3} * out_width_;
+    uint8_t* columns = Reserve(in_stride * kStripRows, &columns_);
+    uint8_t* out_columns = Reserve(out_stride * kStripRows, &out_columns_);
+    for (int y = 0; y < height; y += kStripRows) {
+      const size_t rows = std::min(kStripRows, height - y);
+      const size_t padded_rows = (rows + 15) / 16 * 16;
+      HWY_DYNAMIC_DISPATCH(Transpose)
+      (rgb + y * in_stride, in_stride, rows, in_stride, columns, padded_rows);
+      HWY_DYNAMIC_DISPATCH(SumLines)
+      (x_axis_, columns, 3 * padded_rows, 3 * padded_rows, out_columns, 3 * padded_rows);
+      HWY_DYNAMIC_DISPATCH(Transpose)
+      (out_columns, padded_rows, out_stride, rows, out + y * out_stride, out_stride);
+    }
+  }
+
+  const int out_width_;
+  const int out_height_;
+  Axis x_axis_;
+  Axis y_axis_;
+  std::vector<uint8_t> narrowed_;     // the picture after the first pass
+  std::vector<uint8_t> columns_;      // a strip, transposed
+  std::vector<uint8_t> out_columns_;  // likewise, resampled
+};
+
+Resizer::Resizer(int out_width, int out_height)
+    : impl_(std::make_unique<Impl>(out_width, out_height)) {}
+Resizer::~Resizer() = default;
+
+void Resizer::Resize(int width, int height, std::span<const uint8_t> rgb, std::span<uint8_t> out) {
+  impl_->Resize(width, height, rgb.data(), out.data());
+}
+
+}  // namespace pomona
+#endif  // HWY_ONCE

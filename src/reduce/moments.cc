@@ -1,0 +1,80 @@
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "pomona/pca.h"
+#include "reduce/kernels.h"
+
+namespace pomona {
+namespace {
+
+// Rows whose products are taken about their own mean: enough of them that joining the blocks costs
+// nothing, few enough that the mean is summed without loss.
+constexpr size_t kBlockRows = 4096;
+
+size_t PackedSize(size_t dimensions) { return dimensions * (dimensions + 1) / 2; }
+
+bool AllFinite(std::span<const double> values) {
+  return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
+}
+
+}  // namespace
+
+Moments::Moments(int dimensions)
+    : dimensions_(dimensions), mean_(dimensions), comoment_(PackedSize(dimensions)) {}
+
+void Moments::Add(std::span<const float> rows) {
+  const size_t dimensions = dimensions_;
+  const size_t n = rows.size() / dimensions;
+  std::vector<double> block_mean(dimensions);
+  for (size_t first = 0; first < n; first += kBlockRows) {
+    const size_t block_rows = std::min(kBlockRows, n - first);
+    reduce::AddBlock(rows.data() + first * dimensions, block_rows, dimensions, block_mean.data(),
+                     comoment_.data());
+    JoinMeans(block_rows, block_mean);
+  }
+}
+
+void Moments::Merge(const Moments& other) {
+  if (other.count_ == 0) return;
+  for (size_t i = 0; i < comoment_.size(); ++i) comoment_[i] += other.comoment_[i];
+  JoinMeans(other.count_, other.mean_);
+}
+
+// Chan, Golub and LeVeque: moving both groups' products to the common mean adds
+// (count * n / (count + n)) delta delta^T.
+void Moments::JoinMeans(int64_t n, std::span<const double> mean) {
+  const double share = static_cast<double>(n) / static_cast<double>(count_ + n);
+  const double weight = static_cast<double>(count_) * share;
+  std::vector<double> delta(dimensions_);
+  for (int i = 0; i < dimensions_; ++i) delta[i] = mean[i] - mean_[i];
+  if (count_ > 0) {
+    double* out = comoment_.data();
+    for (int i = 0; i < dimensions_; ++i) {
+      const double weighted = weight * delta[i];
+      for (int j = i; j < dimensions_; ++j) *out++ += weighted * delta[j];
+    }
+  }
+  for (int i = 0; i < dimensions_; ++i) mean_[i] += share * delta[i];
+  count_ += n;
+}
+
+arrow::Result<Moments> Moments::FromParts(int64_t count, std::vector<double> mean,
+                                          std::vector<double> comoment) {
+  const size_t dimensions = mean.size();
+  if (count < 0 || dimensions == 0 || comoment.size() != PackedSize(dimensions)) {
+    return arrow::Status::Invalid("these are no moments: a count of ", count, ", ", dimensions,
+                                  " means, ", comoment.size(), " co-moments");
+  }
+  if (!AllFinite(mean) || !AllFinite(comoment)) {
+    return arrow::Status::Invalid("these are no moments: some values are not finite");
+  }
+  Moments moments(0);
+  moments.dimensions_ = static_cast<int>(dimensions);
+  moments.count_ = count;
+  moments.mean_ = std::move(mean);
+  moments.comoment_ = std::move(comoment);
+  return moments;
+}
+
+}  // namespace pomona

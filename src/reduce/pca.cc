@@ -1,0 +1,205 @@
+#include "pomona/pca.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "pomona/safetensors.h"
+#include "reduce/eigenpairs.h"
+#include "reduce/kernels.h"
+
+namespace pomona {
+namespace {
+
+using Metadata = std::map<std::string, std::string>;
+
+constexpr std::string_view kKind = "pomona-pca";
+
+// An eigenvector's sign is free: the entry of largest magnitude, the first of several, is positive.
+void FixSign(std::span<double> component) {
+  const auto largest = std::max_element(component.begin(), component.end(), [](double a, double b) {
+    return std::abs(a) < std::abs(b);
+  });
+  if (*largest < 0) {
+    for (double& entry : component) entry = -entry;
+  }
+}
+
+std::vector<double> StandardDeviations(const Moments& moments) {
+  std::vector<double> deviations;
+  const double* variance = moments.comoment().data();
+  for (int i = 0; i < moments.dimensions(); ++i) {
+    deviations.push_back(*variance > 0 ? std::sqrt(*variance / (moments.count() - 1)) : 1.0);
+    variance += moments.dimensions() - i;  // to the next row's diagonal
+  }
+  return deviations;
+}
+
+std::string ToText(double value) {
+  char text[32];
+  return std::string(text, std::to_chars(text, text + sizeof(text), value).ptr);
+}
+
+template <typename T>
+bool FromText(const Metadata& metadata, const std::string& key, T* value) {
+  const auto found = metadata.find(key);
+  if (found == metadata.end()) return false;
+  const std::string& text = found->second;
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), *value);
+  return result.ec == std::errc() && result.ptr == text.data() + text.size();
+}
+
+bool FromText(const Metadata& metadata, const std::string& key, bool* value) {
+  const auto found = metadata.find(key);
+  if (found == metadata.end()) return false;
+  *value = found->second == "true";
+  return *value || found->second == "false";
+}
+
+NamedTensor Tensor(std::string name, std::vector<int64_t> shape, std::span<const double> values) {
+  return {std::move(name), {DType::kF64, std::move(shape), std::as_bytes(values)}};
+}
+
+// The finite float64 values of a tensor of the given rank.
+arrow::Result<TensorView> GetTensor(const SafetensorsFile& file, const std::string& name,
+                                    size_t rank) {
+  ARROW_ASSIGN_OR_RAISE(TensorView tensor, file.Get(name));
+  if (tensor.dtype != DType::kF64 || tensor.shape.size() != rank) {
+    return arrow::Status::Invalid(file.path(), ": tensor ", name, " is not F64 of ", rank,
+                                  rank == 1 ? " dimension" : " dimensions");
+  }
+  for (double value : tensor.values<double>()) {
+    if (!std::isfinite(value)) {
+      return arrow::Status::Invalid(file.path(), ": tensor ", name, " has values not finite");
+    }
+  }
+  return tensor;
+}
+
+std::vector<double> ToVector(const TensorView& tensor) {
+  const std::span<const double> values = tensor.values<double>();
+  return {values.begin(), values.end()};
+}
+
+}  // namespace
+
+arrow::Result<Pca> Pca::Fit(const Moments& moments, const PcaOptions& options) {
+  const int dimensions = moments.dimensions();
+  const int64_t rows = moments.count();
+  if (options.components < 1 || options.components > dimensions) {
+    return arrow::Status::Invalid("PCA of ", dimensions, " features has 1 to ", dimensions,
+                                  " components, not ", options.components,
+                                  "; use --pca-components");
+  }
+  if (rows < 2) {
+    return arrow::Status::Invalid("PCA needs at least two images: ", rows,
+                                  rows == 1 ? " image" : " images");
+  }
+  if (rows < options.components) {
+    return arrow::Status::Invalid("PCA needs at least as many images as components: ", rows,
+                                  " images, ", options.components,
+                                  " components; use --pca-components");
+  }
+
+  Pca pca;
+  pca.options_ = options;
+  pca.rows_ = rows;
+  pca.mean_.assign(moments.mean().begin(), moments.mean().end());
+  if (options.standardize) pca.scale_ = StandardDeviations(moments);
+
+  std::vector<double> covariance(moments.comoment().begin(), moments.comoment().end());
+  double* entry = covariance.data();
+  for (int i = 0; i < dimensions; ++i) {
+    for (int j = i; j < dimensions; ++j, ++entry) {
+      *entry /= static_cast<double>(rows - 1);
+      if (options.standardize) *entry /= pca.scale_[i] * pca.scale_[j];
+      if (i == j) pca.total_variance_ += *entry;
+    }
+  }
+  if (!std::isfinite(pca.total_variance_)) {
+    return arrow::Status::Invalid("PCA needs finite features: their variance is ",
+                                  pca.total_variance_);
+  }
+
+  ARROW_ASSIGN_OR_RAISE(reduce::Eigenpairs pairs,
+                        reduce::LargestEigenpairs(covariance, dimensions, options.components));
+  pca.variance_ = std::move(pairs.values);
+  pca.basis_ = std::move(pairs.vectors);
+  // A covariance has no negative eigenvalues: those below zero are zeros with rounding.
+  for (double& variance : pca.variance_) variance = std::max(variance, 0.0);
+  for (int c = 0; c < options.components; ++c) {
+    FixSign(std::span(pca.basis_).subspan(size_t(c) * dimensions, dimensions));
+  }
+  return pca;
+}
+
+std::vector<double> Pca::ExplainedVarianceRatio() const {
+  std::vector<double> ratio = variance_;
+  for (double& value : ratio) value = total_variance_ > 0 ? value / total_variance_ : 0;
+  return ratio;
+}
+
+void Pca::Project(std::span<const float> rows, std::span<double> out) const {
+  reduce::ProjectRows(rows.data(), rows.size() / mean_.size(), mean_.size(),
+                      options_.center ? mean_.data() : nullptr,
+                      options_.standardize ? scale_.data() : nullptr, basis_.data(), components(),
+                      out.data());
+}
+
+arrow::Status Pca::Save(const std::string& path) const {
+  const std::vector<double> ratio = ExplainedVarianceRatio();
+  std::vector<NamedTensor> tensors = {
+      Tensor("mean", {dimensions()}, mean_),
+      Tensor("components", {components(), dimensions()}, basis_),
+      Tensor("explained_variance", {components()}, variance_),
+      Tensor("explained_variance_ratio", {components()}, ratio),
+  };
+  if (options_.standardize) tensors.push_back(Tensor("scale", {dimensions()}, scale_));
+  return WriteSafetensors(path, tensors,
+                          {{"kind", std::string(kKind)},
+                           {"rows", std::to_string(rows_)},
+                           {"center", options_.center ? "true" : "false"},
+                           {"standardize", options_.standardize ? "true" : "false"},
+                           {"total_variance", ToText(total_variance_)}});
+}
+
+arrow::Result<Pca> Pca::Load(const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<const SafetensorsFile> file,
+                        SafetensorsFile::Open(path));
+  const Metadata& metadata = file->metadata();
+  const auto kind = metadata.find("kind");
+  if (kind == metadata.end() || kind->second != kKind) {
+    return arrow::Status::Invalid(path, ": is no PCA model (its metadata lacks kind ", kKind, ")");
+  }
+  Pca pca;
+  if (!FromText(metadata, "rows", &pca.rows_) ||
+      !FromText(metadata, "center", &pca.options_.center) ||
+      !FromText(metadata, "standardize", &pca.options_.standardize) ||
+      !FromText(metadata, "total_variance", &pca.total_variance_)) {
+    return arrow::Status::Invalid(
+        path, ": the metadata lacks rows, center, standardize or total_variance");
+  }
+  ARROW_ASSIGN_OR_RAISE(const TensorView mean, GetTensor(*file, "mean", 1));
+  ARROW_ASSIGN_OR_RAISE(const TensorView basis, GetTensor(*file, "components", 2));
+  ARROW_ASSIGN_OR_RAISE(const TensorView variance, GetTensor(*file, "explained_variance", 1));
+  bool consistent = basis.shape[0] >= 1 && basis.shape[0] <= basis.shape[1] &&
+                    basis.shape[1] == mean.shape[0] && basis.shape[0] == variance.shape[0];
+  if (pca.options_.standardize) {
+    ARROW_ASSIGN_OR_RAISE(const TensorView scale, GetTensor(*file, "scale", 1));
+    consistent = consistent && scale.shape == mean.shape;
+    pca.scale_ = ToVector(scale);
+  }
+  if (!consistent) return arrow::Status::Invalid(path, ": the tensors' shapes do not agree");
+  pca.options_.components = static_cast<int>(basis.shape[0]);
+  pca.mean_ = ToVector(mean);
+  pca.basis_ = ToVector(basis);
+  pca.variance_ = ToVector(variance);
+  return pca;
+}
+
+}  // namespace pomona

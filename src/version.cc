@@ -1,0 +1,42 @@
+#include "pomona/version.h"
+
+#include <arrow/config.h>
+#include <jpeglib.h>
+#include <openssl/crypto.h>
+#include <png.h>
+
+#include <Eigen/Core>
+#include <hwy/base.h>
+#include <hwy/targets.h>
+#include <nlohmann/json.hpp>
+#include <openvino/core/version.hpp>
+
+#define POMONA_TEXT_OF(x) #x
+#define POMONA_TEXT(x) POMONA_TEXT_OF(x)
+
+namespace pomona {
+
+std::vector<std::pair<std::string, std::string>> LibraryVersions() {
+  const auto dotted = [](int major, int minor, int patch) {
+    return std::to_string(major) + '.' + std::to_string(minor) + '.' + std::to_string(patch);
+  };
+  return {
+      {"arrow", arrow::GetBuildInfo().version_string},
+      {"eigen", dotted(EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, EIGEN_MINOR_VERSION)},
+      {"highway", POMONA_HIGHWAY_VERSION},
+      {"libjpeg-turbo", POMONA_TEXT(LIBJPEG_TURBO_VERSION)},
+      {"libpng", png_get_libpng_ver(nullptr)},
+      {"nlohmann-json", dotted(NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR,
+                               NLOHMANN_JSON_VERSION_PATCH)},
+      {"openssl", OpenSSL_version(OPENSSL_VERSION_STRING)},
+      {"openvino", ov::get_openvino_version().buildNumber},
+  };
+}
+
+std::string CpuFeatures() {
+  // The lowest set bit is the best target that both the build and the processor have.
+  const int64_t targets = hwy::SupportedTargets();
+  return hwy::TargetName(targets & -targets);
+}
+
+}  // namespace pomona

@@ -1,0 +1,291 @@
+#include "pomona/safetensors.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
+#include <system_error>
+
+namespace pomona {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "the format is little-endian");
+
+// The file starts with the header's length, 8 bytes; then come the header (JSON) and the data.
+constexpr size_t kLengthBytes = 8;
+constexpr size_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
+constexpr size_t kDataAlignment = 8;             // of the widest type
+
+struct DTypeInfo {
+  DType dtype;
+  std::string_view name;
+  size_t size;
+};
+
+constexpr DTypeInfo kDTypes[] = {{DType::kF32, "F32", 4},
+                                 {DType::kF64, "F64", 8},
+                                 {DType::kI32, "I32", 4},
+                                 {DType::kI64, "I64", 8}};
+
+const DTypeInfo& Info(DType dtype) { return *std::ranges::find(kDTypes, dtype, &DTypeInfo::dtype); }
+
+// Bytes of an array, or nothing where the number fits no size_t.
+std::optional<size_t> ByteSize(const std::vector<int64_t>& shape, size_t item_size) {
+  size_t bytes = item_size;
+  for (int64_t extent : shape) {
+    if (extent < 0 || __builtin_mul_overflow(bytes, static_cast<size_t>(extent), &bytes)) return {};
+  }
+  return bytes;
+}
+
+arrow::Status SystemError(const std::string& path, std::string_view action) {
+  return arrow::Status::IOError(path, ": cannot ", action, ": ",
+                                std::generic_category().message(errno));
+}
+
+// Turns one entry of the header into a view of `data`.
+arrow::Result<TensorView> ParseTensor(const nlohmann::json& entry,
+                                      std::span<const std::byte> data) {
+  if (!entry.is_object() || !entry.contains("dtype") || !entry.contains("shape") ||
+      !entry.contains("data_offsets")) {
+    return arrow::Status::Invalid("needs dtype, shape and data_offsets");
+  }
+  TensorView tensor;
+  const auto& dtype = entry["dtype"];
+  const auto* info =
+      std::ranges::find_if(kDTypes, [&](const DTypeInfo& known) { return dtype == known.name; });
+  if (info == std::end(kDTypes)) {
+    return arrow::Status::Invalid(
+        "type ", dtype.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+        " is not supported (F32, F64, I32 and I64 are)");
+  }
+  tensor.dtype = info->dtype;
+
+  const auto is_size = [](const nlohmann::json& number) {
+    return number.is_number_unsigned() && number <= std::numeric_limits<int64_t>::max();
+  };
+  const auto& shape = entry["shape"];
+  const auto& offsets = entry["data_offsets"];
+  if (!shape.is_array() || !std::ranges::all_of(shape, is_size)) {
+    return arrow::Status::Invalid("shape is no list of sizes");
+  }
+  if (!offsets.is_array() || offsets.size() != 2 || !std::ranges::all_of(offsets, is_size)) {
+    return arrow::Status::Invalid("data_offsets is no pair of offsets");
+  }
+  for (const auto& extent : shape) tensor.shape.push_back(extent.get<int64_t>());
+  const size_t begin = offsets[0].get<size_t>();
+  const size_t end = offsets[1].get<size_t>();
+  if (begin > end || end > data.size()) {
+    return arrow::Status::Invalid("offsets ", begin, "..", end, " leave the data of ", data.size(),
+                                  " bytes");
+  }
+  if (ByteSize(tensor.shape, info->size) != end - begin) {
+    return arrow::Status::Invalid("holds ", end - begin, " bytes, which is not shape x type");
+  }
+  tensor.bytes = data.subspan(begin, end - begin);
+  if (reinterpret_cast<uintptr_t>(tensor.bytes.data()) % info->size != 0) {
+    return arrow::Status::Invalid("its data is not aligned to its type");
+  }
+  return tensor;
+}
+
+// The tensors must cover the data exactly, one after another.
+arrow::Status CheckCover(const std::map<std::string, TensorView>& tensors,
+                         std::span<const std::byte> data) {
+  struct Extent {
+    const std::byte* begin;
+    const std::byte* end;
+    const std::string* name;
+    auto operator<=>(const Extent&) const = default;
+  };
+  std::vector<Extent> extents;
+  for (const auto& [name, tensor] : tensors) {
+    extents.push_back(
+        {std::to_address(tensor.bytes.begin()), std::to_address(tensor.bytes.end()), &name});
+  }
+  std::ranges::sort(extents);
+  const std::byte* expected = data.data();
+  for (const Extent& extent : extents) {
+    if (extent.begin != expected) {
+      return arrow::Status::Invalid(
+          "tensor '", *extent.name,
+          "': ", extent.begin < expected ? "overlaps the one before it" : "is preceded by a gap");
+    }
+    expected = extent.end;
+  }
+  const size_t covered = expected - data.data();
+  if (covered != data.size()) {
+    return arrow::Status::Invalid(data.size() - covered, " bytes follow the last tensor");
+  }
+  return arrow::Status::OK();
+}
+
+// A file that exists under its temporary name only, unless Publish() succeeded.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::string& path) : path_(path) {
+    static std::atomic<unsigned> counter = 0;
+    name_ = path + ".tmp" + std::to_string(getpid()) + "." + std::to_string(counter++);
+    fd_ = open(name_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() {
+    if (fd_ < 0) return;
+    close(fd_);
+    if (!published_) unlink(name_.c_str());
+  }
+
+  arrow::Status Write(std::span<const std::byte> bytes) {
+    if (fd_ < 0) return SystemError(path_, "create");
+    while (!bytes.empty()) {
+      const ssize_t written = write(fd_, bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return SystemError(path_, "write");
+      bytes = bytes.subspan(written);
+    }
+    return arrow::Status::OK();
+  }
+
+  arrow::Status Publish() {
+    if (fsync(fd_) != 0) return SystemError(path_, "flush");
+    if (rename(name_.c_str(), path_.c_str()) != 0) return SystemError(path_, "rename");
+    published_ = true;
+    // The new name is on the disk once its folder is.
+    const std::filesystem::path folder = std::filesystem::path(path_).parent_path();
+    const int fd = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool flushed = fd >= 0 && fsync(fd) == 0;
+    const arrow::Status status =
+        flushed ? arrow::Status::OK() : SystemError(path_, "flush the folder of");
+    if (fd >= 0) close(fd);
+    return status;
+  }
+
+ private:
+  std::string path_;
+  std::string name_;
+  int fd_;
+  bool published_ = false;
+};
+
+}  // namespace
+
+arrow::Result<std::shared_ptr<const SafetensorsFile>> SafetensorsFile::Open(
+    const std::string& path) {
+  std::shared_ptr<SafetensorsFile> file(new SafetensorsFile);
+  file->path_ = path;
+
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return SystemError(path, "open");
+  struct stat status = {};
+  const bool regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+  file->map_size_ = status.st_size;
+  if (regular && file->map_size_ >= kLengthBytes) {
+    file->map_ = mmap(nullptr, file->map_size_, PROT_READ, MAP_PRIVATE, fd, 0);
+  }
+  const int map_error = errno;
+  close(fd);
+  if (!regular) return arrow::Status::Invalid(path, ": is no regular file");
+  if (file->map_ == nullptr) {
+    return arrow::Status::Invalid(path, ": too short for a safetensors file");
+  }
+  if (file->map_ == MAP_FAILED) {
+    file->map_ = nullptr;
+    errno = map_error;
+    return SystemError(path, "map");
+  }
+
+  const std::span all(static_cast<const std::byte*>(file->map_), file->map_size_);
+  uint64_t header_bytes;
+  std::memcpy(&header_bytes, all.data(), kLengthBytes);
+  if (header_bytes > kMaxHeaderBytes || header_bytes > all.size() - kLengthBytes) {
+    return arrow::Status::Invalid(path, ": no safetensors file, or a truncated one (a header of ",
+                                  header_bytes, " bytes in a file of ", all.size(), ")");
+  }
+  const char* text = reinterpret_cast<const char*>(all.data()) + kLengthBytes;
+  const auto header = nlohmann::json::parse(text, text + header_bytes, nullptr,
+                                            /*allow_exceptions=*/false);
+  if (!header.is_object()) return arrow::Status::Invalid(path, ": the header is no JSON object");
+
+  const std::span data = all.subspan(kLengthBytes + header_bytes);
+  for (const auto& [name, entry] : header.items()) {
+    if (name != "__metadata__") {
+      auto tensor = ParseTensor(entry, data);
+      if (!tensor.ok()) {
+        return arrow::Status::Invalid(path, ": tensor '", name, "': ", tensor.status().message());
+      }
+      file->tensors_.emplace(name, *std::move(tensor));
+      continue;
+    }
+    if (!entry.is_object()) return arrow::Status::Invalid(path, ": __metadata__ is no object");
+    for (const auto& [key, value] : entry.items()) {
+      if (!value.is_string()) {
+        return arrow::Status::Invalid(path, ": __metadata__ '", key, "' is no string");
+      }
+      file->metadata_.emplace(key, value.get<std::string>());
+    }
+  }
+  const arrow::Status cover = CheckCover(file->tensors_, data);
+  if (!cover.ok()) return arrow::Status::Invalid(path, ": ", cover.message());
+  return file;
+}
+
+SafetensorsFile::~SafetensorsFile() {
+  if (map_ != nullptr) munmap(map_, map_size_);
+}
+
+arrow::Result<TensorView> SafetensorsFile::Get(const std::string& name) const {
+  const auto tensor = tensors_.find(name);
+  if (tensor == tensors_.end()) {
+    return arrow::Status::KeyError(path_, ": there is no tensor '", name, "'");
+  }
+  return tensor->second;
+}
+
+arrow::Status WriteSafetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
+                               const std::map<std::string, std::string>& metadata) {
+  auto header = nlohmann::ordered_json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  size_t offset = 0;
+  for (const auto& [name, tensor] : tensors) {
+    const DTypeInfo& info = Info(tensor.dtype);
+    if (name == "__metadata__" || header.contains(name)) {
+      return arrow::Status::Invalid(path, ": tensor '", name, "': the name is taken");
+    }
+    if (ByteSize(tensor.shape, info.size) != tensor.bytes.size()) {
+      return arrow::Status::Invalid(path, ": tensor '", name, "': ", tensor.bytes.size(),
+                                    " bytes are not shape x type");
+    }
+    if (offset % info.size != 0) {
+      return arrow::Status::Invalid(path, ": tensor '", name,
+                                    "': would not be aligned; give wider types first");
+    }
+    header[name] = {{"dtype", info.name},
+                    {"shape", tensor.shape},
+                    {"data_offsets", {offset, offset + tensor.bytes.size()}}};
+    offset += tensor.bytes.size();
+  }
+  std::string text = header.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  text.resize((text.size() + kDataAlignment - 1) / kDataAlignment * kDataAlignment, ' ');
+  const uint64_t header_bytes = text.size();
+
+  TemporaryFile file(path);
+  ARROW_RETURN_NOT_OK(file.Write(std::as_bytes(std::span(&header_bytes, 1))));
+  ARROW_RETURN_NOT_OK(file.Write(std::as_bytes(std::span(text))));
+  for (const NamedTensor& named : tensors) ARROW_RETURN_NOT_OK(file.Write(named.tensor.bytes));
+  return file.Publish();
+}
+
+}  // namespace pomona

@@ -1,0 +1,427 @@
+#include "pomona/decode.h"
+
+#include <gtest/gtest.h>
+#include <png.h>
+
+#include <cstdio>  // jpeglib.h needs it first
+
+#include <jpeglib.h>
+#include <zlib.h>
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace pomona {
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+using Color = std::array<int, 3>;
+
+// A picture whose pixels, or a reject whose reason, are then compared.
+struct Decoded {
+  std::string verdict = {};  // "ok" or the name of the reason
+  std::string mode = {};
+  int width = 0;
+  int height = 0;
+  Bytes rgb = {};
+
+  Color at(int x, int y) const {
+    const uint8_t* p = &rgb[size_t{3} * (y * width + x)];
+    return {p[0], p[1], p[2]};
+  }
+};
+
+Decoded Decode(Decoder* decoder, std::span<const uint8_t> file) {
+  const auto result = decoder->Decode(file);
+  if (const Reject* reject = std::get_if<Reject>(&result)) {
+    EXPECT_EQ(reject->stage, Stage::kDecode);
+    EXPECT_FALSE(reject->message.empty());
+    return {.verdict = std::string(ReasonName(reject->reason))};
+  }
+  const Picture& picture = std::get<Picture>(result);
+  EXPECT_EQ(picture.rgb.size(), size_t{3} * picture.width * picture.height);
+  return {"ok", std::string(picture.mode), picture.width, picture.height,
+          Bytes(picture.rgb.begin(), picture.rgb.end())};
+}
+
+Decoded Decode(std::span<const uint8_t> file, const DecodeLimits& limits = {}) {
+  Decoder decoder(limits);
+  return Decode(&decoder, file);
+}
+
+Bytes ToBytes(std::string_view text) { return Bytes(text.begin(), text.end()); }
+
+// --- JPEG ---
+
+struct JpegOptions {
+  J_COLOR_SPACE in = JCS_RGB;
+  J_COLOR_SPACE stored = JCS_YCbCr;
+  bool progressive = false;
+  bool arithmetic = false;
+};
+
+// samples: height x width x components.
+Bytes MakeJpeg(int width, int height, const Bytes& samples, const JpegOptions& options = {}) {
+  jpeg_compress_struct cinfo;
+  jpeg_error_mgr errors;
+  cinfo.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&cinfo);
+  unsigned char* buffer = nullptr;
+  unsigned long size = 0;
+  jpeg_mem_dest(&cinfo, &buffer, &size);
+  cinfo.image_width = width;
+  cinfo.image_height = height;
+  cinfo.input_components = static_cast<int>(samples.size() / (size_t{1} * width * height));
+  cinfo.in_color_space = options.in;
+  jpeg_set_defaults(&cinfo);
+  jpeg_set_colorspace(&cinfo, options.stored);
+  jpeg_set_quality(&cinfo, 100, TRUE);
+  cinfo.arith_code = options.arithmetic;
+  if (options.progressive) jpeg_simple_progression(&cinfo);
+  jpeg_start_compress(&cinfo, TRUE);
+  while (cinfo.next_scanline < cinfo.image_height) {
+    JSAMPROW row = const_cast<JSAMPROW>(
+        &samples[size_t{cinfo.next_scanline} * width * cinfo.input_components]);
+    jpeg_write_scanlines(&cinfo, &row, 1);
+  }
+  jpeg_finish_compress(&cinfo);
+  jpeg_destroy_compress(&cinfo);
+  Bytes file(buffer, buffer + size);
+  std::free(buffer);
+  return file;
+}
+
+Bytes Flat(int pixels, const Bytes& sample) {
+  Bytes samples;
+  for (int i = 0; i < pixels; ++i) samples.insert(samples.end(), sample.begin(), sample.end());
+  return samples;
+}
+
+Bytes Ramp(int width, int height) {
+  Bytes samples;
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      for (const int value : {x * 8, y * 8, 255 - x * 8}) samples.push_back(value & 255);
+    }
+  }
+  return samples;
+}
+
+TEST(DecodeJpegTest, ColorSpaces) {
+  // Flat colours survive JPEG at quality 100 but for the rounding of YCbCr.
+  const Decoded rgb = Decode(MakeJpeg(20, 10, Flat(200, {200, 100, 50}), {.stored = JCS_RGB}));
+  EXPECT_EQ(rgb.verdict, "ok");
+  EXPECT_EQ(rgb.mode, "RGB");
+  EXPECT_EQ(rgb.width, 20);
+  EXPECT_EQ(rgb.height, 10);
+  EXPECT_EQ(rgb.at(19, 9), (Color{200, 100, 50}));
+
+  const Decoded gray =
+      Decode(MakeJpeg(20, 10, Flat(200, {77}), {.in = JCS_GRAYSCALE, .stored = JCS_GRAYSCALE}));
+  EXPECT_EQ(gray.mode, "L");
+  EXPECT_EQ(gray.at(0, 0), (Color{77, 77, 77}));
+
+  // Pillow: CMYK (255-c, ...) after undoing Adobe's inversion; 255 - k minus its share of ink.
+  // Ink left over 200, 100, 0 of paper 255 under black 128: 128 - round((255 - v) * 128 / 255).
+  const Decoded cmyk =
+      Decode(MakeJpeg(20, 10, Flat(200, {200, 100, 0, 128}), {.in = JCS_CMYK, .stored = JCS_CMYK}));
+  EXPECT_EQ(cmyk.mode, "CMYK");
+  EXPECT_EQ(cmyk.at(5, 5), (Color{128 - 28, 128 - 78, 0}));
+}
+
+TEST(DecodeJpegTest, EveryProcessGivesTheSamePixels) {
+  const Bytes samples = Ramp(31, 17);
+  const Decoded baseline = Decode(MakeJpeg(31, 17, samples));
+  ASSERT_EQ(baseline.verdict, "ok");
+  for (const bool progressive : {false, true}) {
+    for (const bool arithmetic : {false, true}) {
+      const Decoded other =
+          Decode(MakeJpeg(31, 17, samples, {.progressive = progressive, .arithmetic = arithmetic}));
+      EXPECT_EQ(other.verdict, "ok");
+      EXPECT_TRUE(other.rgb == baseline.rgb) << progressive << arithmetic;
+    }
+  }
+}
+
+TEST(DecodeJpegTest, CutAnywhere) {
+  for (const bool progressive : {false, true}) {
+    const Bytes file = MakeJpeg(31, 17, Ramp(31, 17), {.progressive = progressive});
+    Decoder decoder;
+    for (size_t size = 0; size < file.size(); ++size) {
+      // A copy of exactly that size, so that a sanitizer sees reading past the end.
+      const Bytes cut(file.begin(), file.begin() + size);
+      const Decoded result = Decode(&decoder, cut);
+      const char* expected = size == 0 ? "empty" : size < 3 ? "corrupt" : "truncated";
+      EXPECT_EQ(result.verdict, expected) << size << " of " << file.size();
+    }
+  }
+}
+
+TEST(DecodeJpegTest, TablesDoNotOutliveTheirFile) {
+  const Bytes file = MakeJpeg(16, 16, Ramp(16, 16));
+  Bytes without = file;  // its quantization tables become comments
+  for (size_t i = 0; i + 1 < without.size(); ++i) {
+    if (without[i] == 0xff && without[i + 1] == 0xdb) without[i + 1] = 0xfe;
+  }
+  Decoder decoder;
+  EXPECT_EQ(Decode(&decoder, without).verdict, "corrupt");
+  EXPECT_EQ(Decode(&decoder, file).verdict, "ok");
+  EXPECT_EQ(Decode(&decoder, without).verdict, "corrupt");
+}
+
+TEST(DecodeJpegTest, RefusesEndlessScans) {
+  const Bytes file = MakeJpeg(31, 17, Ramp(31, 17), {.progressive = true});
+  // Repeats the last scan, which refines what is there already.
+  size_t scan = 0;
+  for (size_t i = 0; i + 1 < file.size(); ++i) {
+    if (file[i] == 0xff && file[i + 1] == 0xda) scan = i;
+  }
+  Bytes hostile(file.begin(), file.end() - 2);
+  for (int i = 0; i < 200; ++i) hostile.insert(hostile.end(), file.begin() + scan, file.end() - 2);
+  hostile.insert(hostile.end(), file.end() - 2, file.end());
+  EXPECT_EQ(Decode(hostile).verdict, "too_large");
+}
+
+TEST(DecodeJpegTest, LimitOfPixels) {
+  const Bytes file = MakeJpeg(31, 17, Ramp(31, 17));
+  EXPECT_EQ(Decode(file, {.max_pixels = 31 * 17}).verdict, "ok");
+  EXPECT_EQ(Decode(file, {.max_pixels = 31 * 17 - 1}).verdict, "too_large");
+}
+
+// --- PNG ---
+
+struct PngOptions {
+  bool interlaced = false;
+  std::vector<png_color> palette = {};
+  Bytes alphas = {};  // tRNS of the palette
+};
+
+// rows: packed as PNG wants them, one after the other.
+Bytes MakePng(int width, int height, int bit_depth, int color_type, const Bytes& rows,
+              const PngOptions& options = {}) {
+  Bytes file;
+  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
+  png_infop info = png_create_info_struct(png);
+  png_set_write_fn(
+      png, &file,
+      [](png_structp self, png_bytep data, size_t size) {
+        Bytes* out = static_cast<Bytes*>(png_get_io_ptr(self));
+        out->insert(out->end(), data, data + size);
+      },
+      nullptr);
+  png_set_IHDR(png, info, width, height, bit_depth, color_type,
+               options.interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE, 0, 0);
+  if (!options.palette.empty()) {
+    png_set_PLTE(png, info, options.palette.data(), static_cast<int>(options.palette.size()));
+  }
+  if (!options.alphas.empty()) {
+    png_set_tRNS(png, info, options.alphas.data(), static_cast<int>(options.alphas.size()),
+                 nullptr);
+  }
+  png_write_info(png, info);
+  std::vector<png_bytep> pointers;
+  for (int y = 0; y < height; ++y) {
+    pointers.push_back(const_cast<png_bytep>(&rows[rows.size() / height * y]));
+  }
+  png_write_image(png, pointers.data());
+  png_write_end(png, info);
+  png_destroy_write_struct(&png, &info);
+  return file;
+}
+
+TEST(DecodePngTest, Gray) {
+  const Decoded one = Decode(MakePng(8, 1, 1, PNG_COLOR_TYPE_GRAY, {0b10100000}));
+  EXPECT_EQ(one.mode, "1");
+  EXPECT_EQ(one.at(0, 0), (Color{255, 255, 255}));
+  EXPECT_EQ(one.at(1, 0), (Color{0, 0, 0}));
+
+  const Decoded two = Decode(MakePng(4, 1, 2, PNG_COLOR_TYPE_GRAY, {0b00011011}));
+  EXPECT_EQ(two.mode, "L");
+  EXPECT_EQ(two.at(1, 0), (Color{85, 85, 85}));
+  EXPECT_EQ(two.at(2, 0), (Color{170, 170, 170}));
+
+  const Decoded four = Decode(MakePng(2, 1, 4, PNG_COLOR_TYPE_GRAY, {0x3f}));
+  EXPECT_EQ(four.at(0, 0), (Color{51, 51, 51}));
+
+  // 16 bits of gray clip at 255; with alpha they lose their lower half. Both as in Pillow.
+  const Decoded sixteen = Decode(MakePng(2, 1, 16, PNG_COLOR_TYPE_GRAY, {0, 200, 1, 7}));
+  EXPECT_EQ(sixteen.mode, "I;16");
+  EXPECT_EQ(sixteen.at(0, 0), (Color{200, 200, 200}));
+  EXPECT_EQ(sixteen.at(1, 0), (Color{255, 255, 255}));
+
+  const Decoded alpha = Decode(MakePng(1, 1, 16, PNG_COLOR_TYPE_GRAY_ALPHA, {9, 200, 0, 0}));
+  EXPECT_EQ(alpha.mode, "RGBA");
+  EXPECT_EQ(alpha.at(0, 0), (Color{9, 9, 9}));
+
+  EXPECT_EQ(Decode(MakePng(1, 1, 8, PNG_COLOR_TYPE_GRAY_ALPHA, {9, 0})).mode, "LA");
+}
+
+TEST(DecodePngTest, Color) {
+  const Decoded rgb = Decode(MakePng(2, 1, 8, PNG_COLOR_TYPE_RGB, {1, 2, 3, 4, 5, 6}));
+  EXPECT_EQ(rgb.mode, "RGB");
+  EXPECT_EQ(rgb.at(1, 0), (Color{4, 5, 6}));
+
+  // Alpha is dropped, not blended.
+  const Decoded rgba = Decode(MakePng(1, 1, 8, PNG_COLOR_TYPE_RGB_ALPHA, {1, 2, 3, 0}));
+  EXPECT_EQ(rgba.mode, "RGBA");
+  EXPECT_EQ(rgba.at(0, 0), (Color{1, 2, 3}));
+
+  const Decoded wide = Decode(MakePng(1, 1, 16, PNG_COLOR_TYPE_RGB, {1, 255, 2, 255, 3, 255}));
+  EXPECT_EQ(wide.mode, "RGB");
+  EXPECT_EQ(wide.at(0, 0), (Color{1, 2, 3}));
+}
+
+TEST(DecodePngTest, Palette) {
+  const PngOptions options = {.palette = {{10, 20, 30}, {40, 50, 60}}, .alphas = {0}};
+  const Decoded indexed = Decode(MakePng(4, 1, 2, PNG_COLOR_TYPE_PALETTE, {0b00011011}, options));
+  EXPECT_EQ(indexed.mode, "P");
+  EXPECT_EQ(indexed.at(0, 0), (Color{10, 20, 30}));
+  EXPECT_EQ(indexed.at(1, 0), (Color{40, 50, 60}));
+  EXPECT_EQ(indexed.at(2, 0), (Color{2, 2, 2}));  // beyond the palette, as Pillow has it
+  EXPECT_EQ(indexed.at(3, 0), (Color{3, 3, 3}));
+}
+
+TEST(DecodePngTest, InterlacedAtEverySize) {
+  Decoder decoder;
+  for (int width = 1; width <= 17; ++width) {
+    for (int height = 1; height <= 17; ++height) {
+      const Bytes rows = Ramp(width, height);
+      const Bytes file = MakePng(width, height, 8, PNG_COLOR_TYPE_RGB, rows, {.interlaced = true});
+      EXPECT_TRUE(Decode(&decoder, file).rgb == rows) << width << "x" << height;
+      const Bytes cut(file.begin(), file.end() - 20);  // into the last bytes of the data
+      EXPECT_EQ(Decode(&decoder, cut).verdict, "truncated");
+    }
+  }
+  const Decoded bits =
+      Decode(MakePng(9, 1, 1, PNG_COLOR_TYPE_GRAY, {0b10110000, 0x80}, {.interlaced = true}));
+  std::string row;
+  for (int x = 0; x < 9; ++x) row += bits.at(x, 0)[0] != 0 ? '1' : '0';
+  EXPECT_EQ(row, "101100001");
+}
+
+TEST(DecodePngTest, CutAnywhere) {
+  for (const bool interlaced : {false, true}) {
+    const Bytes rows = Ramp(15, 9);
+    const Bytes file = MakePng(15, 9, 8, PNG_COLOR_TYPE_RGB, rows, {.interlaced = interlaced});
+    constexpr size_t kEnd = 12;      // the IEND chunk
+    constexpr size_t kChecksum = 4;  // of the data
+    Decoder decoder;
+    for (size_t size = 8; size < file.size(); ++size) {
+      const Bytes cut(file.begin(), file.begin() + size);
+      const Decoded result = Decode(&decoder, cut);
+      if (size + kChecksum + kEnd < file.size()) {
+        EXPECT_EQ(result.verdict, "truncated") << size << " of " << file.size();
+      } else {
+        EXPECT_EQ(result.verdict, "ok");  // the picture is whole, and Pillow accepts it
+        EXPECT_TRUE(result.rgb == rows);
+      }
+    }
+  }
+}
+
+// Offset of the chunk's length.
+size_t FindChunk(const Bytes& file, const char* type) {
+  size_t at = 8;
+  while (std::memcmp(&file[at + 4], type, 4) != 0) {
+    at += 12 + (file[at] << 24 | file[at + 1] << 16 | file[at + 2] << 8 | file[at + 3]);
+  }
+  return at;
+}
+
+TEST(DecodePngTest, ChecksumsCountAsInPillow) {
+  const Bytes rows = Ramp(15, 9);
+  const Bytes file = MakePng(15, 9, 8, PNG_COLOR_TYPE_RGB, rows);
+  Bytes header = file;
+  header[FindChunk(file, "IDAT") - 1] ^= 1;  // checksum of IHDR
+  EXPECT_EQ(Decode(header).verdict, "corrupt");
+  Bytes data = file;
+  data[FindChunk(file, "IEND") - 1] ^= 1;  // checksum of IDAT
+  EXPECT_EQ(Decode(data).verdict, "ok");
+  Bytes stream = file;
+  stream[FindChunk(file, "IEND") - 5] ^= 1;  // checksum within the compressed data
+  EXPECT_EQ(Decode(stream).verdict, "corrupt");
+}
+
+TEST(DecodePngTest, IgnoresHugeTextChunks) {
+  const Bytes rows = Ramp(15, 9);
+  Bytes file = MakePng(15, 9, 8, PNG_COLOR_TYPE_RGB, rows);
+  // A compressed text that would take 8 MiB.
+  Bytes text(1 << 14);
+  const Bytes zeros(8 << 20);
+  uLongf size = text.size();
+  ASSERT_EQ(compress(text.data(), &size, zeros.data(), zeros.size()), Z_OK);
+  Bytes chunk = ToBytes(std::string("zTXtComment\0\0", 13));
+  chunk.insert(chunk.end(), text.begin(), text.begin() + static_cast<ptrdiff_t>(size));
+  const auto append = [&](uint32_t value) {
+    for (int shift = 24; shift >= 0; shift -= 8) chunk.push_back(value >> shift & 255);
+  };
+  append(static_cast<uint32_t>(crc32(0, chunk.data(), static_cast<uInt>(chunk.size()))));
+  const size_t length = chunk.size() - 8;
+  for (int shift = 0; shift <= 24; shift += 8) chunk.insert(chunk.begin(), length >> shift & 255);
+  file.insert(file.begin() + static_cast<ptrdiff_t>(FindChunk(file, "IDAT")), chunk.begin(),
+              chunk.end());
+  const Decoded result = Decode(file);
+  EXPECT_EQ(result.verdict, "ok");
+  EXPECT_TRUE(result.rgb == rows);
+}
+
+TEST(DecodePngTest, LimitOfPixels) {
+  const Bytes file = MakePng(15, 9, 8, PNG_COLOR_TYPE_RGB, Ramp(15, 9));
+  EXPECT_EQ(Decode(file, {.max_pixels = 15 * 9}).verdict, "ok");
+  EXPECT_EQ(Decode(file, {.max_pixels = 15 * 9 - 1}).verdict, "too_large");
+}
+
+// --- Anything ---
+
+TEST(DecodeTest, NeitherJpegNorPng) {
+  EXPECT_EQ(Decode({}).verdict, "empty");
+  EXPECT_EQ(Decode(ToBytes("hello")).verdict, "corrupt");
+  EXPECT_EQ(Decode(ToBytes("GIF89a...")).verdict, "unsupported_format");
+  EXPECT_EQ(Decode(ToBytes("RIFF....WEBPVP8 ")).verdict, "unsupported_format");
+  EXPECT_EQ(Decode(ToBytes("qoif")).verdict, "unsupported_format");
+}
+
+TEST(DecodeTest, OnePictureDoesNotTouchTheNext) {
+  const Bytes small = MakePng(3, 2, 8, PNG_COLOR_TYPE_RGB, Ramp(3, 2));
+  const Bytes large = MakeJpeg(31, 17, Ramp(31, 17));
+  const Bytes expected = Decode(large).rgb;
+  Decoder decoder;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(Decode(&decoder, large).rgb == expected);
+    EXPECT_TRUE(Decode(&decoder, small).rgb == Ramp(3, 2));
+    EXPECT_EQ(Decode(&decoder, std::span(large).first(large.size() / 2)).verdict, "truncated");
+  }
+}
+
+TEST(SniffTest, Formats) {
+  const auto sniff = [](std::string_view text) { return SniffFormat(ToBytes(text)); };
+  EXPECT_EQ(sniff("\xff\xd8\xff\xe0"), ImageFormat::kJpeg);
+  EXPECT_EQ(sniff("\x89PNG\r\n\x1a\n"), ImageFormat::kPng);
+  EXPECT_EQ(sniff("GIF87a"), ImageFormat::kGif);
+  EXPECT_EQ(sniff(std::string_view("II*\0", 4)), ImageFormat::kTiff);
+  EXPECT_EQ(sniff("RIFF1234WEBP"), ImageFormat::kWebp);
+  EXPECT_EQ(sniff("RIFF1234WAVE"), std::nullopt);
+  EXPECT_EQ(sniff("P6\n1 1\n255\n"), ImageFormat::kPnm);
+  EXPECT_EQ(sniff("P7 332"), std::nullopt);
+  EXPECT_EQ(sniff(std::string_view("BM............\x28\0\0\0", 18)), ImageFormat::kBmp);
+  EXPECT_EQ(sniff("BMW is a maker of cars"), std::nullopt);
+  EXPECT_EQ(sniff(""), std::nullopt);
+  EXPECT_EQ(sniff("\xff\xd8"), std::nullopt);
+}
+
+TEST(SniffTest, Extensions) {
+  EXPECT_TRUE(HasImageExtension("/a/b.jpg"));
+  EXPECT_TRUE(HasImageExtension("/a/B.JPEG"));
+  EXPECT_TRUE(HasImageExtension("s3://bucket/x.tar.png"));
+  EXPECT_FALSE(HasImageExtension("/a.jpg/notes.txt"));
+  EXPECT_FALSE(HasImageExtension("/a.jpg/notes"));
+  EXPECT_FALSE(HasImageExtension("jpg"));
+}
+
+}  // namespace
+}  // namespace pomona

@@ -1,0 +1,41 @@
+#include "pomona/options.h"
+
+#include <gtest/gtest.h>
+
+namespace pomona {
+namespace {
+
+TEST(Options, RejectBoundIsANumberOrAShare) {
+  EXPECT_EQ(ParseRejectBound("12")->value, 12);
+  EXPECT_FALSE(ParseRejectBound("12")->percent);
+  EXPECT_EQ(ParseRejectBound("0.5%")->value, 0.5);
+  EXPECT_TRUE(ParseRejectBound("0.5%")->percent);
+  for (const char* wrong : {"", "%", "x", "1.5", "-1", "5 %", "nan", "inf", "1e99"}) {
+    EXPECT_TRUE(ParseRejectBound(wrong).status().IsInvalid()) << wrong;
+  }
+}
+
+TEST(Options, ModesHaveNames) {
+  for (const char* name : {"mini", "apples", "full"}) EXPECT_EQ(ModeName(*ParseMode(name)), name);
+  EXPECT_TRUE(ParseMode("Full").status().IsInvalid());
+}
+
+TEST(Options, DefaultsAreValid) { EXPECT_TRUE(Validate({}).ok()); }
+
+TEST(Options, ValidateNamesTheOption) {
+  const auto message = [](auto change) {
+    RunOptions options;
+    change(options);
+    return Validate(options).message();
+  };
+  EXPECT_EQ(message([](RunOptions& o) { o.pca_components = 0; }), "pca-components 0: at least 1");
+  EXPECT_EQ(message([](RunOptions& o) { o.parquet = o.csv = false; }),
+            "formats: name parquet, csv or both");
+  EXPECT_EQ(message([](RunOptions& o) { o.run_id = "a/b"; }),
+            "run-id 'a/b': letters, digits, '_', '-' and '.' only");
+  EXPECT_EQ(message([](RunOptions& o) { o.threads = -1; }),
+            "threads -1: at least 1, or 0 for all cores");
+}
+
+}  // namespace
+}  // namespace pomona

@@ -1,0 +1,122 @@
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pomona/source.h"
+#include "temp_folder.h"
+
+namespace pomona {
+namespace {
+
+std::vector<Item> List(const std::string& root) {
+  const auto source = OpenLocalTree(root);
+  EXPECT_TRUE(source.ok()) << source.status();
+  if (!source.ok()) return {};
+  const auto items = (*source)->List();
+  EXPECT_TRUE(items.ok()) << items.status();
+  return items.ValueOr({});
+}
+
+std::vector<std::string> RelativePaths(const std::string& root) {
+  std::vector<std::string> paths;
+  for (const Item& item : List(root)) paths.emplace_back(item.relative_path());
+  return paths;
+}
+
+using Paths = std::vector<std::string>;
+
+TEST(LocalTree, ListsFilesInBytewisePathOrder) {
+  const TempFolder tree;
+  // '-' < '/' < '0' < 'B' < 'a': the order of whole paths, not of names folder by folder.
+  for (const char* name : {"a/2.jpg", "a/10.jpg", "a-b/1.jpg", "a0/1.jpg", "B/1.jpg"}) {
+    tree.Write(name, "x");
+  }
+  EXPECT_EQ(RelativePaths(tree.path()),
+            (Paths{"B/1.jpg", "a-b/1.jpg", "a/10.jpg", "a/2.jpg", "a0/1.jpg"}));
+}
+
+TEST(LocalTree, TakesTheLabelFromTheParentFolder) {
+  const TempFolder tree;
+  tree.Write("Apple Braeburn/1.jpg", "x");
+  tree.Write("deep/er/Lemon/1.jpg", "x");
+  tree.Write("root.jpg", "x");
+  const std::vector<Item> items = List(tree.path());
+  ASSERT_EQ(items.size(), 3u);
+  EXPECT_EQ(items[0].label(), "Apple Braeburn");
+  EXPECT_EQ(items[1].label(), "Lemon");
+  EXPECT_EQ(items[2].label(), "");
+  EXPECT_EQ(items[0].path, tree / "Apple Braeburn/1.jpg");
+  EXPECT_EQ(items[0].size, 1);
+  EXPECT_GT(items[0].modified_ns, 0);
+}
+
+TEST(LocalTree, LooksUnderTrainingWhereThatFolderExists) {
+  const TempFolder tree;
+  tree.Write("Training/Lemon/1.jpg", "x");
+  tree.Write("Test/Lemon/2.jpg", "x");
+  EXPECT_EQ(RelativePaths(tree.path()), Paths{"Lemon/1.jpg"});
+  EXPECT_EQ(RelativePaths(tree / "Test"), Paths{"Lemon/2.jpg"});
+}
+
+TEST(LocalTree, ReadsUrisAndRelativeAndUntidyPaths) {
+  const TempFolder tree;
+  tree.Write("a b/1.jpg", "x");
+  EXPECT_EQ(RelativePaths("file://" + tree.path()), Paths{"a b/1.jpg"});
+  EXPECT_EQ(RelativePaths(tree.path() + "//./a b/.."), Paths{"a b/1.jpg"});
+  EXPECT_EQ(RelativePaths("file://" + (tree / "a%20b/")), Paths{"1.jpg"});
+  EXPECT_TRUE(LocalPath("s3://bucket/prefix").status().IsNotImplemented());
+}
+
+TEST(LocalTree, FollowsLinksButNotIntoAFolderAbove) {
+  const TempFolder tree, elsewhere;
+  elsewhere.Write("2.jpg", "x");
+  tree.Write("a/1.jpg", "x");
+  ASSERT_EQ(symlink(elsewhere.path().c_str(), (tree / "a/linked").c_str()), 0);
+  ASSERT_EQ(symlink("..", (tree / "a/loop").c_str()), 0);
+  ASSERT_EQ(symlink("nowhere", (tree / "a/dangling.jpg").c_str()), 0);
+  EXPECT_EQ(RelativePaths(tree.path()), (Paths{"a/1.jpg", "a/dangling.jpg", "a/linked/2.jpg"}));
+}
+
+TEST(LocalTree, SaysWhyARootCannotBeRead) {
+  const TempFolder tree;
+  tree.Write("file", "x");
+  EXPECT_NE(OpenLocalTree(tree / "none").status().message().find("none: No such file"),
+            std::string::npos);
+  EXPECT_NE(OpenLocalTree(tree / "file").status().message().find("not a folder"),
+            std::string::npos);
+}
+
+TEST(LocalTree, ReadsWholeFilesAndRejectsWhatCannotBeRead) {
+  const TempFolder tree;
+  const std::string large(300'000, 'y');
+  tree.Write("a/1.jpg", "hello");
+  tree.Write("a/2.jpg", large);
+  tree.Write("a/3.jpg", "");
+  tree.Write("a/gone.jpg", "x");
+  ASSERT_EQ(mkfifo((tree / "a/pipe.jpg").c_str(), 0600), 0);
+  const auto source = *OpenLocalTree(tree.path());
+  const std::vector<Item> items = *source->List();
+  ASSERT_EQ(items.size(), 5u);
+  std::filesystem::remove(tree / "a/gone.jpg");
+
+  FileBytes bytes;
+  const auto text = [&] { return std::string(bytes.begin(), bytes.end()); };
+  EXPECT_FALSE(source->Read(items[1], &bytes));
+  EXPECT_EQ(text(), large);
+  EXPECT_FALSE(source->Read(items[0], &bytes));
+  EXPECT_EQ(text(), "hello");
+  EXPECT_FALSE(source->Read(items[2], &bytes));
+  EXPECT_EQ(text(), "");
+
+  const auto gone = source->Read(items[3], &bytes);
+  ASSERT_TRUE(gone);
+  EXPECT_EQ(gone->stage, Stage::kRead);
+  EXPECT_EQ(gone->reason, Reason::kUnreadable);
+  EXPECT_EQ(gone->message, "cannot open: No such file or directory");
+  const auto pipe = source->Read(items[4], &bytes);
+  ASSERT_TRUE(pipe);
+  EXPECT_EQ(pipe->message, "not a regular file");
+}
+
+}  // namespace
+}  // namespace pomona

@@ -1,0 +1,181 @@
+#include "fixtures.h"
+
+#include <hdf5.h>
+
+#include <algorithm>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace pomona {
+namespace {
+
+void Check(bool ok) {
+  if (!ok) throw std::runtime_error("HDF5 failed in a test's fixture");
+}
+
+hid_t Check(hid_t id) {
+  Check(id >= 0);
+  return id;
+}
+
+// Strings as an attribute: of variable length as Keras 3 writes them, or all of the same length.
+void WriteStrings(hid_t object, const char* name, const std::vector<std::string>& strings,
+                  bool variable, bool scalar = false) {
+  size_t width = 1;
+  for (const auto& text : strings) width = std::max(width, text.size());
+  const hsize_t count = strings.size();
+  const hid_t space =
+      scalar ? Check(H5Screate(H5S_SCALAR)) : Check(H5Screate_simple(1, &count, nullptr));
+  const hid_t type = Check(H5Tcopy(H5T_C_S1));
+  Check(H5Tset_size(type, variable ? H5T_VARIABLE : width) >= 0);
+  const hid_t attribute = Check(H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT));
+  std::vector<const char*> pointers;
+  std::string padded;
+  for (const auto& text : strings) {
+    pointers.push_back(text.c_str());
+    padded += text + std::string(width - text.size(), '\0');
+  }
+  if (count > 0) {
+    Check(H5Awrite(attribute, type,
+                   variable ? static_cast<const void*>(pointers.data()) : padded.data()) >= 0);
+  }
+  H5Aclose(attribute);
+  H5Tclose(type);
+  H5Sclose(space);
+}
+
+// Groups on the way are made.
+void WriteTensor(hid_t place, const std::string& path, const std::vector<int64_t>& shape,
+                 const std::vector<float>& values) {
+  const std::vector<hsize_t> extents(shape.begin(), shape.end());
+  const hid_t space =
+      Check(H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr));
+  const hid_t links = Check(H5Pcreate(H5P_LINK_CREATE));
+  Check(H5Pset_create_intermediate_group(links, 1) >= 0);
+  const hid_t dataset = Check(
+      H5Dcreate2(place, path.c_str(), H5T_IEEE_F32LE, space, links, H5P_DEFAULT, H5P_DEFAULT));
+  Check(H5Dwrite(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0);
+  H5Dclose(dataset);
+  H5Pclose(links);
+  H5Sclose(space);
+}
+
+hid_t MakeGroup(hid_t place, const std::string& path) {
+  return Check(H5Gcreate2(place, path.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+}
+
+// A layer's group with the attribute weight_names; `names` and `indices` are in step.
+void WriteLayer(hid_t root, const std::string& layer, const std::vector<std::string>& names,
+                const std::vector<size_t>& indices, const KerasWeights& weights,
+                const std::vector<KerasTensor>& tensors, bool variable) {
+  const hid_t group = MakeGroup(root, layer);
+  WriteStrings(group, "weight_names", names, variable);
+  for (size_t i = 0; i < names.size(); ++i) {
+    WriteTensor(group, names[i], tensors[indices[i]].shape, weights.values[indices[i]]);
+  }
+  H5Gclose(group);
+}
+
+void WriteByAttributes(hid_t file, const KerasWeights& weights, KerasLayout layout,
+                       const std::string& skip) {
+  const std::vector<KerasTensor> tensors = KerasTensors(weights.alpha);
+  const bool keras3 = layout == KerasLayout::kKeras3;
+  const hid_t root = layout == KerasLayout::kKeras2 ? Check(H5Gopen2(file, "/", H5P_DEFAULT))
+                                                    : MakeGroup(file, "model_weights");
+  // Layers without weights, and one that is not the network's, as a classifier has it.
+  std::vector<std::string> layer_names = {"input_1", "Conv1_relu", "dense"};
+  WriteLayer(root, "input_1", {}, {}, weights, tensors, keras3);
+  WriteLayer(root, "Conv1_relu", {}, {}, weights, tensors, keras3);
+  WriteLayer(root, "dense", {"dense/kernel:0"}, {1}, weights, tensors, keras3);
+
+  const auto name_of = [&](const KerasTensor& tensor) -> std::string {
+    if (keras3 && tensor.role == "depthwise_kernel") return tensor.layer + "/kernel";
+    if (keras3) return tensor.name();
+    return tensor.layer + (layout == KerasLayout::kRenamed ? "_5/" : "/") + tensor.role + ":0";
+  };
+  if (layout == KerasLayout::kNested) {
+    layer_names.push_back("mobilenetv2_1.00_224");
+    std::vector<std::string> names;
+    std::vector<size_t> indices;
+    for (const bool trainable : {true, false}) {
+      for (size_t i = 0; i < tensors.size(); ++i) {
+        if (tensors[i].role.starts_with("moving_") == trainable || tensors[i].name() == skip) {
+          continue;
+        }
+        names.push_back(name_of(tensors[i]));
+        indices.push_back(i);
+      }
+    }
+    WriteLayer(root, layer_names.back(), names, indices, weights, tensors, keras3);
+  } else {
+    for (size_t i = 0; i < tensors.size();) {
+      std::vector<std::string> names;
+      std::vector<size_t> indices;
+      const std::string layer = tensors[i].layer;
+      for (; i < tensors.size() && tensors[i].layer == layer; ++i) {
+        if (tensors[i].name() == skip) continue;
+        names.push_back(name_of(tensors[i]));
+        indices.push_back(i);
+      }
+      layer_names.push_back(layer);
+      WriteLayer(root, layer, names, indices, weights, tensors, keras3);
+    }
+  }
+  WriteStrings(root, "layer_names", layer_names, keras3);
+  H5Gclose(root);
+}
+
+void WriteByVariables(hid_t file, const KerasWeights& weights, bool named,
+                      const std::string& skip) {
+  const std::vector<KerasTensor> tensors = KerasTensors(weights.alpha);
+  std::string container = "layers/";
+  if (!named) {
+    WriteTensor(file, "layers/conv2d/vars/0", {2}, {1, 2});
+    WriteTensor(file, "layers/dense/vars/0", {2}, {1, 2});
+    container = "layers/functional/layers/";
+  }
+  std::map<std::string, int> count;  // layers of each class so far
+  std::string group;
+  int position = 0;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const KerasTensor& tensor = tensors[i];
+    if (i == 0 || tensors[i - 1].layer != tensor.layer) {
+      const std::string layer_class = tensor.role == "kernel"             ? "conv2d"
+                                      : tensor.role == "depthwise_kernel" ? "depthwise_conv2d"
+                                                                          : "batch_normalization";
+      const int number = count[layer_class]++;
+      group = container + layer_class + (number > 0 ? "_" + std::to_string(number) : "") + "/vars";
+      position = 0;
+    }
+    const std::string path = group + "/" + std::to_string(position++);
+    if (tensor.name() == skip) continue;
+    WriteTensor(file, path, tensor.shape, weights.values[i]);
+    if (named && position == 1) {
+      const hid_t vars = Check(H5Gopen2(file, group.c_str(), H5P_DEFAULT));
+      WriteStrings(vars, "name", {tensor.layer}, /*variable=*/true, /*scalar=*/true);
+      H5Gclose(vars);
+    }
+  }
+}
+
+}  // namespace
+
+void WriteKerasHdf5(const std::string& path, const KerasWeights& weights, KerasLayout layout,
+                    const std::string& skip) {
+  const hid_t file = Check(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT));
+  switch (layout) {
+    case KerasLayout::kKeras2:
+    case KerasLayout::kRenamed:
+    case KerasLayout::kKeras3:
+    case KerasLayout::kNested: WriteByAttributes(file, weights, layout, skip); break;
+    case KerasLayout::kVariables: WriteByVariables(file, weights, /*named=*/true, skip); break;
+    case KerasLayout::kUnnamedVariables:
+      WriteByVariables(file, weights, /*named=*/false, skip);
+      break;
+  }
+  Check(H5Fclose(file) >= 0);
+}
+
+}  // namespace pomona
