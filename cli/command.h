@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <string>
 
 namespace pomona::cli {
 
@@ -19,6 +20,14 @@ enum class ExitCode : int {
 
 // What the chosen subcommand does. A failed Result is printed by main.cc, which picks the code.
 using Action = std::function<arrow::Result<ExitCode>()>;
+
+// For numbers that count something.
+inline const CLI::Validator kAtLeastOne(
+    [](const std::string& text) {
+      return text == "0" || text.starts_with('-') ? text + " is not a whole number from 1 on"
+                                                  : std::string();
+    },
+    "");
 
 // Each registers its subcommand on `app`; when the user chose it, parsing sets *action.
 void AddRunCommand(CLI::App& app, Action* action);

@@ -1,0 +1,101 @@
+// pomona check INPUT [--json]
+#include <cinttypes>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "command.h"
+#include "interrupt.h"
+#include "pomona/pipeline.h"
+
+namespace pomona::cli {
+namespace {
+
+struct CheckArguments {
+  std::string input;
+  CheckOptions options;
+  bool json = false;
+};
+
+const char* VerdictName(CheckResult::Verdict verdict) {
+  switch (verdict) {
+    case CheckResult::Verdict::kOk: return "ok";
+    case CheckResult::Verdict::kReject: return "reject";
+    case CheckResult::Verdict::kSkip: return "skip";
+  }
+  return "";
+}
+
+void PrintJson(const CheckResult& result) {
+  nlohmann::ordered_json line = {
+      {"path", result.item->path},
+      {"label", result.item->label()},
+      {"verdict", VerdictName(result.verdict)},
+  };
+  if (result.reject) {
+    line["stage"] = StageName(result.reject->stage);
+    line["reason"] = ReasonName(result.reject->reason);
+    line["message"] = result.reject->message;
+  } else {
+    line["stage"] = nullptr;
+    line["reason"] = nullptr;
+    if (!result.skip_reason.empty()) line["reason"] = result.skip_reason;
+    line["message"] = nullptr;
+  }
+  const auto text_or_null = [&](const char* name, const std::string& text) {
+    line[name] = nullptr;
+    if (!text.empty()) line[name] = text;
+  };
+  text_or_null("format", result.format);
+  text_or_null("mode", result.mode);
+  line["width"] = result.width;
+  line["height"] = result.height;
+  text_or_null("rgb_sha256", result.rgb_sha256);
+  text_or_null("rgb224_sha256", result.rgb224_sha256);
+  const std::string text =
+      line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  std::printf("%s\n", text.c_str());
+}
+
+void PrintLine(const CheckResult& result) {
+  std::printf("%-6s %s", VerdictName(result.verdict), result.item->path.c_str());
+  if (result.verdict == CheckResult::Verdict::kOk) {
+    std::printf(": %s %s %dx%d", result.format.c_str(), result.mode.c_str(), result.width,
+                result.height);
+  } else if (result.reject) {
+    std::printf(": %s: %s", std::string(ReasonName(result.reject->reason)).c_str(),
+                result.reject->message.c_str());
+  } else {
+    std::printf(": %s", result.skip_reason.c_str());
+  }
+  std::printf("\n");
+}
+
+arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
+  ARROW_ASSIGN_OR_RAISE(const auto source, OpenLocalTree(arguments.input));
+  CheckOptions options = arguments.options;
+  options.hashes = arguments.json;
+  ARROW_ASSIGN_OR_RAISE(
+      const Counts counts,
+      Check(*source, options, arguments.json ? PrintJson : PrintLine, CatchInterrupts()));
+  std::fprintf(arguments.json ? stderr : stdout,
+               "listed %" PRId64 " = %" PRId64 " ok + %" PRId64 " rejects + %" PRId64 " skips\n",
+               counts.listed, counts.rows, counts.rejects, counts.skips);
+  return ExitCode::kComplete;
+}
+
+}  // namespace
+
+void AddCheckCommand(CLI::App& app, Action* action) {
+  const auto arguments = std::make_shared<CheckArguments>();
+  CLI::App* check = app.add_subcommand("check", "Decode everything, infer nothing");
+  check->add_option("INPUT", arguments->input, "Folder of labelled images")->required();
+  check->add_flag("--json", arguments->json, "One JSON object a file, with hashes of the pixels");
+  check->add_option("--threads", arguments->options.threads, "Threads (default: all cores)")
+      ->type_name("N");
+  check->callback(
+      [arguments, action] { *action = [arguments] { return CheckTree(*arguments); }; });
+}
+
+}  // namespace pomona::cli

@@ -1,0 +1,89 @@
+#include "progress.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace pomona::cli {
+namespace {
+
+constexpr std::chrono::seconds kLogInterval{5};
+constexpr std::chrono::milliseconds kBarInterval{100};
+constexpr int kBarWidth = 24;
+
+std::string Duration(double seconds) {
+  const auto whole = static_cast<int64_t>(seconds + 0.5);
+  char text[48];
+  if (whole >= 3600) {
+    std::snprintf(text, sizeof text, "%ldh%02ldm", whole / 3600, whole / 60 % 60);
+  } else if (whole >= 60) {
+    std::snprintf(text, sizeof text, "%ldm%02lds", whole / 60, whole % 60);
+  } else {
+    std::snprintf(text, sizeof text, "%lds", whole);
+  }
+  return text;
+}
+
+}  // namespace
+
+ProgressPrinter::ProgressPrinter(ProgressStyle style) : style_(style) {
+  if (style_ == ProgressStyle::kAuto) {
+    style_ = isatty(STDERR_FILENO) ? ProgressStyle::kBar : ProgressStyle::kLog;
+  }
+}
+
+void ProgressPrinter::operator()(const Progress& progress) {
+  if (style_ == ProgressStyle::kNone) return;
+  const Clock::time_point now = Clock::now();
+  if (progress.stage != stage_) {
+    Finish();
+    stage_ = progress.stage;
+    stage_start_ = last_ = now;
+    stage_done_at_start_ = progress.done;
+    return;
+  }
+  if (style_ == ProgressStyle::kLog) {
+    if (now - last_ < kLogInterval) return;
+    std::fprintf(stderr, "%s\n", Line(progress, now).c_str());
+  } else {
+    if (now - last_ < kBarInterval && progress.done < progress.total) return;
+    std::string bar;
+    if (progress.total > 0) {
+      const auto filled = static_cast<size_t>(kBarWidth * progress.done / progress.total);
+      bar = '[' + std::string(filled, '#') + std::string(kBarWidth - filled, '.') + "] ";
+    }
+    std::fprintf(stderr, "\r\033[K%s%s", bar.c_str(), Line(progress, now).c_str());
+    std::fflush(stderr);
+    bar_open_ = true;
+  }
+  last_ = now;
+}
+
+void ProgressPrinter::Finish() {
+  if (bar_open_) std::fputc('\n', stderr);
+  bar_open_ = false;
+}
+
+std::string ProgressPrinter::Line(const Progress& progress, Clock::time_point now) const {
+  const double elapsed = std::chrono::duration<double>(now - stage_start_).count();
+  const double rate =
+      elapsed > 0 ? static_cast<double>(progress.done - stage_done_at_start_) / elapsed : 0;
+  std::string line = stage_ + ' ' + std::to_string(progress.done);
+  if (progress.total > 0) {
+    line += '/' + std::to_string(progress.total) + ' ' +
+            std::to_string(100 * progress.done / progress.total) + '%';
+  }
+  char text[64];
+  std::snprintf(text, sizeof text, "  %.0f/s", rate);
+  line += text;
+  if (rate > 0 && progress.total > progress.done) {
+    line += "  " + Duration(static_cast<double>(progress.total - progress.done) / rate) + " left";
+  }
+  if (progress.counts.rejects > 0) {
+    line += "  " + std::to_string(progress.counts.rejects) + " rejected";
+  }
+  return line;
+}
+
+}  // namespace pomona::cli

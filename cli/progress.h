@@ -1,0 +1,36 @@
+// Progress on standard error: a bar on a terminal, a line every few seconds elsewhere.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "pomona/pipeline.h"
+
+namespace pomona::cli {
+
+enum class ProgressStyle { kAuto, kBar, kLog, kNone };
+
+class ProgressPrinter {
+ public:
+  explicit ProgressPrinter(ProgressStyle style);
+
+  void operator()(const Progress& progress);
+
+  // Ends the bar's line, so that what follows starts a line of its own.
+  void Finish();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::string Line(const Progress& progress, Clock::time_point now) const;
+
+  ProgressStyle style_;
+  std::string stage_;
+  Clock::time_point stage_start_;
+  int64_t stage_done_at_start_ = 0;
+  Clock::time_point last_;
+  bool bar_open_ = false;
+};
+
+}  // namespace pomona::cli

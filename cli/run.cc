@@ -1,0 +1,187 @@
+// pomona run INPUT OUTPUT
+#include <unistd.h>
+
+#include <cinttypes>
+#include <cstdio>
+#include <ctime>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "command.h"
+#include "interrupt.h"
+#include "pomona/options.h"
+#include "pomona/pipeline.h"
+#include "progress.h"
+
+namespace pomona::cli {
+namespace {
+
+// The words of the command line before they are understood.
+struct RunArguments {
+  std::string input;
+  std::string output;
+  RunOptions options;
+  ProgressStyle progress = ProgressStyle::kAuto;
+  bool quiet = false;
+};
+
+// When this process was started, which is before its libraries were loaded.
+std::chrono::steady_clock::time_point ProcessStart() {
+  std::ifstream stat("/proc/self/stat");
+  std::string line;
+  std::getline(stat, line);
+  // Field 22, after the command's name in parentheses, which may hold spaces: ticks since boot.
+  constexpr int kFieldsAfterName = 20;
+  size_t at = line.rfind(')');
+  for (int field = 0; at != std::string::npos && field < kFieldsAfterName; ++field) {
+    at = line.find(' ', at + 1);
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (at == std::string::npos) return now;
+  const double started = std::strtod(line.c_str() + at, nullptr) /
+                         static_cast<double>(sysconf(_SC_CLK_TCK));
+  timespec boot;
+  clock_gettime(CLOCK_BOOTTIME, &boot);
+  const double age = static_cast<double>(boot.tv_sec) + 1e-9 * static_cast<double>(boot.tv_nsec) -
+                     started;
+  return now - std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                   std::chrono::duration<double>(age));
+}
+
+std::string CountsText(const std::map<std::string, int64_t>& counts) {
+  std::string text;
+  for (const auto& [name, count] : counts) {
+    text += (text.empty() ? " (" : ", ") + name + ' ' + std::to_string(count);
+  }
+  return text.empty() ? text : text + ')';
+}
+
+void PrintSummary(const RunSummary& summary, const RunArguments& arguments) {
+  std::printf("run %s: %" PRId64 " images in %.1f s (%.0f images/s), %d components explain %.1f %% "
+              "of the variance\n",
+              summary.run_id.c_str(), summary.counts.rows, summary.seconds,
+              summary.images_per_second, arguments.options.pca_components,
+              100 * summary.variance_explained);
+  std::printf("listed %" PRId64 " = %" PRId64 " rows + %" PRId64 " rejects%s + %" PRId64
+              " skips%s\n",
+              summary.counts.listed, summary.counts.rows, summary.counts.rejects,
+              CountsText(summary.rejects_by_reason).c_str(), summary.counts.skips,
+              CountsText(summary.skips_by_reason).c_str());
+  if (summary.counts.resumed > 0) {
+    std::printf("resumed %" PRId64 " items of an unfinished run\n", summary.counts.resumed);
+  }
+  std::printf("made in %s:\n", arguments.output.c_str());
+  for (const std::string& folder : summary.folders) std::printf("  %s\n", folder.c_str());
+}
+
+arrow::Result<ExitCode> RunJob(const RunArguments& arguments,
+                               std::chrono::steady_clock::time_point started) {
+  ProgressPrinter printer(arguments.quiet ? ProgressStyle::kNone : arguments.progress);
+  RunHooks hooks;
+  hooks.progress = [&](const Progress& progress) { printer(progress); };
+  hooks.cancel = CatchInterrupts();
+  hooks.started = started;
+  const auto summary = Run(arguments.input, arguments.output, arguments.options, hooks);
+  printer.Finish();
+  if (summary.status().IsCancelled() && !RefusalOf(summary.status())) {
+    return summary.status().WithMessage("interrupted; the same command resumes");
+  }
+  ARROW_RETURN_NOT_OK(summary);
+  if (!arguments.quiet) PrintSummary(*summary, arguments);
+  return ExitCode::kComplete;
+}
+
+}  // namespace
+
+void AddRunCommand(CLI::App& app, Action* action) {
+  const auto started = ProcessStart();
+  const auto arguments = std::make_shared<RunArguments>();
+  RunOptions& options = arguments->options;
+  CLI::App* run = app.add_subcommand("run", "Extract features and PCA of a tree of images");
+  run->add_option("INPUT", arguments->input, "Folder of labelled images")->required();
+  run->add_option("OUTPUT", arguments->output, "Folder to publish the run in")->required();
+  run->add_option_function<std::string>(
+         "--mode",
+         [&options](const std::string& text) {
+           const auto mode = ParseMode(text);
+           if (!mode.ok()) throw CLI::ValidationError(mode.status().message());
+           options.mode = *mode;
+         },
+         "mini (300 images), apples (labels Apple*) or full (default)")
+      ->type_name("MODE");
+  run->add_option("--pca-components", options.pca_components, "Columns of the PCA")
+      ->capture_default_str()
+      ->type_name("K");
+  run->add_option("--threads", options.threads, "Worker threads (default: all cores)")
+      ->type_name("N");
+  run->add_option("--weights", options.weights, "Weights made by `pomona weights`")
+      ->type_name("FILE");
+  run->add_option("--run-id", options.run_id, "Name of the run (default: YYYYmmdd_HHMMSS)")
+      ->type_name("ID");
+  run->add_option_function<std::vector<std::string>>(
+         "--formats",
+         [&options](const std::vector<std::string>& formats) {
+           options.parquet = options.csv = false;
+           for (const std::string& format : formats) {
+             if (format == "parquet") options.parquet = true;
+             else if (format == "csv") options.csv = true;
+             else throw CLI::ValidationError("formats '" + format + "': expected parquet, csv");
+           }
+         },
+         "Formats of the vectors (default: parquet,csv)")
+      ->delimiter(',')
+      ->type_name("LIST");
+  run->add_option_function<std::string>(
+         "--vectors",
+         [&options](const std::string& layout) {
+           if (layout != "list" && layout != "spark") {
+             throw CLI::ValidationError("vectors '" + layout + "': expected list or spark");
+           }
+           options.vectors = layout == "spark" ? VectorLayout::kSpark : VectorLayout::kList;
+         },
+         "PCA in Parquet as list (default) or as spark's MLlib vectors")
+      ->type_name("LAYOUT");
+  run->add_flag("--center", options.center, "Subtract the mean, as scikit-learn does");
+  run->add_flag("--standardize", options.standardize, "Scale features to unit variance first");
+  run->add_option("--include", options.include, "Take only paths that match (repeatable)")
+      ->type_name("GLOB")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  run->add_option("--exclude", options.exclude, "Leave out paths that match (repeatable)")
+      ->type_name("GLOB")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  run->add_option("--limit", options.limit, "Take only the first N items")
+      ->check(kAtLeastOne)
+      ->type_name("N");
+  run->add_option_function<std::string>(
+         "--max-rejects",
+         [&options](const std::string& text) {
+           const auto bound = ParseRejectBound(text);
+           if (!bound.ok()) throw CLI::ValidationError(bound.status().message());
+           options.max_rejects = *bound;
+         },
+         "Publish only with at most so many rejects, N or P% (default: no bound)")
+      ->type_name("N|P%");
+  run->add_flag("--fresh", options.fresh, "Start over instead of resuming");
+  run->add_option_function<std::string>(
+         "--progress",
+         [arguments](const std::string& style) {
+           if (style == "auto") arguments->progress = ProgressStyle::kAuto;
+           else if (style == "bar") arguments->progress = ProgressStyle::kBar;
+           else if (style == "log") arguments->progress = ProgressStyle::kLog;
+           else if (style == "none") arguments->progress = ProgressStyle::kNone;
+           else throw CLI::ValidationError("progress '" + style + "': expected auto, bar, log or none");
+         },
+         "auto (default), bar, log or none")
+      ->type_name("STYLE");
+  run->add_flag("--quiet", arguments->quiet, "Print errors only");
+  run->callback([arguments, started, action] {
+    const arrow::Status valid = Validate(arguments->options);
+    if (!valid.ok()) throw CLI::ValidationError(valid.message());
+    *action = [arguments, started] { return RunJob(*arguments, started); };
+  });
+}
+
+}  // namespace pomona::cli

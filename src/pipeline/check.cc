@@ -1,0 +1,103 @@
+#include <algorithm>
+
+#include "extract.h"
+#include "pomona/decode.h"
+#include "pomona/pipeline.h"
+#include "pomona/resize.h"
+#include "sha256.h"
+#include "tasks.h"
+
+namespace pomona {
+namespace {
+
+// Verdicts made before they are reported: bounds the memory.
+constexpr size_t kBlockItems = 1024;
+
+class Checker {
+ public:
+  Checker(Source& source, bool hashes) : source_(source), hashes_(hashes) {}
+
+  CheckResult Check(const Item& item) {
+    CheckResult result;
+    result.item = &item;
+    result.verdict = CheckResult::Verdict::kReject;
+    result.reject = source_.Read(item, &bytes_);
+    if (result.reject) return result;
+    if (const auto format = SniffFormat(bytes_)) result.format = FormatName(*format);
+
+    std::variant<Picture, Reject> decoded = decoder_.Decode(bytes_);
+    if (auto* reject = std::get_if<Reject>(&decoded)) {
+      if (IsSkip(item, bytes_)) {
+        result.verdict = CheckResult::Verdict::kSkip;
+        result.skip_reason = kNotAnImage;
+      } else {
+        result.reject = std::move(*reject);
+      }
+      return result;
+    }
+    const Picture& picture = std::get<Picture>(decoded);
+    result.verdict = CheckResult::Verdict::kOk;
+    result.format = FormatName(picture.format);
+    result.mode = picture.mode;
+    result.width = picture.width;
+    result.height = picture.height;
+    if (hashes_) {
+      resizer_.Resize(picture.width, picture.height, picture.rgb, input_);
+      result.rgb_sha256 = Sha256().Add(picture.rgb).Hex();
+      result.rgb224_sha256 = Sha256().Add(std::span<const uint8_t>(input_)).Hex();
+    }
+    return result;
+  }
+
+ private:
+  Source& source_;
+  const bool hashes_;
+  FileBytes bytes_;
+  Decoder decoder_;
+  Resizer resizer_{kInputSize, kInputSize};
+  std::vector<uint8_t> input_ = std::vector<uint8_t>(kPictureBytes);
+};
+
+}  // namespace
+
+arrow::Result<Counts> Check(Source& source, const CheckOptions& options,
+                            const std::function<void(const CheckResult&)>& report,
+                            const std::atomic<bool>* cancel) {
+  ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items, source.List());
+  const int threads = ThreadCount(options.threads);
+  std::vector<std::unique_ptr<Checker>> checkers;
+  for (int i = 0; i < threads; ++i) {
+    checkers.push_back(std::make_unique<Checker>(source, options.hashes));
+  }
+
+  Counts counts;
+  counts.listed = static_cast<int64_t>(items.size());
+  for (size_t begin = 0; begin < items.size(); begin += kBlockItems) {
+    std::vector<CheckResult> results(std::min(kBlockItems, items.size() - begin));
+    std::atomic<size_t> next = 0;
+    std::vector<Task> tasks;
+    for (const auto& checker : checkers) {
+      tasks.push_back([&]() -> arrow::Status {
+        for (size_t i; !(cancel && *cancel) && (i = next++) < results.size();) {
+          results[i] = checker->Check(items[begin + i]);
+        }
+        return arrow::Status::OK();
+      });
+    }
+    RunHooks hooks;
+    hooks.cancel = cancel;
+    ARROW_RETURN_NOT_OK(RunTasks(tasks, threads, hooks, [] {}));
+    if (cancel && *cancel) return arrow::Status::Cancelled("interrupted");
+    for (const CheckResult& result : results) {
+      report(result);
+      switch (result.verdict) {
+        case CheckResult::Verdict::kOk: ++counts.rows; break;
+        case CheckResult::Verdict::kReject: ++counts.rejects; break;
+        case CheckResult::Verdict::kSkip: ++counts.skips; break;
+      }
+    }
+  }
+  return counts;
+}
+
+}  // namespace pomona

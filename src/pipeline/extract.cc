@@ -1,0 +1,289 @@
+#include "extract.h"
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <semaphore>
+#include <thread>
+#include <variant>
+
+#include "pomona/decode.h"
+#include "pomona/resize.h"
+#include "tasks.h"
+
+namespace pomona {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// One fills while the others are added up and stored.
+constexpr int kOpenFragments = 3;
+
+// Adds the time since the last lap to one of the worker's sums.
+class Stopwatch {
+ public:
+  void Lap(double* seconds) {
+    const Clock::time_point now = Clock::now();
+    *seconds += std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+  }
+  void Start() { last_ = Clock::now(); }
+
+ private:
+  Clock::time_point last_ = Clock::now();
+};
+
+// A fragment being made. Each item's slot is written by the one worker that claimed the item.
+struct OpenFragment {
+  enum class Verdict : uint8_t { kRow, kReject, kSkip };
+
+  size_t index = 0;
+  std::atomic<size_t> remaining = 0;
+  std::vector<float> features;  // a row for each item, in its place
+  std::vector<Verdict> verdicts;
+  std::vector<std::optional<Reject>> rejects;
+
+  void Reset(size_t fragment, size_t items, size_t dimensions) {
+    index = fragment;
+    remaining = items;
+    features.resize(items * dimensions);
+    verdicts.assign(items, Verdict::kSkip);
+    rejects.assign(items, std::nullopt);
+  }
+};
+
+// What the workers share.
+class Extractor {
+ public:
+  Extractor(const ExtractJob& job, std::vector<size_t> todo, Extraction* result)
+      : job_(job), todo_(std::move(todo)), result_(result) {
+    for (OpenFragment& fragment : open_) free_.push_back(&fragment);
+  }
+
+  void RunWorker();
+
+  void Stop() { stop_ = true; }
+  // REQUIRES: no worker runs any more.
+  const arrow::Status& status() const { return status_; }
+  bool WaitForWorker(std::chrono::milliseconds patience) { return done_.try_acquire_for(patience); }
+
+  std::atomic<int64_t> rows = 0, rejects = 0, skips = 0;
+
+ private:
+  struct Claim {
+    OpenFragment* fragment = nullptr;  // null: nothing is left to do
+    size_t position = 0;
+  };
+
+  // The next item, in order.
+  Claim Next();
+  arrow::Status Work();
+  arrow::Status Finish(OpenFragment* fragment, WorkerSeconds* seconds);
+
+  const ExtractJob& job_;
+  const std::vector<size_t> todo_;  // fragments to make
+  Extraction* const result_;
+  OpenFragment open_[kOpenFragments];
+
+  std::mutex claim_mutex_;  // for the four below
+  size_t next_todo_ = 0;
+  OpenFragment* current_ = nullptr;
+  size_t next_position_ = 0;
+  std::vector<OpenFragment*> free_;
+  std::counting_semaphore<kOpenFragments> free_count_{kOpenFragments};
+  std::mutex free_mutex_;  // for free_
+
+  std::mutex result_mutex_;  // for *result_ and status_
+  arrow::Status status_;
+  std::atomic<bool> has_first_row_ = false;
+  std::atomic<bool> stop_ = false;
+  std::counting_semaphore<> done_{0};
+};
+
+Extractor::Claim Extractor::Next() {
+  const std::lock_guard lock(claim_mutex_);
+  if (current_ && next_position_ == current_->verdicts.size()) current_ = nullptr;
+  if (!current_) {
+    if (next_todo_ == todo_.size()) return {};
+    // Whoever waits here keeps the others waiting too, and rightly so: there is nowhere to put a
+    // row until a fragment is stored.
+    while (!free_count_.try_acquire_for(std::chrono::milliseconds(50))) {
+      if (stop_) return {};
+    }
+    {
+      const std::lock_guard free_lock(free_mutex_);
+      current_ = free_.back();
+      free_.pop_back();
+    }
+    const size_t index = todo_[next_todo_++];
+    current_->Reset(index, job_.fragments[index].size(), job_.engine.features());
+    next_position_ = 0;
+  }
+  return {current_, next_position_++};
+}
+
+void Extractor::RunWorker() {
+  const arrow::Status status = Work();
+  if (!status.ok()) {
+    const std::lock_guard lock(result_mutex_);
+    if (status_.ok()) status_ = status;
+    stop_ = true;
+  }
+  done_.release();
+}
+
+arrow::Status Extractor::Work() {
+  ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<EngineWorker> engine, job_.engine.NewWorker());
+  const size_t dimensions = job_.engine.features();
+  Decoder decoder;
+  Resizer resizer(kInputSize, kInputSize);
+  FileBytes bytes;
+  std::vector<uint8_t> input(kPictureBytes);
+  WorkerSeconds seconds;
+  Stopwatch watch;
+
+  while (!stop_) {
+    const auto [fragment, position] = Next();
+    if (!fragment) break;
+    const Item& item = job_.items[job_.fragments[fragment->index].begin + position];
+
+    watch.Start();
+    std::optional<Reject> reject = job_.source.Read(item, &bytes);
+    watch.Lap(&seconds.read);
+    bool skip = false;
+    if (!reject) {
+      std::variant<Picture, Reject> decoded = decoder.Decode(bytes);
+      watch.Lap(&seconds.decode);
+      if (const Picture* picture = std::get_if<Picture>(&decoded)) {
+        resizer.Resize(picture->width, picture->height, picture->rgb, input);
+        watch.Lap(&seconds.resize);
+        ARROW_RETURN_NOT_OK(engine->Infer(
+            input, std::span(fragment->features).subspan(position * dimensions, dimensions)));
+        watch.Lap(&seconds.infer);
+        if (!has_first_row_.exchange(true)) {
+          const std::lock_guard lock(result_mutex_);
+          result_->first_row = Clock::now();
+        }
+      } else {
+        reject = std::get<Reject>(std::move(decoded));
+        skip = IsSkip(item, bytes);
+      }
+    }
+
+    using Verdict = OpenFragment::Verdict;
+    fragment->verdicts[position] = skip     ? Verdict::kSkip
+                                   : reject ? Verdict::kReject
+                                            : Verdict::kRow;
+    ++(skip ? skips : reject ? rejects : rows);
+    if (reject && !skip) fragment->rejects[position] = std::move(reject);
+    if (--fragment->remaining == 0) ARROW_RETURN_NOT_OK(Finish(fragment, &seconds));
+  }
+
+  const std::lock_guard lock(result_mutex_);
+  result_->seconds.read += seconds.read;
+  result_->seconds.decode += seconds.decode;
+  result_->seconds.resize += seconds.resize;
+  result_->seconds.infer += seconds.infer;
+  result_->seconds.reduce += seconds.reduce;
+  result_->seconds.store += seconds.store;
+  return arrow::Status::OK();
+}
+
+arrow::Status Extractor::Finish(OpenFragment* fragment, WorkerSeconds* seconds) {
+  Stopwatch watch;
+  const size_t dimensions = job_.engine.features();
+  FragmentReport report;
+  for (size_t i = 0; i < fragment->verdicts.size(); ++i) {
+    switch (fragment->verdicts[i]) {
+      case OpenFragment::Verdict::kRow: {
+        // Rows close up over the rejects and skips between them.
+        const auto from = fragment->features.begin() + i * dimensions;
+        const auto to = fragment->features.begin() + report.rows.size() * dimensions;
+        if (from != to) std::copy(from, from + dimensions, to);
+        report.rows.push_back(static_cast<int32_t>(i));
+        break;
+      }
+      case OpenFragment::Verdict::kReject:
+        report.rejects.push_back({static_cast<int32_t>(i), *std::move(fragment->rejects[i])});
+        break;
+      case OpenFragment::Verdict::kSkip: ++report.skips[kNotAnImage]; break;
+    }
+  }
+  const std::span<const float> rows(fragment->features.data(), report.rows.size() * dimensions);
+  Moments moments(static_cast<int>(dimensions));
+  moments.Add(rows);
+  watch.Lap(&seconds->reduce);
+
+  const size_t index = fragment->index;
+  ARROW_RETURN_NOT_OK(
+      WriteFragment(job_.fragment_path(index), job_.fragments[index], report, rows, moments));
+  watch.Lap(&seconds->store);
+  {
+    const std::lock_guard lock(result_mutex_);
+    result_->reports[index] = std::move(report);
+  }
+  {
+    const std::lock_guard lock(free_mutex_);
+    free_.push_back(fragment);
+  }
+  free_count_.release();
+  return arrow::Status::OK();
+}
+
+}  // namespace
+
+bool IsSkip(const Item& item, std::span<const uint8_t> bytes) {
+  return !HasImageExtension(item.path) && !SniffFormat(bytes);
+}
+
+arrow::Result<Extraction> Extract(const ExtractJob& job) {
+  Extraction result;
+  result.reports.resize(job.fragments.size());
+  Progress progress{"extract", 0, static_cast<int64_t>(job.items.size()),
+                    {.listed = static_cast<int64_t>(job.items.size())}};
+
+  std::vector<size_t> todo;
+  for (size_t i = 0; i < job.fragments.size(); ++i) {
+    auto stored = StoredFragment::Open(job.fragment_path(i), job.fragments[i]);
+    if (!stored.ok()) {
+      todo.push_back(i);
+      continue;
+    }
+    result.reports[i] = stored->report();
+    progress.counts.resumed += job.fragments[i].size();
+    progress.counts.rows += stored->report().rows.size();
+    progress.counts.rejects += stored->report().rejects.size();
+    progress.counts.skips += stored->report().skip_count();
+  }
+  const Counts resumed = progress.counts;
+  result.resumed = resumed.resumed;
+
+  Extractor extractor(job, todo, &result);
+  const auto report = [&] {
+    progress.counts.rows = resumed.rows + extractor.rows;
+    progress.counts.rejects = resumed.rejects + extractor.rejects;
+    progress.counts.skips = resumed.skips + extractor.skips;
+    progress.done = progress.counts.rows + progress.counts.rejects + progress.counts.skips;
+    if (job.hooks.progress) job.hooks.progress(progress);
+    return !(job.hooks.cancel && *job.hooks.cancel);
+  };
+
+  std::vector<std::jthread> workers;
+  const int threads = todo.empty() ? 0 : job.threads;
+  for (int i = 0; i < threads; ++i) workers.emplace_back([&] { extractor.RunWorker(); });
+  bool cancelled = false;
+  for (int running = threads; running > 0;) {
+    if (extractor.WaitForWorker(kPollInterval)) {
+      --running;
+    } else if (!report()) {
+      cancelled = true;
+      extractor.Stop();
+    }
+  }
+  workers.clear();
+  ARROW_RETURN_NOT_OK(extractor.status());
+  if (!report() || cancelled) return arrow::Status::Cancelled("interrupted");
+  return result;
+}
+
+}  // namespace pomona

@@ -1,0 +1,64 @@
+// The stage that takes the time: items -> fragments of features.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "fragment.h"
+#include "pomona/engine.h"
+#include "pomona/pipeline.h"
+#include "pomona/source.h"
+
+namespace pomona {
+
+// Seconds that workers spent, summed over them.
+struct WorkerSeconds {
+  double read = 0;
+  double decode = 0;
+  double resize = 0;
+  double infer = 0;
+  double reduce = 0;  // moments
+  double store = 0;   // fragments to disk
+};
+
+struct Extraction {
+  std::vector<FragmentReport> reports;  // by fragment, in order
+  int64_t resumed = 0;                  // items whose fragments were stored already
+  WorkerSeconds seconds;
+  // When the first image's features were there; nothing where every fragment was resumed.
+  std::optional<std::chrono::steady_clock::time_point> first_row;
+};
+
+struct ExtractJob {
+  Source& source;
+  Engine& engine;
+  const std::vector<Item>& items;
+  const std::vector<FragmentRange>& fragments;
+  std::function<std::string(size_t)> fragment_path;  // by fragment
+  int threads;
+  const RunHooks& hooks;
+};
+
+// Makes the fragments that are not stored yet. Each worker carries one image after another from
+// bytes to features, straight into its row of the fragment; whoever finishes the last image of a
+// fragment adds up its moments and stores it. So no image waits in a queue, and memory is bounded
+// by the few fragments that may be open at once.
+//
+// Errors: the first of a worker's; Cancelled. Fragments that were stored stay.
+arrow::Result<Extraction> Extract(const ExtractJob& job);
+
+// Whether a file that could not be decoded is no image at all, by its name and its content.
+bool IsSkip(const Item& item, std::span<const uint8_t> bytes);
+
+// The name under which such files are counted.
+inline constexpr const char* kNotAnImage = "not_an_image";
+
+}  // namespace pomona

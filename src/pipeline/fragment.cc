@@ -1,0 +1,132 @@
+#include "fragment.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "sha256.h"
+
+namespace pomona {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kFormat = "pomona-fragment-1";
+
+TensorView View(DType dtype, std::vector<int64_t> shape, std::span<const std::byte> bytes) {
+  return {dtype, std::move(shape), bytes};
+}
+
+std::string ReportToJson(const FragmentReport& report) {
+  json rejects = json::array();
+  for (const FragmentReject& r : report.rejects) {
+    rejects.push_back({r.item, static_cast<int>(r.reject.stage), static_cast<int>(r.reject.reason),
+                       r.reject.message});
+  }
+  return json{{"rejects", rejects}, {"skips", report.skips}}.dump(
+      -1, ' ', false, json::error_handler_t::replace);
+}
+
+bool ReportFromJson(const std::string& text, FragmentReport* report) {
+  const json parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!parsed.is_object() || !parsed.contains("rejects") || !parsed.contains("skips")) return false;
+  for (const json& r : parsed["rejects"]) {
+    if (!r.is_array() || r.size() != 4 || !r[0].is_number_integer() || !r[1].is_number_integer() ||
+        !r[2].is_number_integer() || !r[3].is_string()) {
+      return false;
+    }
+    report->rejects.push_back({r[0].get<int32_t>(),
+                               {static_cast<Stage>(r[1].get<int>()),
+                                static_cast<Reason>(r[2].get<int>()), r[3].get<std::string>()}});
+  }
+  if (!parsed["skips"].is_object()) return false;
+  for (const auto& [reason, count] : parsed["skips"].items()) {
+    if (!count.is_number_integer()) return false;
+    report->skips[reason] = count.get<int64_t>();
+  }
+  return true;
+}
+
+}  // namespace
+
+std::vector<FragmentRange> CutFragments(const std::vector<Item>& items, int fragment_items,
+                                        const std::string& recipe) {
+  std::vector<FragmentRange> fragments;
+  for (size_t begin = 0; begin < items.size(); begin += fragment_items) {
+    FragmentRange range;
+    range.begin = begin;
+    range.end = std::min(items.size(), begin + fragment_items);
+    Sha256 digest;
+    digest.Add(kFormat).Add(recipe);
+    for (size_t i = range.begin; i < range.end; ++i) {
+      digest.Add(items[i].path).Add(items[i].size).Add(items[i].modified_ns);
+    }
+    range.key = digest.Hex();
+    fragments.push_back(std::move(range));
+  }
+  return fragments;
+}
+
+int64_t FragmentReport::skip_count() const {
+  int64_t count = 0;
+  for (const auto& [reason, number] : skips) count += number;
+  return count;
+}
+
+arrow::Status WriteFragment(const std::string& path, const FragmentRange& range,
+                            const FragmentReport& report, std::span<const float> features,
+                            const Moments& moments) {
+  const int64_t rows = static_cast<int64_t>(report.rows.size());
+  const int64_t dimensions = moments.dimensions();
+  const int64_t count = moments.count();
+  return WriteSafetensors(
+      path,
+      // Wider types first: the format leaves no gaps to align them.
+      {{"moments.count", View(DType::kI64, {1}, std::as_bytes(std::span(&count, 1)))},
+       {"moments.mean", View(DType::kF64, {dimensions}, std::as_bytes(moments.mean()))},
+       {"moments.comoment", View(DType::kF64, {static_cast<int64_t>(moments.comoment().size())},
+                                 std::as_bytes(moments.comoment()))},
+       {"features", View(DType::kF32, {rows, dimensions}, std::as_bytes(features))},
+       {"rows", View(DType::kI32, {rows}, std::as_bytes(std::span(report.rows)))}},
+      {{"format", kFormat}, {"key", range.key}, {"report", ReportToJson(report)}});
+}
+
+arrow::Result<StoredFragment> StoredFragment::Open(const std::string& path,
+                                                   const FragmentRange& range) {
+  StoredFragment fragment;
+  ARROW_ASSIGN_OR_RAISE(fragment.file_, SafetensorsFile::Open(path));
+  const auto& metadata = fragment.file_->metadata();
+  const auto key = metadata.find("key");
+  const auto report = metadata.find("report");
+  if (key == metadata.end() || key->second != range.key || report == metadata.end() ||
+      !ReportFromJson(report->second, &fragment.report_)) {
+    return arrow::Status::Invalid(path, ": not the fragment that is wanted");
+  }
+  ARROW_ASSIGN_OR_RAISE(const TensorView rows, fragment.file_->Get("rows"));
+  ARROW_ASSIGN_OR_RAISE(const TensorView features, fragment.file_->Get("features"));
+  const std::span<const int32_t> positions = rows.values<int32_t>();
+  fragment.report_.rows.assign(positions.begin(), positions.end());
+  fragment.features_ = features.values<float>();
+  if (rows.dtype != DType::kI32 || features.dtype != DType::kF32 || features.shape.size() != 2 ||
+      features.shape[0] != static_cast<int64_t>(positions.size()) ||
+      positions.size() + fragment.report_.rejects.size() + fragment.report_.skip_count() !=
+          range.size()) {
+    return arrow::Status::Invalid(path, ": a damaged fragment");
+  }
+  return fragment;
+}
+
+arrow::Result<Moments> StoredFragment::ReadMoments() const {
+  ARROW_ASSIGN_OR_RAISE(const TensorView count, file_->Get("moments.count"));
+  ARROW_ASSIGN_OR_RAISE(const TensorView mean, file_->Get("moments.mean"));
+  ARROW_ASSIGN_OR_RAISE(const TensorView comoment, file_->Get("moments.comoment"));
+  if (count.dtype != DType::kI64 || count.shape != std::vector<int64_t>{1} ||
+      mean.dtype != DType::kF64 || comoment.dtype != DType::kF64) {
+    return arrow::Status::Invalid(file_->path(), ": damaged moments");
+  }
+  const auto means = mean.values<double>();
+  const auto comoments = comoment.values<double>();
+  return Moments::FromParts(count.values<int64_t>()[0], {means.begin(), means.end()},
+                            {comoments.begin(), comoments.end()});
+}
+
+}  // namespace pomona

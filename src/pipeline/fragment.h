@@ -1,0 +1,70 @@
+// A fragment: a fixed run of consecutive items, and what became of them, in one file.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "pomona/item.h"
+#include "pomona/pca.h"
+#include "pomona/safetensors.h"
+
+namespace pomona {
+
+// The items begin..end (of the run's selected items) of one fragment.
+struct FragmentRange {
+  size_t begin = 0;
+  size_t end = 0;
+  // Digest of all that its result depends on: the items' paths, sizes and times, the weights, the
+  // engine, the preprocessing. A stored fragment with this key need not be made again.
+  std::string key;
+
+  size_t size() const { return end - begin; }
+};
+
+// Cuts the items into fragments of `fragment_items`. `recipe` names everything beside the items
+// that the results depend on.
+std::vector<FragmentRange> CutFragments(const std::vector<Item>& items, int fragment_items,
+                                        const std::string& recipe);
+
+struct FragmentReject {
+  int32_t item;  // position in the fragment
+  Reject reject;
+};
+
+// What became of a fragment's items. Items in neither `rows`, `rejects` nor `skips` do not exist.
+struct FragmentReport {
+  std::vector<int32_t> rows;  // positions in the fragment of the images with features, ascending
+  std::vector<FragmentReject> rejects;   // ascending
+  std::map<std::string, int64_t> skips;  // number by reason
+
+  int64_t skip_count() const;
+};
+
+// features: report.rows.size() x moments.dimensions().
+arrow::Status WriteFragment(const std::string& path, const FragmentRange& range,
+                            const FragmentReport& report, std::span<const float> features,
+                            const Moments& moments);
+
+// A fragment read back; its features are mapped, not loaded.
+class StoredFragment {
+ public:
+  // Errors: Invalid where the file does not hold the fragment that `range` asks for.
+  static arrow::Result<StoredFragment> Open(const std::string& path, const FragmentRange& range);
+
+  const FragmentReport& report() const { return report_; }
+  std::span<const float> features() const { return features_; }
+  arrow::Result<Moments> ReadMoments() const;
+
+ private:
+  std::shared_ptr<const SafetensorsFile> file_;
+  FragmentReport report_;
+  std::span<const float> features_;
+};
+
+}  // namespace pomona

@@ -1,0 +1,48 @@
+// Stored fragments -> part files.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "fragment.h"
+#include "pomona/options.h"
+#include "pomona/pca.h"
+#include "tasks.h"
+#include "workspace.h"
+
+namespace pomona {
+
+// What the writers of parts read.
+struct RunContent {
+  const std::vector<Item>& items;
+  const std::vector<FragmentRange>& fragments;
+  const std::vector<FragmentReport>& reports;  // by fragment
+  const Workspace& workspace;
+  const RunOptions& options;
+  std::map<std::string, std::string> provenance;  // for the metadata of Parquet files
+
+  // The fragments of one part: options.part_rows / options.fragment_items of them.
+  size_t parts() const;
+  FragmentRange Part(size_t part) const;  // begin, end: fragments
+
+  int64_t rows() const;
+};
+
+// Tasks that write all parts of the features, in the formats asked for, and of the metadata.
+// `rows_done` grows by one for each row of each vector file. Tasks refer to their arguments.
+std::vector<Task> FeatureTasks(const RunContent& content, int dimensions,
+                               std::atomic<int64_t>* rows_done);
+
+// The same for the PCA's projections.
+std::vector<Task> PcaTasks(const RunContent& content, const Pca& pca,
+                           std::atomic<int64_t>* rows_done);
+
+// errors_{id}: a row for each reject, in path order.
+std::string ErrorsCsv(const RunContent& content);
+
+}  // namespace pomona

@@ -1,0 +1,144 @@
+#include "reports.h"
+
+#include <sys/resource.h>
+
+#include <nlohmann/json.hpp>
+
+#include "pomona/sink.h"
+#include "pomona/version.h"
+
+namespace pomona {
+namespace {
+
+using nlohmann::ordered_json;
+
+std::string Text(const ordered_json& json) {
+  return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+ordered_json Versions() {
+  ordered_json versions = {{"pomona", kVersion}};
+  for (const auto& [library, version] : LibraryVersions()) versions[library] = version;
+  return versions;
+}
+
+std::vector<double> CumulativeSum(const std::vector<double>& values) {
+  std::vector<double> sums;
+  double sum = 0;
+  for (const double value : values) sums.push_back(sum += value);
+  return sums;
+}
+
+}  // namespace
+
+std::string ModelInfoJson(const std::string& run_id, const Pca& pca, const ModelIdentity& model,
+                          std::string_view engine) {
+  const std::vector<double> ratios = pca.ExplainedVarianceRatio();
+  const std::vector<double> cumulative = CumulativeSum(ratios);
+  const PcaOptions& options = pca.options();
+  std::string projection = options.center ? "(X - mean)" : "X";
+  if (options.standardize) projection += " / scale";
+  return Text({
+      {"timestamp", run_id},
+      {"pca_components", pca.components()},
+      {"original_dimensions", pca.dimensions()},
+      {"reduced_dimensions", pca.components()},
+      {"total_variance_explained", cumulative.back()},
+      {"variance_by_component", ratios},
+      {"cumulative_variance", cumulative},
+      {"num_images_processed", pca.rows()},
+      {"projection", projection + " . V"},
+      {"centered", options.center},
+      {"standardized", options.standardize},
+      {"model", "MobileNetV2"},
+      {"weights",
+       {{"digest", model.digest},
+        {"imagenet", model.imagenet},
+        {"alpha", model.alpha}}},
+      {"preprocessing", kPreprocessing},
+      {"engine", engine},
+      {"versions", Versions()},
+      {"mean", pca.mean()},
+  });
+}
+
+std::string VarianceCsv(const Pca& pca) {
+  const std::vector<double> ratios = pca.ExplainedVarianceRatio();
+  const std::vector<double> cumulative = CumulativeSum(ratios);
+  CsvBuilder csv;
+  csv.Field("component").Field("variance_explained").Field("cumulative_variance").EndRow();
+  for (size_t i = 0; i < ratios.size(); ++i) {
+    csv.Field(static_cast<int64_t>(i + 1))
+        .Field(static_cast<float>(ratios[i]))
+        .Field(static_cast<float>(cumulative[i]))
+        .EndRow();
+  }
+  return csv.text();
+}
+
+std::string RunInfoJson(const RunSummary& summary, const RunDetails& details,
+                        const RunOptions& options) {
+  std::vector<std::string> formats;
+  if (options.parquet) formats.push_back("parquet");
+  if (options.csv) formats.push_back("csv");
+  ordered_json first_row = nullptr;
+  if (details.first_row_seconds) first_row = *details.first_row_seconds;
+  const StageSeconds& stages = details.stages;
+  const WorkerSeconds& workers = details.workers;
+  return Text({
+      {"run_id", summary.run_id},
+      {"input", details.input},
+      {"output", details.output},
+      {"counts",
+       {{"listed", summary.counts.listed},
+        {"rows", summary.counts.rows},
+        {"rejects", summary.counts.rejects},
+        {"skips", summary.counts.skips},
+        {"resumed", summary.counts.resumed}}},
+      {"rejects_by_reason", summary.rejects_by_reason},
+      {"skips_by_reason", summary.skips_by_reason},
+      {"seconds",
+       {{"total", summary.seconds},
+        {"first_row", first_row},
+        {"list", stages.list},
+        {"extract", stages.extract},
+        {"fit", stages.fit},
+        {"write", stages.write}}},
+      {"worker_seconds",
+       {{"read", workers.read},
+        {"decode", workers.decode},
+        {"resize", workers.resize},
+        {"infer", workers.infer},
+        {"reduce", workers.reduce},
+        {"store", workers.store}}},
+      {"images_per_second", summary.images_per_second},
+      {"peak_memory_bytes", summary.peak_memory_bytes},
+      {"threads", details.threads},
+      {"engine", details.engine},
+      {"cpu", CpuFeatures()},
+      {"options",
+       {{"mode", ModeName(options.mode)},
+        {"pca_components", options.pca_components},
+        {"threads", options.threads},
+        {"weights", options.weights},
+        {"formats", formats},
+        {"vectors", options.vectors == VectorLayout::kSpark ? "spark" : "list"},
+        {"center", options.center},
+        {"standardize", options.standardize},
+        {"include", options.include},
+        {"exclude", options.exclude},
+        {"limit", options.limit},
+        {"max_rejects", options.max_rejects.value},
+        {"max_rejects_unit", options.max_rejects.percent ? "percent" : "images"},
+        {"fresh", options.fresh}}},
+      {"versions", Versions()},
+  });
+}
+
+int64_t PeakMemoryBytes() {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t{usage.ru_maxrss} * 1024;
+}
+
+}  // namespace pomona

@@ -1,0 +1,46 @@
+// JSON and CSV about a run: the model, the variance, the run itself.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "extract.h"
+#include "pomona/options.h"
+#include "pomona/pca.h"
+#include "pomona/pipeline.h"
+
+namespace pomona {
+
+// Seconds of each stage, by the clock.
+struct StageSeconds {
+  double list = 0;
+  double extract = 0;
+  double fit = 0;
+  double write = 0;
+};
+
+// model_info_{id}: the original's eight fields first, under its names.
+std::string ModelInfoJson(const std::string& run_id, const Pca& pca, const ModelIdentity& model,
+                          std::string_view engine);
+
+// variance_{id}.
+std::string VarianceCsv(const Pca& pca);
+
+// What run_info_{id} says beside the summary.
+struct RunDetails {
+  std::string input;
+  std::string output;
+  int threads = 0;
+  std::string engine;
+  StageSeconds stages;
+  WorkerSeconds workers;
+  std::optional<double> first_row_seconds;  // until the first image's features were there
+};
+
+std::string RunInfoJson(const RunSummary& summary, const RunDetails& details,
+                        const RunOptions& options);
+
+// The largest resident memory of this process so far, in bytes.
+int64_t PeakMemoryBytes();
+
+}  // namespace pomona

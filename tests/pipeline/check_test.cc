@@ -1,0 +1,45 @@
+#include <gtest/gtest.h>
+
+#include "fakes.h"
+
+namespace pomona {
+namespace {
+
+TEST(Check, ReportsEachFileInOrder) {
+  MemorySource source;
+  source.files = {{"a/1.png", PngOf(1, 2, 3, 5, 7)},
+                  {"a/2.png", "garbage"},
+                  {"a/3.txt", "text"},
+                  {"a/4.png", "unreadable"}};
+  std::vector<std::string> paths;
+  std::vector<CheckResult> results;
+  CheckOptions options;
+  options.threads = 3;
+  options.hashes = true;
+  const auto counts = Check(source, options, [&](const CheckResult& result) {
+    paths.push_back(result.item->path);
+    results.push_back(result);
+  });
+  ASSERT_TRUE(counts.ok()) << counts.status();
+  EXPECT_EQ(counts->listed, 4);
+  EXPECT_EQ(counts->rows, 1);
+  EXPECT_EQ(counts->rejects, 2);
+  EXPECT_EQ(counts->skips, 1);
+  EXPECT_EQ(paths, (std::vector<std::string>{"/tree/a/1.png", "/tree/a/2.png", "/tree/a/3.txt",
+                                             "/tree/a/4.png"}));
+  EXPECT_EQ(results[0].width, 5);
+  EXPECT_EQ(results[0].height, 7);
+  EXPECT_EQ(results[0].format, "PNG");
+  EXPECT_EQ(results[0].mode, "RGB");
+  // 35 pixels of 01 02 03, and 224 x 224 of them, hashed by sha256sum.
+  EXPECT_EQ(results[0].rgb_sha256, 
+            "9e9283ee16aa9fd89ac3ebde741bf6b6babb5013d0b1b268351c0b950787e2fe");
+  EXPECT_EQ(results[0].rgb224_sha256, 
+            "701db217fa86de2bcba7ae3ddb4fae587938ac01e9d31efa6980222c989724bb");
+  EXPECT_EQ(results[1].reject->reason, Reason::kCorrupt);
+  EXPECT_EQ(results[2].verdict, CheckResult::Verdict::kSkip);
+  EXPECT_EQ(results[3].reject->stage, Stage::kRead);
+}
+
+}  // namespace
+}  // namespace pomona

@@ -1,0 +1,76 @@
+#include "fragment.h"
+
+#include <gtest/gtest.h>
+
+#include "temp_folder.h"
+
+namespace pomona {
+namespace {
+
+std::vector<Item> Items(int count) {
+  std::vector<Item> items;
+  for (int i = 0; i < count; ++i) items.push_back({"/t/a/" + std::to_string(i), 3, 10, 20});
+  return items;
+}
+
+TEST(Fragments, AreCutInOrder) {
+  const auto fragments = CutFragments(Items(10), 4, "recipe");
+  ASSERT_EQ(fragments.size(), 3u);
+  EXPECT_EQ(fragments[2].begin, 8u);
+  EXPECT_EQ(fragments[2].end, 10u);
+  EXPECT_TRUE(CutFragments({}, 4, "recipe").empty());
+}
+
+TEST(Fragments, KeyTellsWhateverTheResultDependsOn) {
+  const std::string key = CutFragments(Items(4), 4, "recipe")[0].key;
+  EXPECT_EQ(CutFragments(Items(8), 4, "recipe")[0].key, key);
+  EXPECT_NE(CutFragments(Items(4), 4, "another")[0].key, key);
+  for (const auto& change : std::vector<std::function<void(Item&)>>{
+           [](Item& item) { item.path += 'x'; }, [](Item& item) { item.size = 11; },
+           [](Item& item) { item.modified_ns = 21; }}) {
+    std::vector<Item> items = Items(4);
+    change(items[2]);
+    EXPECT_NE(CutFragments(items, 4, "recipe")[0].key, key);
+  }
+}
+
+TEST(Fragments, ComeBackAsTheyWere) {
+  const TempFolder folder;
+  const std::string path = folder / "f.safetensors";
+  const FragmentRange range = CutFragments(Items(5), 8, "recipe")[0];
+  FragmentReport report;
+  report.rows = {0, 3};
+  report.rejects = {{1, {Stage::kDecode, Reason::kTruncated, "ends \"early\"\n\xff"}},
+                    {4, {Stage::kRead, Reason::kUnreadable, ""}}};
+  report.skips = {{"not_an_image", 1}};
+  const std::vector<float> features = {1, 2, 3, 4, 5, 6};
+  Moments moments(3);
+  moments.Add(features);
+  ASSERT_TRUE(WriteFragment(path, range, report, features, moments).ok());
+
+  const auto stored = StoredFragment::Open(path, range);
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  EXPECT_EQ(stored->report().rows, report.rows);
+  ASSERT_EQ(stored->report().rejects.size(), 2u);
+  EXPECT_EQ(stored->report().rejects[0].item, 1);
+  EXPECT_EQ(stored->report().rejects[0].reject.stage, Stage::kDecode);
+  EXPECT_EQ(stored->report().rejects[0].reject.reason, Reason::kTruncated);
+  EXPECT_EQ(stored->report().rejects[0].reject.message, "ends \"early\"\n\xef\xbf\xbd");
+  EXPECT_EQ(stored->report().skip_count(), 1);
+  EXPECT_TRUE(std::equal(features.begin(), features.end(), stored->features().begin()));
+  const auto read = stored->ReadMoments();
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->count(), 2);
+  EXPECT_EQ(read->mean()[0], 2.5);
+  EXPECT_EQ(read->comoment()[0], 4.5);
+
+  FragmentRange other = range;
+  other.key = "other";
+  EXPECT_TRUE(StoredFragment::Open(path, other).status().IsInvalid());
+  std::filesystem::resize_file(path, 100);
+  EXPECT_FALSE(StoredFragment::Open(path, range).ok());
+  EXPECT_FALSE(StoredFragment::Open(folder / "none", range).ok());
+}
+
+}  // namespace
+}  // namespace pomona

@@ -1,0 +1,311 @@
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+
+#include "fakes.h"
+#include "temp_folder.h"
+
+namespace pomona {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+// A tree of `images` small PNGs under three labels, in pseudo-random colours.
+MemorySource Tree(int images) {
+  MemorySource source;
+  uint32_t state = 1;
+  for (int i = 0; i < images; ++i) {
+    state = state * 1664525 + 1013904223;
+    const std::string label = i % 3 == 0 ? "Apple" : i % 3 == 1 ? "Lemon" : "Pear";
+    source.files[label + "/" + std::to_string(i) + ".png"] =
+        PngOf(state >> 24, state >> 16, state >> 8);
+  }
+  return source;
+}
+
+RunOptions SmallOptions() {
+  RunOptions options;
+  options.run_id = "r";
+  options.pca_components = 3;
+  options.threads = 2;
+  options.fragment_items = 8;
+  options.part_rows = 16;
+  return options;
+}
+
+arrow::Result<RunSummary> RunOn(MemorySource& source, const std::string& output,
+                                const RunOptions& options, const RunHooks& hooks = {}) {
+  return Run(source, FakeEngine::Factory(), {"digest", false, 1.0}, "/tree", output, options,
+             hooks);
+}
+
+// Every published file's bytes by its path below the output, without run_info.
+std::map<std::string, std::string> Files(const std::string& output) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(output)) {
+    const std::string name = entry.path().lexically_relative(output).string();
+    if (entry.is_regular_file() && !name.starts_with("run_info/")) {
+      files[name] = ReadFile(entry.path().string());
+    }
+  }
+  return files;
+}
+
+TEST(Run, PublishesTheTenFoldersOfTheContract) {
+  MemorySource source = Tree(40);
+  const TempFolder output;
+  const auto summary = RunOn(source, output.path(), SmallOptions());
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->counts.rows, 40);
+  for (const char* folder :
+       {"features/parquet/features_r", "features/csv/features_r", "pca/parquet/pca_r",
+        "pca/csv/pca_r", "metadata/metadata_r", "model_info/model_info_r", "model_info/variance_r",
+        "model_info/pca_model_r", "errors/errors_r", "run_info/run_info_r"}) {
+    EXPECT_TRUE(fs::exists(output / folder + "/_SUCCESS")) << folder;
+  }
+  EXPECT_EQ(summary->folders.size(), 10u);
+  EXPECT_FALSE(fs::exists(output / "_pomona"));
+  // 40 items: fragments of 8, parts of two fragments.
+  for (const char* part : {"part-00000.csv", "part-00001.csv", "part-00002.csv"}) {
+    EXPECT_TRUE(fs::exists(output / "metadata/metadata_r/" + part)) << part;
+  }
+  EXPECT_FALSE(fs::exists(output / "metadata/metadata_r/part-00003.csv"));
+  EXPECT_EQ(ReadFile(output / "errors/errors_r/part-00000.csv"),
+            "path,label,stage,reason,message\n");
+}
+
+TEST(Run, KeepsPathOrderAndNumbersThroughRejectsAndSkips) {
+  MemorySource source;
+  source.files = {{"a/1.png", PngOf(255, 0, 0)},   {"a/2.png", "garbage"},
+                  {"a/3.png", PngOf(0, 255, 0)},   {"a/4.jpg", ""},
+                  {"a/notes.txt", "some text"},    {"b/1.png", PngOf(0, 0, 255)},
+                  {"b/2.png", "unreadable"},       {"b/no_name", PngOf(255, 255, 0)},
+                  {"b/3.png", PngOf(51, 102, 204)}};
+  RunOptions options = SmallOptions();
+  options.fragment_items = 2;
+  options.part_rows = 100;
+  const TempFolder output;
+  const auto summary = RunOn(source, output.path(), options);
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->counts.listed, 9);
+  EXPECT_EQ(summary->counts.rows, 5);
+  EXPECT_EQ(summary->counts.rejects, 3);
+  EXPECT_EQ(summary->counts.skips, 1);
+  EXPECT_EQ(summary->skips_by_reason.at("not_an_image"), 1);
+  EXPECT_EQ(summary->rejects_by_reason.at("empty"), 1);
+
+  EXPECT_EQ(ReadFile(output / "features/csv/features_r/part-00000.csv"),
+            "path,label,features_string\n"
+            "/tree/a/1.png,a,\"1,0,0,1,0,0\"\n"
+            "/tree/a/3.png,a,\"0,1,0,-1,0,0\"\n"
+            "/tree/b/1.png,b,\"0,0,1,0,0,1\"\n"
+            "/tree/b/3.png,b,\"0.2,0.4,0.8,-0.2,0.08,0.64\"\n"
+            "/tree/b/no_name,b,\"1,1,0,0,1,0\"\n");
+  const std::string errors = ReadFile(output / "errors/errors_r/part-00000.csv");
+  EXPECT_NE(errors.find("\n/tree/a/2.png,a,decode,corrupt,"), std::string::npos) << errors;
+  EXPECT_NE(errors.find("\n/tree/a/4.jpg,a,decode,empty,"), std::string::npos) << errors;
+  EXPECT_NE(errors.find("\n/tree/b/2.png,b,read,unreadable,cannot open\n"), std::string::npos);
+
+  const json info = json::parse(ReadFile(output / "run_info/run_info_r/part-00000.json"));
+  EXPECT_EQ(info["counts"]["listed"], 9);
+  EXPECT_EQ(info["counts"]["rows"], 5);
+  const json model = json::parse(ReadFile(output / "model_info/model_info_r/part-00000.json"));
+  EXPECT_EQ(model["num_images_processed"], 5);
+  EXPECT_EQ(model["original_dimensions"], 6);
+  EXPECT_EQ(model["weights"]["digest"], "digest");
+}
+
+TEST(Run, GivesTheSameBytesForAnyNumberOfThreads) {
+  MemorySource source = Tree(100);
+  source.files["Apple/broken.png"] = "broken";
+  RunOptions options = SmallOptions();
+  options.threads = 1;
+  const TempFolder first;
+  ASSERT_TRUE(RunOn(source, first.path(), options).ok());
+  const auto expected = Files(first.path());
+  for (const int threads : {2, 3, 8}) {
+    options.threads = threads;
+    const TempFolder output;
+    ASSERT_TRUE(RunOn(source, output.path(), options).ok());
+    EXPECT_EQ(Files(output.path()), expected) << threads;
+  }
+}
+
+TEST(Run, ResumesAfterACancelAndGivesTheSameBytes) {
+  MemorySource source = Tree(100);
+  const TempFolder undisturbed, output;
+  ASSERT_TRUE(RunOn(source, undisturbed.path(), SmallOptions()).ok());
+
+  std::atomic<bool> cancel = false;
+  std::atomic<int> reads = 0;
+  source.on_read = [&](const Item&) {
+    if (++reads == 60) cancel = true;
+    // Leaves the run's own thread time to see it.
+    if (cancel) std::this_thread::sleep_for(std::chrono::milliseconds(150));
+  };
+  RunHooks hooks;
+  hooks.cancel = &cancel;
+  const auto cancelled = RunOn(source, output.path(), SmallOptions(), hooks);
+  EXPECT_TRUE(cancelled.status().IsCancelled());
+  EXPECT_FALSE(fs::exists(output / "features"));
+  EXPECT_FALSE(fs::exists(output / "run_info"));
+
+  reads = 0;
+  source.on_read = [&](const Item&) { ++reads; };
+  const auto resumed = RunOn(source, output.path(), SmallOptions());
+  ASSERT_TRUE(resumed.ok()) << resumed.status();
+  EXPECT_GE(resumed->counts.resumed, 40);
+  EXPECT_EQ(reads, 100 - resumed->counts.resumed);
+  EXPECT_EQ(Files(output.path()), Files(undisturbed.path()));
+}
+
+// Leaves finished fragments in the output by asking for a bound on rejects that is passed.
+void LeaveUnfinished(MemorySource& source, const std::string& output, RunOptions options) {
+  options.max_rejects = {0, false};
+  const auto refused = RunOn(source, output, options);
+  ASSERT_EQ(RefusalOf(refused.status()), RunRefusal::kTooManyRejects) << refused.status();
+}
+
+TEST(Run, RefusesTooManyRejectsAndResumesWithALooserBound) {
+  MemorySource source = Tree(30);
+  source.files["Apple/broken.png"] = "broken";
+  RunOptions options = SmallOptions();
+  const TempFolder output;
+  LeaveUnfinished(source, output.path(), options);
+  EXPECT_FALSE(fs::exists(output / "run_info"));
+  EXPECT_NE(ReadFile(output / "_pomona/errors.csv").find("broken.png"), std::string::npos);
+
+  options.max_rejects = {4, true};  // 1 of 31 is 3.2 %
+  const auto summary = RunOn(source, output.path(), options);
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->counts.resumed, 31);
+}
+
+TEST(Run, MakesFragmentsAgainWhenTheirItemsChanged) {
+  MemorySource source = Tree(30);
+  source.files["Pear/broken.png"] = "broken";
+  const TempFolder output;
+  LeaveUnfinished(source, output.path(), SmallOptions());
+  source.files["Apple/0.png"] = PngOf(1, 2, 3, 40, 40);  // another size in bytes, first fragment
+  const auto summary = RunOn(source, output.path(), SmallOptions());
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->counts.resumed, 31 - 8);
+}
+
+TEST(Run, FreshStartsOver) {
+  MemorySource source = Tree(30);
+  source.files["Pear/broken.png"] = "broken";
+  const TempFolder output;
+  RunOptions options = SmallOptions();
+  LeaveUnfinished(source, output.path(), options);
+  options.fresh = true;
+  EXPECT_EQ(RunOn(source, output.path(), options)->counts.resumed, 0);
+}
+
+TEST(Run, SecondWriterIsRefusedWhileTheFirstRuns) {
+  MemorySource source = Tree(20);
+  const TempFolder output;
+  std::optional<RunRefusal> refusal;
+  std::once_flag once;
+  source.on_read = [&](const Item&) {
+    std::call_once(once, [&] {
+      MemorySource other = Tree(20);
+      refusal = RefusalOf(RunOn(other, output.path(), SmallOptions()).status());
+    });
+  };
+  ASSERT_TRUE(RunOn(source, output.path(), SmallOptions()).ok());
+  EXPECT_EQ(refusal, RunRefusal::kOutputBusy);
+}
+
+TEST(Run, DoesNotPublishAnIdTwice) {
+  MemorySource source = Tree(20);
+  const TempFolder output;
+  ASSERT_TRUE(RunOn(source, output.path(), SmallOptions()).ok());
+  const auto before = Files(output.path());
+  const auto again = RunOn(source, output.path(), SmallOptions());
+  EXPECT_TRUE(again.status().IsInvalid());
+  EXPECT_NE(again.status().message().find("already published"), std::string::npos);
+  RunOptions options = SmallOptions();
+  options.run_id = "r2";
+  ASSERT_TRUE(RunOn(source, output.path(), options).ok());
+  for (const auto& [name, bytes] : before) EXPECT_EQ(ReadFile(output / name), bytes) << name;
+}
+
+TEST(Run, LeavesItsOwnOutputOutOfTheInput) {
+  const TempFolder output;
+  // What a run before left in the output, listed because the output lies in the input.
+  class TreeAroundOutput : public MemorySource {
+   public:
+    std::string output;
+    arrow::Result<std::vector<Item>> List() override {
+      ARROW_ASSIGN_OR_RAISE(std::vector<Item> items, MemorySource::List());
+      items.insert(items.begin(), {output + "/features/csv/features_x/part-00000.csv", 1, 9, 1});
+      return items;
+    }
+  } source;
+  source.files = Tree(20).files;
+  source.output = output.path();
+  const auto summary = RunOn(source, output.path(), SmallOptions());
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->counts.listed, 20);
+}
+
+TEST(Run, FewerImagesThanComponentsIsAnErrorThatSaysSo) {
+  MemorySource source = Tree(2);
+  const TempFolder output;
+  const auto summary = RunOn(source, output.path(), SmallOptions());
+  EXPECT_TRUE(summary.status().IsInvalid());
+  EXPECT_NE(summary.status().message().find("2 images"), std::string::npos)
+      << summary.status().message();
+  EXPECT_FALSE(fs::exists(output / "run_info"));
+}
+
+TEST(Run, WritesOnlyTheFormatsAskedFor) {
+  MemorySource source = Tree(20);
+  RunOptions options = SmallOptions();
+  options.csv = false;
+  const TempFolder output;
+  ASSERT_TRUE(RunOn(source, output.path(), options).ok());
+  EXPECT_TRUE(fs::exists(output / "features/parquet/features_r/part-00000.parquet"));
+  EXPECT_FALSE(fs::exists(output / "features/csv"));
+  EXPECT_FALSE(fs::exists(output / "pca/csv"));
+  EXPECT_TRUE(fs::exists(output / "metadata/metadata_r/part-00000.csv"));
+}
+
+TEST(Run, TellsItsStagesAndCountsToTheCallersThread) {
+  MemorySource source = Tree(40);
+  source.on_read = [](const Item&) { std::this_thread::sleep_for(std::chrono::milliseconds(10)); };
+  std::set<std::string> stages;
+  int64_t done = 0;
+  const auto caller = std::this_thread::get_id();
+  RunHooks hooks;
+  hooks.progress = [&](const Progress& progress) {
+    EXPECT_EQ(std::this_thread::get_id(), caller);
+    stages.emplace(progress.stage);
+    if (progress.stage == "extract") {
+      EXPECT_GE(progress.done, done);
+      EXPECT_EQ(progress.total, 40);
+      done = progress.done;
+    }
+  };
+  const TempFolder output;
+  ASSERT_TRUE(RunOn(source, output.path(), SmallOptions(), hooks).ok());
+  EXPECT_EQ(done, 40);
+  EXPECT_EQ(stages, (std::set<std::string>{"list", "extract", "fit", "write"}));
+}
+
+TEST(Run, EngineFailureFailsTheRun) {
+  MemorySource source = Tree(20);
+  const TempFolder output;
+  const auto summary = pomona::Run(
+      source, []() -> arrow::Result<std::unique_ptr<Engine>> {
+        return arrow::Status::IOError("no engine today");
+      },
+      {"digest", false, 1.0}, "/tree", output.path(), SmallOptions());
+  EXPECT_EQ(summary.status().message(), "no engine today");
+}
+
+}  // namespace
+}  // namespace pomona
