@@ -1,0 +1,86 @@
+# make run    installs what is missing, builds, runs the main job on INPUT (a sample tree if unset)
+# make test   installs what is missing, builds, runs all tests but the long ones
+# make build  leaves the program at build/pomona
+.DEFAULT_GOAL := build
+SHELL := /bin/sh
+
+BUILD := build
+VENV := $(BUILD)/venv
+WEIGHTS := $(BUILD)/mobilenet_v2_imagenet.safetensors
+PROGRAM := $(BUILD)/pomona
+
+INPUT ?=
+OUTPUT ?= $(BUILD)/output
+# Further options of `pomona run`.
+ARGS ?=
+# Outside data that tests compare with; they skip what they do not find.
+TEST_DATA ?= ../shared/data
+
+BUILD_PACKAGES := g++ cmake ninja-build pkg-config python3 python3-venv curl \
+  libjpeg62-turbo-dev libpng-dev zlib1g-dev libhdf5-dev libaec-dev libssl-dev \
+  libeigen3-dev libhwy-dev nlohmann-json3-dev libcli11-dev libgtest-dev libbenchmark-dev
+# Spark runs on Java; any runtime from 17 on will do.
+JAVA_PACKAGE := openjdk-17-jre-headless
+
+.PHONY: deps build run test test-long format clean
+.DELETE_ON_ERROR:
+
+deps: $(BUILD)/.packages $(VENV)/.sdk
+
+$(BUILD)/.packages: Makefile tools/install_packages.sh
+	mkdir -p $(BUILD)
+	tools/install_packages.sh $(BUILD_PACKAGES)
+	touch $@
+
+$(VENV)/.created: $(BUILD)/.packages
+	python3 -m venv $(VENV)
+	touch $@
+
+# The wheels of Arrow and OpenVINO serve as SDKs: headers and shared libraries.
+$(VENV)/.sdk: requirements/sdk.txt $(VENV)/.created
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+$(VENV)/.test: requirements/test.txt $(VENV)/.sdk
+	command -v java >/dev/null || tools/install_packages.sh $(JAVA_PACKAGE)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+$(BUILD)/build.ninja: CMakeLists.txt cmake/Dependencies.cmake $(VENV)/.sdk
+	cmake -S . -B $(BUILD) -G Ninja -DPOMONA_PYTHON=$(abspath $(VENV)/bin/python)
+	touch $@
+
+build: $(BUILD)/build.ninja
+	cmake --build $(BUILD) --target pomona_cli
+	@$(MAKE) --no-print-directory $(WEIGHTS)
+
+# The program looks for its weights beside itself.
+$(WEIGHTS):
+	POMONA_PYTHON=$(abspath $(VENV)/bin/python) $(PROGRAM) weights fetch --output $@
+
+run: build
+	@input='$(INPUT)'; \
+	if [ -z "$$input" ]; then \
+	  input=$(BUILD)/sample; \
+	  $(PROGRAM) sample "$$input"; \
+	fi; \
+	set -x; $(PROGRAM) run $(ARGS) "$$input" '$(OUTPUT)'
+
+export POMONA_PROGRAM := $(abspath $(PROGRAM))
+export POMONA_WEIGHTS := $(abspath $(WEIGHTS))
+export POMONA_TEST_DATA := $(abspath $(TEST_DATA))
+
+test: build $(VENV)/.test
+	cmake --build $(BUILD)
+	ctest --test-dir $(BUILD) --output-on-failure --parallel 2
+	$(VENV)/bin/python -m pytest -q tests -m 'not long'
+
+test-long: build $(VENV)/.test
+	$(VENV)/bin/python -m pytest -q tests -m long
+
+format: $(VENV)/.sdk
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check clang-format==23.1.5
+	git ls-files '*.cc' '*.h' | xargs $(VENV)/bin/clang-format -i
+
+clean:
+	rm -rf $(BUILD)
