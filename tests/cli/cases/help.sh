@@ -1,0 +1,3 @@
+pomona --help && pomona run --help && pomona check --help && pomona weights --help &&
+  pomona sample --help
+echo "exit $?"

@@ -1,0 +1,2 @@
+pomona version | sed 's/ .*//'
+echo "exit $?"

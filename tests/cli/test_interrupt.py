@@ -1,0 +1,43 @@
+"""Signals, and what they leave behind."""
+
+import signal
+import subprocess
+import time
+
+import pytest
+
+
+def files(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.relative_to(folder).parts[0] != "run_info"
+    }
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_exits_130_and_resumes(pomona, sample_tree, tmp_path, number):
+    output = tmp_path / "output"
+    job = [pomona, "run", sample_tree, output, "--run-id", "r", "--pca-components", "5"]
+    with subprocess.Popen([*job, "--threads", "1"], stderr=subprocess.PIPE, text=True) as process:
+        while not (output / "_pomona" / "fragments").is_dir():
+            time.sleep(0.01)
+        process.send_signal(number)
+        started = time.monotonic()
+        _, errors = process.communicate(timeout=60)
+        assert time.monotonic() - started < 10
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1] == "pomona: interrupted; the same command resumes"
+    assert [path.name for path in output.iterdir()] == ["_pomona"]
+
+    undisturbed = tmp_path / "undisturbed"
+    for folder in (output, undisturbed):
+        job[3] = folder
+        subprocess.run([*job, "--quiet"], check=True)
+    assert files(output) == files(undisturbed)
+
+
+def test_reader_that_leaves_does_no_harm(pomona, sample_tree, tmp_path):
+    job = f"'{pomona}' run '{sample_tree}' '{tmp_path}/o' --pca-components 5 --run-id r | true"
+    subprocess.run(["bash", "-c", job], check=True, capture_output=True)
+    assert (tmp_path / "o/run_info/run_info_r/_SUCCESS").exists()

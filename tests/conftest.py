@@ -1,0 +1,92 @@
+"""Where the tests find the program, the outside data and finished runs."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+RUN_ID = "test"
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--accept", action="store_true", help="take the command line's output as expected"
+    )
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes minutes; left out of `make test`")
+
+
+@pytest.fixture(scope="session")
+def pomona():
+    """Path of the program."""
+    program = os.environ.get("POMONA_PROGRAM")
+    if not program:
+        pytest.skip("POMONA_PROGRAM does not name the program")
+    return program
+
+
+@pytest.fixture(scope="session")
+def data():
+    """The folder of outside data."""
+    folder = pathlib.Path(os.environ.get("POMONA_TEST_DATA", ""))
+    if not (folder / "reference").is_dir():
+        pytest.skip("POMONA_TEST_DATA does not name the folder of outside data")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run(pomona, tmp_path_factory):
+    """run(input, *options) runs the job and returns its output folder."""
+
+    def run(tree, *options):
+        output = tmp_path_factory.mktemp("output")
+        job = [pomona, "run", tree, output, "--run-id", RUN_ID, "--quiet", *options]
+        finished = subprocess.run(job, capture_output=True, text=True, check=False)
+        assert finished.returncode == 0, finished.stderr
+        return output
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def fruits_run(run, data):
+    """The output for the 1,716 real images, with all defaults."""
+    return run(data / "fruits")
+
+
+@pytest.fixture(scope="session")
+def sample_tree(pomona, tmp_path_factory):
+    """120 synthetic images."""
+    tree = tmp_path_factory.mktemp("sample")
+    subprocess.run([pomona, "sample", tree, "--images", "120"], check=True, capture_output=True)
+    return tree
+
+
+@pytest.fixture(scope="session")
+def sample_run(run, sample_tree):
+    return run(sample_tree, "--pca-components", "10", "--vectors", "spark")
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory):
+    """A Spark session that needs no network."""
+    if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
+        pytest.skip("no Java runtime for PySpark")
+    from pyspark.sql import SparkSession
+
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    session = (
+        SparkSession.builder.master("local[1]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
+        .getOrCreate()
+    )
+    yield session
+    session.stop()
