@@ -1,0 +1,46 @@
+"""Runs of a size that takes minutes."""
+
+import json
+import subprocess
+
+import pyarrow.parquet as pq
+import pytest
+
+pytestmark = pytest.mark.long
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def large_tree(pomona, tmp_path_factory):
+    """25,000 images: seven fragments, two parts."""
+    tree = tmp_path_factory.mktemp("large")
+    subprocess.run([pomona, "sample", tree, "--images", "25000"], check=True, capture_output=True)
+    return tree
+
+
+def run_info(output):
+    return json.loads((output / "run_info/run_info_test/part-00000.json").read_text())
+
+
+def files(output):
+    return {
+        str(path.relative_to(output)): path.read_bytes()
+        for path in output.rglob("part-*")
+        if not path.relative_to(output).parts[0].startswith("run_info")
+    }
+
+
+def test_memory_does_not_grow_and_threads_do_not_show(run, large_tree):
+    small = run(large_tree, "--limit", "2000")
+    large = run(large_tree)
+    assert run_info(large)["counts"]["rows"] == 25000
+    assert run_info(large)["peak_memory_bytes"] < 400 * MIB
+    assert run_info(small)["peak_memory_bytes"] < 400 * MIB
+
+    parts = sorted((large / "features/parquet/features_test").glob("part-*"))
+    rows = [pq.ParquetFile(part).metadata.row_group(0).num_rows for part in parts]
+    assert rows == [20480, 4520]
+
+    three_threads = run(large_tree, "--threads", "3")
+    assert files(three_threads) == files(large)
