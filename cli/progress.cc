@@ -27,6 +27,14 @@ std::string Duration(double seconds) {
 
 }  // namespace
 
+arrow::Result<ProgressStyle> ParseProgressStyle(std::string_view text) {
+  if (text == "auto") return ProgressStyle::kAuto;
+  if (text == "bar") return ProgressStyle::kBar;
+  if (text == "log") return ProgressStyle::kLog;
+  if (text == "none") return ProgressStyle::kNone;
+  return arrow::Status::Invalid("progress '", text, "': expected auto, bar, log or none");
+}
+
 ProgressPrinter::ProgressPrinter(ProgressStyle style) : style_(style) {
   if (style_ == ProgressStyle::kAuto) {
     style_ = isatty(STDERR_FILENO) ? ProgressStyle::kBar : ProgressStyle::kLog;

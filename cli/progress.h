@@ -4,12 +4,15 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "pomona/pipeline.h"
 
 namespace pomona::cli {
 
 enum class ProgressStyle { kAuto, kBar, kLog, kNone };
+
+arrow::Result<ProgressStyle> ParseProgressStyle(std::string_view text);
 
 class ProgressPrinter {
  public:

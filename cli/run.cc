@@ -92,6 +92,29 @@ arrow::Result<ExitCode> RunJob(const RunArguments& arguments,
   return ExitCode::kComplete;
 }
 
+// An option whose text one of the library's parsers understands.
+template <typename T>
+void AddParsed(CLI::App* run, const std::string& name, const std::string& type_name,
+               arrow::Result<T> (*parse)(std::string_view), T* target, const std::string& help) {
+  run->add_option_function<std::string>(
+         name,
+         [parse, target](const std::string& text) {
+           const arrow::Result<T> parsed = parse(text);
+           if (!parsed.ok()) throw CLI::ValidationError(parsed.status().message());
+           *target = *parsed;
+         },
+         help)
+      ->type_name(type_name);
+}
+
+void AddGlobs(CLI::App* run, const std::string& name, std::vector<std::string>* globs,
+              const std::string& help) {
+  run->add_option(name, *globs, help)
+      ->type_name("GLOB")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
 }  // namespace
 
 void AddRunCommand(CLI::App& app, Action* action) {
@@ -101,81 +124,37 @@ void AddRunCommand(CLI::App& app, Action* action) {
   CLI::App* run = app.add_subcommand("run", "Extract features and PCA of a tree of images");
   run->add_option("INPUT", arguments->input, "Folder of labelled images")->required();
   run->add_option("OUTPUT", arguments->output, "Folder to publish the run in")->required();
-  run->add_option_function<std::string>(
-         "--mode",
-         [&options](const std::string& text) {
-           const auto mode = ParseMode(text);
-           if (!mode.ok()) throw CLI::ValidationError(mode.status().message());
-           options.mode = *mode;
-         },
-         "mini (300 images), apples (labels Apple*) or full (default)")
-      ->type_name("MODE");
+  AddParsed(run, "--mode", "MODE", ParseMode, &options.mode,
+            "mini (300 images), apples (labels Apple*) or full (default)");
   run->add_option("--pca-components", options.pca_components, "Columns of the PCA")
       ->capture_default_str()
       ->type_name("K");
   run->add_option("--threads", options.threads, "Worker threads (default: all cores)")
       ->type_name("N");
+  AddParsed(run, "--engine", "ENGINE", ParseEngine, &options.engine,
+            "native (default) or openvino");
+  AddParsed(run, "--cpu", "CPU", ParseCpu, &options.cpu,
+            "Hold the kernels to avx512, avx2, neon or scalar; results stay the same");
   run->add_option("--weights", options.weights, "Weights made by `pomona weights`")
       ->type_name("FILE");
   run->add_option("--run-id", options.run_id, "Name of the run (default: YYYYmmdd_HHMMSS)")
       ->type_name("ID");
-  run->add_option_function<std::vector<std::string>>(
-         "--formats",
-         [&options](const std::vector<std::string>& formats) {
-           options.parquet = options.csv = false;
-           for (const std::string& format : formats) {
-             if (format == "parquet") options.parquet = true;
-             else if (format == "csv") options.csv = true;
-             else throw CLI::ValidationError("formats '" + format + "': expected parquet, csv");
-           }
-         },
-         "Formats of the vectors (default: parquet,csv)")
-      ->delimiter(',')
-      ->type_name("LIST");
-  run->add_option_function<std::string>(
-         "--vectors",
-         [&options](const std::string& layout) {
-           if (layout != "list" && layout != "spark") {
-             throw CLI::ValidationError("vectors '" + layout + "': expected list or spark");
-           }
-           options.vectors = layout == "spark" ? VectorLayout::kSpark : VectorLayout::kList;
-         },
-         "PCA in Parquet as list (default) or as spark's MLlib vectors")
-      ->type_name("LAYOUT");
+  AddParsed(run, "--formats", "LIST", ParseFormats, &options.formats,
+            "Formats of the vectors (default: parquet,csv)");
+  AddParsed(run, "--vectors", "LAYOUT", ParseVectorLayout, &options.vectors,
+            "PCA in Parquet as list (default) or as spark's MLlib vectors");
   run->add_flag("--center", options.center, "Subtract the mean, as scikit-learn does");
   run->add_flag("--standardize", options.standardize, "Scale features to unit variance first");
-  run->add_option("--include", options.include, "Take only paths that match (repeatable)")
-      ->type_name("GLOB")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  run->add_option("--exclude", options.exclude, "Leave out paths that match (repeatable)")
-      ->type_name("GLOB")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  AddGlobs(run, "--include", &options.include, "Take only paths that match (repeatable)");
+  AddGlobs(run, "--exclude", &options.exclude, "Leave out paths that match (repeatable)");
   run->add_option("--limit", options.limit, "Take only the first N items")
       ->check(kAtLeastOne)
       ->type_name("N");
-  run->add_option_function<std::string>(
-         "--max-rejects",
-         [&options](const std::string& text) {
-           const auto bound = ParseRejectBound(text);
-           if (!bound.ok()) throw CLI::ValidationError(bound.status().message());
-           options.max_rejects = *bound;
-         },
-         "Publish only with at most so many rejects, N or P% (default: no bound)")
-      ->type_name("N|P%");
+  AddParsed(run, "--max-rejects", "N|P%", ParseRejectBound, &options.max_rejects,
+            "Publish only with at most so many rejects, N or P% (default: no bound)");
   run->add_flag("--fresh", options.fresh, "Start over instead of resuming");
-  run->add_option_function<std::string>(
-         "--progress",
-         [arguments](const std::string& style) {
-           if (style == "auto") arguments->progress = ProgressStyle::kAuto;
-           else if (style == "bar") arguments->progress = ProgressStyle::kBar;
-           else if (style == "log") arguments->progress = ProgressStyle::kLog;
-           else if (style == "none") arguments->progress = ProgressStyle::kNone;
-           else throw CLI::ValidationError("progress '" + style + "': expected auto, bar, log or none");
-         },
-         "auto (default), bar, log or none")
-      ->type_name("STYLE");
+  AddParsed(run, "--progress", "STYLE", ParseProgressStyle, &arguments->progress,
+            "auto (default), bar, log or none");
   run->add_flag("--quiet", arguments->quiet, "Print errors only");
   run->callback([arguments, started, action] {
     const arrow::Status valid = Validate(arguments->options);

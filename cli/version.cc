@@ -2,8 +2,10 @@
 #include "pomona/version.h"
 
 #include <cstdio>
+#include <string>
 
 #include "command.h"
+#include "pomona/cpu.h"
 
 namespace pomona::cli {
 
@@ -12,7 +14,7 @@ void AddVersionCommand(CLI::App& app, Action* action) {
     *action = []() -> arrow::Result<ExitCode> {
       std::printf("pomona %s\n", kVersion);
       std::printf("build %s, GCC %s\n", POMONA_BUILD_TYPE, __VERSION__);
-      std::printf("cpu %s\n", CpuFeatures().c_str());
+      std::printf("cpu %s\n", std::string(CpuName(CpuInUse())).c_str());
       for (const auto& [library, version] : LibraryVersions()) {
         std::printf("%s %s\n", library.c_str(), version.c_str());
       }

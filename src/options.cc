@@ -24,6 +24,40 @@ arrow::Result<Mode> ParseMode(std::string_view text) {
   return arrow::Status::Invalid("mode '", text, "': expected mini, apples or full");
 }
 
+std::string_view EngineName(EngineKind engine) {
+  return engine == EngineKind::kNative ? "native" : "openvino";
+}
+
+arrow::Result<EngineKind> ParseEngine(std::string_view text) {
+  for (EngineKind engine : {EngineKind::kNative, EngineKind::kOpenVino}) {
+    if (text == EngineName(engine)) return engine;
+  }
+  return arrow::Status::Invalid("engine '", text, "': expected native or openvino");
+}
+
+arrow::Result<Formats> ParseFormats(std::string_view text) {
+  Formats formats{.parquet = false, .csv = false};
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    const std::string_view name = text.substr(begin, end - begin);
+    if (name == "parquet") {
+      formats.parquet = true;
+    } else if (name == "csv") {
+      formats.csv = true;
+    } else {
+      return arrow::Status::Invalid("formats '", text, "': expected parquet, csv or parquet,csv");
+    }
+    begin = end + 1;
+  }
+  return formats;
+}
+
+arrow::Result<VectorLayout> ParseVectorLayout(std::string_view text) {
+  if (text == "list") return VectorLayout::kList;
+  if (text == "spark") return VectorLayout::kSpark;
+  return arrow::Status::Invalid("vectors '", text, "': expected list or spark");
+}
+
 arrow::Result<RejectBound> ParseRejectBound(std::string_view text) {
   RejectBound bound;
   std::string_view number = text;
@@ -54,7 +88,7 @@ arrow::Status Validate(const RunOptions& options) {
     return arrow::Status::Invalid("threads ", options.threads, ": at least 1, or 0 for all cores");
   }
   if (options.limit < 0) return arrow::Status::Invalid("limit ", options.limit, ": at least 1");
-  if (!options.parquet && !options.csv) {
+  if (!options.formats.parquet && !options.formats.csv) {
     return arrow::Status::Invalid("formats: name parquet, csv or both");
   }
   if (options.fragment_items < 1 || options.part_rows < options.fragment_items) {

@@ -6,10 +6,10 @@
 #include <png.h>
 
 #include <Eigen/Core>
-#include <hwy/base.h>
-#include <hwy/targets.h>
 #include <nlohmann/json.hpp>
+#ifdef POMONA_WITH_OPENVINO
 #include <openvino/core/version.hpp>
+#endif
 
 #define POMONA_TEXT_OF(x) #x
 #define POMONA_TEXT(x) POMONA_TEXT_OF(x)
@@ -29,14 +29,10 @@ std::vector<std::pair<std::string, std::string>> LibraryVersions() {
       {"nlohmann-json", dotted(NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR,
                                NLOHMANN_JSON_VERSION_PATCH)},
       {"openssl", OpenSSL_version(OPENSSL_VERSION_STRING)},
+#ifdef POMONA_WITH_OPENVINO
       {"openvino", ov::get_openvino_version().buildNumber},
+#endif
   };
-}
-
-std::string CpuFeatures() {
-  // The lowest set bit is the best target that both the build and the processor have.
-  const int64_t targets = hwy::SupportedTargets();
-  return hwy::TargetName(targets & -targets);
 }
 
 }  // namespace pomona

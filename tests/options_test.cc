@@ -20,6 +20,36 @@ TEST(Options, ModesHaveNames) {
   EXPECT_TRUE(ParseMode("Full").status().IsInvalid());
 }
 
+TEST(Options, FormatsAreAList) {
+  EXPECT_TRUE(ParseFormats("csv")->csv);
+  EXPECT_FALSE(ParseFormats("csv")->parquet);
+  EXPECT_TRUE(ParseFormats("csv,parquet")->parquet);
+  for (const char* wrong : {"", ",", "csv,", "xml", "csv parquet"}) {
+    EXPECT_TRUE(ParseFormats(wrong).status().IsInvalid()) << wrong;
+  }
+}
+
+TEST(Options, EnginesAndCpusHaveNames) {
+  for (const char* name : {"native", "openvino"}) EXPECT_EQ(EngineName(*ParseEngine(name)), name);
+  EXPECT_TRUE(ParseEngine("tensorflow").status().IsInvalid());
+  for (const char* name : {"best", "avx512", "avx2", "neon", "scalar"}) {
+    EXPECT_EQ(CpuName(*ParseCpu(name)), name);
+  }
+  EXPECT_TRUE(ParseCpu("mmx").status().IsInvalid());
+}
+
+TEST(Options, CpuCanBeHeldToLess) {
+  const Cpu best = CpuInUse();
+  EXPECT_TRUE(UseCpu(Cpu::kScalar).ok());
+  EXPECT_EQ(CpuInUse(), Cpu::kScalar);
+  EXPECT_TRUE(UseCpu(Cpu::kBest).ok());
+  EXPECT_EQ(CpuInUse(), best);
+  EXPECT_TRUE(UseCpu(best).ok());
+  EXPECT_EQ(CpuInUse(), best);
+  EXPECT_TRUE(UseCpu(best == Cpu::kNeon ? Cpu::kAvx2 : Cpu::kNeon).IsNotImplemented());
+  EXPECT_TRUE(UseCpu(Cpu::kBest).ok());
+}
+
 TEST(Options, DefaultsAreValid) { EXPECT_TRUE(Validate({}).ok()); }
 
 TEST(Options, ValidateNamesTheOption) {
@@ -29,7 +59,7 @@ TEST(Options, ValidateNamesTheOption) {
     return Validate(options).message();
   };
   EXPECT_EQ(message([](RunOptions& o) { o.pca_components = 0; }), "pca-components 0: at least 1");
-  EXPECT_EQ(message([](RunOptions& o) { o.parquet = o.csv = false; }),
+  EXPECT_EQ(message([](RunOptions& o) { o.formats.parquet = o.formats.csv = false; }),
             "formats: name parquet, csv or both");
   EXPECT_EQ(message([](RunOptions& o) { o.run_id = "a/b"; }),
             "run-id 'a/b': letters, digits, '_', '-' and '.' only");

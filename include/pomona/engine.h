@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "pomona/cpu.h"
 #include "pomona/weights.h"
 
 namespace pomona {
@@ -44,7 +45,13 @@ class Engine {
   virtual arrow::Result<std::unique_ptr<EngineWorker>> NewWorker() = 0;
 };
 
+// Our own engine: the same bits on every CPU, for every batch and worker (docs/engine.md).
+// Errors: NotImplemented where this machine or build lacks the instructions asked for.
+arrow::Result<std::unique_ptr<Engine>> MakeNativeEngine(const Weights& weights,
+                                                        Cpu cpu = Cpu::kBest);
+
 // OpenVINO on the CPU. `threads`: how many workers will run at once.
+// Errors: NotImplemented where this build has no OpenVINO.
 arrow::Result<std::unique_ptr<Engine>> MakeOpenVinoEngine(const Weights& weights, int threads);
 
 }  // namespace pomona

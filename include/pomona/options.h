@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pomona/cpu.h"
 #include "pomona/sink.h"
 
 namespace pomona {
@@ -26,6 +27,17 @@ struct RejectBound {
   bool percent = true;  // of rows + rejects; otherwise a count
 };
 
+// What computes the features.
+enum class EngineKind {
+  kNative,    // our own: the same bits on every CPU
+  kOpenVino,  // where the build found it
+};
+
+struct Formats {
+  bool parquet = true;
+  bool csv = true;
+};
+
 struct RunOptions {
   Mode mode = Mode::kFull;
 
@@ -35,6 +47,11 @@ struct RunOptions {
   // Worker threads; 0: see ThreadCount().
   int threads = 0;
 
+  EngineKind engine = EngineKind::kNative;
+
+  // Vector instructions to hold the kernels to; results do not depend on them.
+  Cpu cpu = Cpu::kBest;
+
   // Safetensors file made by `pomona weights`; empty: see FindDefaultWeights().
   std::string weights;
 
@@ -42,8 +59,7 @@ struct RunOptions {
   std::string run_id;
 
   // Formats of the features and of the PCA; at least one. Reports are always written.
-  bool parquet = true;
-  bool csv = true;
+  Formats formats;
 
   // Layout of the PCA's vectors in Parquet; spark for consumers that expect MLlib's vectors.
   VectorLayout vectors = VectorLayout::kList;
@@ -77,6 +93,16 @@ struct RunOptions {
 // "mini", "apples", "full". Errors: Invalid lists what is allowed.
 arrow::Result<Mode> ParseMode(std::string_view text);
 std::string_view ModeName(Mode mode);
+
+// "native", "openvino". Errors: Invalid lists what is allowed.
+arrow::Result<EngineKind> ParseEngine(std::string_view text);
+std::string_view EngineName(EngineKind engine);
+
+// "parquet", "csv" or both, joined by a comma.
+arrow::Result<Formats> ParseFormats(std::string_view text);
+
+// "list", "spark".
+arrow::Result<VectorLayout> ParseVectorLayout(std::string_view text);
 
 // "12" or "0.5%".
 arrow::Result<RejectBound> ParseRejectBound(std::string_view text);

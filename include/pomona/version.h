@@ -12,7 +12,4 @@ inline constexpr const char* kVersion = "0.1.0";
 // Libraries in use with the versions found at run time, by name.
 std::vector<std::pair<std::string, std::string>> LibraryVersions();
 
-// The vector instructions that the kernels use on this machine, "AVX-512", "AVX2", ...
-std::string CpuFeatures();
-
 }  // namespace pomona

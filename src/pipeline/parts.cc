@@ -95,12 +95,12 @@ arrow::Status WritePcaPart(const RunContent& content, const Pca& pca, size_t par
   const VectorTable table{"pca_features", pca.components(), content.options.vectors,
                           content.provenance};
   std::vector<std::unique_ptr<VectorSink>> sinks;
-  if (content.options.parquet) {
+  if (content.options.formats.parquet) {
     ARROW_ASSIGN_OR_RAISE(
         sinks.emplace_back(),
         OpenPart(content, kPcaParquet, part, "parquet", MakeParquetSink, table));
   }
-  if (content.options.csv) {
+  if (content.options.formats.csv) {
     ARROW_ASSIGN_OR_RAISE(sinks.emplace_back(),
                           OpenPart(content, kPcaCsv, part, "csv", MakeCsvSink, table));
   }
@@ -151,13 +151,13 @@ std::vector<Task> FeatureTasks(const RunContent& content, int dimensions,
                                std::atomic<int64_t>* rows_done) {
   std::vector<Task> tasks;
   for (size_t part = 0; part < content.parts(); ++part) {
-    if (content.options.csv) {
+    if (content.options.formats.csv) {
       tasks.push_back([&content, dimensions, rows_done, part] {
         return WriteFeaturesPart(content, kFeaturesCsv, part, "csv", MakeCsvSink, dimensions,
                                  rows_done);
       });
     }
-    if (content.options.parquet) {
+    if (content.options.formats.parquet) {
       tasks.push_back([&content, dimensions, rows_done, part] {
         return WriteFeaturesPart(content, kFeaturesParquet, part, "parquet", MakeParquetSink,
                                  dimensions, rows_done);

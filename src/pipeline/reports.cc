@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "pomona/cpu.h"
 #include "pomona/sink.h"
 #include "pomona/version.h"
 
@@ -79,8 +80,8 @@ std::string VarianceCsv(const Pca& pca) {
 std::string RunInfoJson(const RunSummary& summary, const RunDetails& details,
                         const RunOptions& options) {
   std::vector<std::string> formats;
-  if (options.parquet) formats.push_back("parquet");
-  if (options.csv) formats.push_back("csv");
+  if (options.formats.parquet) formats.push_back("parquet");
+  if (options.formats.csv) formats.push_back("csv");
   ordered_json first_row = nullptr;
   if (details.first_row_seconds) first_row = *details.first_row_seconds;
   const StageSeconds& stages = details.stages;
@@ -115,11 +116,13 @@ std::string RunInfoJson(const RunSummary& summary, const RunDetails& details,
       {"peak_memory_bytes", summary.peak_memory_bytes},
       {"threads", details.threads},
       {"engine", details.engine},
-      {"cpu", CpuFeatures()},
+      {"cpu", CpuName(CpuInUse())},
       {"options",
        {{"mode", ModeName(options.mode)},
         {"pca_components", options.pca_components},
         {"threads", options.threads},
+        {"engine", EngineName(options.engine)},
+        {"cpu", CpuName(options.cpu)},
         {"weights", options.weights},
         {"formats", formats},
         {"vectors", options.vectors == VectorLayout::kSpark ? "spark" : "list"},

@@ -92,8 +92,8 @@ arrow::Result<Pca> FitPca(const RunContent& content, int dimensions) {
 
 std::vector<OutputFolder> PublishedFolders(const RunOptions& options) {
   std::vector<OutputFolder> folders;
-  if (options.parquet) folders.insert(folders.end(), {kFeaturesParquet, kPcaParquet});
-  if (options.csv) folders.insert(folders.end(), {kFeaturesCsv, kPcaCsv});
+  if (options.formats.parquet) folders.insert(folders.end(), {kFeaturesParquet, kPcaParquet});
+  if (options.formats.csv) folders.insert(folders.end(), {kFeaturesCsv, kPcaCsv});
   folders.insert(folders.end(), {kMetadata, kModelInfo, kVariance, kPcaModel, kErrors, kRunInfo});
   return folders;
 }
@@ -160,7 +160,7 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
   ARROW_RETURN_NOT_OK(CheckRejects(content, summary.counts));
 
   // The features do not wait for the PCA, nor it for them.
-  const int64_t files = int64_t{options.parquet} + int64_t{options.csv};
+  const int64_t files = int64_t{options.formats.parquet} + int64_t{options.formats.csv};
   std::atomic<int64_t> rows_done = 0;
   const auto poll = [&](std::string_view stage) {
     if (hooks.progress) {
@@ -215,6 +215,7 @@ arrow::Result<RunSummary> Run(const std::string& input, const std::string& outpu
   RunHooks local_hooks = hooks;
   if (!local_hooks.started) local_hooks.started = Clock::now();
   ARROW_RETURN_NOT_OK(Validate(options));
+  ARROW_RETURN_NOT_OK(UseCpu(options.cpu));
   ARROW_ASSIGN_OR_RAISE(const std::string input_path, LocalPath(input));
   ARROW_ASSIGN_OR_RAISE(const std::string output_path, LocalPath(output));
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Source> source, OpenLocalTree(input_path));
@@ -224,7 +225,12 @@ arrow::Result<RunSummary> Run(const std::string& input, const std::string& outpu
   }
   ARROW_ASSIGN_OR_RAISE(const auto weights, Weights::Open(weights_path));
   return Run(
-      *source, [&] { return MakeOpenVinoEngine(*weights, ThreadCount(options.threads)); },
+      *source,
+      [&] {
+        return options.engine == EngineKind::kNative
+                   ? MakeNativeEngine(*weights)
+                   : MakeOpenVinoEngine(*weights, ThreadCount(options.threads));
+      },
       {weights->digest(), weights->is_imagenet(), weights->alpha()}, input_path, output_path,
       options, local_hooks);
 }

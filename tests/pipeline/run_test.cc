@@ -265,7 +265,7 @@ TEST(Run, FewerImagesThanComponentsIsAnErrorThatSaysSo) {
 TEST(Run, WritesOnlyTheFormatsAskedFor) {
   MemorySource source = Tree(20);
   RunOptions options = SmallOptions();
-  options.csv = false;
+  options.formats.csv = false;
   const TempFolder output;
   ASSERT_TRUE(RunOn(source, output.path(), options).ok());
   EXPECT_TRUE(fs::exists(output / "features/parquet/features_r/part-00000.parquet"));

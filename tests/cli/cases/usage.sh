@@ -20,3 +20,5 @@ try run in out --progress loud
 try weights
 try sample
 try sample dir --images 0
+try run in out --engine tensorflow
+try run in out --cpu mmx

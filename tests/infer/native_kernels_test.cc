@@ -1,0 +1,242 @@
+// Each kernel of each instruction set, on every layer shape of the family, against the reference.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "infer/native/kernels.h"
+#include "infer/native_reference.h"
+
+namespace pomona::native {
+namespace {
+
+constexpr double kAlphas[] = {0.35, 0.5, 0.75, 1.0, 1.3, 1.4};
+
+class NativeKernels : public testing::TestWithParam<Cpu> {
+ protected:
+  void SetUp() override {
+    kernels_ = KernelsFor(GetParam());
+    if (kernels_ == nullptr) GTEST_SKIP() << "this machine lacks these vector instructions";
+  }
+
+  // Pixels in a row, so that pixels * channels random values make a picture.
+  std::vector<float> RandomFloats(size_t n) {
+    std::normal_distribution<float> normal(0, 1);
+    std::vector<float> floats(n);
+    for (float& f : floats) f = normal(random_);
+    return floats;
+  }
+
+  const Kernels* kernels_ = nullptr;
+  std::mt19937 random_{7};
+};
+
+// What the chain of a pixel and an output channel comes to, in the documented order.
+float Chain(const FoldedLayer& folded, const float* in, int inputs, int channel) {
+  float acc = folded.bias[channel];
+  for (int k = 0; k < inputs; ++k) {
+    const size_t weight = static_cast<size_t>(k) * folded.layer.out_channels + channel;
+    acc = std::fma(in[k], folded.kernel[weight], acc);
+  }
+  return acc;
+}
+
+TEST_P(NativeKernels, ScaleIsADivisionAndASubtraction) {
+  std::vector<uint8_t> bytes;
+  for (int i = 0; i < 256 + 13; ++i) bytes.push_back(static_cast<uint8_t>(i));
+  std::vector<float> out(bytes.size() + 1, -7);
+  kernels_->scale(bytes.data(), bytes.size(), out.data());
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    const float quotient = static_cast<float>(bytes[i]) / 127.5f;
+    ASSERT_EQ(out[i], quotient - 1.0f);
+  }
+  EXPECT_EQ(out.back(), -7);
+}
+
+TEST_P(NativeKernels, PointwiseIsTheDocumentedChain) {
+  std::set<std::pair<int, int>> shapes;
+  for (double alpha : kAlphas) {
+    for (const ConvLayer& layer : MobileNetV2Layers(alpha)) {
+      if (layer.kind == ConvLayer::Kind::kPointwise) {
+        shapes.insert({layer.in_channels, layer.out_channels});
+      }
+    }
+  }
+  int pixels = 0;
+  for (const auto& [inputs, outputs] : shapes) {
+    pixels = pixels % 31 + 1;  // every height of a tile
+    const ConvLayer layer{.conv = "",
+                          .norm = "",
+                          .kind = ConvLayer::Kind::kPointwise,
+                          .in_channels = inputs,
+                          .out_channels = outputs,
+                          .stride = 1,
+                          .relu6 = pixels % 3 == 0,
+                          .add_residual = pixels % 3 == 1};
+    const FoldedLayer folded = RandomLayer(layer, &random_);
+    const PackedMatrix packed = PackMatrix(folded, kernels_->lanes);
+    const std::vector<float> in = RandomFloats(static_cast<size_t>(pixels) * inputs);
+    std::vector<float> out = RandomFloats(static_cast<size_t>(pixels) * outputs);
+    const std::vector<float> residual = out;
+    kernels_->matmul({.weights = &packed,
+                      .first_column = 0,
+                      .columns = outputs,
+                      .in = in.data(),
+                      .pixels = pixels,
+                      .pixel_stride = inputs,
+                      .segment_length = inputs,
+                      .then = layer.relu6          ? Then::kRelu6
+                              : layer.add_residual ? Then::kAdd
+                                                   : Then::kStore,
+                      .out = out.data(),
+                      .out_stride = outputs,
+                      .row_pixels = pixels});
+    for (int p = 0; p < pixels; ++p) {
+      for (int c = 0; c < outputs; ++c) {
+        float expected = Chain(folded, &in[static_cast<size_t>(p) * inputs], inputs, c);
+        const size_t at = static_cast<size_t>(p) * outputs + c;
+        if (layer.add_residual) expected += residual[at];
+        if (layer.relu6) expected = std::min(std::max(expected, 0.0f), 6.0f);
+        ASSERT_EQ(out[at], expected) << inputs << " to " << outputs << ", pixel " << p << " of "
+                                     << pixels << ", channel " << c;
+      }
+    }
+  }
+}
+
+TEST_P(NativeKernels, PointwiseLeavesGapsBetweenRowsAlone) {
+  const int inputs = 16, outputs = 40, rows = 3, row_pixels = 7, gap = 2 * outputs;
+  const ConvLayer layer{.conv = "",
+                        .norm = "",
+                        .kind = ConvLayer::Kind::kPointwise,
+                        .in_channels = inputs,
+                        .out_channels = outputs,
+                        .stride = 1,
+                        .relu6 = false,
+                        .add_residual = false};
+  const FoldedLayer folded = RandomLayer(layer, &random_);
+  const PackedMatrix packed = PackMatrix(folded, kernels_->lanes);
+  const std::vector<float> in = RandomFloats(rows * row_pixels * inputs);
+  std::vector<float> out(rows * (row_pixels * outputs + gap), -1);
+  kernels_->matmul({.weights = &packed,
+                    .first_column = 0,
+                    .columns = outputs,
+                    .in = in.data(),
+                    .pixels = rows * row_pixels,
+                    .pixel_stride = inputs,
+                    .segment_length = inputs,
+                    .then = Then::kStore,
+                    .out = out.data(),
+                    .out_stride = outputs,
+                    .row_pixels = row_pixels,
+                    .row_gap = gap});
+  for (int row = 0, at = 0; row < rows; ++row) {
+    for (int p = 0; p < row_pixels; ++p) {
+      for (int c = 0; c < outputs; ++c, ++at) {
+        ASSERT_EQ(out[at], Chain(folded, &in[(row * row_pixels + p) * inputs], inputs, c));
+      }
+    }
+    for (int i = 0; i < gap; ++i, ++at) ASSERT_EQ(out[at], -1);
+  }
+}
+
+TEST_P(NativeKernels, PoolAddsPixelsInOrder) {
+  const int inputs = 24, outputs = 120, pixels = 49;
+  const ConvLayer layer{.conv = "",
+                        .norm = "",
+                        .kind = ConvLayer::Kind::kPointwise,
+                        .in_channels = inputs,
+                        .out_channels = outputs,
+                        .stride = 1,
+                        .relu6 = true,
+                        .add_residual = false};
+  const FoldedLayer folded = RandomLayer(layer, &random_);
+  const PackedMatrix packed = PackMatrix(folded, kernels_->lanes);
+  const std::vector<float> in = RandomFloats(pixels * inputs);
+  std::vector<float> pool(outputs, 0.0f);
+  kernels_->matmul({.weights = &packed,
+                    .first_column = 0,
+                    .columns = outputs,
+                    .in = in.data(),
+                    .pixels = pixels,
+                    .pixel_stride = inputs,
+                    .segment_length = inputs,
+                    .then = Then::kRelu6Pool,
+                    .out = pool.data(),
+                    .out_stride = 0,
+                    .row_pixels = pixels});
+  for (int c = 0; c < outputs; ++c) {
+    float sum = 0;
+    for (int p = 0; p < pixels; ++p) {
+      sum += std::min(std::max(Chain(folded, &in[p * inputs], inputs, c), 0.0f), 6.0f);
+    }
+    ASSERT_EQ(pool[c], sum);
+  }
+}
+
+TEST_P(NativeKernels, DepthwiseIsTheDocumentedChain) {
+  std::set<std::pair<int, int>> shapes;
+  for (double alpha : kAlphas) {
+    for (const ConvLayer& layer : MobileNetV2Layers(alpha)) {
+      if (layer.kind == ConvLayer::Kind::kDepthwise3x3) {
+        shapes.insert({layer.in_channels, layer.stride});
+      }
+    }
+  }
+  int pixels = 0;
+  for (const auto& [channels, stride] : shapes) {
+    pixels = pixels % 17 + 1;
+    const ConvLayer layer{.conv = "",
+                          .norm = "",
+                          .kind = ConvLayer::Kind::kDepthwise3x3,
+                          .in_channels = channels,
+                          .out_channels = channels,
+                          .stride = stride,
+                          .relu6 = true,
+                          .add_residual = false};
+    const FoldedLayer folded = RandomLayer(layer, &random_);
+    const PackedDepthwise packed = PackDepthwise(folded, kernels_->lanes);
+    const int columns = (pixels - 1) * stride + 3;
+    const int row_floats = columns * kGroup;
+    for (int group = 0; group < channels; group += kGroup) {
+      const int width = std::min(kGroup, channels - group);
+      const std::vector<float> in = RandomFloats(3 * row_floats);
+      std::vector<float> out(pixels * kGroup);
+      const float* const rows[] = {&in[0], &in[row_floats], &in[2 * row_floats]};
+      kernels_->depthwise({.weights = &packed,
+                           .first_channel = group,
+                           .channels = width,
+                           .in = rows,
+                           .stride = stride,
+                           .rows = 1,
+                           .pixels = pixels,
+                           .out = out.data()});
+      for (int p = 0; p < pixels; ++p) {
+        for (int c = 0; c < width; ++c) {
+          float acc = folded.bias[group + c];
+          for (int ky = 0; ky < 3; ++ky) {
+            for (int kx = 0; kx < 3; ++kx) {
+              acc = std::fma(in[ky * row_floats + (p * stride + kx) * kGroup + c],
+                             folded.kernel[(ky * 3 + kx) * channels + group + c], acc);
+            }
+          }
+          ASSERT_EQ(out[p * kGroup + c], std::min(std::max(acc, 0.0f), 6.0f))
+              << channels << " channels, stride " << stride << ", pixel " << p << " of " << pixels;
+        }
+      }
+    }
+  }
+}
+
+std::string CpuName(const testing::TestParamInfo<Cpu>& info) {
+  constexpr const char* kNames[] = {"best", "avx512", "avx2", "neon", "scalar"};
+  return kNames[static_cast<int>(info.param)];
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpus, NativeKernels,
+                         testing::Values(Cpu::kAvx512, Cpu::kAvx2, Cpu::kNeon, Cpu::kScalar),
+                         CpuName);
+
+}  // namespace
+}  // namespace pomona::native

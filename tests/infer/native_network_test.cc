@@ -1,0 +1,98 @@
+// The whole network: against the reference, and the same bits on every path.
+#include <arrow/result.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <thread>
+
+#include "infer/native/network.h"
+#include "infer/native_reference.h"
+
+namespace pomona::native {
+namespace {
+
+std::vector<float> Features(const std::vector<FoldedLayer>& layers, int size,
+                            const std::vector<uint8_t>& picture, Cpu cpu) {
+  auto network = Network::Make(layers, size, *KernelsFor(cpu)).ValueOrDie();
+  Scratch scratch = network->NewScratch().ValueOrDie();
+  std::vector<float> features(network->features());
+  network->Run(picture.data(), scratch, features.data());
+  return features;
+}
+
+bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+struct Variant {
+  double alpha;
+  int size;
+};
+
+class NativeNetwork : public testing::TestWithParam<Variant> {};
+
+TEST_P(NativeNetwork, EqualsTheReferenceAndTheOtherCpus) {
+  const auto [alpha, size] = GetParam();
+  const std::vector<FoldedLayer> layers = RandomLayers(alpha, 1);
+  const std::vector<uint8_t> picture = RandomPicture(size, 2);
+  const std::vector<float> features = Features(layers, size, picture, Cpu::kBest);
+
+  // The chain of the documentation, to the bit; and the numbers that the chain stands for.
+  EXPECT_TRUE(SameBits(features, ReferenceFeatures<float>(layers, size, picture)));
+  const std::vector<double> expected = ReferenceFeatures<double>(layers, size, picture);
+  ASSERT_EQ(features.size(), expected.size());
+  double worst = 0, mean = 0;
+  for (size_t i = 0; i < features.size(); ++i) {
+    worst = std::max(worst, std::abs(features[i] - expected[i]));
+    mean += expected[i] / expected.size();
+  }
+  EXPECT_LT(worst, 1e-4);
+  EXPECT_GT(mean, 0.1);  // the weights let signals through
+  RecordProperty("worst", std::to_string(worst));
+
+  for (Cpu cpu : {Cpu::kAvx512, Cpu::kAvx2, Cpu::kNeon, Cpu::kScalar}) {
+    if (KernelsFor(cpu) == nullptr) continue;
+    EXPECT_TRUE(SameBits(features, Features(layers, size, picture, cpu))) << KernelsFor(cpu)->name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Family, NativeNetwork,
+                         testing::Values(Variant{1.0, 224}, Variant{0.35, 96}, Variant{0.35, 256},
+                                         Variant{0.5, 128}, Variant{0.75, 160}, Variant{0.75, 192},
+                                         Variant{1.0, 32}, Variant{1.3, 96}, Variant{1.4, 128}),
+                         [](const auto& info) {
+                           return "alpha" + std::to_string(int(info.param.alpha * 100)) + "_size" +
+                                  std::to_string(info.param.size);
+                         });
+
+TEST(NativeNetworkRun, DoesNotDependOnEarlierPicturesOrOnThreads) {
+  const std::vector<FoldedLayer> layers = RandomLayers(1.0, 3);
+  auto network = Network::Make(layers, 224, *KernelsFor(Cpu::kBest)).ValueOrDie();
+  const std::vector<uint8_t> picture = RandomPicture(224, 4);
+  const std::vector<float> expected = Features(layers, 224, picture, Cpu::kBest);
+
+  std::vector<std::thread> threads;
+  std::vector<std::vector<float>> features(3, std::vector<float>(network->features()));
+  for (uint32_t i = 0; i < features.size(); ++i) {
+    threads.emplace_back([&, i] {
+      Scratch scratch = network->NewScratch().ValueOrDie();
+      network->Run(RandomPicture(224, 5 + i).data(), scratch, features[i].data());
+      EXPECT_FALSE(SameBits(features[i], expected));
+      network->Run(picture.data(), scratch, features[i].data());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const std::vector<float>& f : features) EXPECT_TRUE(SameBits(f, expected));
+}
+
+TEST(NativeNetworkMake, RefusesWhatIsNoNetwork) {
+  const Kernels& kernels = *KernelsFor(Cpu::kBest);
+  std::vector<FoldedLayer> layers = RandomLayers(0.35, 1);
+  EXPECT_TRUE(Network::Make(layers, 100, kernels).status().IsInvalid());
+  EXPECT_TRUE(Network::Make({}, 224, kernels).status().IsInvalid());
+  std::swap(layers[3], layers[4]);
+  EXPECT_TRUE(Network::Make(layers, 224, kernels).status().IsInvalid());
+}
+
+}  // namespace
+}  // namespace pomona::native
