@@ -1,15 +1,17 @@
 // How many images a second the network alone allows: what the whole job is measured against.
 //
-//   engine     the Engine as the pipeline uses it: T threads, each with a worker and a picture
-//   openvino   OpenVINO's own best on the same network (--ir): asynchronous, T streams
+//   native          the engine as the pipeline uses it: T threads, each with a worker and a picture
+//   openvino        the same with --engine openvino
+//   openvino-async  OpenVINO's own best on the same network (--ir): asynchronous, T streams
 //
 // Prints a line for each: name, a tab, the median over the repeats in images/s. Their repeats take
-// turns, so that a change of the machine's speed meets both.
+// turns, so that a change of the machine's speed meets all.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -20,6 +22,7 @@
 #include <openvino/openvino.hpp>
 
 #include "pomona/engine.h"
+#include "pomona/options.h"
 #include "pomona/weights.h"
 
 namespace pomona {
@@ -51,9 +54,11 @@ double Median(std::vector<double> values) {
 // The pipeline's way: one image after another on each thread.
 class EngineLoad {
  public:
-  static arrow::Result<EngineLoad> Make(const Weights& weights, int threads) {
+  static arrow::Result<EngineLoad> Make(EngineKind kind, const Weights& weights, int threads) {
     EngineLoad load;
-    ARROW_ASSIGN_OR_RAISE(load.engine_, MakeOpenVinoEngine(weights, threads));
+    ARROW_ASSIGN_OR_RAISE(load.engine_, kind == EngineKind::kNative
+                                            ? MakeNativeEngine(weights)
+                                            : MakeOpenVinoEngine(weights, threads));
     for (int i = 0; i < threads; ++i) {
       ARROW_ASSIGN_OR_RAISE(auto worker, load.engine_->NewWorker());
       load.workers_.push_back(std::move(worker));
@@ -119,10 +124,17 @@ class OpenVinoLoad {
 
 struct Options {
   std::string weights;
+  std::vector<std::string> engines = {"native"};
   std::string ir;
   int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   int images = 1000;
   int repeats = 5;
+};
+
+struct Load {
+  std::string name;
+  std::function<arrow::Status(int images)> infer;
+  std::vector<double> rates;
 };
 
 arrow::Status Measure(Options options) {
@@ -130,24 +142,31 @@ arrow::Status Measure(Options options) {
     ARROW_ASSIGN_OR_RAISE(options.weights, FindDefaultWeights());
   }
   ARROW_ASSIGN_OR_RAISE(const auto weights, Weights::Open(options.weights));
-  ARROW_ASSIGN_OR_RAISE(EngineLoad engine, EngineLoad::Make(*weights, options.threads));
-  std::unique_ptr<OpenVinoLoad> openvino;
-  if (!options.ir.empty()) openvino = std::make_unique<OpenVinoLoad>(options.ir, options.threads);
+  std::vector<Load> loads;
+  for (const std::string& name : options.engines) {
+    ARROW_ASSIGN_OR_RAISE(const EngineKind kind, ParseEngine(name));
+    ARROW_ASSIGN_OR_RAISE(EngineLoad made, EngineLoad::Make(kind, *weights, options.threads));
+    const auto load = std::make_shared<EngineLoad>(std::move(made));
+    loads.push_back({name, [load](int images) { return load->Infer(images); }, {}});
+  }
+  if (!options.ir.empty()) {
+    const auto load = std::make_shared<OpenVinoLoad>(options.ir, options.threads);
+    loads.push_back({"openvino-async", [load](int images) {
+                       load->Infer(images);
+                       return arrow::Status::OK();
+                     },
+                     {}});
+  }
 
-  const int warm_up = 10 * options.threads;
-  ARROW_RETURN_NOT_OK(engine.Infer(warm_up));
-  if (openvino) openvino->Infer(warm_up);
-  std::vector<double> engine_rates, openvino_rates;
+  for (Load& load : loads) ARROW_RETURN_NOT_OK(load.infer(10 * options.threads));  // warms up
   for (int i = 0; i < options.repeats; ++i) {
-    arrow::Status status;
-    engine_rates.push_back(Rate(options.images, [&] { status = engine.Infer(options.images); }));
-    ARROW_RETURN_NOT_OK(status);
-    if (openvino) {
-      openvino_rates.push_back(Rate(options.images, [&] { openvino->Infer(options.images); }));
+    for (Load& load : loads) {
+      arrow::Status status;
+      load.rates.push_back(Rate(options.images, [&] { status = load.infer(options.images); }));
+      ARROW_RETURN_NOT_OK(status);
     }
   }
-  std::printf("engine\t%.1f\n", Median(engine_rates));
-  if (openvino) std::printf("openvino\t%.1f\n", Median(openvino_rates));
+  for (const Load& load : loads) std::printf("%s\t%.1f\n", load.name.c_str(), Median(load.rates));
   return arrow::Status::OK();
 }
 
@@ -158,6 +177,7 @@ int main(int argc, char** argv) {
   pomona::Options options;
   CLI::App app("Images per second of the network alone");
   app.add_option("--weights", options.weights, "Safetensors file; default: as `pomona run`");
+  app.add_option("--engines", options.engines, "native, openvino")->delimiter(',');
   app.add_option("--ir", options.ir, "mobilenet_v2.xml made by peers/make_models.py");
   app.add_option("--threads", options.threads)->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--images", options.images, "In each repeat")

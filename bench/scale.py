@@ -31,7 +31,7 @@ def main():
                    str(args.ceiling_images), "--weights", measure.weights(args)]
         name, rate = subprocess.run(command, check=True, capture_output=True,
                                     text=True).stdout.splitlines()[0].split("\t")
-        assert name == "engine"
+        assert name == "native"
         return float(rate)
 
     print(f"{measure.machine(args.threads)}; medians of {args.rounds} rounds\n")

@@ -26,9 +26,12 @@ set_target_properties(HDF5::static PROPERTIES
 
 set(POMONA_PYTHON "python3" CACHE STRING
   "Python whose site-packages hold the pyarrow and openvino wheels")
-execute_process(
-  COMMAND ${POMONA_PYTHON} -c "import sysconfig; print(sysconfig.get_path('platlib'))"
-  OUTPUT_VARIABLE POMONA_SITE_PACKAGES OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+set(POMONA_SITE_PACKAGES "" CACHE PATH "Folder of the wheels, if not that of POMONA_PYTHON")
+if(NOT POMONA_SITE_PACKAGES)
+  execute_process(
+    COMMAND ${POMONA_PYTHON} -c "import sysconfig; print(sysconfig.get_path('platlib'))"
+    OUTPUT_VARIABLE POMONA_SITE_PACKAGES OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+endif()
 
 find_package(Arrow CONFIG QUIET)
 find_package(Parquet CONFIG QUIET)

@@ -31,8 +31,7 @@ struct Sums {
   static HWY_INLINE Sums Start() {
     const hn::DFromV<V32> d32;
     const V32 zero = hn::Zero(d32);
-    const V32 half = hn::Set(d32, 1 << (kWeightBits - 1));
-    return {half, zero, zero, zero};
+    return {zero, zero, zero, zero};
   }
 
   // values: bytes a0 b0 a1 b1 ..., each widened to 16 bits.
@@ -46,9 +45,11 @@ struct Sums {
   }
 
   HWY_INLINE V32 Pixels() const {
-    return hn::ShiftRight<kWeightBits>(
-        hn::Add(hn::ShiftLeft<kLowBits>(hn::RearrangeToOddPlusEven(high, high_odd)),
-                hn::RearrangeToOddPlusEven(low, low_odd)));
+    const hn::DFromV<V32> d32;
+    const V32 half = hn::Set(d32, 1 << (kWeightBits - 1));
+    const V32 sum = hn::Add(hn::ShiftLeft<kLowBits>(hn::RearrangeToOddPlusEven(high, high_odd)),
+                            hn::RearrangeToOddPlusEven(low, low_odd));
+    return hn::ShiftRight<kWeightBits>(hn::Add(sum, half));
   }
 };
 

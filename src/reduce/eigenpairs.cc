@@ -1,5 +1,8 @@
 #include "reduce/eigenpairs.h"
 
+// Eigen would fuse multiply-adds on arm64, and so round otherwise than with SSE2, whose vectors are
+// as long.
+#undef __ARM_FEATURE_FMA
 #include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
@@ -148,7 +151,7 @@ void ApplyReflections(const Eigen::Tridiagonalization<MatrixXd>& reduction, Matr
   const MatrixXd& reflectors = reduction.packedMatrix();
   const VectorXd coefficients = reduction.householderCoefficients();
   VectorXd workspace(vectors->cols());
-  for (Index i = coefficients.size() - 1; i >= 0; --i) {
+  for (Index i = vectors->rows() - 2; i >= 0; --i) {
     const Index below = vectors->rows() - i - 1;
     vectors->bottomRows(below).applyHouseholderOnTheLeft(reflectors.col(i).tail(below - 1),
                                                          coefficients[i], workspace.data());
@@ -171,12 +174,12 @@ Eigenpairs TakeLast(const VectorXd& values, const MatrixXd& vectors, Index count
 
 arrow::Result<Eigenpairs> LargestEigenpairs(std::span<const double> upper, int size, int count) {
   const ScaledMatrix matrix = Unpack(upper, size);
+  const Eigen::Tridiagonalization<MatrixXd> reduction(matrix.lower);
+  const Tridiagonal t{reduction.diagonal(), reduction.subDiagonal()};
   Eigen::SelfAdjointEigenSolver<MatrixXd> solver;
 
   // Few vectors are found one by one in a fraction of the time that all take together.
   if (4 * count <= size) {
-    const Eigen::Tridiagonalization<MatrixXd> reduction(matrix.lower);
-    const Tridiagonal t{reduction.diagonal(), reduction.subDiagonal()};
     solver.computeFromTridiagonal(t.diagonal, t.off_diagonal, Eigen::EigenvaluesOnly);
     if (solver.info() == Eigen::Success) {
       const VectorXd values = solver.eigenvalues().tail(count);
@@ -187,11 +190,13 @@ arrow::Result<Eigenpairs> LargestEigenpairs(std::span<const double> upper, int s
     }
   }
 
-  solver.compute(matrix.lower);
+  solver.computeFromTridiagonal(t.diagonal, t.off_diagonal, Eigen::ComputeEigenvectors);
   if (solver.info() != Eigen::Success) {
     return arrow::Status::Invalid("the eigenvalues of the features' covariance do not converge");
   }
-  return TakeLast(solver.eigenvalues(), solver.eigenvectors(), count, matrix.exponent);
+  MatrixXd vectors = solver.eigenvectors().rightCols(count);
+  ApplyReflections(reduction, &vectors);
+  return TakeLast(solver.eigenvalues(), vectors, count, matrix.exponent);
 }
 
 }  // namespace pomona::reduce
