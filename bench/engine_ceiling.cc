@@ -151,7 +151,8 @@ arrow::Status Measure(Options options) {
   }
   if (!options.ir.empty()) {
     const auto load = std::make_shared<OpenVinoLoad>(options.ir, options.threads);
-    loads.push_back({"openvino-async", [load](int images) {
+    loads.push_back({"openvino-async",
+                     [load](int images) {
                        load->Infer(images);
                        return arrow::Status::OK();
                      },

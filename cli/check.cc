@@ -94,8 +94,7 @@ void AddCheckCommand(CLI::App& app, Action* action) {
   check->add_flag("--json", arguments->json, "One JSON object a file, with hashes of the pixels");
   check->add_option("--threads", arguments->options.threads, "Threads (default: all cores)")
       ->type_name("N");
-  check->callback(
-      [arguments, action] { *action = [arguments] { return CheckTree(*arguments); }; });
+  check->callback([arguments, action] { *action = [arguments] { return CheckTree(*arguments); }; });
 }
 
 }  // namespace pomona::cli

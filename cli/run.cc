@@ -39,12 +39,12 @@ std::chrono::steady_clock::time_point ProcessStart() {
   }
   const auto now = std::chrono::steady_clock::now();
   if (at == std::string::npos) return now;
-  const double started = std::strtod(line.c_str() + at, nullptr) /
-                         static_cast<double>(sysconf(_SC_CLK_TCK));
+  const double started =
+      std::strtod(line.c_str() + at, nullptr) / static_cast<double>(sysconf(_SC_CLK_TCK));
   timespec boot;
   clock_gettime(CLOCK_BOOTTIME, &boot);
-  const double age = static_cast<double>(boot.tv_sec) + 1e-9 * static_cast<double>(boot.tv_nsec) -
-                     started;
+  const double age =
+      static_cast<double>(boot.tv_sec) + 1e-9 * static_cast<double>(boot.tv_nsec) - started;
   return now - std::chrono::duration_cast<std::chrono::steady_clock::duration>(
                    std::chrono::duration<double>(age));
 }
@@ -58,7 +58,8 @@ std::string CountsText(const std::map<std::string, int64_t>& counts) {
 }
 
 void PrintSummary(const RunSummary& summary, const RunArguments& arguments) {
-  std::printf("run %s: %" PRId64 " images in %.1f s (%.0f images/s), %d components explain %.1f %% "
+  std::printf("run %s: %" PRId64
+              " images in %.1f s (%.0f images/s), %d components explain %.1f %% "
               "of the variance\n",
               summary.run_id.c_str(), summary.counts.rows, summary.seconds,
               summary.images_per_second, arguments.options.pca_components,

@@ -13,7 +13,9 @@ namespace pomona {
 
 class Sha256 {
  public:
-  Sha256() : context_(EVP_MD_CTX_new()) { EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr); }
+  Sha256() : context_(EVP_MD_CTX_new()) {
+    EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr);
+  }
 
   Sha256& Add(std::span<const uint8_t> bytes) {
     EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size());

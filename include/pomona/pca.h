@@ -67,9 +67,11 @@ class Pca {
   const PcaOptions& options() const { return options_; }
   int components() const { return options_.components; }
   int dimensions() const { return static_cast<int>(mean_.size()); }
-  int64_t rows() const { return rows_; }                          // that it was fitted on
-  std::span<const double> mean() const { return mean_; }          // [dimensions]
-  std::span<const double> scale() const { return scale_; }        // [dimensions]; empty unless standardize
+  int64_t rows() const { return rows_; }                  // that it was fitted on
+  std::span<const double> mean() const { return mean_; }  // [dimensions]
+  std::span<const double> scale() const {
+    return scale_;
+  }  // [dimensions]; empty unless standardize
   std::span<const double> basis() const { return basis_; }        // components x dimensions
   std::span<const double> variance() const { return variance_; }  // eigenvalues [components]
   double total_variance() const { return total_variance_; }       // trace of the covariance

@@ -96,8 +96,8 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
 
 // pomona check: decodes everything, infers nothing.
 struct CheckOptions {
-  int threads = 0;       // 0: one for each core that this process may use
-  bool hashes = false;   // SHA-256 of the pixels before and after the resize
+  int threads = 0;      // 0: one for each core that this process may use
+  bool hashes = false;  // SHA-256 of the pixels before and after the resize
 };
 
 struct CheckResult {

@@ -239,7 +239,9 @@ bool IsSkip(const Item& item, std::span<const uint8_t> bytes) {
 arrow::Result<Extraction> Extract(const ExtractJob& job) {
   Extraction result;
   result.reports.resize(job.fragments.size());
-  Progress progress{"extract", 0, static_cast<int64_t>(job.items.size()),
+  Progress progress{"extract",
+                    0,
+                    static_cast<int64_t>(job.items.size()),
                     {.listed = static_cast<int64_t>(job.items.size())}};
 
   std::vector<size_t> todo;

@@ -22,8 +22,8 @@ std::string ReportToJson(const FragmentReport& report) {
     rejects.push_back({r.item, static_cast<int>(r.reject.stage), static_cast<int>(r.reject.reason),
                        r.reject.message});
   }
-  return json{{"rejects", rejects}, {"skips", report.skips}}.dump(
-      -1, ' ', false, json::error_handler_t::replace);
+  return json{{"rejects", rejects}, {"skips", report.skips}}.dump(-1, ' ', false,
+                                                                  json::error_handler_t::replace);
 }
 
 bool ReportFromJson(const std::string& text, FragmentReport* report) {

@@ -96,9 +96,8 @@ arrow::Status WritePcaPart(const RunContent& content, const Pca& pca, size_t par
                           content.provenance};
   std::vector<std::unique_ptr<VectorSink>> sinks;
   if (content.options.formats.parquet) {
-    ARROW_ASSIGN_OR_RAISE(
-        sinks.emplace_back(),
-        OpenPart(content, kPcaParquet, part, "parquet", MakeParquetSink, table));
+    ARROW_ASSIGN_OR_RAISE(sinks.emplace_back(),
+                          OpenPart(content, kPcaParquet, part, "parquet", MakeParquetSink, table));
   }
   if (content.options.formats.csv) {
     ARROW_ASSIGN_OR_RAISE(sinks.emplace_back(),
@@ -172,9 +171,8 @@ std::vector<Task> PcaTasks(const RunContent& content, const Pca& pca,
                            std::atomic<int64_t>* rows_done) {
   std::vector<Task> tasks;
   for (size_t part = 0; part < content.parts(); ++part) {
-    tasks.push_back([&content, &pca, rows_done, part] {
-      return WritePcaPart(content, pca, part, rows_done);
-    });
+    tasks.push_back(
+        [&content, &pca, rows_done, part] { return WritePcaPart(content, pca, part, rows_done); });
   }
   return tasks;
 }

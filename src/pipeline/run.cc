@@ -179,9 +179,9 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
   ARROW_RETURN_NOT_OK(RunTasks(PcaTasks(content, *pca, &rows_done), details.threads, hooks,
                                [&] { poll("write"); }));
   if (rows_done != 2 * files * summary.counts.rows) {
-    return arrow::Status::UnknownError("rows were lost between the fragments and the files: ",
-                                       rows_done.load(), " written, ",
-                                       2 * files * summary.counts.rows, " expected");
+    return arrow::Status::UnknownError(
+        "rows were lost between the fragments and the files: ", rows_done.load(), " written, ",
+        2 * files * summary.counts.rows, " expected");
   }
 
   const std::vector<double> ratios = pca->ExplainedVarianceRatio();

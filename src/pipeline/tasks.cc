@@ -5,7 +5,6 @@
 #include <semaphore>
 #include <thread>
 
-
 namespace pomona {
 
 arrow::Status RunTasks(const std::vector<Task>& tasks, int threads, const RunHooks& hooks,

@@ -112,8 +112,8 @@ arrow::Status Workspace::Lock() {
     if (lock_ < 0) return Failed("open", path, errno);
     if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK) return Failed("lock", path, errno);
-      return Refuse(RunRefusal::kOutputBusy,
-                    "another run is writing to " + output_ + "; wait for it or choose another OUTPUT");
+      return Refuse(RunRefusal::kOutputBusy, "another run is writing to " + output_ +
+                                                 "; wait for it or choose another OUTPUT");
     }
     // A lock on a file that is no longer there keeps nobody out.
     struct stat held, named;

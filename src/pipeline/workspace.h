@@ -13,8 +13,8 @@ namespace pomona {
 
 // One folder of the output contract.
 struct OutputFolder {
-  std::string kind;   // "features/parquet"
-  std::string name;   // "features", published as <kind>/<name>_<run id>
+  std::string kind;  // "features/parquet"
+  std::string name;  // "features", published as <kind>/<name>_<run id>
 };
 
 // Holds OUTPUT for one run. What is unfinished lives in OUTPUT/_pomona, which readers that follow

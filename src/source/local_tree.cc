@@ -70,9 +70,9 @@ class LocalTree : public Source {
       return Reject{Stage::kRead, Reason::kUnreadable, "not a regular file"};
     }
     if (info.st_size > kMaxFileBytes) {
-      return Reject{Stage::kRead, Reason::kTooLarge,
-                    std::to_string(info.st_size) + " bytes; the limit is " +
-                        std::to_string(kMaxFileBytes)};
+      return Reject{
+          Stage::kRead, Reason::kTooLarge,
+          std::to_string(info.st_size) + " bytes; the limit is " + std::to_string(kMaxFileBytes)};
     }
     bytes->resize(static_cast<size_t>(info.st_size));
     size_t filled = 0;

@@ -32,9 +32,9 @@ TEST(Check, ReportsEachFileInOrder) {
   EXPECT_EQ(results[0].format, "PNG");
   EXPECT_EQ(results[0].mode, "RGB");
   // 35 pixels of 01 02 03, and 224 x 224 of them, hashed by sha256sum.
-  EXPECT_EQ(results[0].rgb_sha256, 
+  EXPECT_EQ(results[0].rgb_sha256,
             "9e9283ee16aa9fd89ac3ebde741bf6b6babb5013d0b1b268351c0b950787e2fe");
-  EXPECT_EQ(results[0].rgb224_sha256, 
+  EXPECT_EQ(results[0].rgb224_sha256,
             "701db217fa86de2bcba7ae3ddb4fae587938ac01e9d31efa6980222c989724bb");
   EXPECT_EQ(results[1].reject->reason, Reason::kCorrupt);
   EXPECT_EQ(results[2].verdict, CheckResult::Verdict::kSkip);

@@ -71,7 +71,8 @@ class FakeEngine : public Engine {
   }
 
   static EngineFactory Factory() {
-    return []() -> arrow::Result<std::unique_ptr<Engine>> { return std::make_unique<FakeEngine>(); };
+    return
+        []() -> arrow::Result<std::unique_ptr<Engine>> { return std::make_unique<FakeEngine>(); };
   }
 
  private:

@@ -300,7 +300,8 @@ TEST(Run, EngineFailureFailsTheRun) {
   MemorySource source = Tree(20);
   const TempFolder output;
   const auto summary = pomona::Run(
-      source, []() -> arrow::Result<std::unique_ptr<Engine>> {
+      source,
+      []() -> arrow::Result<std::unique_ptr<Engine>> {
         return arrow::Status::IOError("no engine today");
       },
       {"digest", false, 1.0}, "/tree", output.path(), SmallOptions());
