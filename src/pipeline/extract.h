@@ -50,7 +50,7 @@ struct ExtractJob {
 // Makes the fragments that are not stored yet. Each worker carries one image after another from
 // bytes to features, straight into its row of the fragment; whoever finishes the last image of a
 // fragment adds up its moments and stores it. So no image waits in a queue, and memory is bounded
-// by the few fragments that may be open at once.
+// by the two fragments that may be open at once.
 //
 // Errors: the first of a worker's; Cancelled. Fragments that were stored stay.
 arrow::Result<Extraction> Extract(const ExtractJob& job);
