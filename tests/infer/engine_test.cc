@@ -1,9 +1,6 @@
 #include "pomona/engine.h"
 
-#include <arrow/api.h>
-#include <arrow/io/file.h>
 #include <gtest/gtest.h>
-#include <parquet/arrow/reader.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "infer/reference_features.h"
 #include "keras_tensors.h"
 #include "pomona/decode.h"
 #include "pomona/resize.h"
@@ -209,24 +207,6 @@ TEST_F(EngineTest, RefusesSpansThatDoNotFit) {
   EXPECT_TRUE(worker->Infer({}, {}).ok());
 }
 
-// File name -> features, as the original pipeline computed them with Keras on its cluster.
-std::map<std::string, std::vector<float>> ReadReference(const std::string& path) {
-  const auto file = arrow::io::ReadableFile::Open(path).ValueOrDie();
-  const auto reader = parquet::arrow::OpenFile(file, arrow::default_memory_pool()).ValueOrDie();
-  const auto table = reader->ReadTable().ValueOrDie()->CombineChunks().ValueOrDie();
-  const auto& paths =
-      static_cast<const arrow::StringArray&>(*table->GetColumnByName("path")->chunk(0));
-  const auto& lists =
-      static_cast<const arrow::ListArray&>(*table->GetColumnByName("features")->chunk(0));
-  const auto& values = static_cast<const arrow::FloatArray&>(*lists.values());
-  std::map<std::string, std::vector<float>> rows;
-  for (int64_t i = 0; i < table->num_rows(); ++i) {
-    const float* row = values.raw_values() + lists.value_offset(i);
-    rows[std::filesystem::path(paths.GetString(i)).filename()] = {row, row + lists.value_length(i)};
-  }
-  return rows;
-}
-
 TEST(EngineReferenceTest, GivesTheFeaturesOfTheOriginalPipeline) {
   const char* weights_path = std::getenv("POMONA_WEIGHTS");
   if (weights_path == nullptr) {
@@ -246,7 +226,7 @@ TEST(EngineReferenceTest, GivesTheFeaturesOfTheOriginalPipeline) {
   Resizer resizer(kInputSize, kInputSize);
   std::vector<uint8_t> picture(kPictureBytes);
 
-  const auto rows = ReadReference(reference);
+  const auto rows = ReadReferenceFeatures(reference);
   ASSERT_EQ(rows.size(), 246u);
   double largest = 0;
   double lowest_cosine = 1;

@@ -1,8 +1,5 @@
 // The native engine on the original pipeline's pictures and weights.
-#include <arrow/api.h>
-#include <arrow/io/file.h>
 #include <gtest/gtest.h>
-#include <parquet/arrow/reader.h>
 
 #include <algorithm>
 #include <cmath>
@@ -13,6 +10,7 @@
 #include <vector>
 
 #include "infer/native/kernels.h"
+#include "infer/reference_features.h"
 #include "pomona/decode.h"
 #include "pomona/engine.h"
 #include "pomona/resize.h"
@@ -37,19 +35,10 @@ class NativeEngine : public testing::Test {
 
   // The reference's rows: file names, and the features that Keras gave on the original cluster.
   void ReadReference(std::vector<std::string>* names, std::vector<float>* features) {
-    const auto file = arrow::io::ReadableFile::Open(data_ / kReference).ValueOrDie();
-    const auto reader = parquet::arrow::OpenFile(file, arrow::default_memory_pool()).ValueOrDie();
-    const auto table = reader->ReadTable().ValueOrDie()->CombineChunks().ValueOrDie();
-    const auto& paths =
-        static_cast<const arrow::StringArray&>(*table->GetColumnByName("path")->chunk(0));
-    const auto& lists =
-        static_cast<const arrow::ListArray&>(*table->GetColumnByName("features")->chunk(0));
-    const auto& values = static_cast<const arrow::FloatArray&>(*lists.values());
-    for (int64_t i = 0; i < table->num_rows(); ++i) {
-      names->push_back(std::filesystem::path(paths.GetString(i)).filename());
+    for (const auto& [name, row] : ReadReferenceFeatures(data_ / kReference)) {
+      names->push_back(name);
+      features->insert(features->end(), row.begin(), row.end());
     }
-    features->assign(values.raw_values() + lists.value_offset(0),
-                     values.raw_values() + lists.value_offset(table->num_rows()));
   }
 
   std::vector<uint8_t> ReadPictures(const std::vector<std::string>& names) {

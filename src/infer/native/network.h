@@ -56,7 +56,6 @@ class Network {
 
   int input_size() const { return input_size_; }
   int features() const { return last_.columns; }
-  const Kernels& kernels() const { return *kernels_; }
 
   arrow::Result<Scratch> NewScratch() const;
 
