@@ -76,13 +76,12 @@ void PrintSummary(const RunSummary& summary, const RunArguments& arguments) {
   for (const std::string& folder : summary.folders) std::printf("  %s\n", folder.c_str());
 }
 
-arrow::Result<ExitCode> RunJob(const RunArguments& arguments,
-                               std::chrono::steady_clock::time_point started) {
+arrow::Result<ExitCode> RunJob(const RunArguments& arguments) {
   ProgressPrinter printer(arguments.quiet ? ProgressStyle::kNone : arguments.progress);
   RunHooks hooks;
   hooks.progress = [&](const Progress& progress) { printer(progress); };
   hooks.cancel = CatchInterrupts();
-  hooks.started = started;
+  hooks.started = ProcessStart();
   const auto summary = Run(arguments.input, arguments.output, arguments.options, hooks);
   printer.Finish();
   if (summary.status().IsCancelled() && !RefusalOf(summary.status())) {
@@ -119,7 +118,6 @@ void AddGlobs(CLI::App* run, const std::string& name, std::vector<std::string>* 
 }  // namespace
 
 void AddRunCommand(CLI::App& app, Action* action) {
-  const auto started = ProcessStart();
   const auto arguments = std::make_shared<RunArguments>();
   RunOptions& options = arguments->options;
   CLI::App* run = app.add_subcommand("run", "Extract features and PCA of a tree of images");
@@ -157,10 +155,10 @@ void AddRunCommand(CLI::App& app, Action* action) {
   AddParsed(run, "--progress", "STYLE", ParseProgressStyle, &arguments->progress,
             "auto (default), bar, log or none");
   run->add_flag("--quiet", arguments->quiet, "Print errors only");
-  run->callback([arguments, started, action] {
+  run->callback([arguments, action] {
     const arrow::Status valid = Validate(arguments->options);
     if (!valid.ok()) throw CLI::ValidationError(valid.message());
-    *action = [arguments, started] { return RunJob(*arguments, started); };
+    *action = [arguments] { return RunJob(*arguments); };
   });
 }
 

@@ -33,6 +33,17 @@ class NativeKernels : public testing::TestWithParam<Cpu> {
   std::mt19937 random_{7};
 };
 
+ConvLayer PointwiseLayer(int inputs, int outputs, bool relu6, bool add_residual) {
+  return {.conv = "",
+          .norm = "",
+          .kind = ConvLayer::Kind::kPointwise,
+          .in_channels = inputs,
+          .out_channels = outputs,
+          .stride = 1,
+          .relu6 = relu6,
+          .add_residual = add_residual};
+}
+
 // What the chain of a pixel and an output channel comes to, in the documented order. Also checks it
 // against the sum in double precision: each step rounds by at most half a unit in the last place of
 // what was summed so far.
@@ -75,14 +86,7 @@ TEST_P(NativeKernels, PointwiseIsTheDocumentedChain) {
   int pixels = 0;
   for (const auto& [inputs, outputs] : shapes) {
     pixels = pixels % 31 + 1;  // every height of a tile
-    const ConvLayer layer{.conv = "",
-                          .norm = "",
-                          .kind = ConvLayer::Kind::kPointwise,
-                          .in_channels = inputs,
-                          .out_channels = outputs,
-                          .stride = 1,
-                          .relu6 = pixels % 3 == 0,
-                          .add_residual = pixels % 3 == 1};
+    const ConvLayer layer = PointwiseLayer(inputs, outputs, pixels % 3 == 0, pixels % 3 == 1);
     const FoldedLayer folded = RandomLayer(layer, &random_);
     const PackedMatrix packed = PackMatrix(folded, kernels_->lanes);
     const std::vector<float> in = RandomFloats(static_cast<size_t>(pixels) * inputs);
@@ -116,14 +120,7 @@ TEST_P(NativeKernels, PointwiseIsTheDocumentedChain) {
 
 TEST_P(NativeKernels, PointwiseLeavesGapsBetweenRowsAlone) {
   const int inputs = 16, outputs = 40, rows = 3, row_pixels = 7, gap = 2 * outputs;
-  const ConvLayer layer{.conv = "",
-                        .norm = "",
-                        .kind = ConvLayer::Kind::kPointwise,
-                        .in_channels = inputs,
-                        .out_channels = outputs,
-                        .stride = 1,
-                        .relu6 = false,
-                        .add_residual = false};
+  const ConvLayer layer = PointwiseLayer(inputs, outputs, false, false);
   const FoldedLayer folded = RandomLayer(layer, &random_);
   const PackedMatrix packed = PackMatrix(folded, kernels_->lanes);
   const std::vector<float> in = RandomFloats(rows * row_pixels * inputs);
@@ -152,14 +149,7 @@ TEST_P(NativeKernels, PointwiseLeavesGapsBetweenRowsAlone) {
 
 TEST_P(NativeKernels, PoolAddsPixelsInOrder) {
   const int inputs = 24, outputs = 120, pixels = 49;
-  const ConvLayer layer{.conv = "",
-                        .norm = "",
-                        .kind = ConvLayer::Kind::kPointwise,
-                        .in_channels = inputs,
-                        .out_channels = outputs,
-                        .stride = 1,
-                        .relu6 = true,
-                        .add_residual = false};
+  const ConvLayer layer = PointwiseLayer(inputs, outputs, true, false);
   const FoldedLayer folded = RandomLayer(layer, &random_);
   const PackedMatrix packed = PackMatrix(folded, kernels_->lanes);
   const std::vector<float> in = RandomFloats(pixels * inputs);
