@@ -34,6 +34,7 @@ void AddRunCommand(CLI::App& app, Action* action);
 void AddCheckCommand(CLI::App& app, Action* action);
 void AddWeightsCommand(CLI::App& app, Action* action);
 void AddSampleCommand(CLI::App& app, Action* action);
+void AddSparkJobCommand(CLI::App& app, Action* action);
 void AddVersionCommand(CLI::App& app, Action* action);
 
 }  // namespace pomona::cli

@@ -33,6 +33,7 @@ int Main(int argc, char** argv) {
   AddCheckCommand(app, &action);
   AddWeightsCommand(app, &action);
   AddSampleCommand(app, &action);
+  AddSparkJobCommand(app, &action);
   AddVersionCommand(app, &action);
 
   try {

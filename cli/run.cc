@@ -92,27 +92,27 @@ arrow::Result<ExitCode> RunJob(const RunArguments& arguments) {
   return ExitCode::kComplete;
 }
 
-// An option whose text one of the library's parsers understands.
-template <typename T>
-void AddParsed(CLI::App* run, const std::string& name, const std::string& type_name,
-               arrow::Result<T> (*parse)(std::string_view), T* target, const std::string& help) {
-  run->add_option_function<std::string>(
+void AddOption(CLI::App* run, const RunOptionSpec& spec, RunOptions* options) {
+  using Kind = RunOptionSpec::Kind;
+  const auto set = [&spec, options](const std::string& text) {
+    const arrow::Status status = spec.set(options, text);
+    if (!status.ok()) throw CLI::ValidationError(status.message());
+  };
+  const std::string name = std::string("--") + spec.name;
+  if (spec.kind == Kind::kFlag) {
+    run->add_flag_callback(name, [set] { set("true"); }, spec.help);
+    return;
+  }
+  run->add_option_function<std::vector<std::string>>(
          name,
-         [parse, target](const std::string& text) {
-           const arrow::Result<T> parsed = parse(text);
-           if (!parsed.ok()) throw CLI::ValidationError(parsed.status().message());
-           *target = *parsed;
+         [set](const std::vector<std::string>& texts) {
+           for (const std::string& text : texts) set(text);
          },
-         help)
-      ->type_name(type_name);
-}
-
-void AddGlobs(CLI::App* run, const std::string& name, std::vector<std::string>* globs,
-              const std::string& help) {
-  run->add_option(name, *globs, help)
-      ->type_name("GLOB")
+         spec.help)
+      ->type_name(spec.value)
       ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      ->multi_option_policy(spec.kind == Kind::kList ? CLI::MultiOptionPolicy::TakeAll
+                                                     : CLI::MultiOptionPolicy::Throw);
 }
 
 }  // namespace
@@ -123,37 +123,16 @@ void AddRunCommand(CLI::App& app, Action* action) {
   CLI::App* run = app.add_subcommand("run", "Extract features and PCA of a tree of images");
   run->add_option("INPUT", arguments->input, "Folder of labelled images")->required();
   run->add_option("OUTPUT", arguments->output, "Folder to publish the run in")->required();
-  AddParsed(run, "--mode", "MODE", ParseMode, &options.mode,
-            "mini (300 images), apples (labels Apple*) or full (default)");
-  run->add_option("--pca-components", options.pca_components, "Columns of the PCA")
-      ->capture_default_str()
-      ->type_name("K");
-  run->add_option("--threads", options.threads, "Worker threads (default: all cores)")
-      ->type_name("N");
-  AddParsed(run, "--engine", "ENGINE", ParseEngine, &options.engine,
-            "native (default) or openvino");
-  AddParsed(run, "--cpu", "CPU", ParseCpu, &options.cpu,
-            "Hold the kernels to avx512, avx2, neon or scalar; results stay the same");
-  run->add_option("--weights", options.weights, "Weights made by `pomona weights`")
-      ->type_name("FILE");
-  run->add_option("--run-id", options.run_id, "Name of the run (default: YYYYmmdd_HHMMSS)")
-      ->type_name("ID");
-  AddParsed(run, "--formats", "LIST", ParseFormats, &options.formats,
-            "Formats of the vectors (default: parquet,csv)");
-  AddParsed(run, "--vectors", "LAYOUT", ParseVectorLayout, &options.vectors,
-            "PCA in Parquet as list (default) or as spark's MLlib vectors");
-  run->add_flag("--center", options.center, "Subtract the mean, as scikit-learn does");
-  run->add_flag("--standardize", options.standardize, "Scale features to unit variance first");
-  AddGlobs(run, "--include", &options.include, "Take only paths that match (repeatable)");
-  AddGlobs(run, "--exclude", &options.exclude, "Leave out paths that match (repeatable)");
-  run->add_option("--limit", options.limit, "Take only the first N items")
-      ->check(kAtLeastOne)
-      ->type_name("N");
-  AddParsed(run, "--max-rejects", "N|P%", ParseRejectBound, &options.max_rejects,
-            "Publish only with at most so many rejects, N or P% (default: no bound)");
-  run->add_flag("--fresh", options.fresh, "Start over instead of resuming");
-  AddParsed(run, "--progress", "STYLE", ParseProgressStyle, &arguments->progress,
-            "auto (default), bar, log or none");
+  for (const RunOptionSpec& spec : RunOptionSpecs()) AddOption(run, spec, &options);
+  run->add_option_function<std::string>(
+         "--progress",
+         [arguments](const std::string& text) {
+           const auto style = ParseProgressStyle(text);
+           if (!style.ok()) throw CLI::ValidationError(style.status().message());
+           arguments->progress = *style;
+         },
+         "auto (default), bar, log or none")
+      ->type_name("STYLE");
   run->add_flag("--quiet", arguments->quiet, "Print errors only");
   run->callback([arguments, action] {
     const arrow::Status valid = Validate(arguments->options);

@@ -11,6 +11,7 @@ find_package(Eigen3 REQUIRED NO_MODULE)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
+pkg_check_modules(NETTLE REQUIRED IMPORTED_TARGET nettle)
 
 # Statically: the distribution's shared HDF5 brings 36 libraries, libcurl among them, to every start.
 find_package(ZLIB REQUIRED)
@@ -24,12 +25,18 @@ set_target_properties(HDF5::static PROPERTIES
   INTERFACE_INCLUDE_DIRECTORIES ${HDF5_INCLUDE_DIR}
   INTERFACE_LINK_LIBRARIES "${SZ_STATIC_LIBRARY};${AEC_STATIC_LIBRARY};ZLIB::ZLIB;m")
 
-set(POMONA_PYTHON "python3" CACHE STRING
+set(_python python3)
+if(Python_EXECUTABLE)  # of a wheel being built
+  set(_python ${Python_EXECUTABLE})
+endif()
+set(POMONA_PYTHON ${_python} CACHE STRING
   "Python whose site-packages hold the pyarrow and openvino wheels")
 set(POMONA_SITE_PACKAGES "" CACHE PATH "Folder of the wheels, if not that of POMONA_PYTHON")
 if(NOT POMONA_SITE_PACKAGES)
+  # Asked of pyarrow itself: while a wheel is built, it stands in a folder of its own.
   execute_process(
-    COMMAND ${POMONA_PYTHON} -c "import sysconfig; print(sysconfig.get_path('platlib'))"
+    COMMAND ${POMONA_PYTHON} -c "import pathlib, pyarrow; \
+print(pathlib.Path(pyarrow.__file__).parents[1])"
     OUTPUT_VARIABLE POMONA_SITE_PACKAGES OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
 endif()
 

@@ -73,12 +73,106 @@ arrow::Result<RejectBound> ParseRejectBound(std::string_view text) {
   return bound;
 }
 
+bool WithinBound(const RejectBound& bound, int64_t rows, int64_t rejects) {
+  const double images = static_cast<double>(rows + rejects);
+  return static_cast<double>(rejects) <= (bound.percent ? images * bound.value / 100 : bound.value);
+}
+
 int ThreadCount(int requested) {
   if (requested > 0) return requested;
   cpu_set_t cores;  // taskset and containers narrow it; hardware_concurrency() may not notice
   if (sched_getaffinity(0, sizeof cores, &cores) == 0) return std::max(1, CPU_COUNT(&cores));
   return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
+
+namespace {
+
+using Kind = RunOptionSpec::Kind;
+
+template <auto member, auto parse>
+arrow::Status SetParsed(RunOptions* options, std::string_view text) {
+  ARROW_ASSIGN_OR_RAISE(options->*member, parse(text));
+  return arrow::Status::OK();
+}
+
+// `least`: what a user may say, where the default may be less.
+template <auto member>
+arrow::Status SetCount(const char* name, RunOptions* options, std::string_view text, int least) {
+  auto& target = options->*member;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, target);
+  if (error != std::errc() || stop != end || target < least) {
+    return arrow::Status::Invalid(name, " '", text, "': expected a whole number from ", least,
+                                  " on");
+  }
+  return arrow::Status::OK();
+}
+
+template <auto member>
+arrow::Status SetText(RunOptions* options, std::string_view text) {
+  options->*member = text;
+  return arrow::Status::OK();
+}
+
+template <auto member>
+arrow::Status AddText(RunOptions* options, std::string_view text) {
+  (options->*member).emplace_back(text);
+  return arrow::Status::OK();
+}
+
+template <auto member>
+arrow::Status SetFlag(RunOptions* options, std::string_view text) {
+  if (text != "true" && text != "false") {
+    return arrow::Status::Invalid("'", text, "': expected true or false");
+  }
+  options->*member = text == "true";
+  return arrow::Status::OK();
+}
+
+constexpr RunOptionSpec kSpecs[] = {
+    {"mode", "MODE", "mini (300 images), apples (labels Apple*) or full (default)", Kind::kValue,
+     SetParsed<&RunOptions::mode, ParseMode>},
+    {"pca-components", "K", "Columns of the PCA (default: 50)", Kind::kValue,
+     [](RunOptions* options, std::string_view text) {
+       return SetCount<&RunOptions::pca_components>("pca-components", options, text, 1);
+     }},
+    {"threads", "N", "Worker threads (default: 0, one for each core)", Kind::kValue,
+     [](RunOptions* options, std::string_view text) {
+       return SetCount<&RunOptions::threads>("threads", options, text, 0);
+     }},
+    {"engine", "ENGINE", "native (default) or openvino", Kind::kValue,
+     SetParsed<&RunOptions::engine, ParseEngine>},
+    {"cpu", "CPU", "Hold the kernels to avx512, avx2, neon or scalar; results stay the same",
+     Kind::kValue, SetParsed<&RunOptions::cpu, ParseCpu>},
+    {"weights", "FILE", "Weights made by `pomona weights`", Kind::kValue,
+     SetText<&RunOptions::weights>},
+    {"run-id", "ID", "Name of the run (default: YYYYmmdd_HHMMSS)", Kind::kValue,
+     SetText<&RunOptions::run_id>},
+    {"formats", "LIST", "Formats of the vectors (default: parquet,csv)", Kind::kValue,
+     SetParsed<&RunOptions::formats, ParseFormats>},
+    {"vectors", "LAYOUT", "PCA in Parquet as list (default) or as spark's MLlib vectors",
+     Kind::kValue, SetParsed<&RunOptions::vectors, ParseVectorLayout>},
+    {"center", "", "Subtract the mean, as scikit-learn does", Kind::kFlag,
+     SetFlag<&RunOptions::center>},
+    {"standardize", "", "Scale features to unit variance first", Kind::kFlag,
+     SetFlag<&RunOptions::standardize>},
+    {"include", "GLOB", "Take only paths that match (repeatable)", Kind::kList,
+     AddText<&RunOptions::include>},
+    {"exclude", "GLOB", "Leave out paths that match (repeatable)", Kind::kList,
+     AddText<&RunOptions::exclude>},
+    {"limit", "N", "Take only the first N items", Kind::kValue,
+     [](RunOptions* options, std::string_view text) {
+       return SetCount<&RunOptions::limit>("limit", options, text, 1);
+     }},
+    {"max-rejects", "N|P%",
+     "Publish only with at most so many rejects, N or P% (default: no bound)", Kind::kValue,
+     SetParsed<&RunOptions::max_rejects, ParseRejectBound>},
+    {"fresh", "", "Start over instead of resuming", Kind::kFlag, SetFlag<&RunOptions::fresh>},
+};
+
+}  // namespace
+
+std::span<const RunOptionSpec> RunOptionSpecs() { return kSpecs; }
 
 arrow::Status Validate(const RunOptions& options) {
   if (options.pca_components < 1) {

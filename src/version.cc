@@ -2,7 +2,7 @@
 
 #include <arrow/config.h>
 #include <jpeglib.h>
-#include <openssl/crypto.h>
+#include <nettle/version.h>
 #include <png.h>
 
 #include <Eigen/Core>
@@ -26,9 +26,10 @@ std::vector<std::pair<std::string, std::string>> LibraryVersions() {
       {"highway", POMONA_HIGHWAY_VERSION},
       {"libjpeg-turbo", POMONA_TEXT(LIBJPEG_TURBO_VERSION)},
       {"libpng", png_get_libpng_ver(nullptr)},
+      {"nettle",
+       std::to_string(nettle_version_major()) + '.' + std::to_string(nettle_version_minor())},
       {"nlohmann-json", dotted(NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR,
                                NLOHMANN_JSON_VERSION_PATCH)},
-      {"openssl", OpenSSL_version(OPENSSL_VERSION_STRING)},
 #ifdef POMONA_WITH_OPENVINO
       {"openvino", ov::get_openvino_version().buildNumber},
 #endif

@@ -50,6 +50,30 @@ TEST(Options, CpuCanBeHeldToLess) {
   EXPECT_TRUE(UseCpu(Cpu::kBest).ok());
 }
 
+TEST(Options, SpecsSetTheirOptions) {
+  const auto spec = [](std::string_view name) {
+    for (const RunOptionSpec& spec : RunOptionSpecs()) {
+      if (spec.name == name) return spec;
+    }
+    ADD_FAILURE() << name;
+    return RunOptionSpecs()[0];
+  };
+  RunOptions options;
+  EXPECT_TRUE(spec("limit").set(&options, "12").ok());
+  EXPECT_EQ(options.limit, 12);
+  EXPECT_TRUE(spec("center").set(&options, "true").ok());
+  EXPECT_TRUE(options.center);
+  EXPECT_TRUE(spec("include").set(&options, "a").ok());
+  EXPECT_TRUE(spec("include").set(&options, "b").ok());
+  EXPECT_EQ(options.include, (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(spec("limit").set(&options, "12 ").IsInvalid());
+  EXPECT_TRUE(spec("center").set(&options, "yes").IsInvalid());
+  // The help says the default.
+  EXPECT_NE(
+      std::string(spec("pca-components").help).find(std::to_string(RunOptions().pca_components)),
+      std::string::npos);
+}
+
 TEST(Options, DefaultsAreValid) { EXPECT_TRUE(Validate({}).ok()); }
 
 TEST(Options, ValidateNamesTheOption) {

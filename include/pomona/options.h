@@ -5,6 +5,7 @@
 #include <arrow/result.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -89,6 +90,26 @@ struct RunOptions {
   // Rows in a part file (and so in its Parquet row group) are at most this, in whole fragments.
   int part_rows = 20480;
 };
+
+// How a front end offers one of the options above and hands on what the user gave.
+struct RunOptionSpec {
+  enum class Kind { kValue, kFlag, kList };
+
+  const char* name;   // "pca-components"; Python writes '_' for '-'
+  const char* value;  // what help calls its value; "" for a flag
+  const char* help;
+  Kind kind = Kind::kValue;
+
+  // Takes the value as text ("true" or "false" for a flag); a list grows by it.
+  // Errors: Invalid, which names the option and what it takes.
+  arrow::Status (*set)(RunOptions* options, std::string_view text);
+};
+
+// In the order of help.
+std::span<const RunOptionSpec> RunOptionSpecs();
+
+// Whether a run with so many rows and rejects may be published.
+bool WithinBound(const RejectBound& bound, int64_t rows, int64_t rejects);
 
 // "mini", "apples", "full". Errors: Invalid lists what is allowed.
 arrow::Result<Mode> ParseMode(std::string_view text);

@@ -3,10 +3,14 @@
 
 #include <arrow/result.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "pomona/safetensors.h"
 
 namespace pomona {
 
@@ -36,6 +40,10 @@ class Moments {
   // From parts that another Moments gave (a file, another process).
   static arrow::Result<Moments> FromParts(int64_t count, std::vector<double> mean,
                                           std::vector<double> comoment);
+
+  // To bytes (a safetensors file of count, mean and comoment) and back, bit for bit.
+  std::string Serialize() const;
+  static arrow::Result<Moments> Deserialize(std::span<const std::byte> bytes);
 
  private:
   void JoinMeans(int64_t n, std::span<const double> mean);
@@ -84,8 +92,15 @@ class Pca {
   arrow::Status Save(const std::string& path) const;
   static arrow::Result<Pca> Load(const std::string& path);
 
+  // The same file as bytes.
+  std::string Serialize() const;
+  static arrow::Result<Pca> Deserialize(std::span<const std::byte> bytes);
+
  private:
   Pca() = default;
+  static arrow::Result<Pca> FromFile(const SafetensorsFile& file);
+  std::vector<NamedTensor> Tensors(std::span<const double> ratio) const;
+  std::map<std::string, std::string> FileMetadata() const;
 
   PcaOptions options_;
   int64_t rows_ = 0;

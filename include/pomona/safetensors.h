@@ -32,7 +32,8 @@ struct NamedTensor {
   TensorView tensor;
 };
 
-// A read-only memory map of a safetensors file. The views live as long as the object.
+// The arrays of a safetensors file, memory-mapped, or of its bytes. The views live as long as the
+// object.
 //
 // Threads: safe to share once opened.
 // Errors: Invalid names the file, and the tensor where one is at fault (a header that is no JSON,
@@ -41,6 +42,11 @@ struct NamedTensor {
 class SafetensorsFile {
  public:
   static arrow::Result<std::shared_ptr<const SafetensorsFile>> Open(const std::string& path);
+
+  // The same of a copy of the file's bytes. `name` stands for the path in errors.
+  static arrow::Result<std::shared_ptr<const SafetensorsFile>> Copy(
+      const std::string& name, std::span<const std::byte> bytes);
+
   ~SafetensorsFile();
 
   const std::string& path() const { return path_; }
@@ -52,17 +58,23 @@ class SafetensorsFile {
 
  private:
   SafetensorsFile() = default;
+  arrow::Status ReadHeader(std::span<const std::byte> file);
 
   std::string path_;
   std::map<std::string, std::string> metadata_;
   std::map<std::string, TensorView> tensors_;
   void* map_ = nullptr;
   size_t map_size_ = 0;
+  std::unique_ptr<std::byte[]> copy_;
 };
 
-// Writes the tensors in the order given. The file appears under `path` whole (written beside it
-// under a temporary name, flushed to the disk, renamed) or not at all. The same arguments give the
-// same bytes.
+// The bytes of a file of these tensors, in the order given. The same arguments give the same bytes.
+// Errors: Invalid names the tensor at fault.
+arrow::Result<std::string> SerializeSafetensors(const std::vector<NamedTensor>& tensors,
+                                                const std::map<std::string, std::string>& metadata);
+
+// Writes these bytes. The file appears under `path` whole (written beside it under a temporary
+// name, flushed to the disk, renamed) or not at all.
 arrow::Status WriteSafetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
                                const std::map<std::string, std::string>& metadata);
 

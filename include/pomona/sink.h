@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -58,6 +59,9 @@ arrow::Result<std::unique_ptr<VectorSink>> MakeCsvSink(std::shared_ptr<arrow::io
                                                        const VectorTable& table,
                                                        std::shared_ptr<arrow::StringArray> paths,
                                                        std::shared_ptr<arrow::StringArray> labels);
+
+// The numbers of a vector as they stand in CSV, without the quotes.
+void AppendVectorText(std::span<const float> vector, std::string* text);
 
 // Builds small CSV tables (metadata, errors, variance) in memory, a field at a time, by the same
 // rules as the CSV sink.

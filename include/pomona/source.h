@@ -3,6 +3,7 @@
 
 #include <arrow/result.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -32,6 +33,9 @@ class Source {
   virtual std::optional<Reject> Read(const Item& item, FileBytes* bytes) = 0;
 };
 
+// Reads the whole local file at `path` into `bytes`.
+std::optional<Reject> ReadLocalFile(const std::string& path, FileBytes* bytes);
+
 // A folder of the local file system, or its subfolder Training where there is one, as the original
 // pipeline looks for it. Links are followed, but not into a folder from below it. Paths are
 // absolute.
@@ -41,6 +45,15 @@ arrow::Result<std::unique_ptr<Source>> OpenLocalTree(const std::string& root);
 // The absolute, normalised path that a local path or file:// URI means.
 // Errors: NotImplemented for s3:// and the like, Invalid for a malformed URI.
 arrow::Result<std::string> LocalPath(const std::string& path_or_uri);
+
+// Whether the item's label matches Apple*, which the modes mini and apples ask for.
+bool IsApple(const Item& item);
+
+// Whether the options' globs take the item.
+bool MatchesGlobs(const Item& item, const RunOptions& options);
+
+// How many of the items that mode and globs take a run has at most.
+size_t ItemLimit(const RunOptions& options);
 
 // The items that the options select (mode, include, exclude, limit), order kept.
 std::vector<Item> Select(std::vector<Item> items, const RunOptions& options);

@@ -37,6 +37,10 @@ class Weights {
   // Errors: Invalid or KeyError; the message names the file, and the tensor at fault.
   static arrow::Result<std::shared_ptr<const Weights>> Open(const std::string& path);
 
+  // The same of the file's bytes, or of a file opened already.
+  static arrow::Result<std::shared_ptr<const Weights>> FromFile(
+      std::shared_ptr<const SafetensorsFile> file);
+
   double alpha() const { return alpha_; }
   const std::string& digest() const { return digest_; }  // hex SHA-256, see kImageNetDigest
   bool is_imagenet() const { return digest_ == kImageNetDigest; }
@@ -67,7 +71,7 @@ using FetchLog = void (*)(const std::string& line);
 arrow::Status FetchImageNetWeights(const std::string& safetensors_path, FetchLog log);
 
 // Where the program looks when no file is named, in this order: $POMONA_WEIGHTS, beside the
-// executable, ../share/pomona from there, the user's cache ($XDG_CACHE_HOME/pomona).
+// program or Python module, ../share/pomona from there, the user's cache ($XDG_CACHE_HOME/pomona).
 // Errors: KeyError that says how to get the weights.
 arrow::Result<std::string> FindDefaultWeights();
 

@@ -27,7 +27,7 @@ class Checker {
 
     std::variant<Picture, Reject> decoded = decoder_.Decode(bytes_);
     if (auto* reject = std::get_if<Reject>(&decoded)) {
-      if (IsSkip(item, bytes_)) {
+      if (IsSkip(item.path, bytes_)) {
         result.verdict = CheckResult::Verdict::kSkip;
         result.skip_reason = kNotAnImage;
       } else {

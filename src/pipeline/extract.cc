@@ -5,10 +5,10 @@
 #include <mutex>
 #include <semaphore>
 #include <thread>
-#include <variant>
 
+#include "image_worker.h"
 #include "pomona/decode.h"
-#include "pomona/resize.h"
+#include "stopwatch.h"
 #include "tasks.h"
 
 namespace pomona {
@@ -18,20 +18,6 @@ using Clock = std::chrono::steady_clock;
 
 // One fills while the other is added up and stored, which takes a fraction of the time.
 constexpr int kOpenFragments = 2;
-
-// Adds the time since the last lap to one of the worker's sums.
-class Stopwatch {
- public:
-  void Lap(double* seconds) {
-    const Clock::time_point now = Clock::now();
-    *seconds += std::chrono::duration<double>(now - last_).count();
-    last_ = now;
-  }
-  void Start() { last_ = Clock::now(); }
-
- private:
-  Clock::time_point last_ = Clock::now();
-};
 
 // A fragment being made. Each item's slot is written by the one worker that claimed the item.
 struct OpenFragment {
@@ -133,40 +119,29 @@ void Extractor::RunWorker() {
 }
 
 arrow::Status Extractor::Work() {
-  ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<EngineWorker> engine, job_.engine.NewWorker());
+  ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<ImageWorker> worker, ImageWorker::Make(job_.engine));
   const size_t dimensions = job_.engine.features();
-  Decoder decoder;
-  Resizer resizer(kInputSize, kInputSize);
   FileBytes bytes;
-  std::vector<uint8_t> input(kPictureBytes);
   WorkerSeconds seconds;
-  Stopwatch watch;
 
   while (!stop_) {
     const auto [fragment, position] = Next();
     if (!fragment) break;
     const Item& item = job_.items[job_.fragments[fragment->index].begin + position];
 
-    watch.Start();
+    Stopwatch watch;
     std::optional<Reject> reject = job_.source.Read(item, &bytes);
     watch.Lap(&seconds.read);
     bool skip = false;
     if (!reject) {
-      std::variant<Picture, Reject> decoded = decoder.Decode(bytes);
-      watch.Lap(&seconds.decode);
-      if (const Picture* picture = std::get_if<Picture>(&decoded)) {
-        resizer.Resize(picture->width, picture->height, picture->rgb, input);
-        watch.Lap(&seconds.resize);
-        ARROW_RETURN_NOT_OK(engine->Infer(
-            input, std::span(fragment->features).subspan(position * dimensions, dimensions)));
-        watch.Lap(&seconds.infer);
-        if (!has_first_row_.exchange(true)) {
-          const std::lock_guard lock(result_mutex_);
-          result_->first_row = Clock::now();
-        }
-      } else {
-        reject = std::get<Reject>(std::move(decoded));
-        skip = IsSkip(item, bytes);
+      ARROW_ASSIGN_OR_RAISE(
+          reject,
+          worker->Extract(
+              bytes, std::span(fragment->features).subspan(position * dimensions, dimensions)));
+      skip = reject && IsSkip(item.path, bytes);
+      if (!reject && !has_first_row_.exchange(true)) {
+        const std::lock_guard lock(result_mutex_);
+        result_->first_row = Clock::now();
       }
     }
 
@@ -181,9 +156,9 @@ arrow::Status Extractor::Work() {
 
   const std::lock_guard lock(result_mutex_);
   result_->seconds.read += seconds.read;
-  result_->seconds.decode += seconds.decode;
-  result_->seconds.resize += seconds.resize;
-  result_->seconds.infer += seconds.infer;
+  result_->seconds.decode += worker->seconds().decode;
+  result_->seconds.resize += worker->seconds().resize;
+  result_->seconds.infer += worker->seconds().infer;
   result_->seconds.reduce += seconds.reduce;
   result_->seconds.store += seconds.store;
   return arrow::Status::OK();
@@ -232,8 +207,8 @@ arrow::Status Extractor::Finish(OpenFragment* fragment, WorkerSeconds* seconds) 
 
 }  // namespace
 
-bool IsSkip(const Item& item, std::span<const uint8_t> bytes) {
-  return !HasImageExtension(item.path) && !SniffFormat(bytes);
+bool IsSkip(std::string_view path, std::span<const uint8_t> bytes) {
+  return !HasImageExtension(path) && !SniffFormat(bytes);
 }
 
 arrow::Result<Extraction> Extract(const ExtractJob& job) {

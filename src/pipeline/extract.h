@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fragment.h"
@@ -56,7 +57,7 @@ struct ExtractJob {
 arrow::Result<Extraction> Extract(const ExtractJob& job);
 
 // Whether a file that could not be decoded is no image at all, by its name and its content.
-bool IsSkip(const Item& item, std::span<const uint8_t> bytes);
+bool IsSkip(std::string_view path, std::span<const uint8_t> bytes);
 
 // The name under which such files are counted.
 inline constexpr const char* kNotAnImage = "not_an_image";

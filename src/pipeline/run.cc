@@ -5,9 +5,9 @@
 
 #include "extract.h"
 #include "layout.h"
+#include "model.h"
 #include "parts.h"
 #include "pomona/pipeline.h"
-#include "pomona/weights.h"
 #include "refusal.h"
 #include "reports.h"
 #include "tasks.h"
@@ -63,10 +63,9 @@ arrow::Status Count(const RunContent& content, RunSummary* summary) {
 }
 
 arrow::Status CheckRejects(const RunContent& content, const Counts& counts) {
-  const RejectBound& bound = content.options.max_rejects;
-  const double images = static_cast<double>(counts.rows + counts.rejects);
-  const double allowed = bound.percent ? images * bound.value / 100 : bound.value;
-  if (static_cast<double>(counts.rejects) <= allowed) return arrow::Status::OK();
+  if (WithinBound(content.options.max_rejects, counts.rows, counts.rejects)) {
+    return arrow::Status::OK();
+  }
   const std::string path = content.workspace.RefusedErrorsPath();
   ARROW_RETURN_NOT_OK(content.workspace.WriteText(path, ErrorsCsv(content)));
   return Refuse(RunRefusal::kTooManyRejects,
@@ -219,20 +218,10 @@ arrow::Result<RunSummary> Run(const std::string& input, const std::string& outpu
   ARROW_ASSIGN_OR_RAISE(const std::string input_path, LocalPath(input));
   ARROW_ASSIGN_OR_RAISE(const std::string output_path, LocalPath(output));
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Source> source, OpenLocalTree(input_path));
-  std::string weights_path = options.weights;
-  if (weights_path.empty()) {
-    ARROW_ASSIGN_OR_RAISE(weights_path, FindDefaultWeights());
-  }
-  ARROW_ASSIGN_OR_RAISE(const auto weights, Weights::Open(weights_path));
+  ARROW_ASSIGN_OR_RAISE(const auto weights, OpenWeights(options));
   return Run(
-      *source,
-      [&] {
-        return options.engine == EngineKind::kNative
-                   ? MakeNativeEngine(*weights)
-                   : MakeOpenVinoEngine(*weights, ThreadCount(options.threads));
-      },
-      {weights->digest(), weights->is_imagenet(), weights->alpha()}, input_path, output_path,
-      options, local_hooks);
+      *source, [&] { return MakeEngine(*weights, options); }, IdentityOf(*weights), input_path,
+      output_path, options, local_hooks);
 }
 
 }  // namespace pomona

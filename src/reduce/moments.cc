@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "pomona/pca.h"
+#include "pomona/safetensors.h"
 #include "reduce/kernels.h"
 
 namespace pomona {
@@ -75,6 +76,35 @@ arrow::Result<Moments> Moments::FromParts(int64_t count, std::vector<double> mea
   moments.mean_ = std::move(mean);
   moments.comoment_ = std::move(comoment);
   return moments;
+}
+
+std::string Moments::Serialize() const {
+  const auto tensor = [](const char* name, DType dtype, std::span<const std::byte> bytes,
+                         size_t count) {
+    return NamedTensor{name, {dtype, {static_cast<int64_t>(count)}, bytes}};
+  };
+  return SerializeSafetensors(
+             {tensor("count", DType::kI64, std::as_bytes(std::span(&count_, 1)), 1),
+              tensor("mean", DType::kF64, std::as_bytes(std::span(mean_)), mean_.size()),
+              tensor("comoment", DType::kF64, std::as_bytes(std::span(comoment_)),
+                     comoment_.size())},
+             {})
+      .ValueOrDie();
+}
+
+arrow::Result<Moments> Moments::Deserialize(std::span<const std::byte> bytes) {
+  ARROW_ASSIGN_OR_RAISE(const auto file, SafetensorsFile::Copy("the moments", bytes));
+  ARROW_ASSIGN_OR_RAISE(const TensorView count, file->Get("count"));
+  ARROW_ASSIGN_OR_RAISE(const TensorView mean, file->Get("mean"));
+  ARROW_ASSIGN_OR_RAISE(const TensorView comoment, file->Get("comoment"));
+  if (count.dtype != DType::kI64 || count.shape != std::vector<int64_t>{1} ||
+      mean.dtype != DType::kF64 || comoment.dtype != DType::kF64) {
+    return arrow::Status::Invalid("these are no moments: count, mean or comoment has a wrong type");
+  }
+  const auto means = mean.values<double>();
+  const auto comoments = comoment.values<double>();
+  return FromParts(count.values<int64_t>()[0], {means.begin(), means.end()},
+                   {comoments.begin(), comoments.end()});
 }
 
 }  // namespace pomona

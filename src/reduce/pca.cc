@@ -153,6 +153,15 @@ void Pca::Project(std::span<const float> rows, std::span<double> out) const {
 
 arrow::Status Pca::Save(const std::string& path) const {
   const std::vector<double> ratio = ExplainedVarianceRatio();
+  return WriteSafetensors(path, Tensors(ratio), FileMetadata());
+}
+
+std::string Pca::Serialize() const {
+  const std::vector<double> ratio = ExplainedVarianceRatio();
+  return SerializeSafetensors(Tensors(ratio), FileMetadata()).ValueOrDie();
+}
+
+std::vector<NamedTensor> Pca::Tensors(std::span<const double> ratio) const {
   std::vector<NamedTensor> tensors = {
       Tensor("mean", {dimensions()}, mean_),
       Tensor("components", {components(), dimensions()}, basis_),
@@ -160,18 +169,30 @@ arrow::Status Pca::Save(const std::string& path) const {
       Tensor("explained_variance_ratio", {components()}, ratio),
   };
   if (options_.standardize) tensors.push_back(Tensor("scale", {dimensions()}, scale_));
-  return WriteSafetensors(path, tensors,
-                          {{"kind", std::string(kKind)},
-                           {"rows", std::to_string(rows_)},
-                           {"center", options_.center ? "true" : "false"},
-                           {"standardize", options_.standardize ? "true" : "false"},
-                           {"total_variance", ToText(total_variance_)}});
+  return tensors;
+}
+
+std::map<std::string, std::string> Pca::FileMetadata() const {
+  return {{"kind", std::string(kKind)},
+          {"rows", std::to_string(rows_)},
+          {"center", options_.center ? "true" : "false"},
+          {"standardize", options_.standardize ? "true" : "false"},
+          {"total_variance", ToText(total_variance_)}};
 }
 
 arrow::Result<Pca> Pca::Load(const std::string& path) {
-  ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<const SafetensorsFile> file,
-                        SafetensorsFile::Open(path));
-  const Metadata& metadata = file->metadata();
+  ARROW_ASSIGN_OR_RAISE(const auto file, SafetensorsFile::Open(path));
+  return FromFile(*file);
+}
+
+arrow::Result<Pca> Pca::Deserialize(std::span<const std::byte> bytes) {
+  ARROW_ASSIGN_OR_RAISE(const auto file, SafetensorsFile::Copy("the PCA", bytes));
+  return FromFile(*file);
+}
+
+arrow::Result<Pca> Pca::FromFile(const SafetensorsFile& file) {
+  const std::string& path = file.path();
+  const Metadata& metadata = file.metadata();
   const auto kind = metadata.find("kind");
   if (kind == metadata.end() || kind->second != kKind) {
     return arrow::Status::Invalid(path, ": is no PCA model (its metadata lacks kind ", kKind, ")");
@@ -184,13 +205,13 @@ arrow::Result<Pca> Pca::Load(const std::string& path) {
     return arrow::Status::Invalid(
         path, ": the metadata lacks rows, center, standardize or total_variance");
   }
-  ARROW_ASSIGN_OR_RAISE(const TensorView mean, GetTensor(*file, "mean", 1));
-  ARROW_ASSIGN_OR_RAISE(const TensorView basis, GetTensor(*file, "components", 2));
-  ARROW_ASSIGN_OR_RAISE(const TensorView variance, GetTensor(*file, "explained_variance", 1));
+  ARROW_ASSIGN_OR_RAISE(const TensorView mean, GetTensor(file, "mean", 1));
+  ARROW_ASSIGN_OR_RAISE(const TensorView basis, GetTensor(file, "components", 2));
+  ARROW_ASSIGN_OR_RAISE(const TensorView variance, GetTensor(file, "explained_variance", 1));
   bool consistent = basis.shape[0] >= 1 && basis.shape[0] <= basis.shape[1] &&
                     basis.shape[1] == mean.shape[0] && basis.shape[0] == variance.shape[0];
   if (pca.options_.standardize) {
-    ARROW_ASSIGN_OR_RAISE(const TensorView scale, GetTensor(*file, "scale", 1));
+    ARROW_ASSIGN_OR_RAISE(const TensorView scale, GetTensor(file, "scale", 1));
     consistent = consistent && scale.shape == mean.shape;
     pca.scale_ = ToVector(scale);
   }

@@ -55,8 +55,9 @@ class CsvSink final : public VectorSink {
       buffer_.push_back(',');
       AppendText(labels_->GetView(row_), &buffer_);
       buffer_.push_back(',');
-      AppendVector(vector);
-      buffer_.push_back('\n');
+      buffer_.push_back('"');
+      AppendVectorText({vector, static_cast<size_t>(dimensions_)}, &buffer_);
+      buffer_ += "\"\n";
       ++row_;
       return buffer_.size() < kWriteBytes ? arrow::Status::OK() : Flush();
     });
@@ -70,18 +71,6 @@ class CsvSink final : public VectorSink {
 
  private:
   int64_t rows_left() const { return paths_->length() - row_; }
-
-  void AppendVector(const float* vector) {
-    const size_t start = buffer_.size();
-    buffer_.resize(start + dimensions_ * (1 + kMaxFloatChars) + 1);
-    char* out = buffer_.data() + start;
-    for (int i = 0; i < dimensions_; ++i) {
-      *out++ = i == 0 ? '"' : ',';
-      out = WriteFloat(vector[i], out);
-    }
-    *out++ = '"';
-    buffer_.resize(out - buffer_.data());
-  }
 
   arrow::Status Flush() {
     ARROW_RETURN_NOT_OK(out_->Write(buffer_));
@@ -105,6 +94,17 @@ arrow::Result<std::unique_ptr<VectorSink>> MakeCsvSink(std::shared_ptr<arrow::io
                                                        std::shared_ptr<arrow::StringArray> labels) {
   ARROW_RETURN_NOT_OK(CheckTable(table, *paths, *labels));
   return std::make_unique<CsvSink>(std::move(out), table, std::move(paths), std::move(labels));
+}
+
+void AppendVectorText(std::span<const float> vector, std::string* text) {
+  const size_t start = text->size();
+  text->resize(start + vector.size() * (1 + kMaxFloatChars));
+  char* out = text->data() + start;
+  for (size_t i = 0; i < vector.size(); ++i) {
+    if (i > 0) *out++ = ',';
+    out = WriteFloat(vector[i], out);
+  }
+  text->resize(out - text->data());
 }
 
 CsvBuilder& CsvBuilder::Field(std::string_view text) {

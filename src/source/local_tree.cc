@@ -61,30 +61,7 @@ class LocalTree : public Source {
   }
 
   std::optional<Reject> Read(const Item& item, FileBytes* bytes) override {
-    // Without O_NONBLOCK, opening a FIFO would wait for its writer.
-    const FileDescriptor file(open(item.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (file.get() < 0) return Unreadable("cannot open");
-    struct stat info;
-    if (fstat(file.get(), &info) != 0) return Unreadable("cannot open");
-    if (!S_ISREG(info.st_mode)) {
-      return Reject{Stage::kRead, Reason::kUnreadable, "not a regular file"};
-    }
-    if (info.st_size > kMaxFileBytes) {
-      return Reject{
-          Stage::kRead, Reason::kTooLarge,
-          std::to_string(info.st_size) + " bytes; the limit is " + std::to_string(kMaxFileBytes)};
-    }
-    bytes->resize(static_cast<size_t>(info.st_size));
-    size_t filled = 0;
-    while (filled < bytes->size()) {
-      const ssize_t count = read(file.get(), bytes->data() + filled, bytes->size() - filled);
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return Unreadable("cannot read");
-      if (count == 0) break;  // the file shrank; what it still holds is judged by the decoder
-      filled += static_cast<size_t>(count);
-    }
-    bytes->resize(filled);
-    return std::nullopt;
+    return ReadLocalFile(item.path, bytes);
   }
 
  private:
@@ -139,6 +116,33 @@ class LocalTree : public Source {
 };
 
 }  // namespace
+
+std::optional<Reject> ReadLocalFile(const std::string& path, FileBytes* bytes) {
+  // Without O_NONBLOCK, opening a FIFO would wait for its writer.
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.get() < 0) return Unreadable("cannot open");
+  struct stat info;
+  if (fstat(file.get(), &info) != 0) return Unreadable("cannot open");
+  if (!S_ISREG(info.st_mode)) {
+    return Reject{Stage::kRead, Reason::kUnreadable, "not a regular file"};
+  }
+  if (info.st_size > kMaxFileBytes) {
+    return Reject{
+        Stage::kRead, Reason::kTooLarge,
+        std::to_string(info.st_size) + " bytes; the limit is " + std::to_string(kMaxFileBytes)};
+  }
+  bytes->resize(static_cast<size_t>(info.st_size));
+  size_t filled = 0;
+  while (filled < bytes->size()) {
+    const ssize_t count = read(file.get(), bytes->data() + filled, bytes->size() - filled);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return Unreadable("cannot read");
+    if (count == 0) break;  // the file shrank; what it still holds is judged by the decoder
+    filled += static_cast<size_t>(count);
+  }
+  bytes->resize(filled);
+  return std::nullopt;
+}
 
 arrow::Result<std::string> LocalPath(const std::string& path_or_uri) {
   std::string path = path_or_uri;

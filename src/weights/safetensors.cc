@@ -207,39 +207,57 @@ arrow::Result<std::shared_ptr<const SafetensorsFile>> SafetensorsFile::Open(
     return SystemError(path, "map");
   }
 
-  const std::span all(static_cast<const std::byte*>(file->map_), file->map_size_);
+  ARROW_RETURN_NOT_OK(
+      file->ReadHeader({static_cast<const std::byte*>(file->map_), file->map_size_}));
+  return file;
+}
+
+arrow::Result<std::shared_ptr<const SafetensorsFile>> SafetensorsFile::Copy(
+    const std::string& name, std::span<const std::byte> bytes) {
+  std::shared_ptr<SafetensorsFile> file(new SafetensorsFile);
+  file->path_ = name;
+  file->copy_ = std::make_unique_for_overwrite<std::byte[]>(bytes.size());  // aligned for any type
+  std::ranges::copy(bytes, file->copy_.get());
+  ARROW_RETURN_NOT_OK(file->ReadHeader({file->copy_.get(), bytes.size()}));
+  return file;
+}
+
+arrow::Status SafetensorsFile::ReadHeader(std::span<const std::byte> all) {
+  if (all.size() < kLengthBytes) {
+    return arrow::Status::Invalid(path_, ": too short for a safetensors file");
+  }
   uint64_t header_bytes;
   std::memcpy(&header_bytes, all.data(), kLengthBytes);
   if (header_bytes > kMaxHeaderBytes || header_bytes > all.size() - kLengthBytes) {
-    return arrow::Status::Invalid(path, ": no safetensors file, or a truncated one (a header of ",
+    return arrow::Status::Invalid(path_, ": no safetensors file, or a truncated one (a header of ",
                                   header_bytes, " bytes in a file of ", all.size(), ")");
   }
   const char* text = reinterpret_cast<const char*>(all.data()) + kLengthBytes;
   const auto header = nlohmann::json::parse(text, text + header_bytes, nullptr,
                                             /*allow_exceptions=*/false);
-  if (!header.is_object()) return arrow::Status::Invalid(path, ": the header is no JSON object");
+  if (!header.is_object()) return arrow::Status::Invalid(path_, ": the header is no JSON object");
 
   const std::span data = all.subspan(kLengthBytes + header_bytes);
   for (const auto& [name, entry] : header.items()) {
     if (name != "__metadata__") {
       auto tensor = ParseTensor(entry, data);
       if (!tensor.ok()) {
-        return arrow::Status::Invalid(path, ": tensor '", name, "': ", tensor.status().message());
+        return arrow::Status::Invalid(path_, ": tensor '", name, "': ", tensor.status().message());
       }
-      file->tensors_.emplace(name, *std::move(tensor));
+      tensors_.emplace(name, *std::move(tensor));
       continue;
     }
-    if (!entry.is_object()) return arrow::Status::Invalid(path, ": __metadata__ is no object");
+    if (!entry.is_object()) return arrow::Status::Invalid(path_, ": __metadata__ is no object");
     for (const auto& [key, value] : entry.items()) {
       if (!value.is_string()) {
-        return arrow::Status::Invalid(path, ": __metadata__ '", key, "' is no string");
+        return arrow::Status::Invalid(path_, ": __metadata__ '", key, "' is no string");
       }
-      file->metadata_.emplace(key, value.get<std::string>());
+      metadata_.emplace(key, value.get<std::string>());
     }
   }
-  const arrow::Status cover = CheckCover(file->tensors_, data);
-  if (!cover.ok()) return arrow::Status::Invalid(path, ": ", cover.message());
-  return file;
+  const arrow::Status cover = CheckCover(tensors_, data);
+  if (!cover.ok()) return arrow::Status::Invalid(path_, ": ", cover.message());
+  return arrow::Status::OK();
 }
 
 SafetensorsFile::~SafetensorsFile() {
@@ -254,22 +272,25 @@ arrow::Result<TensorView> SafetensorsFile::Get(const std::string& name) const {
   return tensor->second;
 }
 
-arrow::Status WriteSafetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
-                               const std::map<std::string, std::string>& metadata) {
+namespace {
+
+// What stands before the data: the header's length and the header.
+arrow::Result<std::string> Header(const std::vector<NamedTensor>& tensors,
+                                  const std::map<std::string, std::string>& metadata) {
   auto header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   size_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
     const DTypeInfo& info = Info(tensor.dtype);
     if (name == "__metadata__" || header.contains(name)) {
-      return arrow::Status::Invalid(path, ": tensor '", name, "': the name is taken");
+      return arrow::Status::Invalid("tensor '", name, "': the name is taken");
     }
     if (ByteSize(tensor.shape, info.size) != tensor.bytes.size()) {
-      return arrow::Status::Invalid(path, ": tensor '", name, "': ", tensor.bytes.size(),
+      return arrow::Status::Invalid("tensor '", name, "': ", tensor.bytes.size(),
                                     " bytes are not shape x type");
     }
     if (offset % info.size != 0) {
-      return arrow::Status::Invalid(path, ": tensor '", name,
+      return arrow::Status::Invalid("tensor '", name,
                                     "': would not be aligned; give wider types first");
     }
     header[name] = {{"dtype", info.name},
@@ -280,10 +301,27 @@ arrow::Status WriteSafetensors(const std::string& path, const std::vector<NamedT
   std::string text = header.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   text.resize((text.size() + kDataAlignment - 1) / kDataAlignment * kDataAlignment, ' ');
   const uint64_t header_bytes = text.size();
+  text.insert(0, reinterpret_cast<const char*>(&header_bytes), kLengthBytes);
+  return text;
+}
 
+}  // namespace
+
+arrow::Result<std::string> SerializeSafetensors(
+    const std::vector<NamedTensor>& tensors, const std::map<std::string, std::string>& metadata) {
+  ARROW_ASSIGN_OR_RAISE(std::string bytes, Header(tensors, metadata));
+  for (const auto& [name, tensor] : tensors) {
+    bytes.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
+  }
+  return bytes;
+}
+
+arrow::Status WriteSafetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
+                               const std::map<std::string, std::string>& metadata) {
+  const arrow::Result<std::string> header = Header(tensors, metadata);
+  if (!header.ok()) return header.status().WithMessage(path, ": ", header.status().message());
   TemporaryFile file(path);
-  ARROW_RETURN_NOT_OK(file.Write(std::as_bytes(std::span(&header_bytes, 1))));
-  ARROW_RETURN_NOT_OK(file.Write(std::as_bytes(std::span(text))));
+  ARROW_RETURN_NOT_OK(file.Write(std::as_bytes(std::span(*header))));
   for (const NamedTensor& named : tensors) ARROW_RETURN_NOT_OK(file.Write(named.tensor.bytes));
   return file.Publish();
 }

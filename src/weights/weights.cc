@@ -1,5 +1,6 @@
 #include "pomona/weights.h"
 
+#include <dlfcn.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -34,8 +35,14 @@ std::string AlphaText(double alpha) {
   return {text, std::to_chars(text, text + sizeof(text), alpha).ptr};
 }
 
-fs::path ExecutableFolder() {
+// Where this code was loaded from: the program's folder, or the Python module's.
+fs::path CodeFolder() {
   std::error_code error;
+  Dl_info info;
+  // Of a program it tells what it was called as, which need be no path.
+  if (dladdr(reinterpret_cast<void*>(&CodeFolder), &info) != 0 && info.dli_fname[0] == '/') {
+    return fs::canonical(info.dli_fname, error).parent_path();
+  }
   return fs::read_symlink("/proc/self/exe", error).parent_path();
 }
 
@@ -112,9 +119,16 @@ arrow::Status WriteWeights(const std::string& path, const KerasWeights& weights,
 }
 
 arrow::Result<std::shared_ptr<const Weights>> Weights::Open(const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(auto file, SafetensorsFile::Open(path));
+  return FromFile(std::move(file));
+}
+
+arrow::Result<std::shared_ptr<const Weights>> Weights::FromFile(
+    std::shared_ptr<const SafetensorsFile> safetensors) {
   std::shared_ptr<Weights> weights(new Weights);
-  ARROW_ASSIGN_OR_RAISE(weights->file_, SafetensorsFile::Open(path));
+  weights->file_ = std::move(safetensors);
   const SafetensorsFile& file = *weights->file_;
+  const std::string& path = file.path();
 
   const auto metadata = [&](const char* key) {
     const auto entry = file.metadata().find(key);
@@ -204,7 +218,7 @@ arrow::Result<std::string> FindDefaultWeights() {
   const char* named = std::getenv("POMONA_WEIGHTS");
   if (named != nullptr && *named != '\0') return named;
 
-  const fs::path folder = ExecutableFolder();
+  const fs::path folder = CodeFolder();
   const fs::path places[] = {folder / kFileName, folder / "../share/pomona" / kFileName,
                              DefaultWeightsCachePath()};
   for (const fs::path& place : places) {

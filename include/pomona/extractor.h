@@ -1,0 +1,70 @@
+// Images -> features for callers who bring the images themselves: Python and Spark.
+#pragma once
+
+#include <arrow/record_batch.h>
+#include <arrow/result.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "pomona/options.h"
+#include "pomona/pipeline.h"
+#include "pomona/weights.h"
+
+namespace pomona {
+
+// The pixels of a decoded image.
+struct Pixels {
+  int width = 0;
+  int height = 0;
+  std::span<const uint8_t> rgb;  // height x width x 3, row-major, no padding
+};
+
+// One image to extract features from. Refers to the caller's memory.
+struct Image {
+  // The bytes of a file, or pixels; nothing: the local file at `path` is read.
+  std::variant<std::monostate, std::span<const uint8_t>, Pixels> content;
+
+  // As Item's: the file's path, by which outputs know the image and the label is found. May be
+  // empty where the content is given; path and label are null then.
+  std::string_view path;
+  uint32_t root_size = 0;
+};
+
+// Carries batches of images from bytes to features on threads of its own.
+//
+// Threads: one caller at a time; others wait.
+class Extractor {
+ public:
+  // Takes engine, cpu and threads from the options.
+  // Errors: the engines'.
+  static arrow::Result<std::unique_ptr<Extractor>> Make(const Weights& weights,
+                                                        const RunOptions& options);
+
+  virtual ~Extractor() = default;
+
+  virtual int features() const = 0;
+  virtual const ModelIdentity& model() const = 0;
+  virtual std::string_view engine() const = 0;
+
+  // A row for each image, in order, of the columns
+  //   path, label: string      null where the image has no path
+  //   verdict: string          "ok", "reject" or "skip" (a file that is no image, by name and
+  //   bytes) features: list<element: float>   null unless ok stage, reason, message: string   null
+  //   unless rejected; a skip has its reason only
+  // Errors: only what concerns no single image: Cancelled by the hooks, out of memory.
+  virtual arrow::Result<std::shared_ptr<arrow::RecordBatch>> Extract(
+      std::span<const Image> images, const RunHooks& hooks = {}) = 0;
+};
+
+// The weights that the options name, or the default ones.
+arrow::Result<std::shared_ptr<const Weights>> OpenWeights(const RunOptions& options);
+
+// The columns of Extractor::Extract().
+std::shared_ptr<arrow::Schema> ExtractorSchema();
+
+}  // namespace pomona

@@ -1,0 +1,208 @@
+#include "pomona/extractor.h"
+
+#include <arrow/array.h>
+#include <arrow/builder.h>
+
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "extract.h"
+#include "image_worker.h"
+#include "model.h"
+#include "pomona/source.h"
+#include "tasks.h"
+
+namespace pomona {
+namespace {
+
+// What became of one image; its features are in their place.
+struct Outcome {
+  std::optional<Reject> reject;
+  bool skip = false;
+};
+
+arrow::Result<Outcome> ExtractOne(const Image& image, ImageWorker* worker, FileBytes* bytes,
+                                  std::span<float> features) {
+  Outcome outcome;
+  if (const auto* pixels = std::get_if<Pixels>(&image.content)) {
+    ARROW_RETURN_NOT_OK(
+        worker->ExtractPixels(pixels->width, pixels->height, pixels->rgb, features));
+    return outcome;
+  }
+  std::span<const uint8_t> file;
+  if (const auto* given = std::get_if<std::span<const uint8_t>>(&image.content)) {
+    file = *given;
+  } else {
+    outcome.reject = ReadLocalFile(std::string(image.path), bytes);
+    if (outcome.reject) return outcome;
+    file = *bytes;
+  }
+  ARROW_ASSIGN_OR_RAISE(outcome.reject, worker->Extract(file, features));
+  // Without a name, nothing says that these bytes were not meant to be an image.
+  outcome.skip = outcome.reject && !image.path.empty() && IsSkip(image.path, file);
+  return outcome;
+}
+
+// Columns of the result, one image after another.
+class Table {
+ public:
+  arrow::Status Append(const Image& image, const Outcome& outcome) {
+    if (image.path.empty()) {
+      ARROW_RETURN_NOT_OK(path_.AppendNull());
+      ARROW_RETURN_NOT_OK(label_.AppendNull());
+    } else {
+      ARROW_RETURN_NOT_OK(path_.Append(image.path));
+      ARROW_RETURN_NOT_OK(
+          label_.Append(Item{std::string(image.path), image.root_size, 0, 0}.label()));
+    }
+    const bool ok = !outcome.reject;
+    ARROW_RETURN_NOT_OK(verdict_.Append(ok ? "ok" : outcome.skip ? "skip" : "reject"));
+    ARROW_RETURN_NOT_OK(ok_.Append(ok));
+    if (ok) {
+      ARROW_RETURN_NOT_OK(stage_.AppendNull());
+      ARROW_RETURN_NOT_OK(reason_.AppendNull());
+      return message_.AppendNull();
+    }
+    if (outcome.skip) {
+      ARROW_RETURN_NOT_OK(stage_.AppendNull());
+      ARROW_RETURN_NOT_OK(reason_.Append(kNotAnImage));
+      return message_.AppendNull();
+    }
+    ARROW_RETURN_NOT_OK(stage_.Append(StageName(outcome.reject->stage)));
+    ARROW_RETURN_NOT_OK(reason_.Append(ReasonName(outcome.reject->reason)));
+    return message_.Append(outcome.reject->message);
+  }
+
+  // features: the rows of the images that are ok, without gaps.
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> Finish(std::shared_ptr<arrow::Buffer> features,
+                                                            int dimensions) {
+    const std::shared_ptr<arrow::Schema> schema = ExtractorSchema();
+    const int64_t length = ok_.length();
+    arrow::TypedBufferBuilder<int32_t> offsets;
+    ARROW_RETURN_NOT_OK(offsets.Append(0));
+    int64_t nulls = 0;
+    std::shared_ptr<arrow::BooleanArray> ok;
+    ARROW_RETURN_NOT_OK(ok_.Finish(&ok));
+    for (int64_t i = 0; i < length; ++i) {
+      nulls += !ok->Value(i);
+      ARROW_RETURN_NOT_OK(offsets.Append(static_cast<int32_t>((i + 1 - nulls) * dimensions)));
+    }
+    ARROW_ASSIGN_OR_RAISE(auto offset_buffer, offsets.Finish());
+    auto values =
+        std::make_shared<arrow::FloatArray>((length - nulls) * dimensions, std::move(features));
+    auto vectors = std::make_shared<arrow::ListArray>(schema->GetFieldByName("features")->type(),
+                                                      length, std::move(offset_buffer),
+                                                      std::move(values), ok->values(), nulls);
+
+    std::shared_ptr<arrow::Array> path, label, verdict, stage, reason, message;
+    ARROW_RETURN_NOT_OK(path_.Finish(&path));
+    ARROW_RETURN_NOT_OK(label_.Finish(&label));
+    ARROW_RETURN_NOT_OK(verdict_.Finish(&verdict));
+    ARROW_RETURN_NOT_OK(stage_.Finish(&stage));
+    ARROW_RETURN_NOT_OK(reason_.Finish(&reason));
+    ARROW_RETURN_NOT_OK(message_.Finish(&message));
+    return arrow::RecordBatch::Make(schema, length,
+                                    {path, label, verdict, vectors, stage, reason, message});
+  }
+
+ private:
+  arrow::StringBuilder path_, label_, verdict_, stage_, reason_, message_;
+  arrow::BooleanBuilder ok_;
+};
+
+class ThreadedExtractor : public Extractor {
+ public:
+  ThreadedExtractor(std::unique_ptr<Engine> engine, ModelIdentity model)
+      : engine_(std::move(engine)), model_(std::move(model)) {}
+
+  arrow::Status AddWorkers(int count) {
+    for (int i = 0; i < count; ++i) {
+      ARROW_ASSIGN_OR_RAISE(workers_.emplace_back(), ImageWorker::Make(*engine_));
+    }
+    return arrow::Status::OK();
+  }
+
+  int features() const override { return engine_->features(); }
+  const ModelIdentity& model() const override { return model_; }
+  std::string_view engine() const override { return engine_->name(); }
+
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> Extract(std::span<const Image> images,
+                                                             const RunHooks& hooks) override {
+    const std::lock_guard lock(mutex_);
+    const size_t dimensions = features();
+    if (images.size() * dimensions > INT32_MAX) {
+      return arrow::Status::Invalid(images.size(), " images at once: at most ",
+                                    INT32_MAX / dimensions, " fit into one list array");
+    }
+    ARROW_ASSIGN_OR_RAISE(auto buffer, arrow::AllocateResizableBuffer(static_cast<int64_t>(
+                                           images.size() * dimensions * sizeof(float))));
+    float* const values = reinterpret_cast<float*>(buffer->mutable_data());
+    const auto row = [&](size_t i) { return std::span(values + i * dimensions, dimensions); };
+
+    std::vector<Outcome> outcomes(images.size());
+    std::atomic<size_t> next = 0, done = 0;
+    std::vector<Task> tasks;
+    for (const auto& worker : workers_) {
+      tasks.push_back([&]() -> arrow::Status {
+        FileBytes bytes;
+        for (size_t i; !(hooks.cancel && *hooks.cancel) && (i = next++) < images.size(); ++done) {
+          ARROW_ASSIGN_OR_RAISE(outcomes[i], ExtractOne(images[i], worker.get(), &bytes, row(i)));
+        }
+        return arrow::Status::OK();
+      });
+    }
+    const auto poll = [&] {
+      if (hooks.progress) {
+        hooks.progress({"extract", static_cast<int64_t>(done), std::ssize(images), {}});
+      }
+    };
+    ARROW_RETURN_NOT_OK(RunTasks(tasks, static_cast<int>(tasks.size()), hooks, poll));
+    if (done != images.size()) return arrow::Status::Cancelled("interrupted");
+
+    Table table;
+    size_t rows = 0;
+    for (size_t i = 0; i < images.size(); ++i) {
+      ARROW_RETURN_NOT_OK(table.Append(images[i], outcomes[i]));
+      if (outcomes[i].reject) continue;
+      if (rows != i) std::copy_n(row(i).begin(), dimensions, row(rows).begin());
+      ++rows;
+    }
+    ARROW_RETURN_NOT_OK(buffer->Resize(static_cast<int64_t>(rows * dimensions * sizeof(float))));
+    return table.Finish(std::move(buffer), static_cast<int>(dimensions));
+  }
+
+ private:
+  const std::unique_ptr<Engine> engine_;
+  const ModelIdentity model_;
+  std::mutex mutex_;  // for workers_
+  std::vector<std::unique_ptr<ImageWorker>> workers_;
+};
+
+}  // namespace
+
+arrow::Result<std::unique_ptr<Extractor>> Extractor::Make(const Weights& weights,
+                                                          const RunOptions& options) {
+  ARROW_RETURN_NOT_OK(Validate(options));
+  ARROW_ASSIGN_OR_RAISE(auto engine, MakeEngine(weights, options));
+  auto extractor = std::make_unique<ThreadedExtractor>(std::move(engine), IdentityOf(weights));
+  ARROW_RETURN_NOT_OK(extractor->AddWorkers(ThreadCount(options.threads)));
+  return extractor;
+}
+
+std::shared_ptr<arrow::Schema> ExtractorSchema() {
+  const auto text = arrow::utf8();
+  return arrow::schema({
+      arrow::field("path", text),
+      arrow::field("label", text),
+      arrow::field("verdict", text, /*nullable=*/false),
+      arrow::field("features", arrow::list(arrow::field("element", arrow::float32()))),
+      arrow::field("stage", text),
+      arrow::field("reason", text),
+      arrow::field("message", text),
+  });
+}
+
+}  // namespace pomona

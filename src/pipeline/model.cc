@@ -1,0 +1,22 @@
+#include "model.h"
+
+namespace pomona {
+
+arrow::Result<std::shared_ptr<const Weights>> OpenWeights(const RunOptions& options) {
+  if (!options.weights.empty()) return Weights::Open(options.weights);
+  ARROW_ASSIGN_OR_RAISE(const std::string path, FindDefaultWeights());
+  return Weights::Open(path);
+}
+
+ModelIdentity IdentityOf(const Weights& weights) {
+  return {weights.digest(), weights.is_imagenet(), weights.alpha()};
+}
+
+arrow::Result<std::unique_ptr<Engine>> MakeEngine(const Weights& weights,
+                                                  const RunOptions& options) {
+  return options.engine == EngineKind::kNative
+             ? MakeNativeEngine(weights, options.cpu)
+             : MakeOpenVinoEngine(weights, ThreadCount(options.threads));
+}
+
+}  // namespace pomona

@@ -1,0 +1,21 @@
+// The network that the options ask for.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <memory>
+
+#include "pomona/engine.h"
+#include "pomona/extractor.h"
+#include "pomona/options.h"
+#include "pomona/pipeline.h"
+#include "pomona/weights.h"
+
+namespace pomona {
+
+ModelIdentity IdentityOf(const Weights& weights);
+
+arrow::Result<std::unique_ptr<Engine>> MakeEngine(const Weights& weights,
+                                                  const RunOptions& options);
+
+}  // namespace pomona
