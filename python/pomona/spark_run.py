@@ -1,0 +1,398 @@
+"""The whole job on Spark: what `pomona run` does on one machine, with the same outputs."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import datetime
+import hashlib
+import json
+import logging
+import sys
+import tempfile
+import time
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark import StorageLevel
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from . import Extractor, TooManyRejects, __version__, _core
+from . import spark as ps
+
+log = logging.getLogger("pomona")
+
+# A larger file is no picture; the program has the same limit.
+_MAX_FILE_BYTES = 1 << 30
+
+# Rows in a part where the cluster would have nothing to do with larger ones.
+_SMALL_PART_ROWS = 4096
+
+# What the outputs' CSV is, in Spark's words.
+_CSV = {
+    "header": True,
+    "quote": '"',
+    "escape": '"',
+    "emptyValue": "",
+    "ignoreLeadingWhiteSpace": False,
+    "ignoreTrailingWhiteSpace": False,
+}
+
+_TOO_MANY_REJECTS = 3
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line of the job; returns the exit code of `pomona run`."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s pomona: %(message)s"
+    )
+    parser = _parser()
+    given = vars(parser.parse_args(arguments))
+    source, output = given.pop("INPUT"), given.pop("OUTPUT")
+    for positional in ("MODE", "PCA_COMPONENTS"):
+        value = given.pop(positional)
+        if value is not None:
+            given[positional.lower()] = value
+    options = {name: value for name, value in given.items() if value is not None}
+    try:
+        _core.RunOptions(**options)
+    except ValueError as error:
+        parser.error(str(error))
+    spark = SparkSession.builder.appName("pomona").getOrCreate()
+    spark.sparkContext.setLogLevel("WARN")
+    try:
+        summary = run(spark, source, output, **options)
+    except TooManyRejects as error:
+        log.error("%s", error)
+        return _TOO_MANY_REJECTS
+    except (ValueError, LookupError, OSError) as error:
+        log.error("%s", error)
+        return 1
+    finally:
+        spark.stop()
+    print(json.dumps(summary))
+    return 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="spark_job.py", description="Features and PCA of a tree of images, on Spark."
+    )
+    parser.add_argument("INPUT", help="folder of labelled images; any URI that Hadoop reads")
+    parser.add_argument("OUTPUT", help="folder to publish the run in")
+    parser.add_argument("MODE", nargs="?", help="as --mode")
+    parser.add_argument("PCA_COMPONENTS", nargs="?", help="as --pca-components")
+    for spec in _core.option_specs():
+        help = spec.help.replace("%", "%%")
+        if spec.is_switch:
+            parser.add_argument(spec.flag, action="store_const", const=True, help=help)
+        else:
+            action = "append" if spec.is_list else "store"
+            parser.add_argument(spec.flag, metavar=spec.value, action=action, help=help)
+    return parser
+
+
+def run(spark: SparkSession, source: str, output: str, **options) -> dict:
+    """Runs the job; the options are those of `pomona.run`. Returns counts and seconds."""
+    return _Job(spark, source, output, options).run()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Selection:
+    """Which paths of the tree the run takes; called on Arrow arrays, in the workers."""
+
+    root: str
+    options: dict
+    only_apples: bool
+    last: str | None = None  # in path order
+
+    def __call__(self, paths: pa.Array) -> pa.Array:
+        mask = _core.matches_globs(paths, self.root, _core.RunOptions(**self.options))
+        if self.only_apples:
+            mask = pc.and_(mask, _core.is_apple(paths, self.root))
+        if self.last is not None:
+            mask = pc.and_(mask, pc.less_equal(paths, pa.scalar(self.last, paths.type)))
+        return mask
+
+
+class _Job:
+    def __init__(self, spark, source, output, options):
+        self.spark = spark
+        self.given = options
+        self.options = _core.RunOptions(**options)
+        self.files = _Files(spark)
+        self.source = self.files.qualified(source)
+        self.output = self.files.qualified(output)
+        self.run_id = self.options.run_id or f"{datetime.datetime.now():%Y%m%d_%H%M%S}"
+        # Fails early where the weights are wrong; says what the outputs tell of the model.
+        self.extractor = Extractor(self.options.weights or None, threads=1)
+        self.started = time.monotonic()
+        self.seconds = {}
+
+    def run(self):
+        if self.files.exists(self.folder("run_info")):
+            raise ValueError(f"run {self.run_id} is published in {self.output} already")
+        with self.stage("list"):
+            training = f"{self.source}/Training"
+            self.tree = training if self.files.is_folder(training) else self.source
+            if not self.files.is_folder(self.tree):
+                raise ValueError(f"INPUT {self.source}: no such folder")
+            self.root = self.files.plain(self.tree)
+            content, listing = self.select()
+            listed, fingerprint = self.count(listing)
+        if listed == 0:
+            raise ValueError(f"no files under {self.source} that the mode and the globs select")
+        with self.stage("extract"):
+            work = f"{self.output}/_pomona/spark_{fingerprint}"
+            if self.files.exists(f"{work}/_SUCCESS"):
+                log.info("features of an unfinished run are taken from %s", work)
+            else:
+                ps.extract_features(
+                    content,
+                    weights=self.options.weights or None,
+                    root=self.root,
+                    keep=self.selection,
+                ).write.mode("overwrite").parquet(work)
+        log.info("%d items, %.0f images/s", listed, listed / self.seconds["extract"])
+
+        extracted = self.spark.read.schema(ps.EXTRACTED).parquet(work)
+        rows, rejects, skips = self.counts(extracted)
+        errors = extracted.where("verdict = 'reject'")
+        if rows + sum(rejects.values()) + sum(skips.values()) != listed:
+            lost = self.lost(listing, extracted)
+            for row in lost.groupBy("reason").count().collect():
+                rejects[row["reason"]] = rejects.get(row["reason"], 0) + row["count"]
+            errors = errors.select(lost.columns).unionByName(lost)
+        rejected, skipped = sum(rejects.values()), sum(skips.values())
+        if rows + rejected + skipped != listed:
+            raise RuntimeError(
+                f"items were lost: {listed} listed, but {rows} rows + {rejected} rejects + "
+                f"{skipped} skips; please report this"
+            )
+        if not self.options.allows_rejects(rows, rejected):
+            raise TooManyRejects(
+                f"{rejected} of {rows + rejected} images were rejected, more than --max-rejects "
+                f"allows; see the rejects in {work}"
+            )
+
+        ordered = self.ordered(extracted, rows)
+        with self.stage("fit"):
+            pca = ps.fit_pca(
+                ordered,
+                self.options.pca_components,
+                center=self.options.center,
+                standardize=self.options.standardize,
+            )
+        with self.stage("write"):
+            self.write(ordered, errors, pca)
+        ordered.unpersist()
+        self.seconds["total"] = time.monotonic() - self.started
+        self.publish_run_info(listed, rows, rejects, skips)
+        self.files.remove(work)
+        self.files.remove_if_empty(f"{self.output}/_pomona")
+        log.info("run %s: %d images, %d rejects, %d skips", self.run_id, rows, rejected, skipped)
+        return {
+            "run_id": self.run_id,
+            "listed": listed,
+            "rows": rows,
+            "rejects": rejected,
+            "skips": skipped,
+            "seconds": self.seconds,
+        }
+
+    def select(self):
+        """The files of the run with and without their content; sets self.selection."""
+        tree = ps.read_images(self.spark, self.tree)
+        listing = self.listing(tree)
+        options = self.options
+        limit = _core.item_limit(options)
+        unlimited = limit == 2**63 - 1
+        if options.mode == "full" and not options.include and not options.exclude and unlimited:
+            self.selection = None
+            return tree, listing
+        apples = _Selection(self.root, {}, only_apples=True)
+        only_apples = options.mode == "apples" or (
+            options.mode == "mini" and not _filtered(listing, apples).isEmpty()
+        )
+        globs = {
+            name: self.given[name] for name in ("include", "exclude") if self.given.get(name)
+        }
+        self.selection = _Selection(self.root, globs, only_apples)
+        listing = _filtered(listing, self.selection)
+        if not unlimited:
+            first = listing.select("path").orderBy("path").limit(limit)
+            last = first.agg(F.max("path")).first()[0]
+            self.selection = dataclasses.replace(self.selection, last=last)
+            listing = listing.where(F.col("path") <= F.lit(last))
+        # Only the folders that hold any of them are read.
+        folders = listing.select(F.regexp_replace("uri", "/[^/]*$", "")).distinct().collect()
+        return ps.read_images(self.spark, *(row[0] for row in folders), recursive=False), listing
+
+    def listing(self, tree):
+        files = tree.select(
+            F.col("path").alias("uri"),
+            ps.plain_path(F.col("path")).alias("path"),
+            "length",
+            "modificationTime",
+        )
+        # An output below the input is not part of it.
+        return files.where(~F.col("path").startswith(self.files.plain(self.output) + "/"))
+
+    def count(self, listing):
+        """How many files there are, and a name for what is made of just these."""
+        number, digest = listing.agg(
+            F.count("*"),
+            # Independent of the order, exact.
+            F.sum(F.xxhash64("path", "length", "modificationTime").cast("decimal(38,0)")),
+        ).first()
+        recipe = (number, digest, self.extractor.weights_digest, __version__)
+        return number, hashlib.sha256(repr(recipe).encode()).hexdigest()[:16]
+
+    @staticmethod
+    def counts(extracted):
+        rows, rejects, skips = 0, {}, {}
+        for row in extracted.groupBy("verdict", "reason").count().collect():
+            if row["verdict"] == "ok":
+                rows = row["count"]
+            else:
+                (rejects if row["verdict"] == "reject" else skips)[row["reason"]] = row["count"]
+        return rows, rejects, skips
+
+    def lost(self, listing, extracted):
+        """Rejects for the files that Spark could not read."""
+        missing = listing.join(extracted.select("path"), "path", "left_anti")
+        inside = F.regexp_replace(F.substring(F.col("path"), len(self.root) + 2, 2**30), "/?[^/]*$", "")
+        return missing.select(
+            "path",
+            F.element_at(F.split(inside, "/"), -1).alias("label"),
+            F.lit("read").alias("stage"),
+            F.lit("unreadable").alias("reason"),
+            F.lit("listed, but cannot be read").alias("message"),
+        )
+
+    def ordered(self, extracted, rows):
+        """The rows in path order, over as many parts as there is work for."""
+        busy = min(-(-rows // _SMALL_PART_ROWS), 2 * self.spark.sparkContext.defaultParallelism)
+        parts = max(1, busy, -(-rows // self.options.part_rows))
+        return (
+            extracted.where("verdict = 'ok'")
+            .select("path", "label", "features")
+            .repartitionByRange(parts, "path")
+            .sortWithinPartitions("path")
+            .persist(StorageLevel.DISK_ONLY)
+        )
+
+    def write(self, ordered, errors, pca):
+        projected = ps.transform(
+            ordered, pca, vectors="spark" if self.options.spark_vectors else "list"
+        )
+        if self.options.parquet:
+            self.parquet(ordered, "features/parquet", "features")
+            self.parquet(projected, "pca/parquet", "pca")
+        if self.options.csv:
+            self.csv(ps.features_to_text(ordered, "features_string"), "features/csv", "features")
+            self.csv(ps.transform_to_text(ordered, pca, "pca_features_string"), "pca/csv", "pca")
+        self.csv(ordered.select("path", "label"), "metadata")
+        columns = ("path", "label", "stage", "reason", "message")
+        self.csv(errors.select(*columns).repartition(1).sortWithinPartitions("path"), "errors")
+        model_info = _core.model_info_json(self.run_id, pca, self.extractor)
+        self.text(model_info, "json", "model_info")
+        self.text(_core.variance_csv(pca), "csv", "model_info", "variance")
+        self.text(pca.to_bytes(), "safetensors", "model_info", "pca_model")
+
+    def folder(self, kind, name=None):
+        return f"{self.output}/{kind}/{name or kind}_{self.run_id}"
+
+    def parquet(self, df, kind, name):
+        with ps.described(self.spark, f"write {kind}"):
+            df.write.mode("overwrite").option("compression", "zstd").parquet(
+                self.folder(kind, name)
+            )
+
+    def csv(self, df, kind, name=None):
+        with ps.described(self.spark, f"write {kind}"):
+            df.write.mode("overwrite").csv(self.folder(kind, name), **_CSV)
+
+    def text(self, content, extension, kind, name=None):
+        folder = self.folder(kind, name)
+        self.files.write(f"{folder}/part-00000.{extension}", content)
+        self.files.write(f"{folder}/_SUCCESS", b"")
+
+    def publish_run_info(self, listed, rows, rejects, skips):
+        run_info = _core.run_info_json(
+            run_id=self.run_id,
+            input=self.files.plain(self.source),
+            output=self.files.plain(self.output),
+            options=self.options,
+            engine=self.extractor.engine,
+            threads=self.spark.sparkContext.defaultParallelism,
+            rejects_by_reason=rejects,
+            skips_by_reason=skips,
+            listed=listed,
+            rows=rows,
+            seconds=self.seconds,
+        )
+        self.text(run_info, "json", "run_info")
+
+    @contextlib.contextmanager
+    def stage(self, name):
+        started = time.monotonic()
+        log.info("%s ...", name)
+        with ps.described(self.spark, name):
+            yield
+        self.seconds[name] = time.monotonic() - started
+        log.info("%s: %.1f s", name, self.seconds[name])
+
+
+def _filtered(listing, selection):
+    def filtered(batches):
+        for batch in batches:
+            yield batch.filter(selection(batch["path"]))
+
+    return listing.mapInArrow(filtered, listing.schema)
+
+
+class _Files:
+    """Single files and folders, through Hadoop: local, HDFS, S3."""
+
+    def __init__(self, spark):
+        self._jvm = spark.sparkContext._jvm
+        self._conf = spark.sparkContext._jsc.hadoopConfiguration()
+
+    def _path(self, path):
+        return self._jvm.org.apache.hadoop.fs.Path(path)
+
+    def _system(self, path):
+        return self._path(path).getFileSystem(self._conf)
+
+    def qualified(self, path):
+        qualified = self._system(path).makeQualified(self._path(path)).toString()
+        return qualified.rstrip("/") if not qualified.endswith(":/") else qualified
+
+    @staticmethod
+    def plain(uri):
+        """As ps.plain_path() of a column."""
+        if uri.startswith("file:"):
+            return "/" + uri[len("file:") :].lstrip("/")
+        return uri.replace("s3a://", "s3://", 1).replace("s3n://", "s3://", 1)
+
+    def exists(self, path):
+        return self._system(path).exists(self._path(path))
+
+    def is_folder(self, path):
+        return self.exists(path) and self._system(path).getFileStatus(self._path(path)).isDirectory()
+
+    def write(self, path, content):
+        stream = self._system(path).create(self._path(path), True)
+        stream.write(bytearray(content.encode() if isinstance(content, str) else content))
+        stream.close()
+
+    def remove(self, path):
+        self._system(path).delete(self._path(path), True)
+
+    def remove_if_empty(self, path):
+        system = self._system(path)
+        if self.exists(path) and len(system.listStatus(self._path(path))) == 0:
+            self.remove(path)

@@ -1,0 +1,14 @@
+// What module.cc puts together; each is bound by the file of its name.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+namespace pomona::python {
+
+void BindExtractor(nanobind::module_& module);
+void BindReduce(nanobind::module_& module);
+void BindRun(nanobind::module_& module);
+void BindReports(nanobind::module_& module);
+void BindSelect(nanobind::module_& module);
+
+}  // namespace pomona::python

@@ -1,0 +1,240 @@
+// Python objects -> Image -> Extractor -> pyarrow.Table.
+#include "pomona/extractor.h"
+
+#include <arrow/array.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "arrow_bridge.h"
+#include "bind.h"
+#include "errors.h"
+#include "hooks.h"
+#include "options.h"
+
+namespace nb = nanobind;
+
+namespace pomona::python {
+namespace {
+
+std::span<const uint8_t> Bytes(std::string_view text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+// Calls use(value, is_text) for each value of a binary or string array.
+template <typename Use>
+void ForEachBinary(const arrow::Array& array, Use use) {
+  const auto visit = [&](const auto& values, bool is_text) {
+    for (int64_t i = 0; i < values.length(); ++i) {
+      use(values.IsNull(i) ? std::string_view() : std::string_view(values.GetView(i)), is_text);
+    }
+  };
+  switch (array.type_id()) {
+    case arrow::Type::BINARY: visit(static_cast<const arrow::BinaryArray&>(array), false); break;
+    case arrow::Type::LARGE_BINARY:
+      visit(static_cast<const arrow::LargeBinaryArray&>(array), false);
+      break;
+    case arrow::Type::BINARY_VIEW:
+      visit(static_cast<const arrow::BinaryViewArray&>(array), false);
+      break;
+    case arrow::Type::STRING: visit(static_cast<const arrow::StringArray&>(array), true); break;
+    case arrow::Type::LARGE_STRING:
+      visit(static_cast<const arrow::LargeStringArray&>(array), true);
+      break;
+    case arrow::Type::STRING_VIEW:
+      visit(static_cast<const arrow::StringViewArray&>(array), true);
+      break;
+    default:
+      throw nb::type_error(
+          ("expected an Arrow array of binary or string, not of " + array.type()->ToString())
+              .c_str());
+  }
+}
+
+// The images of one call, with everything that they refer to.
+class Images {
+ public:
+  explicit Images(nb::handle images) {
+    if (IsArrow(images)) {
+      arrays_ = ImportArrow(images);
+      for (const auto& array : arrays_) {
+        ForEachBinary(*array, [&](std::string_view value, bool is_text) {
+          if (is_text) {
+            images_.push_back({{}, value});
+          } else {
+            images_.push_back({Bytes(value), {}});
+          }
+        });
+      }
+      return;
+    }
+    if (nb::isinstance<nb::str>(images) || nb::isinstance<nb::bytes>(images)) {
+      throw nb::type_error("images: expected several images; put a single one into a list");
+    }
+    for (nb::handle image : images) Add(image);
+  }
+
+  void SetPaths(nb::handle paths, std::string_view root) {
+    size_t next = 0;
+    const auto add = [&](std::string_view path) {
+      if (next < images_.size()) images_[next].path = path;
+      ++next;
+    };
+    if (IsArrow(paths)) {
+      const auto arrays = ImportArrow(paths);
+      for (const auto& array : arrays) {
+        ForEachBinary(*array, [&](std::string_view path, bool) { add(path); });
+      }
+      arrays_.insert(arrays_.end(), arrays.begin(), arrays.end());
+    } else if (!paths.is_none()) {
+      for (nb::handle path : paths) add(Encode(path));
+    } else {
+      next = images_.size();
+    }
+    if (next != images_.size()) {
+      throw nb::value_error(
+          (std::to_string(next) + " paths for " + std::to_string(images_.size()) + " images")
+              .c_str());
+    }
+    while (root.ends_with('/')) root.remove_suffix(1);
+    if (root.empty()) return;
+    for (Image& image : images_) {
+      if (image.path.starts_with(root) && image.path.substr(root.size()).starts_with('/')) {
+        image.root_size = static_cast<uint32_t>(root.size() + 1);
+      }
+    }
+  }
+
+  std::span<const Image> images() const { return images_; }
+
+ private:
+  // The bytes of a path, kept alive.
+  std::string_view Encode(nb::handle path) {
+    const nb::bytes bytes = nb::cast<nb::bytes>(nb::module_::import_("os").attr("fsencode")(path));
+    kept_.push_back(bytes);
+    return {bytes.c_str(), bytes.size()};
+  }
+
+  void Add(nb::handle image) {
+    if (nb::isinstance<nb::str>(image) || nb::hasattr(image, "__fspath__")) {
+      images_.push_back({{}, Encode(image)});
+      return;
+    }
+    if (nb::isinstance<nb::bytes>(image)) {
+      const auto bytes = nb::borrow<nb::bytes>(image);
+      kept_.push_back(bytes);
+      images_.push_back({Bytes({bytes.c_str(), bytes.size()}), {}});
+      return;
+    }
+    if (nb::isinstance<nb::bytearray>(image) || PyMemoryView_Check(image.ptr())) {
+      const nb::bytes bytes(nb::borrow(image));  // a copy: a bytearray may be resized meanwhile
+      kept_.push_back(bytes);
+      images_.push_back({Bytes({bytes.c_str(), bytes.size()}), {}});
+      return;
+    }
+    nb::ndarray<nb::ro> array;
+    if (!nb::try_cast(image, array)) {
+      throw nb::type_error("images: each is a path, bytes, or an array of height x width x 3");
+    }
+    if (array.dtype() != nb::dtype<uint8_t>() || array.ndim() != 3 || array.shape(2) != 3 ||
+        array.size() == 0) {
+      throw nb::type_error("images: pixels are arrays of height x width x 3 in uint8, RGB");
+    }
+    using PixelArray = nb::ndarray<const uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+    PixelArray& pixels = pixels_.emplace_back(nb::cast<PixelArray>(image));
+    images_.push_back({Pixels{static_cast<int>(pixels.shape(1)),
+                              static_cast<int>(pixels.shape(0)),
+                              {pixels.data(), pixels.size()}},
+                       {}});
+  }
+
+  std::vector<Image> images_;
+  std::vector<std::shared_ptr<arrow::Array>> arrays_;
+  std::vector<nb::object> kept_;
+  std::vector<nb::ndarray<const uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>> pixels_;
+};
+
+std::shared_ptr<const Weights> WeightsOf(nb::handle weights, RunOptions* options) {
+  if (nb::isinstance<nb::bytes>(weights)) {
+    const auto bytes = nb::borrow<nb::bytes>(weights);
+    return ValueOf(Weights::FromFile(ValueOf(
+        SafetensorsFile::Copy("weights", std::as_bytes(std::span(bytes.c_str(), bytes.size()))))));
+  }
+  if (!weights.is_none()) {
+    options->weights = nb::str(nb::module_::import_("os").attr("fspath")(weights)).c_str();
+  }
+  return ValueOf(OpenWeights(*options));
+}
+
+constexpr const char* kExtractDoc = R"(Features of several images.
+
+Parameters
+----------
+images : sequence or Arrow array
+    Each a path, the bytes of an image file, or its pixels (a uint8 array of height x width x 3,
+    RGB); or an Arrow array of binary (bytes) or string (paths).
+paths : sequence or Arrow array of str, optional
+    What the images are called, where their bytes are given.
+root : str, optional
+    The folder that paths are below: an image right in it has no label.
+progress : callable, optional
+    Called as progress("extract", done, total), several times a second.
+
+Returns
+-------
+pyarrow.Table
+    A row for each image, in order: path, label (the name of the parent folder), verdict ("ok",
+    "reject", or "skip" for a file that is no image), features (list of float32, null unless ok),
+    and stage, reason and message of what failed. No image makes this raise.
+)";
+
+}  // namespace
+
+void BindExtractor(nb::module_& module) {
+  nb::class_<Extractor>(module, "Extractor",
+                        "Images -> MobileNetV2 features, on threads of its own, without the GIL.\n"
+                        "\n"
+                        "Threads: one caller at a time; others wait.")
+      .def(
+          nb::new_([](nb::object weights, const nb::kwargs& rest) {
+            RunOptions options = OptionsOf(rest);
+            const auto opened = WeightsOf(weights, &options);
+            return ValueOf(Extractor::Make(*opened, options)).release();
+          }),
+          nb::arg("weights").none() = nb::none(), nb::arg("options"),
+          "weights: path or bytes of a file made by `pomona weights`; None: the ImageNet weights.\n"
+          "Further keywords: threads, engine and cpu, as in run().")
+      .def(
+          "extract",
+          [](Extractor& self, nb::handle images, nb::handle paths, const std::string& root,
+             nb::object progress) {
+            Images input(images);
+            input.SetPaths(paths, root);
+            CallHooks hooks(std::move(progress));
+            arrow::Result<std::shared_ptr<arrow::RecordBatch>> batch;
+            {
+              const nb::gil_scoped_release release;
+              batch = self.Extract(input.images(), hooks.hooks());
+            }
+            hooks.Rethrow();
+            return ExportTable(ValueOf(std::move(batch)));
+          },
+          nb::arg("images"), nb::kw_only(), nb::arg("paths").none() = nb::none(),
+          nb::arg("root") = "", nb::arg("progress").none() = nb::none(),
+          nb::sig("def extract(self, images: typing.Any, *, paths: typing.Any | None = None, "
+                  "root: str = '', progress: typing.Callable[[str, int, int], object] | None = "
+                  "None) -> pyarrow.Table"),
+          kExtractDoc)
+      .def_prop_ro("n_features", &Extractor::features, "Numbers in a feature vector.")
+      .def_prop_ro("engine", &Extractor::engine, "What computes: \"native\" or \"openvino\".")
+      .def_prop_ro(
+          "weights_digest", [](const Extractor& self) { return self.model().digest; },
+          "SHA-256 of the weights' tensors, in hex.");
+}
+
+}  // namespace pomona::python

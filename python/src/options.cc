@@ -1,0 +1,103 @@
+#include "options.h"
+
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <string>
+
+#include "errors.h"
+
+namespace nb = nanobind;
+
+namespace pomona::python {
+namespace {
+
+std::string PythonName(const RunOptionSpec& spec) {
+  std::string name = spec.name;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+const RunOptionSpec& FindSpec(const std::string& name) {
+  for (const RunOptionSpec& spec : RunOptionSpecs()) {
+    if (PythonName(spec) == name) return spec;
+  }
+  throw nb::type_error(("there is no option '" + name + "'").c_str());
+}
+
+std::string TextOf(nb::handle value) {
+  if (value.is(Py_True)) return "true";
+  if (value.is(Py_False)) return "false";
+  if (nb::hasattr(value, "__fspath__")) value = value.attr("__fspath__")().release();
+  return nb::str(value).c_str();
+}
+
+bool IsSequence(nb::handle value) {
+  return nb::isinstance<nb::list>(value) || nb::isinstance<nb::tuple>(value);
+}
+
+void Set(const RunOptionSpec& spec, nb::handle value, RunOptions* options) {
+  if (value.is_none()) return;
+  if (!IsSequence(value)) {
+    ThrowIfFailed(spec.set(options, TextOf(value)));
+  } else if (spec.kind == RunOptionSpec::Kind::kList) {
+    for (nb::handle element : value) ThrowIfFailed(spec.set(options, TextOf(element)));
+  } else {
+    std::string list;
+    for (nb::handle element : value) list += (list.empty() ? "" : ",") + TextOf(element);
+    ThrowIfFailed(spec.set(options, list));
+  }
+}
+
+}  // namespace
+
+RunOptions OptionsOf(const nb::dict& given) {
+  RunOptions options;
+  for (const auto& [name, value] : given) {
+    Set(FindSpec(nb::str(name).c_str()), value, &options);
+  }
+  ThrowIfFailed(Validate(options));
+  return options;
+}
+
+void BindOptions(nb::module_& module) {
+  using Kind = RunOptionSpec::Kind;
+  nb::class_<RunOptionSpec>(module, "OptionSpec", "An option of a run, for front ends.")
+      .def_prop_ro("name", &PythonName)
+      .def_prop_ro("flag", [](const RunOptionSpec& spec) { return "--" + std::string(spec.name); })
+      .def_ro("value", &RunOptionSpec::value)
+      .def_ro("help", &RunOptionSpec::help)
+      .def_prop_ro("is_switch", [](const RunOptionSpec& spec) { return spec.kind == Kind::kFlag; })
+      .def_prop_ro("is_list", [](const RunOptionSpec& spec) { return spec.kind == Kind::kList; });
+  module.def("option_specs", [] {
+    const auto specs = RunOptionSpecs();
+    return std::vector<RunOptionSpec>(specs.begin(), specs.end());
+  });
+
+  nb::class_<RunOptions>(module, "RunOptions", "The options of a run; unset ones are the defaults.")
+      .def("__init__", [](RunOptions* self,
+                          const nb::kwargs& options) { new (self) RunOptions(OptionsOf(options)); })
+      .def_prop_ro("mode", [](const RunOptions& self) { return std::string(ModeName(self.mode)); })
+      .def_ro("pca_components", &RunOptions::pca_components)
+      .def_ro("weights", &RunOptions::weights)
+      .def_ro("run_id", &RunOptions::run_id)
+      .def_prop_ro("parquet", [](const RunOptions& self) { return self.formats.parquet; })
+      .def_prop_ro("csv", [](const RunOptions& self) { return self.formats.csv; })
+      .def_prop_ro("spark_vectors",
+                   [](const RunOptions& self) { return self.vectors == VectorLayout::kSpark; })
+      .def_ro("center", &RunOptions::center)
+      .def_ro("standardize", &RunOptions::standardize)
+      .def_ro("include", &RunOptions::include)
+      .def_ro("exclude", &RunOptions::exclude)
+      .def_ro("limit", &RunOptions::limit)
+      .def_ro("part_rows", &RunOptions::part_rows)
+      .def(
+          "allows_rejects",
+          [](const RunOptions& self, int64_t rows, int64_t rejects) {
+            return WithinBound(self.max_rejects, rows, rejects);
+          },
+          nb::arg("rows"), nb::arg("rejects"));
+}
+
+}  // namespace pomona::python

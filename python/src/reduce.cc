@@ -1,0 +1,247 @@
+// Moments and PCA.
+#include <arrow/array.h>
+#include <arrow/buffer_builder.h>
+#include <arrow/builder.h>
+#include <arrow/type.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "arrow_bridge.h"
+#include "bind.h"
+#include "errors.h"
+#include "pca_model.h"
+#include "pomona/sink.h"
+
+namespace nb = nanobind;
+
+namespace pomona::python {
+namespace {
+
+using Matrix = nb::ndarray<nb::numpy, double, nb::ndim<2>>;
+using Vector = nb::ndarray<nb::numpy, double, nb::ndim<1>>;
+
+std::vector<double>* Copy(std::span<const double> values) {
+  return new std::vector<double>(values.begin(), values.end());
+}
+
+nb::capsule Owner(std::vector<double>* values) {
+  return nb::capsule(values, [](void* p) noexcept { delete static_cast<std::vector<double>*>(p); });
+}
+
+nb::object ToNumpy(std::span<const double> values) {
+  std::vector<double>* copy = Copy(values);
+  return nb::cast(Vector(copy->data(), {copy->size()}, Owner(copy)));
+}
+
+nb::object ToNumpy(std::span<const double> values, size_t rows, size_t columns) {
+  std::vector<double>* copy = Copy(values);
+  return nb::cast(Matrix(copy->data(), {rows, columns}, Owner(copy)));
+}
+
+std::span<const std::byte> View(const nb::bytes& bytes) {
+  return std::as_bytes(std::span(bytes.c_str(), bytes.size()));
+}
+
+nb::bytes ToBytes(const std::string& text) { return nb::bytes(text.data(), text.size()); }
+
+void AddRows(Moments* moments, const Rows& rows) {
+  if (rows.count() > 0 && rows.dimensions() != moments->dimensions()) {
+    throw nb::value_error(("rows of " + std::to_string(rows.dimensions()) + " numbers, not of " +
+                           std::to_string(moments->dimensions()))
+                              .c_str());
+  }
+  const nb::gil_scoped_release release;
+  for (const auto& block : rows.blocks()) moments->Add(block);
+}
+
+void FitMoments(PcaModel& self, const Moments& moments) {
+  arrow::Result<Pca> fitted;
+  {
+    const nb::gil_scoped_release release;
+    fitted = Pca::Fit(moments, self.options);
+  }
+  self.fitted = ValueOf(std::move(fitted));
+}
+
+void FitRows(PcaModel& self, nb::handle data) {
+  const Rows rows(data);
+  Moments moments(rows.dimensions());
+  AddRows(&moments, rows);
+  FitMoments(self, moments);
+}
+
+nb::object Transform(const PcaModel& self, nb::handle data) {
+  const Pca& pca = self.get();
+  const Rows rows(data);
+  if (rows.count() > 0 && rows.dimensions() != pca.dimensions()) {
+    throw nb::value_error(("rows of " + std::to_string(rows.dimensions()) +
+                           " numbers; this PCA was fitted on " + std::to_string(pca.dimensions()))
+                              .c_str());
+  }
+  const size_t components = pca.components();
+  std::vector<double> out(rows.count() * components);
+  {
+    const nb::gil_scoped_release release;
+    size_t done = 0;
+    for (const auto& block : rows.blocks()) {
+      const size_t count = block.size() / pca.dimensions();
+      pca.Project(block, std::span(out).subspan(done * components, count * components));
+      done += count;
+    }
+  }
+  if (!rows.from_arrow()) return ToNumpy(out, rows.count(), components);
+  arrow::TypedBufferBuilder<int32_t> offsets;
+  for (int64_t row = 0; row <= rows.count(); ++row) {
+    ThrowIfFailed(offsets.Append(static_cast<int32_t>(row * components)));
+  }
+  const auto count = static_cast<int64_t>(out.size());
+  const auto values =
+      std::make_shared<arrow::DoubleArray>(count, arrow::Buffer::FromVector(std::move(out)));
+  return ExportArray(
+      std::make_shared<arrow::ListArray>(arrow::list(arrow::field("element", arrow::float64())),
+                                         rows.count(), ValueOf(offsets.Finish()), values));
+}
+
+}  // namespace
+
+void BindReduce(nb::module_& module) {
+  nb::class_<Moments>(
+      module, "Moments",
+      "Count, mean and co-moments of feature rows, in float64: what a PCA is fitted "
+      "on.\n\nParts can be made anywhere, sent as bytes or by pickle, and merged.")
+      .def(nb::init<int>(), nb::arg("n_features"))
+      .def(
+          "add",
+          [](nb::handle_t<Moments> self, nb::handle rows) {
+            AddRows(nb::inst_ptr<Moments>(self), Rows(rows));
+            return self;
+          },
+          nb::arg("rows"), "Adds rows: an Arrow array of lists, or a matrix.")
+      .def(
+          "merge",
+          [](nb::handle_t<Moments> self, const Moments& other) {
+            Moments& moments = *nb::inst_ptr<Moments>(self);
+            if (moments.dimensions() != other.dimensions()) {
+              throw nb::value_error("moments of different numbers of features");
+            }
+            moments.Merge(other);
+            return self;
+          },
+          nb::arg("other"), "Adds the rows that another one has seen.")
+      .def_prop_ro("count", &Moments::count, "Rows seen.")
+      .def_prop_ro("n_features", &Moments::dimensions)
+      .def_prop_ro(
+          "mean", [](const Moments& self) { return ToNumpy(self.mean()); }, "[n_features]")
+      .def(
+          "to_bytes", [](const Moments& self) { return ToBytes(self.Serialize()); },
+          "A safetensors file of all it holds.")
+      .def_static(
+          "from_bytes",
+          [](const nb::bytes& bytes) { return ValueOf(Moments::Deserialize(View(bytes))); },
+          nb::arg("bytes"))
+      .def("__getstate__", [](const Moments& self) { return ToBytes(self.Serialize()); })
+      .def("__setstate__", [](Moments& self, const nb::bytes& bytes) {
+        new (&self) Moments(ValueOf(Moments::Deserialize(View(bytes))));
+      });
+
+  const PcaOptions defaults;
+  nb::class_<PcaModel>(
+      module, "PCA",
+      "Principal components as Spark MLlib computes them, with scikit-learn's names.\n"
+      "\n"
+      "Projects X . V without removing the mean, unless center is set; each "
+      "component's entry of\nlargest magnitude is positive. standardize scales each "
+      "feature to unit variance first.")
+      .def(
+          "__init__",
+          [](PcaModel* self, int components, bool center, bool standardize) {
+            new (self) PcaModel{{components, center, standardize}, {}};
+          },
+          nb::arg("n_components") = defaults.components, nb::kw_only(),
+          nb::arg("center") = defaults.center, nb::arg("standardize") = defaults.standardize)
+      .def(
+          "fit",
+          [](nb::handle_t<PcaModel> self, nb::handle data) {
+            PcaModel& pca = *nb::inst_ptr<PcaModel>(self);
+            if (nb::isinstance<Moments>(data)) {
+              FitMoments(pca, nb::cast<const Moments&>(data));
+            } else {
+              FitRows(pca, data);
+            }
+            return self;
+          },
+          nb::arg("X"), nb::sig("def fit(self, X: typing.Any) -> PCA"),
+          "Fits on rows (an Arrow array of lists, or a matrix) or on Moments.")
+      .def("transform", &Transform, nb::arg("X"),
+           nb::sig("def transform(self, X: typing.Any) -> typing.Any"),
+           "Projects rows: a float64 matrix for a matrix, a pyarrow list array for an Arrow array.")
+      .def(
+          "save",
+          [](const PcaModel& self, nb::handle path) {
+            ThrowIfFailed(
+                self.get().Save(nb::str(nb::module_::import_("os").attr("fspath")(path)).c_str()));
+          },
+          nb::arg("path"), "Writes a safetensors file, as a run's pca_model.")
+      .def_static(
+          "load",
+          [](nb::handle path) {
+            return PcaModel::Of(ValueOf(
+                Pca::Load(nb::str(nb::module_::import_("os").attr("fspath")(path)).c_str())));
+          },
+          nb::arg("path"), "Reads what save() or a run wrote.")
+      .def(
+          "to_bytes", [](const PcaModel& self) { return ToBytes(self.get().Serialize()); },
+          "What save() writes.")
+      .def_static(
+          "from_bytes",
+          [](const nb::bytes& bytes) {
+            return PcaModel::Of(ValueOf(Pca::Deserialize(View(bytes))));
+          },
+          nb::arg("bytes"))
+      .def("__getstate__", [](const PcaModel& self) { return ToBytes(self.get().Serialize()); })
+      .def("__setstate__",
+           [](PcaModel& self, const nb::bytes& bytes) {
+             new (&self) PcaModel(PcaModel::Of(ValueOf(Pca::Deserialize(View(bytes)))));
+           })
+      .def_prop_ro("n_components_", [](const PcaModel& self) { return self.get().components(); })
+      .def_prop_ro("n_features_in_", [](const PcaModel& self) { return self.get().dimensions(); })
+      .def_prop_ro("n_samples_", [](const PcaModel& self) { return self.get().rows(); })
+      .def_prop_ro("mean_", [](const PcaModel& self) { return ToNumpy(self.get().mean()); })
+      .def_prop_ro(
+          "components_",
+          [](const PcaModel& self) {
+            const Pca& pca = self.get();
+            return ToNumpy(pca.basis(), pca.components(), pca.dimensions());
+          },
+          "n_components x n_features")
+      .def_prop_ro("explained_variance_",
+                   [](const PcaModel& self) { return ToNumpy(self.get().variance()); })
+      .def_prop_ro("explained_variance_ratio_", [](const PcaModel& self) {
+        return ToNumpy(self.get().ExplainedVarianceRatio());
+      });
+
+  module.def(
+      "vector_text",
+      [](nb::handle vectors) {
+        const Rows rows(vectors);
+        arrow::StringBuilder builder;
+        std::string text;
+        for (const auto& block : rows.blocks()) {
+          for (size_t at = 0; at < block.size(); at += rows.dimensions()) {
+            text.clear();
+            AppendVectorText(block.subspan(at, rows.dimensions()), &text);
+            ThrowIfFailed(builder.Append(text));
+          }
+        }
+        return ExportArray(ValueOf(builder.Finish()));
+      },
+      nb::arg("vectors"), "The vectors' numbers as they stand in CSV.");
+}
+
+}  // namespace pomona::python

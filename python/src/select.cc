@@ -1,0 +1,58 @@
+// Which files of a listing a run takes, for the job on Spark, which lists them itself.
+#include <arrow/array.h>
+#include <arrow/builder.h>
+#include <nanobind/stl/string.h>
+
+#include <algorithm>
+#include <string>
+
+#include "arrow_bridge.h"
+#include "bind.h"
+#include "errors.h"
+#include "options.h"
+#include "pomona/source.h"
+
+namespace nb = nanobind;
+
+namespace pomona::python {
+namespace {
+
+// A Boolean for each path of an Arrow array of strings.
+template <typename Test>
+nb::object Mask(nb::handle paths, const std::string& root, Test test) {
+  arrow::BooleanBuilder mask;
+  for (const auto& chunk : ImportArrow(paths)) {
+    const auto* texts = dynamic_cast<const arrow::StringArray*>(chunk.get());
+    if (!texts) throw nb::type_error("paths: an Arrow array of strings is expected");
+    for (int64_t i = 0; i < texts->length(); ++i) {
+      Item item{texts->GetString(i)};
+      if (item.path.starts_with(root + '/')) item.root_size = root.size() + 1;
+      ThrowIfFailed(mask.Append(test(item)));
+    }
+  }
+  return ExportArray(ValueOf(mask.Finish()));
+}
+
+}  // namespace
+
+void BindSelect(nb::module_& module) {
+  module.def(
+      "is_apple",
+      [](nb::handle paths, const std::string& root) { return Mask(paths, root, &IsApple); },
+      nb::arg("paths"), nb::arg("root"), "Mask of the paths whose label matches Apple*.");
+  module.def(
+      "matches_globs",
+      [](nb::handle paths, const std::string& root, const RunOptions& options) {
+        return Mask(paths, root, [&](const Item& item) { return MatchesGlobs(item, options); });
+      },
+      nb::arg("paths"), nb::arg("root"), nb::arg("options"),
+      "Mask of the paths that the options' globs take.");
+  module.def(
+      "item_limit",
+      [](const RunOptions& options) {
+        return static_cast<int64_t>(std::min(ItemLimit(options), size_t{INT64_MAX}));
+      },
+      nb::arg("options"), "How many of them a run has at most.");
+}
+
+}  // namespace pomona::python
