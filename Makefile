@@ -46,6 +46,28 @@ $(VENV)/.test: requirements/test.txt $(VENV)/.sdk
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
+# The second PySpark has an environment of its own: one environment holds one.
+SPARK4 := $(BUILD)/spark4-venv
+
+$(SPARK4)/.created: requirements/spark4.txt $(VENV)/.test
+	python3 -m venv $(SPARK4)
+	$(SPARK4)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+# Servers that tests start: Hadoop's by Maven as class paths, MinIO built from its Go module.
+SERVERS := $(BUILD)/servers
+MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
+
+$(SERVERS)/%.classpath: tests/spark/pom.xml $(VENV)/.test
+	command -v mvn >/dev/null || tools/install_packages.sh maven
+	mvn --quiet --batch-mode --strict-checksums --file $< --activate-profiles $* \
+	  -Dmaven.repo.local=$(abspath $(SERVERS)/maven) -Dmdep.includeScope=runtime \
+	  -Dmdep.outputFile=$(abspath $@) dependency:build-classpath
+
+$(SERVERS)/minio:
+	GOBIN=$(abspath $(SERVERS)) go install github.com/minio/minio@$(MINIO_VERSION) || \
+	  echo "MinIO takes Go 1.24 or newer: the tests that need it will be skipped." >&2
+
 $(BUILD)/build.ninja: CMakeLists.txt cmake/Dependencies.cmake $(VENV)/.sdk
 	cmake -S . -B $(BUILD) -G Ninja -DPOMONA_PYTHON=$(abspath $(VENV)/bin/python)
 	touch $@
@@ -70,7 +92,13 @@ export POMONA_PROGRAM := $(abspath $(PROGRAM))
 export POMONA_WEIGHTS := $(abspath $(WEIGHTS))
 export POMONA_TEST_DATA := $(abspath $(TEST_DATA))
 
-test: build $(VENV)/.test
+export POMONA_SERVERS := $(abspath $(SERVERS))
+export POMONA_SPARK4_PYTHON := $(abspath $(SPARK4)/bin/python)
+
+SPARK_ENGINES := $(SPARK4)/.created $(SERVERS)/yarn.classpath $(SERVERS)/s3a-3.5.classpath \
+  $(SERVERS)/minio
+
+test: build $(VENV)/.test $(SPARK_ENGINES)
 	cmake --build $(BUILD)
 	ctest --test-dir $(BUILD) --output-on-failure --parallel 2
 	$(VENV)/bin/python -m pytest -q tests -m 'not long'
@@ -107,7 +135,7 @@ ARM64_EXCLUDE := OriginalPipeline|OriginalRun|AllDimensions|NoTwoPictures|SaysWh
 
 export POMONA_ARM64_RUN := qemu-aarch64 -L $(abspath $(ARM64)/sysroot) $(abspath $(ARM64)/pomona)
 
-test-long: build arm64 $(VENV)/.test
+test-long: build arm64 $(VENV)/.test $(SPARK_ENGINES) $(SERVERS)/s3a-4.1.classpath
 	ctest --test-dir $(ARM64) --output-on-failure --parallel 2 --exclude-regex '$(ARM64_EXCLUDE)'
 	$(VENV)/bin/python -m pytest -q tests -m long
 

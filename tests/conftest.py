@@ -4,8 +4,11 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 import pytest
+import servers
+from spark_submit import SparkSubmit
 
 RUN_ID = "test"
 
@@ -90,3 +93,37 @@ def spark(tmp_path_factory):
     )
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def minio(tmp_path_factory):
+    with servers.minio(tmp_path_factory.mktemp("minio")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def yarn(tmp_path_factory):
+    with servers.yarn(tmp_path_factory.mktemp("yarn")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session", params=["spark3", pytest.param("spark4", marks=pytest.mark.long)])
+def spark_submit(request, tmp_path_factory):
+    """spark-submit of PySpark 3.5, the tests' own, and of 4.1, which has its own environment.
+
+    `make test` leaves 4.1 out but where a test parametrizes "spark_submit" itself, indirectly.
+    """
+    servers.java()
+    python = sys.executable
+    if request.param == "spark4":
+        python = shutil.which(os.environ.get("POMONA_SPARK4_PYTHON", ""))
+        if not python:
+            pytest.skip("POMONA_SPARK4_PYTHON does not name a Python with PySpark 4")
+    return SparkSubmit(python, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope="session")
+def standalone(spark_submit, tmp_path_factory):
+    """Spark's own cluster, of the same PySpark as `spark_submit`."""
+    with servers.standalone(tmp_path_factory.mktemp("standalone"), spark_submit.home) as cluster:
+        yield cluster
