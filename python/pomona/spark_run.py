@@ -205,6 +205,7 @@ class _Job:
     def select(self):
         """The files of the run with and without their content; sets self.selection."""
         tree = ps.read_images(self.spark, self.tree)
+        tree = _with_empty_files(tree)
         listing = self.listing(tree)
         options = self.options
         limit = _core.item_limit(options)
@@ -228,7 +229,8 @@ class _Job:
             listing = listing.where(F.col("path") <= F.lit(last))
         # Only the folders that hold any of them are read.
         folders = listing.select(F.regexp_replace("uri", "/[^/]*$", "")).distinct().collect()
-        return ps.read_images(self.spark, *(row[0] for row in folders), recursive=False), listing
+        content = ps.read_images(self.spark, *(row[0] for row in folders), recursive=False)
+        return _with_empty_files(content), listing
 
     def listing(self, tree):
         files = tree.select(
@@ -344,6 +346,34 @@ class _Job:
             yield
         self.seconds[name] = time.monotonic() - started
         log.info("%s: %.1f s", name, self.seconds[name])
+
+
+def _with_empty_files(files):
+    """Adds the files of no bytes, which Spark leaves out without a word.
+
+    All of this stays in the JVM: the driver's Python sees no path.
+    """
+    spark = files.sparkSession
+    everything = files._jdf.inputFiles()
+    if len(everything) == files.select("path").count():
+        return files
+    jvm = spark.sparkContext._jvm
+    count = len(everything)
+    objects = spark.sparkContext._gateway.new_array(jvm.java.lang.Object, count)
+    jvm.java.lang.System.arraycopy(everything, 0, objects, 0, count)
+    names = spark._jsparkSession.createDataset(
+        jvm.java.util.Arrays.asList(objects), jvm.org.apache.spark.sql.Encoders.STRING()
+    )
+    encoded = F.replace(F.col("value"), F.lit("+"), F.lit("%2B"))  # these are URIs, not forms
+    path = F.regexp_replace(F.url_decode(encoded), "^file:/+", "file:/")
+    empty = type(files)(names.toDF(), spark).select(path.alias("path"))
+    empty = empty.join(files.select("path"), "path", "left_anti").select(
+        "path",
+        F.lit(None).cast("timestamp").alias("modificationTime"),
+        F.lit(0).cast("long").alias("length"),
+        F.lit(b"").alias("content"),
+    )
+    return files.unionByName(empty)
 
 
 def _filtered(listing, selection):
