@@ -68,6 +68,16 @@ $(SERVERS)/minio:
 	GOBIN=$(abspath $(SERVERS)) go install github.com/minio/minio@$(MINIO_VERSION) || \
 	  echo "MinIO takes Go 1.24 or newer: the tests that need it will be skipped." >&2
 
+# The tests of deploy/emr need packages that the oracles do not get along with.
+EMR_VENV := $(BUILD)/emr-venv
+
+$(EMR_VENV)/.test: requirements/emr.txt $(BUILD)/.packages
+	python3 -m venv $(EMR_VENV)
+	$(EMR_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+EMR_TEST := POMONA_PYTHON=$(abspath $(VENV)/bin/python) $(EMR_VENV)/bin/python -m pytest -q tests/emr
+
 $(BUILD)/build.ninja: CMakeLists.txt cmake/Dependencies.cmake $(VENV)/.sdk
 	cmake -S . -B $(BUILD) -G Ninja -DPOMONA_PYTHON=$(abspath $(VENV)/bin/python)
 	touch $@
@@ -98,10 +108,11 @@ export POMONA_SPARK4_PYTHON := $(abspath $(SPARK4)/bin/python)
 SPARK_ENGINES := $(SPARK4)/.created $(SERVERS)/yarn.classpath $(SERVERS)/s3a-3.5.classpath \
   $(SERVERS)/minio
 
-test: build $(VENV)/.test $(SPARK_ENGINES)
+test: build $(VENV)/.test $(EMR_VENV)/.test $(SPARK_ENGINES)
 	cmake --build $(BUILD)
 	ctest --test-dir $(BUILD) --output-on-failure --parallel 2
 	$(VENV)/bin/python -m pytest -q tests -m 'not long'
+	$(EMR_TEST) -m 'not long'
 
 # The library, the program and their tests for arm64, cross-compiled; qemu runs them here.
 ARM64 := $(BUILD)/arm64
@@ -135,9 +146,11 @@ ARM64_EXCLUDE := OriginalPipeline|OriginalRun|AllDimensions|NoTwoPictures|SaysWh
 
 export POMONA_ARM64_RUN := qemu-aarch64 -L $(abspath $(ARM64)/sysroot) $(abspath $(ARM64)/pomona)
 
-test-long: build arm64 $(VENV)/.test $(SPARK_ENGINES) $(SERVERS)/s3a-4.1.classpath
+test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.test $(SPARK_ENGINES) $(SERVERS)/s3a-4.1.classpath
+	tools/install_packages.sh debootstrap
 	ctest --test-dir $(ARM64) --output-on-failure --parallel 2 --exclude-regex '$(ARM64_EXCLUDE)'
 	$(VENV)/bin/python -m pytest -q tests -m long
+	$(EMR_TEST) -m long
 
 format: $(VENV)/.sdk
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check clang-format==23.1.5

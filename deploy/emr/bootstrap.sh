@@ -1,0 +1,41 @@
+#!/bin/bash
+# EMR bootstrap action: installs Pomona on a node, as user hadoop, before the applications start.
+#
+#   bootstrap.sh s3://BUCKET/PREFIX
+#
+# PREFIX/wheels holds Pomona's wheel, for each architecture of the nodes. If it holds wheels of
+# anything else it is a complete wheelhouse and the package index is not asked.
+set -euo pipefail
+umask 022 # YARN's containers run as other users
+
+artifacts=$1
+home=/opt/pomona
+
+# At boot the package database may be locked, and a mirror may be slow to answer.
+retry() {
+  local try
+  for try in 1 2 3; do
+    "$@" && return
+    echo "attempt $try failed: $*" >&2
+    sleep "${RETRY_SECONDS:-20}"
+  done
+  return 1
+}
+
+retry sudo dnf install -y -q python3.11 python3.11-pip
+sudo install -d -o "$(id -u)" -g "$(id -g)" "$home"
+retry aws s3 cp --recursive --only-show-errors "$artifacts/" "$home/artifacts"
+
+wheels=$home/artifacts/wheels
+index=()
+if [[ -n $(find "$wheels" -name '*.whl' ! -name 'pomona-*') ]]; then
+  index=(--no-index)
+fi
+
+python3.11 -m venv "$home/venv"
+pip=("$home/venv/bin/python" -m pip install --quiet --disable-pip-version-check --find-links "$wheels")
+# Pomona itself comes from here only, whatever the package index calls by that name.
+"${pip[@]}" --no-index --no-deps --force-reinstall pomona
+retry "${pip[@]}" "${index[@]}" pomona
+
+"$home/venv/bin/pomona" version

@@ -1,0 +1,198 @@
+"""The template by CloudFormation's own rules, and what it makes of the roles and of Spark."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from .account import DEPLOY, TAG
+
+RUN = ["s3://images/fruits", "s3://results/out", "--keep", "--poll", "0.1"]
+
+
+def assert_clean(tool, *arguments):
+    beside = pathlib.Path(sys.executable).parent / tool
+    tool = beside if beside.exists() else shutil.which(tool)
+    if not tool:
+        pytest.skip(f"no {tool}")
+    found = subprocess.run([tool, *arguments], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, ""), found.stderr
+
+
+def test_cfn_lint():
+    assert_clean("cfn-lint", "--regions", "eu-west-1", "us-east-1", "--", DEPLOY / "cluster.yaml")
+
+
+def test_shellcheck():
+    assert_clean("shellcheck", DEPLOY / "bootstrap.sh")
+
+
+@pytest.fixture
+def keep(aws, job, wheel):
+    """keep(*options) makes a stack that stays and returns what it asked of EMR."""
+
+    def keep(*options):
+        with job(lambda _: "COMPLETED"):
+            code, _, errors = aws.emr("run", *RUN, "--wheel", wheel, *options)
+        assert code == 0, errors
+        return aws.asked("Cluster")
+
+    return keep
+
+
+def test_the_originals_cluster(keep):
+    asked = keep()
+    assert asked["ReleaseLabel"] == "emr-7.11.0"
+    instances = asked["Instances"]
+    primary, core = instances["MasterInstanceGroup"], instances["CoreInstanceGroup"]
+    assert (primary["InstanceCount"], primary["InstanceType"]) == (1, "m5.2xlarge")
+    assert (int(core["InstanceCount"]), core["InstanceType"]) == (2, "m5.2xlarge")
+    assert core["Market"] == "ON_DEMAND"
+    assert "Ec2KeyName" not in instances and "ManagedScalingPolicy" not in asked
+    [bootstrap] = asked["BootstrapActions"]
+    [artifacts] = bootstrap["ScriptBootstrapAction"]["Args"]
+    assert bootstrap["ScriptBootstrapAction"]["Path"] == f"{artifacts}/bootstrap.sh"
+    assert artifacts.startswith("s3://results/pomona/artifacts/")
+    assert asked["LogUri"] == "s3://results/pomona/logs/"
+    assert TAG in asked["Tags"]
+
+
+def test_options_of_the_cluster(aws, keep):
+    asked = keep(
+        *("--set", "CoreMarket=SPOT", "--set", "ScalingLimit=6", "--set", "KeyName=me"),
+        *("--set", "DiskKeyArn=arn:aws:kms:eu-west-1:1:key/2", "--set", "IdleTimeout=60"),
+    )
+    assert asked["Instances"]["CoreInstanceGroup"]["Market"] == "SPOT"
+    assert asked["Instances"]["Ec2KeyName"] == "me"
+    limits = asked["ManagedScalingPolicy"]["ComputeLimits"]
+    assert [int(limits[f"{end}imumCapacityUnits"]) for end in ("Min", "Max")] == [2, 6]
+    assert int(asked["AutoTerminationPolicy"]["IdleTimeout"]) == 60
+    security = aws.asked("SecurityConfiguration")["SecurityConfiguration"]
+    disk = security["EncryptionConfiguration"]["AtRestEncryptionConfiguration"]
+    assert disk["LocalDiskEncryptionConfiguration"]["AwsKmsKey"].endswith("key/2")
+    policy = aws.asked("DiskKeyPolicy")
+    assert len(policy["Roles"]) == 2 and policy["PolicyDocument"]["Statement"][0]["Resource"] == (
+        "arn:aws:kms:eu-west-1:1:key/2"
+    )
+
+
+ALLOWED = [
+    ("s3:ListBucket", "images"),
+    ("s3:ListBucket", "results"),
+    ("s3:GetObject", "images/fruits"),
+    ("s3:GetObject", "images/fruits/Training/Apple/1.jpg"),
+    ("s3:GetObject", "results/pomona/artifacts/{digest}/bootstrap.sh"),
+    ("s3:PutObject", "results/out/pca/csv/pca_1/_SUCCESS"),
+    ("s3:DeleteObject", "results/out/_pomona/x"),
+    ("s3:PutObject", "results/out/"),
+    ("s3:PutObject", "results/above/"),
+    ("s3:PutObject", "results/pomona/logs/j-1/steps/s-1/stderr.gz"),
+]
+DENIED = [
+    ("s3:GetObject", "images/fruits2/1.jpg"),
+    ("s3:GetObject", "images/secret"),
+    ("s3:PutObject", "images/fruits/1.jpg"),
+    ("s3:PutObject", "images/fruits/"),
+    ("s3:DeleteObject", "images/fruits/1.jpg"),
+    ("s3:ListBucket", "elsewhere"),
+    ("s3:GetObject", "results/secret"),
+    ("s3:PutObject", "results/outside/x"),
+    ("s3:DeleteObject", "results/above/"),
+    ("s3:PutObject", "results/pomona/artifacts/{digest}/bootstrap.sh"),
+    ("s3:GetObject", "results/pomona/artifacts/other/weights"),
+    ("s3:GetObject", "results/pomona/logs/j-1/steps/s-1/stderr.gz"),
+    ("s3:PutBucketPolicy", "results"),
+    ("iam:PassRole", "results"),
+]
+
+
+def test_nodes_reach_what_they_need_and_nothing_else(aws, keep):
+    """By moto's evaluation of the policy."""
+    from moto.iam.access_control import IAMPolicy, PermissionResult
+
+    [bootstrap] = keep()["BootstrapActions"]
+    digest = bootstrap["ScriptBootstrapAction"]["Args"][0].rpartition("/")[2]
+    role = aws.asked("NodeRole")
+    assert "ManagedPolicyArns" not in role
+    [policy] = role["Policies"]
+    evaluated = IAMPolicy(json.dumps(policy["PolicyDocument"]))
+
+    def permitted(action, path):
+        resource = f"arn:aws:s3:::{path.format(digest=digest)}"
+        return evaluated.is_action_permitted(action, resource) == PermissionResult.PERMITTED
+
+    assert [each for each in ALLOWED if not permitted(*each)] == []
+    assert [each for each in DENIED if permitted(*each)] == []
+
+
+def test_emr_may_hand_out_the_nodes_role_only(aws, keep):
+    keep()
+    role = aws.asked("ServiceRole")
+    [managed] = role["ManagedPolicyArns"]
+    assert managed == "arn:aws:iam::aws:policy/service-role/AmazonEMRServicePolicy_v2"
+    [policy] = role["Policies"]
+    [statement] = policy["PolicyDocument"]["Statement"]
+    [node] = [role for role in aws.iam.list_roles()["Roles"] if "NodeRole" in role["RoleName"]]
+    assert (statement["Action"], statement["Resource"]) == ("iam:PassRole", node["Arn"])
+
+
+def test_spark_takes_the_configuration(aws, keep, tmp_path):
+    """Spark itself reads the template's defaults and starts its workers by the named Python."""
+    spark_python = pathlib.Path(os.environ.get("POMONA_PYTHON", ""))
+    submit = spark_python.parent / "spark-submit"
+    if not submit.is_file():
+        pytest.skip("POMONA_PYTHON does not name a Python that has PySpark")
+    if not shutil.which("java"):
+        pytest.skip("no Java runtime for PySpark")
+    [defaults] = [
+        configuration["ConfigurationProperties"]
+        for configuration in keep()["Configurations"]
+        if configuration["Classification"] == "spark-defaults"
+    ]
+    # On a node this is the virtual environment's; here a script whose workers can be told by it.
+    python = tmp_path / "python-of-the-nodes"
+    python.write_text(f'#!/bin/sh\nPOMONA_PYTHON=yes exec {spark_python} "$@"\n')
+    python.chmod(0o755)
+    assert defaults["spark.pyspark.python"] == "/opt/pomona/venv/bin/python"
+    defaults |= {"spark.pyspark.python": python, "spark.ui.enabled": "false"}
+    # YARN's business; one process has no shuffle service.
+    assert defaults.pop("spark.dynamicAllocation.enabled") == "true"
+    properties = tmp_path / "spark-defaults.conf"
+    properties.write_text("".join(f"{name} {value}\n" for name, value in defaults.items()))
+    job = tmp_path / "job.py"
+    job.write_text(
+        "import json, os\n"
+        "from pyspark.sql import SparkSession\n"
+        "spark = SparkSession.builder.getOrCreate()\n"
+        "def sizes(batches):\n"
+        "    import pyarrow as pa\n"
+        "    for batch in batches:\n"
+        "        rows = batch.num_rows if os.environ.get('POMONA_PYTHON') else -1\n"
+        "        yield pa.RecordBatch.from_pydict({'rows': [rows]})\n"
+        "rows = spark.range(100, numPartitions=1).mapInArrow(sizes, 'rows long').collect()\n"
+        "conf = spark._jsc.sc().conf()\n"
+        "names = ['spark.executor.memoryOverhead', 'spark.executor.memory']\n"
+        "sizes = [conf.getSizeAsMb(name) for name in names]\n"
+        "print(json.dumps([[row.rows for row in rows], sizes]))\n"
+    )
+    done = subprocess.run(
+        [submit, "--master", "local[1]", "--properties-file", properties, job],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={
+            **aws.environment,
+            "PATH": f"{spark_python.parent}:{aws.environment['PATH']}",
+            "SPARK_LOCAL_IP": "127.0.0.1",
+        },
+    )
+    assert done.returncode == 0, done.stderr
+    assert "WARN SparkConf" not in done.stderr and " INFO " not in done.stderr.split("WARN")[-1]
+    sizes, (overhead, heap) = json.loads(done.stdout)
+    assert sizes == [32, 32, 32, 4]
+    # Two executors and an application master of 1 GiB in the 24 GiB that EMR gives to YARN.
+    assert 2 * (overhead + heap) + 1024 <= 24576
