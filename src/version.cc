@@ -2,11 +2,15 @@
 
 #include <arrow/config.h>
 #include <jpeglib.h>
+#include <lcms2.h>
 #include <nettle/version.h>
 #include <png.h>
+#include <tiffio.h>
+#include <webp/decode.h>
 
 #include <Eigen/Core>
 #include <nlohmann/json.hpp>
+#include <string_view>
 #ifdef POMONA_WITH_OPENVINO
 #include <openvino/core/version.hpp>
 #endif
@@ -20,12 +24,20 @@ std::vector<std::pair<std::string, std::string>> LibraryVersions() {
   const auto dotted = [](int major, int minor, int patch) {
     return std::to_string(major) + '.' + std::to_string(minor) + '.' + std::to_string(patch);
   };
+  // "LIBTIFF, Version 4.5.0" and the copyright on lines of their own.
+  const std::string_view tiff = TIFFGetVersion();
+  const size_t tiff_version = tiff.find_last_of(' ', tiff.find('\n')) + 1;
+  const int webp = WebPGetDecoderVersion();
+  const int lcms = cmsGetEncodedCMMversion();
   return {
       {"arrow", arrow::GetBuildInfo().version_string},
       {"eigen", dotted(EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, EIGEN_MINOR_VERSION)},
       {"highway", POMONA_HIGHWAY_VERSION},
+      {"lcms2", std::to_string(lcms / 1000) + '.' + std::to_string(lcms / 10 % 100)},
       {"libjpeg-turbo", POMONA_TEXT(LIBJPEG_TURBO_VERSION)},
       {"libpng", png_get_libpng_ver(nullptr)},
+      {"libtiff", std::string(tiff.substr(tiff_version, tiff.find('\n') - tiff_version))},
+      {"libwebp", dotted(webp >> 16, webp >> 8 & 255, webp & 255)},
       {"nettle",
        std::to_string(nettle_version_major()) + '.' + std::to_string(nettle_version_minor())},
       {"nlohmann-json", dotted(NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR,

@@ -12,7 +12,20 @@
 
 namespace pomona {
 
-enum class ImageFormat { kJpeg, kPng, kWebp, kGif, kBmp, kTiff, kPnm, kOther };
+enum class ImageFormat {
+  kJpeg,
+  kMpo,
+  kPng,
+  kWebp,
+  kGif,
+  kBmp,
+  kDib,
+  kIco,
+  kTga,
+  kTiff,
+  kPnm,
+  kOther
+};
 
 std::string_view FormatName(ImageFormat format);  // "JPEG", "PNG", ... as Pillow says
 
@@ -22,9 +35,23 @@ std::optional<ImageFormat> SniffFormat(std::span<const uint8_t> file);
 // Whether a file's name promises an image (by its extension, in any case).
 bool HasImageExtension(std::string_view path);
 
-// What a decoder refuses before it spends memory on it.
+// What a decoder refuses before it spends memory or time on it.
 struct DecodeLimits {
   int64_t max_pixels = 178'956'970;  // where Pillow raises DecompressionBombError
+
+  // Passes over the coefficients of a JPEG, which a file may ask for every few bytes; real ones
+  // have about ten. The second bounds their time: scans x pixels.
+  int max_scans = 100;
+  int64_t max_scan_pixels = 1'000'000'000;
+
+  // Text and colour profile of a PNG, expanded: one chunk, and all together. Pillow's limits.
+  int64_t max_text_bytes = int64_t{1} << 20;
+  int64_t max_texts_bytes = int64_t{64} << 20;
+
+  int64_t max_frames = 65'536;  // of an animated WebP, which libwebp lists
+
+  // The largest block that a codec may allocate besides the picture, as for a tile of a TIFF.
+  int64_t max_codec_bytes = int64_t{1} << 30;
 };
 
 // A decoded picture. The pixels belong to the Decoder that made it.

@@ -31,17 +31,43 @@ class Buffer {
   size_t size_ = 0;
 };
 
+using DecodeResult = std::variant<Picture, Reject>;
+
 inline Reject Refuse(Reason reason, std::string message) {
   return {Stage::kDecode, reason, std::move(message)};
 }
 
-// Nothing where width x height is within the limits.
+// Nothing where the sides are above 0 and width x height is within the limits.
 std::optional<Reject> CheckSize(int64_t width, int64_t height, const DecodeLimits& limits);
 
-// Both leave the pixels in `rgb`, which the picture refers to.
-std::variant<Picture, Reject> DecodeJpeg(std::span<const uint8_t> file, const DecodeLimits& limits,
-                                         Buffer* rgb, Buffer* line);
-std::variant<Picture, Reject> DecodePng(std::span<const uint8_t> file, const DecodeLimits& limits,
-                                        Buffer* rgb);
+// Each decodes a whole file of its format and leaves the pixels, which the picture refers to, in
+// one of the buffers.
+DecodeResult DecodeBmp(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
+                       Buffer* scratch);
+DecodeResult DecodeDib(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
+                       Buffer* scratch);
+DecodeResult DecodeGif(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
+                       Buffer* scratch);
+DecodeResult DecodeIco(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
+                       Buffer* scratch);
+DecodeResult DecodeJpeg(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
+                        Buffer* scratch);
+DecodeResult DecodePng(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
+                       Buffer* scratch);
+DecodeResult DecodePnm(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
+                       Buffer* scratch);
+DecodeResult DecodeTga(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
+                       Buffer* scratch);
+DecodeResult DecodeTiff(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
+                        Buffer* scratch);
+DecodeResult DecodeWebp(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
+                        Buffer* scratch);
+
+// The bitmap of an icon, whose header is at `header_at`.
+DecodeResult DecodeIconBitmap(std::span<const uint8_t> file, size_t header_at,
+                              const DecodeLimits& limits, Buffer* rgb, Buffer* scratch);
+
+// Whether a file's header is that of a TGA, which has no signature.
+bool IsTga(std::span<const uint8_t> file);
 
 }  // namespace pomona

@@ -6,13 +6,11 @@
 #include <jpeglib.h>
 
 #include "codecs.h"
+#include "pixels.h"
+#include "tiff_directory.h"
 
 namespace pomona {
 namespace {
-
-// A progressive file may ask for a pass over all coefficients every few bytes. Real ones have
-// about ten scans.
-constexpr int kMaxScans = 100;
 
 enum class Outcome {
   kComplete,
@@ -20,6 +18,7 @@ enum class Outcome {
   kFailed,  // libjpeg's error manager knows why
   kTooLarge,
   kTooManyScans,
+  kScansMissing,
   kUnsupportedComponents,
 };
 
@@ -31,6 +30,9 @@ struct Reader {
   jpeg_progress_mgr progress;
   jmp_buf failure;
   Outcome outcome;
+  int max_scans;
+  bool several_pictures;
+  bool gain_map;
 };
 
 [[noreturn]] void Stop(Reader* reader, Outcome outcome) {
@@ -43,9 +45,8 @@ struct Reader {
 }
 
 void OnProgress(j_common_ptr cinfo) {
-  if (reinterpret_cast<j_decompress_ptr>(cinfo)->input_scan_number > kMaxScans) {
-    Stop(static_cast<Reader*>(cinfo->client_data), Outcome::kTooManyScans);
-  }
+  Reader* reader = static_cast<Reader*>(cinfo->client_data);
+  if (reader->cinfo.input_scan_number > reader->max_scans) Stop(reader, Outcome::kTooManyScans);
 }
 
 // The whole file is in memory, so libjpeg wants more only where the file is truncated. Suspending
@@ -56,6 +57,28 @@ void Skip(j_decompress_ptr cinfo, long count) {
   const size_t skipped = std::min(static_cast<size_t>(count), cinfo->src->bytes_in_buffer);
   cinfo->src->next_input_byte += skipped;
   cinfo->src->bytes_in_buffer -= skipped;
+}
+
+// Looks into the application segments that tell an MPO, then passes over them as libjpeg would.
+boolean OnApplicationSegment(j_decompress_ptr cinfo) {
+  Reader* reader = static_cast<Reader*>(cinfo->client_data);
+  constexpr size_t kLengthSize = 2;
+  const std::span<const uint8_t> rest(cinfo->src->next_input_byte, cinfo->src->bytes_in_buffer);
+  if (rest.size() < kLengthSize) return FALSE;
+  const size_t length =
+      std::clamp<size_t>(Read16(rest.data(), ByteOrder::kBig), kLengthSize, rest.size());
+  const auto segment = rest.first(length).subspan(kLengthSize);
+  const std::string_view text(reinterpret_cast<const char*>(segment.data()), segment.size());
+  constexpr std::string_view kSeveralPictures("MPF\0", 4);
+  if (cinfo->unread_marker == JPEG_APP0 + 1) {
+    reader->gain_map |= text.find(" hdrgm:Version=\"") != std::string_view::npos;
+  } else if (text.starts_with(kSeveralPictures)) {
+    constexpr int kNumberOfImages = 0xb001;
+    const auto index = TiffDirectory::Read(segment.subspan(kSeveralPictures.size()));
+    reader->several_pictures = index && index->Number(kNumberOfImages, 1) > 1;
+  }
+  Skip(cinfo, static_cast<long>(length));
+  return TRUE;
 }
 
 void Open(std::span<const uint8_t> file, Reader* reader) {
@@ -74,24 +97,28 @@ void Open(std::span<const uint8_t> file, Reader* reader) {
   reader->source.term_source = [](j_decompress_ptr) {};
   reader->source.next_input_byte = file.data();
   reader->source.bytes_in_buffer = file.size();
+  jpeg_set_marker_processor(&cinfo, JPEG_APP0 + 1, OnApplicationSegment);
+  jpeg_set_marker_processor(&cinfo, JPEG_APP0 + 2, OnApplicationSegment);
   reader->progress.progress_monitor = OnProgress;
   cinfo.progress = &reader->progress;
 }
 
-// Adobe's CMYK is stored inverted: each byte says how much paper is left. Pillow undoes that and
-// then scales the paper left by each ink by the paper left by black, rounding in this way.
-void CmykToRgb(const uint8_t* cmyk, int width, uint8_t* rgb) {
-  for (int x = 0; x < width; ++x, cmyk += 4, rgb += 3) {
-    for (int c = 0; c < 3; ++c) {
-      const int product = (255 - cmyk[c]) * cmyk[3] + 128;
-      rgb[c] = static_cast<uint8_t>(std::max(0, cmyk[3] - (((product >> 8) + product) >> 8)));
-    }
+// Whether scans of the luma or chroma are so incomplete that libjpeg would guess the missing detail
+// from the neighbourhood. libjpeg-turbo guesses otherwise since 3.0, which Pillow has.
+bool WouldGuess(const jpeg_decompress_struct& cinfo) {
+  if (!cinfo.progressive_mode || cinfo.coef_bits == nullptr) return false;
+  bool missing = false;
+  for (int i = 0; i < cinfo.num_components; ++i) {
+    const int* bits = cinfo.coef_bits[i];  // of each coefficient, still to come; -1: all
+    if (bits[0] < 0) return false;
+    missing = missing || std::any_of(bits + 1, bits + 10, [](int b) { return b != 0; });
   }
+  return missing;
 }
 
 // No object with a destructor may live here: errors leave by longjmp.
-Outcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb, Buffer* line,
-             Reader* reader) {
+Outcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
+             Buffer* scratch, Reader* reader) {
   if (setjmp(reader->failure)) return reader->outcome;
   Open(file, reader);
   jpeg_decompress_struct& cinfo = reader->cinfo;
@@ -104,6 +131,9 @@ Outcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* 
   if (int64_t{cinfo.image_width} * cinfo.image_height > limits.max_pixels) {
     return Outcome::kTooLarge;
   }
+  reader->max_scans = static_cast<int>(std::min<int64_t>(
+      limits.max_scans,
+      limits.max_scan_pixels / (int64_t{cinfo.image_width} * cinfo.image_height)));
 
   switch (cinfo.num_components) {
     case 1:
@@ -112,17 +142,18 @@ Outcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* 
     default: return Outcome::kUnsupportedComponents;
   }
   if (!jpeg_start_decompress(&cinfo)) return Outcome::kTruncated;
+  if (WouldGuess(cinfo)) return Outcome::kScansMissing;
 
-  const int width = static_cast<int>(cinfo.output_width);
   const size_t stride = size_t{cinfo.output_width} * 3;
   uint8_t* pixels = rgb->Reserve(stride * cinfo.output_height);
   uint8_t* cmyk =
-      cinfo.num_components == 4 ? line->Reserve(size_t{cinfo.output_width} * 4) : nullptr;
+      cinfo.num_components == 4 ? scratch->Reserve(size_t{cinfo.output_width} * 4) : nullptr;
   while (cinfo.output_scanline < cinfo.output_height) {
     uint8_t* row = pixels + cinfo.output_scanline * stride;
     uint8_t* target = cmyk != nullptr ? cmyk : row;
     if (jpeg_read_scanlines(&cinfo, &target, 1) != 1) return Outcome::kTruncated;
-    if (cmyk != nullptr) CmykToRgb(cmyk, width, row);
+    // Adobe stores CMYK inverted: each byte says how much paper is left.
+    if (cmyk != nullptr) CmykToRgb(cmyk, 4, 255, cinfo.output_width, row);
   }
   // Looks for what is wrong behind the picture, as Pillow does; a missing end is fine.
   jpeg_finish_decompress(&cinfo);
@@ -157,7 +188,8 @@ Reject Explain(const Reader& reader, const DecodeLimits& limits) {
                                             std::to_string(cinfo.image_height));
     case Outcome::kTooLarge: return *CheckSize(cinfo.image_width, cinfo.image_height, limits);
     case Outcome::kTooManyScans:
-      return Refuse(Reason::kTooLarge, "more than " + std::to_string(kMaxScans) + " scans");
+      return Refuse(Reason::kTooLarge, "more than " + std::to_string(reader.max_scans) + " scans");
+    case Outcome::kScansMissing: return Refuse(Reason::kTruncated, "scans are missing");
     case Outcome::kUnsupportedComponents:
       return Refuse(Reason::kUnsupportedFormat,
                     std::to_string(cinfo.num_components) + " colour components");
@@ -171,19 +203,21 @@ Reject Explain(const Reader& reader, const DecodeLimits& limits) {
 
 }  // namespace
 
-std::variant<Picture, Reject> DecodeJpeg(std::span<const uint8_t> file, const DecodeLimits& limits,
-                                         Buffer* rgb, Buffer* line) {
+DecodeResult DecodeJpeg(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
+                        Buffer* scratch) {
   Reader reader = {};
-  reader.outcome = Read(file, limits, rgb, line, &reader);
+  reader.outcome = Read(file, limits, rgb, scratch, &reader);
   const jpeg_decompress_struct& cinfo = reader.cinfo;
-  std::variant<Picture, Reject> result;
+  DecodeResult result;
   if (reader.outcome == Outcome::kComplete) {
     const size_t bytes = size_t{cinfo.output_width} * cinfo.output_height * 3;
     result = Picture{
         .width = static_cast<int>(cinfo.output_width),
         .height = static_cast<int>(cinfo.output_height),
         .rgb = {rgb->Reserve(bytes), bytes},
-        .format = ImageFormat::kJpeg,
+        // Pillow takes a photograph with a gain map for a plain JPEG.
+        .format =
+            reader.several_pictures && !reader.gain_map ? ImageFormat::kMpo : ImageFormat::kJpeg,
         .mode = cinfo.num_components == 1   ? "L"
                 : cinfo.num_components == 3 ? "RGB"
                                             : "CMYK",

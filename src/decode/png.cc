@@ -1,6 +1,8 @@
 #include <png.h>
+#include <zlib.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <csetjmp>
 #include <cstdio>
@@ -8,6 +10,7 @@
 #include <string_view>
 
 #include "codecs.h"
+#include "pixels.h"
 
 namespace pomona {
 namespace {
@@ -30,9 +33,9 @@ struct Reader {
   int bit_depth;
   int color_type;
   bool interlaced;
-  int channel_bytes;                         // 1 or 2, in the rows that libpng gives
-  int pixel_bytes;                           // likewise
-  uint8_t table[PNG_MAX_PALETTE_LENGTH][3];  // colours of gray or indexed samples of one byte
+  int channel_bytes;  // 1 or 2, in the rows that libpng gives
+  int pixel_bytes;    // likewise
+  ColorTable table;   // colours of gray or indexed samples of one byte
   uint8_t* rgb;
   int64_t rows_left;  // of all passes where interlaced
 };
@@ -57,19 +60,13 @@ bool HasTable(const Reader& reader) {
 }
 
 void FillTable(Reader* reader) {
-  // Indices beyond the palette are shades of gray, as in Pillow.
   const bool gray = reader->color_type != PNG_COLOR_TYPE_PALETTE;
-  const int levels = gray && reader->bit_depth < 8 ? 1 << reader->bit_depth : 256;
-  for (int i = 0; i < levels; ++i) {
-    std::memset(reader->table[i], i * 255 / (levels - 1), 3);
-  }
+  if (gray) reader->table = GrayTable(1 << std::min(reader->bit_depth, 8));
   png_colorp palette = nullptr;
   int colors = 0;
   if (!gray && png_get_PLTE(reader->png, reader->info, &palette, &colors) != 0) {
     for (int i = 0; i < colors; ++i) {
-      reader->table[i][0] = palette[i].red;
-      reader->table[i][1] = palette[i].green;
-      reader->table[i][2] = palette[i].blue;
+      reader->table[i] = {palette[i].red, palette[i].green, palette[i].blue};
     }
   }
 }
@@ -107,7 +104,7 @@ void ToRgb(const Reader& reader, const uint8_t* row, int64_t count, uint8_t* out
     }
   } else if (HasTable(reader)) {
     for (int64_t i = 0; i < count; ++i, row += pixel_bytes, out += step) {
-      std::memcpy(out, reader.table[*row], 3);
+      std::memcpy(out, reader.table[*row].data(), 3);
     }
   } else if (pixel_bytes == 3 && step == 3) {
     std::memcpy(out, row, static_cast<size_t>(count) * 3);
@@ -144,9 +141,7 @@ std::string_view ModeName(const Reader& reader) {
   }
 }
 
-uint32_t ReadInt(const uint8_t* bytes) {
-  return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | bytes[3];
-}
+uint32_t ReadInt(const uint8_t* bytes) { return Read32(bytes, ByteOrder::kBig); }
 
 bool IsChunkNameByte(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
 
@@ -154,9 +149,73 @@ Reject EndsIn(std::string_view where) {
   return Refuse(Reason::kTruncated, "the file ends in " + std::string(where));
 }
 
+// The compressed part of a chunk of text or of a colour profile; empty where there is none.
+std::span<const uint8_t> CompressedText(std::string_view type, std::span<const uint8_t> data) {
+  const auto skip_word = [&] {
+    const auto end = std::find(data.begin(), data.end(), 0);
+    data = data.subspan(static_cast<size_t>(end - data.begin()));
+    if (!data.empty()) data = data.subspan(1);
+  };
+  const auto skip_byte = [&](uint8_t expected) {
+    const bool found = !data.empty() && data[0] == expected;
+    data = found ? data.subspan(1) : std::span<const uint8_t>();
+  };
+  if (type != "zTXt" && type != "iCCP" && type != "iTXt") return {};
+  skip_word();
+  if (type == "iTXt") skip_byte(1);  // it is compressed
+  skip_byte(0);                      // by deflate
+  if (type == "iTXt") {
+    skip_word();
+    skip_word();
+  }
+  return data;
+}
+
+// What a chunk expands to. Pillow expands texts and colour profiles and gives up on a file with too
+// much of them; nothing else is done with them here.
+class TextLimits {
+ public:
+  explicit TextLimits(const DecodeLimits& limits) : limits_(limits) {}
+
+  // Whether the chunk and those before it are within the limits.
+  bool Add(std::string_view type, std::span<const uint8_t> data) {
+    if (type == "tEXt" || type == "iTXt") total_ += static_cast<int64_t>(data.size());
+    const std::span<const uint8_t> compressed = CompressedText(type, data);
+    return (compressed.empty() || Expand(compressed)) && total_ <= limits_.max_texts_bytes;
+  }
+
+ private:
+  bool Expand(std::span<const uint8_t> compressed) {
+    z_stream stream = {};
+    if (inflateInit(&stream) != Z_OK) return false;
+    stream.next_in = const_cast<Bytef*>(compressed.data());
+    stream.avail_in = static_cast<uInt>(std::min<size_t>(compressed.size(), PNG_UINT_31_MAX));
+    std::array<uint8_t, 4096> out;
+    int64_t expanded = 0;
+    int status = Z_OK;  // a broken stream ends what counts, as in Pillow
+    while (status == Z_OK && stream.avail_in > 0 && expanded < limits_.max_text_bytes) {
+      stream.next_out = out.data();
+      stream.avail_out =
+          static_cast<uInt>(std::min<int64_t>(out.size(), limits_.max_text_bytes - expanded));
+      const uInt room = stream.avail_out;
+      status = inflate(&stream, Z_SYNC_FLUSH);
+      expanded += room - stream.avail_out;
+    }
+    const bool more = status == Z_OK && stream.avail_in > 0;
+    inflateEnd(&stream);
+    total_ += expanded;
+    return !more;
+  }
+
+  const DecodeLimits& limits_;
+  int64_t total_ = 0;
+};
+
 // Walks over the chunks and gives the end of the picture's data, which is one run of IDAT chunks.
 // What follows it is hardly looked at, as in Pillow: a missing end is fine, half a chunk is not.
-std::variant<size_t, Reject> FindDataEnd(std::span<const uint8_t> file) {
+std::variant<size_t, Reject> FindDataEnd(std::span<const uint8_t> file,
+                                         const DecodeLimits& limits) {
+  TextLimits texts(limits);
   size_t data_end = 0;
   size_t at = kSignatureSize;
   while (at <= file.size() && file.size() - at >= kChunkHeaderSize) {
@@ -177,6 +236,8 @@ std::variant<size_t, Reject> FindDataEnd(std::span<const uint8_t> file) {
       break;  // another picture begins
     } else if (data_end != 0 && type == "fdAT") {
       return Refuse(Reason::kCorrupt, "frame data without frame control");
+    } else if (!texts.Add(type, file.subspan(at + kChunkHeaderSize, length))) {
+      return Refuse(Reason::kTooLarge, "more text or colour profile than the limits allow");
     }
     at = next;
   }
@@ -209,9 +270,9 @@ void Read(std::span<const uint8_t> file, Reader* reader) {
 
 }  // namespace
 
-std::variant<Picture, Reject> DecodePng(std::span<const uint8_t> file, const DecodeLimits& limits,
-                                        Buffer* rgb) {
-  std::variant<size_t, Reject> data_end = FindDataEnd(file);
+DecodeResult DecodePng(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
+                       Buffer*) {
+  std::variant<size_t, Reject> data_end = FindDataEnd(file, limits);
   if (Reject* reject = std::get_if<Reject>(&data_end)) return std::move(*reject);
 
   constexpr size_t kSizeAt = kSignatureSize + kChunkHeaderSize;

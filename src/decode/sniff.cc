@@ -3,6 +3,7 @@
 #include <cctype>
 #include <string>
 
+#include "codecs.h"
 #include "pomona/decode.h"
 
 namespace pomona {
@@ -25,8 +26,9 @@ constexpr auto kSignatures = std::to_array<Signature>({
     {0, "MM\0*"sv, ImageFormat::kTiff},
     {0, "II+\0"sv, ImageFormat::kTiff},  // BigTIFF
     {0, "MM\0+"sv, ImageFormat::kTiff},
-    {0, "\0\0\1\0"sv, ImageFormat::kOther},                  // ICO
-    {0, "\0\0\2\0"sv, ImageFormat::kOther},                  // CUR
+    {0, "II\0*"sv, ImageFormat::kTiff},  // bytes swapped, which Pillow takes as well
+    {0, "MM*\0"sv, ImageFormat::kTiff},
+    {0, "\0\0\1\0"sv, ImageFormat::kIco},
     {0, "\0\0\0\x0cjP  \r\n\x87\n"sv, ImageFormat::kOther},  // JPEG 2000
     {0, "\xff\x4f\xff\x51"sv, ImageFormat::kOther},          // JPEG 2000 codestream
     {0, "\0\0\0\x0cJXL \r\n\x87\n"sv, ImageFormat::kOther},  // JPEG XL
@@ -46,19 +48,34 @@ constexpr auto kSignatures = std::to_array<Signature>({
 });
 
 constexpr auto kExtensions = std::to_array<std::string_view>(
-    {"jpg", "jpeg", "jpe",  "jfif", "mpo", "png", "apng", "webp", "gif",  "bmp", "dib",
-     "tif", "tiff", "pbm",  "pgm",  "ppm", "pnm", "ico",  "cur",  "icns", "jp2", "j2k",
-     "jxl", "avif", "heic", "heif", "psd", "dds", "exr",  "tga",  "sgi",  "pcx", "qoi"});
+    {"jpg",  "jpeg", "jpe",  "jfif", "mpo", "png", "apng", "webp", "gif",  "bmp", "dib", "tif",
+     "tiff", "pbm",  "pgm",  "ppm",  "pnm", "pfm", "ico",  "cur",  "icns", "jp2", "j2k", "jxl",
+     "avif", "heic", "heif", "psd",  "dds", "exr", "tga",  "sgi",  "pcx",  "qoi"});
 
+// The header of a bitmap begins with its size: one of those that exist.
+bool IsBitmapHeader(std::string_view header) {
+  constexpr std::string_view kSizes = "\x0c\x10\x28\x34\x38\x40\x6c\x7c";
+  return header.size() >= 4 && kSizes.find(header[0]) != std::string_view::npos &&
+         header.substr(1, 3) == "\0\0\0"sv;
+}
+
+// Two letters are too few to tell.
 bool IsBmp(std::string_view file) {
-  // Two letters are too few: the size of the header that follows must be one that exists.
-  if (file.size() < 18 || !file.starts_with("BM")) return false;
-  constexpr std::string_view kHeaderSizes = "\x0c\x10\x28\x34\x38\x40\x6c\x7c";
-  return kHeaderSizes.find(file[14]) != std::string_view::npos && file.substr(15, 3) == "\0\0\0"sv;
+  return file.starts_with("BM") && file.size() >= 18 && IsBitmapHeader(file.substr(14));
+}
+
+// So is a size: there is one plane of one of the usual depths.
+bool IsDib(std::string_view file) {
+  if (!IsBitmapHeader(file) || file.size() < 16) return false;
+  const std::string_view planes_and_bits = file.substr(file[0] == 12 ? 8 : 12, 4);
+  constexpr std::string_view kBits = "\x01\x04\x08\x10\x18\x20";
+  return planes_and_bits.starts_with("\1\0"sv) && planes_and_bits[3] == 0 &&
+         kBits.find(planes_and_bits[2]) != std::string_view::npos;
 }
 
 bool IsPnm(std::string_view file) {
-  return file.size() >= 3 && file[0] == 'P' && file[1] >= '1' && file[1] <= '6' &&
+  return file.size() >= 3 && file[0] == 'P' &&
+         "123456f"sv.find(file[1]) != std::string_view::npos &&
          std::isspace(static_cast<unsigned char>(file[2]));
 }
 
@@ -67,10 +84,14 @@ bool IsPnm(std::string_view file) {
 std::string_view FormatName(ImageFormat format) {
   switch (format) {
     case ImageFormat::kJpeg: return "JPEG";
+    case ImageFormat::kMpo: return "MPO";
     case ImageFormat::kPng: return "PNG";
     case ImageFormat::kWebp: return "WEBP";
     case ImageFormat::kGif: return "GIF";
     case ImageFormat::kBmp: return "BMP";
+    case ImageFormat::kDib: return "DIB";
+    case ImageFormat::kIco: return "ICO";
+    case ImageFormat::kTga: return "TGA";
     case ImageFormat::kTiff: return "TIFF";
     case ImageFormat::kPnm: return "PPM";
     case ImageFormat::kOther: return "other";
@@ -90,7 +111,10 @@ std::optional<ImageFormat> SniffFormat(std::span<const uint8_t> file) {
     return ImageFormat::kWebp;
   }
   if (IsBmp(text)) return ImageFormat::kBmp;
+  if (IsDib(text)) return ImageFormat::kDib;
   if (IsPnm(text)) return ImageFormat::kPnm;
+  if (IsTga(file)) return ImageFormat::kTga;
+  if (text.starts_with("\0\0\2\0"sv)) return ImageFormat::kOther;  // CUR, or else a TGA
   return std::nullopt;
 }
 

@@ -185,6 +185,21 @@ TEST(DecodeJpegTest, RefusesEndlessScans) {
   for (int i = 0; i < 200; ++i) hostile.insert(hostile.end(), file.begin() + scan, file.end() - 2);
   hostile.insert(hostile.end(), file.end() - 2, file.end());
   EXPECT_EQ(Decode(hostile).verdict, "too_large");
+  EXPECT_EQ(Decode(hostile, {.max_scans = 1000}).verdict, "ok");
+  EXPECT_EQ(Decode(hostile, {.max_scans = 1000, .max_scan_pixels = 31 * 17 * 20}).verdict,
+            "too_large");
+}
+
+TEST(DecodeJpegTest, MissingScans) {
+  const Bytes file = MakeJpeg(31, 17, Ramp(31, 17), {.progressive = true});
+  size_t scan = 0;  // the second one, of the first coefficients of the luma
+  int scans = 0;
+  for (size_t i = 0; i + 1 < file.size() && scans < 2; ++i) {
+    if (file[i] == 0xff && file[i + 1] == 0xda && ++scans == 2) scan = i;
+  }
+  Bytes early(file.begin(), file.begin() + static_cast<ptrdiff_t>(scan));
+  early.insert(early.end(), {0xff, 0xd9});
+  EXPECT_EQ(Decode(early).verdict, "truncated");
 }
 
 TEST(DecodeJpegTest, LimitOfPixels) {
@@ -282,8 +297,8 @@ TEST(DecodePngTest, Palette) {
   EXPECT_EQ(indexed.mode, "P");
   EXPECT_EQ(indexed.at(0, 0), (Color{10, 20, 30}));
   EXPECT_EQ(indexed.at(1, 0), (Color{40, 50, 60}));
-  EXPECT_EQ(indexed.at(2, 0), (Color{2, 2, 2}));  // beyond the palette, as Pillow has it
-  EXPECT_EQ(indexed.at(3, 0), (Color{3, 3, 3}));
+  EXPECT_EQ(indexed.at(2, 0), (Color{0, 0, 0}));  // beyond the palette, as Pillow has it
+  EXPECT_EQ(indexed.at(3, 0), (Color{0, 0, 0}));
 }
 
 TEST(DecodePngTest, InterlacedAtEverySize) {
@@ -347,27 +362,36 @@ TEST(DecodePngTest, ChecksumsCountAsInPillow) {
   EXPECT_EQ(Decode(stream).verdict, "corrupt");
 }
 
-TEST(DecodePngTest, IgnoresHugeTextChunks) {
-  const Bytes rows = Ramp(15, 9);
-  Bytes file = MakePng(15, 9, 8, PNG_COLOR_TYPE_RGB, rows);
-  // A compressed text that would take 8 MiB.
-  Bytes text(1 << 14);
-  const Bytes zeros(8 << 20);
-  uLongf size = text.size();
-  ASSERT_EQ(compress(text.data(), &size, zeros.data(), zeros.size()), Z_OK);
+// A chunk of compressed text, which expands to so many zeros, in front of the picture.
+Bytes WithText(const Bytes& file, size_t zeros, int times = 1) {
+  const Bytes text(zeros);
+  Bytes compressed(compressBound(zeros));
+  uLongf size = compressed.size();
+  EXPECT_EQ(compress(compressed.data(), &size, text.data(), zeros), Z_OK);
   Bytes chunk = ToBytes(std::string("zTXtComment\0\0", 13));
-  chunk.insert(chunk.end(), text.begin(), text.begin() + static_cast<ptrdiff_t>(size));
+  chunk.insert(chunk.end(), compressed.begin(), compressed.begin() + static_cast<ptrdiff_t>(size));
+  const size_t length = chunk.size() - 4;
   const auto append = [&](uint32_t value) {
     for (int shift = 24; shift >= 0; shift -= 8) chunk.push_back(value >> shift & 255);
   };
   append(static_cast<uint32_t>(crc32(0, chunk.data(), static_cast<uInt>(chunk.size()))));
-  const size_t length = chunk.size() - 8;
   for (int shift = 0; shift <= 24; shift += 8) chunk.insert(chunk.begin(), length >> shift & 255);
-  file.insert(file.begin() + static_cast<ptrdiff_t>(FindChunk(file, "IDAT")), chunk.begin(),
-              chunk.end());
-  const Decoded result = Decode(file);
-  EXPECT_EQ(result.verdict, "ok");
-  EXPECT_TRUE(result.rgb == rows);
+  Bytes result = file;
+  for (int i = 0; i < times; ++i) {
+    result.insert(result.begin() + static_cast<ptrdiff_t>(FindChunk(file, "IDAT")), chunk.begin(),
+                  chunk.end());
+  }
+  return result;
+}
+
+TEST(DecodePngTest, LimitsOfText) {
+  const Bytes rows = Ramp(15, 9);
+  const Bytes file = MakePng(15, 9, 8, PNG_COLOR_TYPE_RGB, rows);
+  constexpr size_t kMebibyte = 1 << 20;
+  EXPECT_TRUE(Decode(WithText(file, kMebibyte - 1)).rgb == rows);
+  EXPECT_EQ(Decode(WithText(file, kMebibyte + 1)).verdict, "too_large");
+  EXPECT_EQ(Decode(WithText(file, kMebibyte / 2, 128)).verdict, "ok");
+  EXPECT_EQ(Decode(WithText(file, kMebibyte / 2, 129)).verdict, "too_large");
 }
 
 TEST(DecodePngTest, LimitOfPixels) {
@@ -378,12 +402,70 @@ TEST(DecodePngTest, LimitOfPixels) {
 
 // --- Anything ---
 
-TEST(DecodeTest, NeitherJpegNorPng) {
+TEST(DecodeTest, NoImage) {
   EXPECT_EQ(Decode({}).verdict, "empty");
   EXPECT_EQ(Decode(ToBytes("hello")).verdict, "corrupt");
-  EXPECT_EQ(Decode(ToBytes("GIF89a...")).verdict, "unsupported_format");
-  EXPECT_EQ(Decode(ToBytes("RIFF....WEBPVP8 ")).verdict, "unsupported_format");
   EXPECT_EQ(Decode(ToBytes("qoif")).verdict, "unsupported_format");
+}
+
+TEST(DecodeTest, HeadersAloneAreTruncated) {
+  using std::string_view_literals::operator""sv;
+  for (const std::string_view text :
+       {"GIF89a"sv, "GIF89a\1\0\1\0\0\0\0"sv, "RIFF\x30\0\0\0WEBPVP8 "sv, "P6 1 1 255\n"sv,
+        "P2 2 2"sv, "II*\0\x08\0\0\0"sv, "BM............\x28\0\0\0"sv}) {
+    EXPECT_EQ(Decode(ToBytes(text)).verdict, "truncated") << text;
+  }
+}
+
+// The formats whose files are easily written by hand; the others are compared with Pillow's.
+TEST(DecodeTest, CutAnywhere) {
+  using std::string_view_literals::operator""sv;
+  constexpr std::string_view kGif =
+      "GIF89a\2\0\2\0\x80\0\0\1\2\3\4\5\6,\0\0\0\0\2\0\2\0\0\2\3\x44\2\5\0;"sv;
+  constexpr std::string_view kBmp =
+      "BM\0\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\2\0\0\0\1\0\0\0\1\0\x18\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+      "\0\0\0"
+      "\0\0\0\0\0\0\0\6\5\4\3\2\1"sv;
+  constexpr std::string_view kTiff =
+      "II*"
+      "\0\x0e\0\0\0\1\2\3\4\5\6\5\0\0\1\3\0\1\0\0\0\2\0\0\0\1\1\3\0\1\0\0\0\1\0\0\0\2\1\3\0\1\0\0\0"
+      "\x08\0\0\0\6\1\3\0\1\0\0\0\1\0\0\0\x11\1\4\0\1\0\0\0\x50\0\0\0\0\0\0\0\7\x08"sv;
+  Decoder decoder;
+  for (const std::string_view text : {kGif, kBmp, kTiff, "P6\n2 1\n255\n\1\2\3\4\5\6"sv}) {
+    const Bytes file = ToBytes(text);
+    EXPECT_EQ(Decode(&decoder, file).verdict, "ok") << text;
+    const size_t needed = text == kGif ? file.size() - 2 : file.size();
+    for (size_t size = 0; size < needed; ++size) {
+      EXPECT_NE(Decode(&decoder, Bytes(file.begin(), file.begin() + size)).verdict, "ok") << size;
+    }
+  }
+  const Decoded bmp = Decode(ToBytes(kBmp));
+  EXPECT_EQ(bmp.at(0, 0), (Color{4, 5, 6}));
+  EXPECT_EQ(bmp.at(1, 0), (Color{1, 2, 3}));
+  const Decoded tiff = Decode(ToBytes(kTiff));
+  EXPECT_EQ(tiff.mode, "L");
+  EXPECT_EQ(tiff.at(1, 0), (Color{8, 8, 8}));
+}
+
+TEST(DecodeTest, LimitsOfPixelsInEveryFormat) {
+  using std::string_view_literals::operator""sv;
+  // Pictures of 20,000 x 10,000 pixels in files of a few bytes.
+  for (const std::string_view text :
+       {"GIF89a\x20\x4e\x10\x27\0\0\0,\0\0\0\0\1\0\1\0\0\2"sv, "P6 20000 10000 255\n"sv,
+        "P1 20000 10000\n"sv,
+        "BM............\x28\0\0\0\x20\x4e\0\0\x10\x27\0\0\1\0\x18\0........................"sv,
+        "II*\0\x08\0\0\0\2\0\0\1\3\0\1\0\0\0\x20\x4e\0\0\1\1\3\0\1\0\0\0\x10\x27\0\0\0\0\0\0"sv}) {
+    EXPECT_EQ(Decode(ToBytes(text)).verdict, "too_large") << text;
+  }
+}
+
+TEST(DecodeTest, LimitOfTiles) {
+  using std::string_view_literals::operator""sv;
+  // 1 x 170,000,000 pixels in tiles of 16,384 x 16,384, which may all be the same few bytes.
+  constexpr std::string_view kTiff =
+      "II*\0\x08\0\0\0\5\0\0\1\3\0\1\0\0\0\1\0\0\0\1\1\4\0\1\0\0\0\x80\xfc\x21\x0a\3\1\3\0\1\0\0\0"
+      "\x08\0\0\0\x42\1\3\0\1\0\0\0\0\x40\0\0\x43\1\3\0\1\0\0\0\0\x40\0\0\0\0\0\0"sv;
+  EXPECT_EQ(Decode(ToBytes(kTiff)).verdict, "too_large");
 }
 
 TEST(DecodeTest, OnePictureDoesNotTouchTheNext) {
@@ -410,6 +492,8 @@ TEST(SniffTest, Formats) {
   EXPECT_EQ(sniff("P7 332"), std::nullopt);
   EXPECT_EQ(sniff(std::string_view("BM............\x28\0\0\0", 18)), ImageFormat::kBmp);
   EXPECT_EQ(sniff("BMW is a maker of cars"), std::nullopt);
+  EXPECT_EQ(sniff(std::string_view("\x28\0\0\0....----\1\0\x18\0", 16)), ImageFormat::kDib);
+  EXPECT_EQ(sniff(std::string_view("\x28\0\0\0....----\2\0\x18\0", 16)), std::nullopt);
   EXPECT_EQ(sniff(""), std::nullopt);
   EXPECT_EQ(sniff("\xff\xd8"), std::nullopt);
 }

@@ -1,9 +1,13 @@
 """Pixels before and after the resize are Pillow's, bit for bit, as `pomona check` hashes them."""
 
 import hashlib
+import io
+import itertools
 import json
 import random
+import struct
 import subprocess
+import zlib
 
 import numpy as np
 import pytest
@@ -153,6 +157,408 @@ def test_png(pomona, tmp_path, mode):
                 options = {"transparency": 7 if mode == "L" else (7, 8, 9)}
         assert picture.mode == mode
         picture.save(tmp_path / "png" / f"{i:02}.png", **options)
+    assert_same_pixels(pomona, tmp_path)
+
+
+def picture_of(generator, mode, width, height):
+    """Noise or something smooth, in any of Pillow's modes."""
+    if mode in ("I", "I;16", "F"):
+        kind = {"I": np.int32, "I;16": np.uint16, "F": np.float32}[mode]
+        # Around 8 bits, where values are clipped or not.
+        low = 0 if mode == "I;16" else -100
+        return Image.fromarray(generator.integers(low, 500, (height, width)).astype(kind))
+    if generator.random() < 0.5:
+        rgb = smooth(generator, width, height)
+    else:
+        rgb = Image.fromarray(noise(generator, width, height))
+    if mode == "P":
+        return rgb.quantize(int(generator.integers(2, 257)))
+    if mode in ("LA", "RGBA"):
+        rgb.putalpha(Image.fromarray(noise(generator, width, height, 1)[:, :, 0]))
+    picture = rgb.convert(mode)
+    assert picture.mode == mode
+    return picture
+
+
+def sizes(generator, count, low=1, high=41):
+    return [(int(w), int(h)) for w, h in generator.integers(low, high, (count, 2))]
+
+
+def save_all(folder, suffix, generator, modes, options, count=6, low=1, high=41):
+    """`count` pictures for each mode and each set of options that Pillow writes and reads."""
+    folder.mkdir(exist_ok=True)
+    written = 0
+    for (i, chosen), mode in itertools.product(enumerate(options), modes):
+        for width, height in sizes(generator, count, low, high):
+            name = f"{mode.replace(';', '_')}-{i:02}-{written:04}{suffix}"
+            file = io.BytesIO()
+            try:
+                picture_of(generator, mode, width, height).save(file, suffix[1:], **chosen)
+                Image.open(file).load()
+            except (OSError, KeyError, ValueError, RuntimeError):
+                continue  # not in this mode, or it cannot read it itself
+            (folder / name).write_bytes(file.getvalue())
+            written += 1
+    return written
+
+
+def test_webp(pomona, tmp_path):
+    generator = np.random.default_rng(10)
+    options = [{"lossless": True}, {"lossless": True, "exact": True, "quality": 100}]
+    options += [{"quality": q, "method": m} for q, m in [(0, 0), (50, 4), (80, 6), (100, 2)]]
+    options += [{"quality": 70, "alpha_quality": 10}]
+    assert save_all(tmp_path / "still", ".webp", generator, ["L", "P", "RGB", "RGBA"], options) > 150
+    for i, mode in enumerate(["RGB", "RGBA"] * 8):
+        width, height = sizes(generator, 1, 2)[0]
+        frames = [picture_of(generator, mode, width, height) for _ in range(4)]
+        frames[0].save(tmp_path / "still" / f"animated-{i}.webp", save_all=True, duration=40,
+                       append_images=frames[1:], lossless=i % 4 < 2, minimize_size=i % 3 == 0)
+    # A first frame that covers a part of the canvas: 2 more on each side.
+    frame = (tmp_path / "still" / "animated-0.webp").read_bytes()
+    at = frame.index(b"ANMF")
+    moved = bytearray(frame)
+    moved[at + 8] = moved[at + 11] = 1  # offsets are halved
+    canvas = frame.index(b"VP8X") + 12
+    moved[canvas] += 4
+    moved[canvas + 3] += 4
+    (tmp_path / "still" / "moved.webp").write_bytes(moved)
+    assert_same_pixels(pomona, tmp_path)
+
+
+def test_gif(pomona, tmp_path):
+    generator = np.random.default_rng(11)
+    options = [{"interlace": 0}, {"interlace": 1}, {"optimize": True}, {"transparency": 1},
+               {"interlace": 1, "transparency": 0, "comment": "x" * 700}]
+    folder = tmp_path / "gif"
+    assert save_all(folder, ".gif", generator, ["1", "L", "P", "RGB", "RGBA"], options) > 120
+    for width, height in [(1, 1), (300, 3), (3, 300), (257, 129), (640, 480)]:
+        noisy = Image.fromarray(noise(generator, width, height))
+        noisy.quantize(256).save(folder / f"full-{width}x{height}.gif", interlace=width % 2)
+    frames = [picture_of(generator, "RGB", 20, 30) for _ in range(3)]
+    frames[0].save(folder / "animated.gif", save_all=True, append_images=frames[1:], disposal=2)
+    # A screen larger than the picture on it, filled with the transparent index or 0.
+    for path in sorted(folder.glob("*.gif"))[::9]:
+        larger = bytearray(path.read_bytes())
+        width, height = struct.unpack_from("<HH", larger, 6)
+        struct.pack_into("<HH", larger, 6, width + 5, height + 3)
+        (folder / f"screen-{path.name}").write_bytes(larger)
+    # One smaller than the picture, which makes it grow.
+    smaller = bytearray((folder / "full-257x129.gif").read_bytes())
+    struct.pack_into("<HH", smaller, 6, 10, 20)
+    (folder / "small-screen.gif").write_bytes(smaller)
+    assert_same_pixels(pomona, tmp_path)
+
+
+def bmp(width, height, bits, pixels, *, header=40, compression=0, palette=b"", masks=(), colors=0):
+    """A BMP of a header of any size; a negative height means that rows run downwards."""
+    if header == 12:
+        info = struct.pack("<IHHHH", header, width, height, 1, bits)
+    else:
+        info = struct.pack("<IiiHHIIiiII", header, width, height, 1, bits, compression, 0, 0, 0,
+                           colors, 0)
+    fields = b"".join(struct.pack("<I", mask) for mask in masks)
+    if header >= 52:
+        info += fields.ljust(header - 40, b"\0")[: header - 40]
+        fields = b""
+    info = info.ljust(header, b"\0")
+    offset = 14 + len(info) + len(fields) + len(palette)
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, offset) + info + fields + palette + pixels
+
+
+def bmp_runs(generator, width, height, bits):
+    """Run lengths of every kind that fill the picture."""
+    data = bytearray()
+    for _ in range(height):
+        left = width
+        while left > 0:
+            count = int(generator.integers(1, min(left, 60) + 1))
+            if count >= 4 and generator.random() < 0.5:
+                count -= count % 2  # Pillow drops the odd nibble
+                body = generator.bytes(count if bits == 8 else count // 2)
+                data += bytes([0, count]) + body + b"\0" * (len(body) % 2)
+            else:
+                data += bytes([count]) + generator.bytes(1)
+            left -= count
+            if generator.random() < 0.05:
+                break  # the end of a line fills it up
+        data += b"\0\0"
+    return bytes(data) + b"\0\1"
+
+
+def test_bmp(pomona, tmp_path):
+    generator = np.random.default_rng(12)
+    folder = tmp_path / "bmp"
+    modes = ["1", "L", "P", "RGB", "RGBA"]
+    assert save_all(folder, ".bmp", generator, modes, [{}], 20) == 100
+    assert save_all(folder, ".dib", generator, modes, [{}], 5) == 25
+    gray = b"".join(bytes([i, i, i, 0]) for i in range(256))
+    masks_32 = [(0xFF0000, 0xFF00, 0xFF, 0), (0xFF000000, 0xFF0000, 0xFF00, 0),
+                (0xFF000000, 0xFF00, 0xFF, 0), (0xFF000000, 0xFF0000, 0xFF00, 0xFF),
+                (0xFF, 0xFF00, 0xFF0000, 0xFF000000), (0xFF0000, 0xFF00, 0xFF, 0xFF000000),
+                (0xFF000000, 0xFF00, 0xFF, 0xFF0000), (0, 0, 0, 0)]
+    masks_16 = [(0xF800, 0x7E0, 0x1F), (0x7C00, 0x3E0, 0x1F)]
+    for i, (width, height) in enumerate(sizes(generator, 40)):
+        def rows(bits):
+            return generator.bytes((width * bits + 31) // 32 * 4 * height)
+
+        def write(name, *arguments, **options):
+            (folder / f"{name}-{i:02}.bmp").write_bytes(bmp(width, *arguments, **options))
+
+        flipped = height if i % 2 else -height
+        header = [40, 52, 56, 64, 108, 124][i % 6]
+        for bits in (1, 4, 8):
+            colors = int(generator.integers(1, 2**bits + 1))
+            palette = generator.bytes(4 * colors)
+            write(f"palette-{bits}", flipped, bits, rows(bits), header=header, palette=palette,
+                  colors=colors)
+            write(f"os2-{bits}", height, bits, rows(bits), header=12,
+                  palette=generator.bytes(3 * 2**bits))
+        write("gray", flipped, 8, rows(8), palette=gray, header=header)
+        write("bilevel", flipped, 1, rows(1), palette=b"\0\0\0\0\xff\xff\xff\0", colors=2)
+        for bits in (16, 24, 32):
+            write(f"raw-{bits}", flipped, bits, rows(bits), header=header)
+        write("os2-24", height, 24, rows(24), header=12)
+        write("fields-16", flipped, 16, rows(16), compression=3, masks=masks_16[i % 2],
+              header=header)
+        masks = masks_32[i % 8]
+        deep = header if header >= 56 else 56
+        write("fields-32", flipped, 32, rows(32), compression=3, masks=masks, header=deep)
+        write("rle8", flipped, 8, bmp_runs(generator, width, height, 8), compression=1,
+              palette=generator.bytes(1024))
+        write("rle8-gray", flipped, 8, bmp_runs(generator, width, height, 8), compression=1,
+              palette=gray)
+        write("rle4", flipped, 4, bmp_runs(generator, width, height, 4), compression=2,
+              palette=generator.bytes(64))
+    assert_same_pixels(pomona, tmp_path)
+
+
+def test_pnm(pomona, tmp_path):
+    generator = np.random.default_rng(13)
+    folder = tmp_path / "pnm"
+    modes = ["1", "L", "I", "RGB", "RGBA", "F"]
+    assert save_all(folder, ".ppm", generator, modes, [{}], 12) == 72
+    for i, (width, height) in enumerate(sizes(generator, 40)):
+        for magic, channels in (("P2", 1), ("P3", 3), ("P5", 1), ("P6", 3)):
+            maximum = [255, 65535, 1, 7, 100, 254, 256, 1023, 40000][i % 9]
+            values = generator.integers(0, maximum + 1, width * height * channels)
+            head = f"{magic}\n# a comment\n{width} {height}\n{maximum}\n".encode()
+            if magic in ("P2", "P3"):
+                text = "".join(f"{v}{[' ', chr(10), '  ', ' # 7' + chr(10)][v % 4]}" for v in values)
+                body = text.encode()
+            else:
+                body = values.astype(">u2" if maximum > 255 else "u1").tobytes()
+            (folder / f"{magic}-{i:02}.pnm").write_bytes(head + body)
+        bits = generator.integers(0, 2, width * height)
+        separator = ["", " ", "\n"][i % 3]
+        plain = f"P1 {width}\t{height}\n" + separator.join(map(str, bits))
+        (folder / f"P1-{i:02}.pbm").write_text(plain)
+        floats = generator.uniform(-50, 300, width * height)
+        for scale, kind in ((-1.0, "<f4"), (2.5, ">f4")):
+            head = f"Pf\n{width} {height}\n{scale}\n".encode()
+            (folder / f"Pf{scale}-{i:02}.pfm").write_bytes(head + floats.astype(kind).tobytes())
+    assert_same_pixels(pomona, tmp_path)
+
+
+def test_ico(pomona, tmp_path):
+    generator = np.random.default_rng(18)
+    folder = tmp_path / "ico"
+    icons = [[(1, 1)], [(5, 3)], [(8, 8), (33, 40), (16, 16)], [(32, 9)]]
+    options = [{"bitmap_format": kind, "sizes": size} for size in icons for kind in ("bmp", "png")]
+    modes = ["1", "L", "P", "RGB", "RGBA"]
+    assert save_all(folder, ".ico", generator, modes, options, 3, low=41, high=60) == 120
+    assert_same_pixels(pomona, tmp_path)
+
+
+def test_tga(pomona, tmp_path):
+    generator = np.random.default_rng(19)
+    folder = tmp_path / "tga"
+    options = [{}, {"orientation": 1}, {"compression": "tga_rle"}, {"id_section": b"a note"},
+               {"compression": "tga_rle", "orientation": 1}]
+    modes = ["1", "L", "LA", "P", "RGB", "RGBA"]
+    assert save_all(folder, ".tga", generator, modes, options, 5) == 140
+    for path in sorted(folder.glob("*.tga"))[::4]:  # from right to left
+        mirrored = bytearray(path.read_bytes())
+        mirrored[17] |= 0x10
+        (folder / f"mirrored-{path.name}").write_bytes(mirrored)
+    for i, (width, height) in enumerate(sizes(generator, 10)):
+        head = struct.pack("<BBBHHBHHHHBB", 0, 0, 2, 0, 0, 0, 0, 0, width, height, 16, 0)
+        (folder / f"16-{i}.tga").write_bytes(head + generator.bytes(width * height * 2))
+        palette = generator.bytes(2 * 200)
+        head = struct.pack("<BBBHHBHHHHBB", 0, 1, 1, 0, 200, 16, 0, 0, width, height, 8, 0)
+        (folder / f"palette-16-{i}.tga").write_bytes(
+            head + palette + generator.bytes(width * height))
+    assert_same_pixels(pomona, tmp_path)
+
+
+def test_mpo(pomona, tmp_path):
+    generator = np.random.default_rng(14)
+    (tmp_path / "mpo").mkdir()
+    for i, (width, height) in enumerate(sizes(generator, 12)):
+        frames = [picture_of(generator, "RGB", width, height) for _ in range(1 + i % 2)]
+        path = tmp_path / "mpo" / f"{i:02}.mpo"
+        frames[0].save(path, "MPO", save_all=True, append_images=frames[1:])
+    # With a gain map, Pillow takes it for a plain JPEG.
+    several = path.read_bytes()
+    note = b'http://ns.adobe.com/xap/1.0/\0 hdrgm:Version="1.0"'
+    segment = b"\xff\xe1" + struct.pack(">H", len(note) + 2) + note
+    (tmp_path / "mpo" / "gain-map.jpg").write_bytes(several[:2] + segment + several[2:])
+    assert_same_pixels(pomona, tmp_path)
+
+
+def test_tiff_as_pillow_writes_it(pomona, tmp_path):
+    generator = np.random.default_rng(15)
+    modes = ["1", "L", "LA", "P", "PA", "I", "I;16", "F", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"]
+    compressions = [None, "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "lzma"]
+    options = [{"compression": c} for c in compressions]
+    options += [{"compression": "tiff_lzw", "tiffinfo": {317: 2}},  # with a predictor
+                {"compression": "tiff_lzw", "tiffinfo": {278: 3}},  # three rows a strip
+                {"compression": None, "strip_size": 64},
+                {"compression": "tiff_lzw", "strip_size": 64}]
+    assert save_all(tmp_path / "any", ".tiff", generator, modes, options, 4) > 400
+    fax = [{"compression": c} for c in ("group3", "group4", "tiff_ccitt")]
+    assert save_all(tmp_path / "fax", ".tiff", generator, ["1"], fax, 12) == 36
+    jpeg = [{"compression": "jpeg", "quality": q} for q in (20, 75, 100)]
+    assert save_all(tmp_path / "jpeg", ".tiff", generator, ["L", "RGB", "YCbCr", "CMYK"], jpeg) > 50
+    for orientation in range(1, 10):
+        picture = picture_of(generator, "RGB", 7, 4)
+        picture.save(tmp_path / "any" / f"turned-{orientation}.tiff", tiffinfo={274: orientation})
+    assert_same_pixels(pomona, tmp_path)
+
+
+def tiff(order, tags, parts, tiled=False, big=False):
+    """A TIFF with one directory behind its strips or tiles."""
+    body = bytearray(b"\0" * (16 if big else 8))
+    offsets = []
+    for part in parts:
+        offsets.append(len(body))
+        body += part + b"\0" * (len(part) % 2)
+    tags = dict(tags)
+    tags[324 if tiled else 273] = offsets
+    tags[325 if tiled else 279] = [len(part) for part in parts]
+    word, entry_size = ("Q", 20) if big else ("I", 12)
+    count = struct.pack(order + ("Q" if big else "H"), len(tags))
+    directory = len(body)
+    values_at = directory + len(count) + entry_size * len(tags) + struct.calcsize("=" + word)
+    entries, values = b"", b""
+    for tag, numbers in sorted(tags.items()):
+        kind, code = (3, "H") if max(numbers) < 65536 else (4, "I")
+        if tag in (273, 279, 324, 325):
+            kind, code = 4, "I"
+        data = struct.pack(f"{order}{len(numbers)}{code}", *numbers)
+        if len(data) > struct.calcsize("=" + word):
+            field = struct.pack(order + word, values_at + len(values))
+            values += data + b"\0" * (len(data) % 2)
+        else:
+            field = data.ljust(struct.calcsize("=" + word), b"\0")
+        entries += struct.pack(f"{order}HH{word}", tag, kind, len(numbers)) + field
+    mark = b"II" if order == "<" else b"MM"
+    if big:
+        body[:16] = mark + struct.pack(order + "HHHQ", 43, 8, 0, directory)
+    else:
+        body[:8] = mark + struct.pack(order + "HI", 42, directory)
+    return bytes(body) + count + entries + struct.pack(order + word, 0) + values
+
+
+# Photometric interpretation, bits of each sample, extra samples, sample format.
+TIFF_LAYOUTS = [
+    (0, [1], [], 1), (1, [1], [], 1), (0, [2], [], 1), (1, [2], [], 1), (0, [4], [], 1),
+    (1, [4], [], 1), (0, [8], [], 1), (1, [8], [], 1), (1, [8], [], 2), (1, [16], [], 1),
+    (1, [16], [], 2), (1, [32], [], 2), (1, [32], [], 3), (0, [32], [], 3), (1, [8, 8], [2], 1),
+    (2, [8] * 3, [], 1), (2, [8] * 4, [], 1), (2, [8] * 4, [0], 1), (2, [8] * 4, [1], 1),
+    (2, [8] * 4, [2], 1), (2, [8] * 5, [1, 0], 1), (2, [8] * 6, [2, 0, 0], 1),
+    (2, [16] * 3, [], 1), (2, [16] * 4, [0], 1), (2, [16] * 4, [1], 1), (2, [16] * 4, [2], 1),
+    (3, [1], [], 1), (3, [2], [], 1), (3, [4], [], 1), (3, [8], [], 1), (3, [8, 8], [2], 1),
+    (5, [8] * 4, [], 1), (5, [8] * 5, [0], 1), (8, [8] * 3, [], 1),
+]  # fmt: skip
+TIFF_LITTLE_LAYOUTS = [
+    (0, [16], [], 1), (1, [12], [], 1), (1, [32], [], 1), (3, [8, 8], [0], 1), (5, [16] * 4, [], 1)
+]  # fmt: skip
+
+
+def pillow_reads(order, compression, planes, photometric, bits, extra):
+    """Whether it does so, and rightly: it has bugs where a layout is rare."""
+    if photometric == 8 and planes > 1:
+        return False  # it forgets that two of the three are signed
+    if compression != 1:
+        if bits == [32] and order == ">":
+            return False  # it swaps bytes twice
+        if photometric == 2 and extra[:1] == [0] and (planes > 1 or bits[0] == 16):
+            return False
+        return planes == 1 or len(bits) <= 4 and (photometric, extra) != (3, [0])
+    named = extra == [2] or photometric == 5
+    return planes == 1 or bits[0] == 8 and (len(bits) == 3 or len(bits) == 4 and named)
+
+
+def test_tiff_layouts(pomona, tmp_path):
+    """Strips and tiles, planes, byte and bit orders that Pillow reads but does not write."""
+    generator = np.random.default_rng(16)
+    folder = tmp_path / "tiff"
+    folder.mkdir()
+    layouts = [(order, *layout) for order in "<>" for layout in TIFF_LAYOUTS]
+    layouts += [("<", *layout) for layout in TIFF_LITTLE_LAYOUTS]
+    for i, (order, photometric, bits, extra, sample_format) in enumerate(layouts):
+        for compression, tiled, separate in itertools.product((1, 8), (False, True), (False, True)):
+            planes = len(bits) if separate else 1
+            if (separate and planes == 1) or not pillow_reads(
+                order, compression, planes, photometric, bits, extra
+            ):
+                continue
+            width, height = sizes(generator, 1)[0]
+            columns, rows = (16, 16) if tiled else (width, int(generator.integers(1, height + 1)))
+            across, down = -(-width // columns), -(-height // rows)
+            row_bytes = (columns * sum(bits) // planes + 7) // 8
+            parts = []
+            for part in range(across * down * planes):
+                last = not tiled and part % down == down - 1
+                part_rows = height - (down - 1) * rows if last else rows
+                data = generator.bytes(row_bytes * part_rows)
+                if bits == [32] and sample_format == 3:
+                    values = generator.uniform(-100, 400, columns * part_rows)
+                    data = values.astype(order + "f4").tobytes()
+                elif bits == [32] or bits == [16]:
+                    kind = f"i{bits[0] // 8}" if sample_format == 2 else f"u{bits[0] // 8}"
+                    values = generator.integers(0 if kind[0] == "u" else -200, 500,
+                                                columns * part_rows)
+                    data = values.astype(order + kind).tobytes()
+                parts.append(data if compression == 1 else zlib.compress(data))
+            tags = {256: [width], 257: [height], 258: bits, 259: [compression],
+                    262: [photometric], 277: [len(bits)], 284: [2 if separate else 1],
+                    339: [sample_format] * len(bits)}
+            tags |= {322: [columns], 323: [rows]} if tiled else {278: [rows]}
+            if extra:
+                tags[338] = extra
+            if photometric == 3:
+                tags[320] = [int(c) for c in generator.integers(0, 65536, 3 * 2 ** bits[0])]
+            reversible = [(0, [1]), (1, [1]), (1, [2]), (1, [4]), (1, [8]), (3, [8])]
+            if compression == sample_format == tiled and (photometric, bits) in reversible:
+                tags[266] = [2]  # the first pixel in the lower bits
+            name = f"{i:02}-{compression}-{'tiles' if tiled else 'strips'}-{int(separate)}.tif"
+            (folder / name).write_bytes(tiff(order, tags, parts, tiled, big=order == "<" and i % 5 == 0))
+    assert_same_pixels(pomona, tmp_path)
+
+
+def test_tiff_ycbcr(pomona, tmp_path):
+    generator = np.random.default_rng(17)
+    folder = tmp_path / "tiff"
+    folder.mkdir()
+    for i, subsampling in enumerate(["4:4:4", "4:2:2", "4:2:0"] * 2):
+        tiles = []
+        for _ in range(6):
+            file = io.BytesIO()
+            smooth(generator, 32, 32).save(file, "JPEG", subsampling=subsampling, quality=80)
+            tiles.append(file.getvalue())
+        tags = {256: [90], 257: [50], 258: [8, 8, 8], 259: [7], 262: [6], 277: [3],
+                322: [32], 323: [32], 530: [[1, 1], [2, 1], [2, 2]][i % 3]}
+        (folder / f"jpeg-{i}.tif").write_bytes(tiff("<>"[i % 2], tags, tiles, tiled=True))
+    for i, (across, down) in enumerate([(1, 1), (2, 1), (2, 2), (1, 2), (4, 1), (4, 4)] * 2):
+        # Each block: its luma, then its two samples of chroma.
+        blocks = (16 // across) * (32 // down)
+        data = [zlib.compress(generator.bytes(blocks * (across * down + 2))) for _ in range(2)]
+        tags = {256: [16], 257: [64], 258: [8, 8, 8], 259: [8], 262: [6], 277: [3],
+                530: [across, down]}
+        tiled = i >= 6
+        tags |= {322: [16], 323: [32]} if tiled else {278: [32]}
+        (folder / f"blocks-{i}.tif").write_bytes(tiff("<>"[i % 2], tags, data, tiled))
     assert_same_pixels(pomona, tmp_path)
 
 

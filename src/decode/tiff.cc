@@ -1,0 +1,352 @@
+// The first picture of a TIFF: libtiff expands what is compressed.
+#include <tiffio.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "codecs.h"
+#include "pixels.h"
+#include "tiff_directory.h"
+#include "tiff_layout.h"
+
+namespace pomona {
+namespace {
+
+constexpr ByteOrder kHostOrder =
+    std::endian::native == std::endian::little ? ByteOrder::kLittle : ByteOrder::kBig;
+
+Reject Corrupt(std::string message) { return Refuse(Reason::kCorrupt, std::move(message)); }
+Reject Truncated() { return Refuse(Reason::kTruncated, "the file ends in its pixels"); }
+
+// Strips or tiles: the image is cut into parts of so many columns and rows, plane by plane.
+struct Parts {
+  bool tiled = false;
+  size_t columns = 0;
+  size_t rows = 0;
+  size_t count = 0;
+};
+
+// One of them, less what of a tile lies outside the image.
+struct Part {
+  size_t index;
+  size_t plane;
+  size_t x, y;
+  size_t columns, rows;
+};
+
+std::variant<Parts, Reject> ReadParts(const TiffDirectory& directory, const TiffLayout& layout,
+                                      const DecodeLimits& limits) {
+  const auto width = static_cast<uint64_t>(layout.width);
+  const auto height = static_cast<uint64_t>(layout.height);
+  const bool tiled = !directory.Has(TIFFTAG_STRIPOFFSETS);
+  const uint64_t columns = tiled ? directory.Number(TIFFTAG_TILEWIDTH, 0) : width;
+  const uint64_t rows = tiled ? directory.Number(TIFFTAG_TILELENGTH, 0)
+                              : std::min(directory.Number(TIFFTAG_ROWSPERSTRIP, height), height);
+  constexpr uint64_t kMaxSide = uint64_t{1} << 31;
+  if (columns == 0 || rows == 0 || columns > kMaxSide || rows > kMaxSide) {
+    return Corrupt("strips or tiles of no size");
+  }
+  const size_t planes = layout.planes ? layout.bits.size() : 1;
+  const size_t count = ((width + columns - 1) / columns) * ((height + rows - 1) / rows) * planes;
+  // Tiles may be far larger than what they show of a narrow picture, and share their data.
+  const auto max_pixels = static_cast<uint64_t>(limits.max_pixels) * 2 * planes;
+  if (columns > max_pixels / rows || count > max_pixels / (columns * rows)) {
+    return Refuse(Reason::kTooLarge, std::to_string(count) + " tiles of " +
+                                         std::to_string(columns) + " x " + std::to_string(rows) +
+                                         " pixels");
+  }
+  return Parts{.tiled = tiled, .columns = columns, .rows = rows, .count = count};
+}
+
+// Where the rows of a picture go.
+struct Target {
+  uint8_t* rgb;
+  uint8_t* planes;  // samples side by side; nullptr where they do not come plane by plane
+};
+
+// Calls read(part, stride) for each part, which gives its rows, `stride` bytes apart, or nullptr
+// where they cannot be had; false then.
+template <typename ReadPart>
+bool ReadRows(const TiffLayout& layout, const Parts& parts, ByteOrder order, const Target& target,
+              ReadPart read) {
+  const auto width = static_cast<size_t>(layout.width);
+  const auto height = static_cast<size_t>(layout.height);
+  const size_t stride = layout.RowBytes(parts.columns);
+  Part part = {};
+  for (; part.index < parts.count; ++part.index) {
+    part.columns = std::min(parts.columns, width - part.x);
+    part.rows = std::min(parts.rows, height - part.y);
+    const uint8_t* rows = read(part, stride);
+    if (rows == nullptr) return false;
+    for (size_t i = 0; i < part.rows; ++i, rows += stride) {
+      const size_t at = (part.y + i) * width + part.x;
+      if (target.planes == nullptr) {
+        TiffRowToRgb(layout, rows, order, part.columns, target.rgb + 3 * at);
+      } else {
+        TiffRowToPlane(layout, rows, order, part.columns,
+                       target.planes + layout.bits.size() * at + part.plane);
+      }
+    }
+    part.x += parts.columns;
+    if (part.x < width) continue;
+    part.x = 0;
+    part.y += parts.rows;
+    if (part.y < height) continue;
+    part.y = 0;
+    ++part.plane;
+  }
+  return true;
+}
+
+// Uncompressed parts, read as Pillow does: as many bytes as they need, whatever their size is said
+// to be.
+std::optional<Reject> ReadRaw(std::span<const uint8_t> file, const TiffDirectory& directory,
+                              const TiffLayout& layout, const Parts& parts, const Target& target) {
+  const auto offsets =
+      directory.Numbers(parts.tiled ? TIFFTAG_TILEOFFSETS : TIFFTAG_STRIPOFFSETS, parts.count + 1);
+  if (offsets.size() < parts.count) return Truncated();
+  if (offsets.size() > parts.count) return Corrupt("more strips or tiles than the picture has");
+  Buffer reversed;
+  const auto read = [&](const Part& part, size_t stride) -> const uint8_t* {
+    const uint64_t offset = offsets[part.index];
+    const size_t size = stride * (part.rows - 1) + layout.RowBytes(part.columns);
+    if (offset > file.size() || file.size() - offset < size) return nullptr;
+    if (!layout.reverse_bits) return &file[offset];
+    uint8_t* rows = reversed.Reserve(size);
+    std::memcpy(rows, &file[offset], size);
+    TIFFReverseBits(rows, static_cast<tmsize_t>(size));
+    return rows;
+  };
+  if (!ReadRows(layout, parts, directory.order(), target, read)) return Truncated();
+  return std::nullopt;
+}
+
+// The file as libtiff sees it: memory that is there already.
+struct Memory {
+  std::span<const uint8_t> file;
+  uint64_t at = 0;
+  std::string error = {};
+  bool truncated = false;
+};
+
+tmsize_t ReadMemory(thandle_t handle, void* out, tmsize_t size) {
+  Memory* memory = static_cast<Memory*>(handle);
+  if (memory->at > memory->file.size()) return 0;
+  const size_t count = std::min(static_cast<size_t>(size), memory->file.size() - memory->at);
+  if (count > 0) std::memcpy(out, &memory->file[memory->at], count);
+  memory->at += count;
+  return static_cast<tmsize_t>(count);
+}
+
+uint64_t SeekMemory(thandle_t handle, uint64_t offset, int whence) {
+  Memory* memory = static_cast<Memory*>(handle);
+  const uint64_t base = whence == SEEK_SET   ? 0
+                        : whence == SEEK_CUR ? memory->at
+                                             : memory->file.size();
+  return memory->at = base + offset;
+}
+
+int MapMemory(thandle_t handle, void** base, toff_t* size) {
+  Memory* memory = static_cast<Memory*>(handle);
+  *base = const_cast<uint8_t*>(memory->file.data());
+  *size = memory->file.size();
+  return 1;
+}
+
+// Codecs may leave rows as they are, or fill them up, and only warn.
+void Note(Memory* memory, bool error, const char* format, va_list arguments) {
+  std::array<char, 256> text;
+  std::vsnprintf(text.data(), text.size(), format, arguments);
+  const std::string_view message = text.data();
+  for (const std::string_view missing :
+       {"Premature EOF", "Premature end of JPEG file", "Improper JPEG strip/tile size"}) {
+    memory->truncated |= message.find(missing) != std::string_view::npos;
+  }
+  if (error && memory->error.empty()) memory->error = message;
+}
+
+int OnError(TIFF*, void* memory, const char*, const char* format, va_list arguments) {
+  Note(static_cast<Memory*>(memory), true, format, arguments);
+  return 1;
+}
+
+int OnWarning(TIFF*, void* memory, const char*, const char* format, va_list arguments) {
+  Note(static_cast<Memory*>(memory), false, format, arguments);
+  return 1;
+}
+
+constexpr tmsize_t kMaxAllocation = tmsize_t{1} << 28;  // of libtiff; it reads from memory
+
+struct CloseTiff {
+  void operator()(TIFF* tiff) const { TIFFClose(tiff); }
+};
+
+using TiffHandle = std::unique_ptr<TIFF, CloseTiff>;
+
+TiffHandle OpenTiff(Memory* memory) {
+  TIFFOpenOptions* options = TIFFOpenOptionsAlloc();
+  if (options == nullptr) return nullptr;
+  TIFFOpenOptionsSetMaxSingleMemAlloc(options, kMaxAllocation);
+  TIFFOpenOptionsSetErrorHandlerExtR(options, OnError, memory);
+  TIFFOpenOptionsSetWarningHandlerExtR(options, OnWarning, memory);
+  const auto write = [](thandle_t, void*, tmsize_t) -> tmsize_t { return 0; };
+  const auto close = [](thandle_t) { return 0; };
+  const auto size = [](thandle_t handle) -> toff_t {
+    return static_cast<Memory*>(handle)->file.size();
+  };
+  const auto unmap = [](thandle_t, void*, toff_t) {};
+  TIFF* tiff = TIFFClientOpenExt("", "r", memory, ReadMemory, write, SeekMemory, close, size,
+                                 MapMemory, unmap, options);
+  TIFFOpenOptionsFree(options);
+  return TiffHandle(tiff);
+}
+
+// Subsampled YCbCr that libjpeg does not turn into RGB itself: by libtiff's own conversion.
+bool ReadYcbcr(TIFF* tiff, const TiffLayout& layout, const Parts& parts, const DecodeLimits& limits,
+               uint8_t* rgb) {
+  std::array<char, 1024> message = {};
+  TIFFRGBAImage reader;
+  if (!TIFFRGBAImageOK(tiff, message.data()) ||
+      !TIFFRGBAImageBegin(&reader, tiff, 1, message.data())) {
+    return false;
+  }
+  const std::unique_ptr<TIFFRGBAImage, void (*)(TIFFRGBAImage*)> end(&reader, TIFFRGBAImageEnd);
+  reader.orientation = reader.req_orientation = ORIENTATION_TOPLEFT;
+  const auto width = static_cast<size_t>(layout.width);
+  const auto height = static_cast<size_t>(layout.height);
+  if (reader.width != width || reader.height != height) return false;
+  const size_t rows = std::min(parts.rows, height);
+  if (rows > static_cast<size_t>(limits.max_codec_bytes) / (4 * width)) return false;
+  const auto pixels = std::make_unique_for_overwrite<uint32_t[]>(width * rows);
+  for (size_t y = 0; y < height; y += rows) {
+    const size_t count = std::min(rows, height - y);
+    reader.row_offset = static_cast<int>(y);
+    if (!TIFFRGBAImageGet(&reader, pixels.get(), reader.width, static_cast<uint32_t>(count))) {
+      return false;
+    }
+    for (size_t i = 0; i < width * count; ++i, rgb += 3) {
+      rgb[0] = static_cast<uint8_t>(TIFFGetR(pixels[i]));
+      rgb[1] = static_cast<uint8_t>(TIFFGetG(pixels[i]));
+      rgb[2] = static_cast<uint8_t>(TIFFGetB(pixels[i]));
+    }
+  }
+  return true;
+}
+
+bool ReadExpanded(TIFF* tiff, const TiffLayout& layout, const Parts& parts,
+                  const DecodeLimits& limits, const Target& target) {
+  const size_t stride = layout.RowBytes(parts.columns);
+  const tmsize_t row_size = parts.tiled ? TIFFTileRowSize(tiff) : TIFFScanlineSize(tiff);
+  const uint32_t count = parts.tiled ? TIFFNumberOfTiles(tiff) : TIFFNumberOfStrips(tiff);
+  if (row_size < 0 || static_cast<size_t>(row_size) != stride || count != parts.count) return false;
+  const auto max_rows = static_cast<size_t>(limits.max_codec_bytes) / stride;
+  if (parts.rows > max_rows) return false;
+  const size_t size = stride * parts.rows;
+  Buffer buffer;
+  uint8_t* rows = buffer.Reserve(size);
+  const auto read = [&](const Part& part, size_t) -> const uint8_t* {
+    const auto index = static_cast<uint32_t>(part.index);
+    const auto wanted = static_cast<tmsize_t>(size);
+    const tmsize_t got = parts.tiled ? TIFFReadEncodedTile(tiff, index, rows, wanted)
+                                     : TIFFReadEncodedStrip(tiff, index, rows, wanted);
+    return got < 0 || static_cast<size_t>(got) < stride * part.rows ? nullptr : rows;
+  };
+  return ReadRows(layout, parts, kHostOrder, target, read);
+}
+
+std::optional<Reject> ReadCompressed(std::span<const uint8_t> file, const TiffLayout& layout,
+                                     const Parts& parts, const DecodeLimits& limits,
+                                     const Target& target) {
+  Memory memory = {.file = file};
+  const TiffHandle tiff = OpenTiff(&memory);
+  bool read = false;
+  if (tiff != nullptr) {
+    const bool jpeg = layout.compression == COMPRESSION_JPEG && !layout.planes;
+    if (layout.photometric == PHOTOMETRIC_YCBCR && layout.bits.size() == 3 && !jpeg) {
+      read = ReadYcbcr(tiff.get(), layout, parts, limits, target.rgb);
+    } else {
+      // Whatever else libtiff was built with: they differ in what they make of broken data.
+      if (layout.compression == COMPRESSION_ADOBE_DEFLATE ||
+          layout.compression == COMPRESSION_DEFLATE) {
+        TIFFSetField(tiff.get(), TIFFTAG_DEFLATE_SUBCODEC, DEFLATE_SUBCODEC_ZLIB);
+      }
+      if (jpeg && layout.photometric == PHOTOMETRIC_YCBCR) {
+        TIFFSetField(tiff.get(), TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
+      }
+      read = ReadExpanded(tiff.get(), layout, parts, limits, target);
+    }
+  }
+  if (memory.truncated) return Truncated();
+  // The fax decoders report what is broken and go on.
+  if (read && memory.error.empty()) return std::nullopt;
+  return Corrupt(memory.error.empty() ? "libtiff cannot expand it" : memory.error);
+}
+
+// Turns the picture as the tag Orientation (2 to 8) asks; 5 and above swap its sides.
+void Turn(int orientation, const uint8_t* rgb, size_t width, size_t height, uint8_t* out) {
+  const bool swap = orientation >= ORIENTATION_LEFTTOP;
+  const size_t out_width = swap ? height : width;
+  const size_t out_height = swap ? width : height;
+  const bool from_right = orientation == 2 || orientation == 3 || orientation >= 7;
+  const bool from_bottom =
+      orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+  for (size_t y = 0; y < out_height; ++y) {
+    for (size_t x = 0; x < out_width; ++x, out += 3) {
+      const size_t column = swap ? y : x;
+      const size_t row = swap ? x : y;
+      std::memcpy(out,
+                  rgb + 3 * ((from_bottom ? height - 1 - row : row) * width +
+                             (from_right ? width - 1 - column : column)),
+                  3);
+    }
+  }
+}
+
+}  // namespace
+
+DecodeResult DecodeTiff(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
+                        Buffer* scratch) {
+  const std::optional<TiffDirectory> directory = TiffDirectory::Read(file);
+  if (!directory) return Refuse(Reason::kTruncated, "the file ends in front of its directory");
+  auto read_layout = ReadTiffLayout(*directory, limits);
+  if (Reject* reject = std::get_if<Reject>(&read_layout)) return std::move(*reject);
+  const TiffLayout& layout = std::get<TiffLayout>(read_layout);
+  auto read_parts = ReadParts(*directory, layout, limits);
+  if (Reject* reject = std::get_if<Reject>(&read_parts)) return std::move(*reject);
+  const Parts& parts = std::get<Parts>(read_parts);
+
+  auto width = static_cast<size_t>(layout.width);
+  auto height = static_cast<size_t>(layout.height);
+  const size_t bytes = width * height * 3;
+  const bool ycbcr = layout.photometric == PHOTOMETRIC_YCBCR;
+  Target target = {.rgb = rgb->Reserve(bytes), .planes = nullptr};
+  if (layout.planes && !ycbcr)
+    target.planes = scratch->Reserve(width * height * layout.bits.size());
+  std::optional<Reject> reject = layout.compression == COMPRESSION_NONE
+                                     ? ReadRaw(file, *directory, layout, parts, target)
+                                     : ReadCompressed(file, layout, parts, limits, target);
+  if (reject) return std::move(*reject);
+  if (target.planes != nullptr) {
+    TiffRowToRgb(JoinedPlanes(layout), target.planes, kHostOrder, width * height, target.rgb);
+  }
+
+  uint8_t* out = target.rgb;
+  if (layout.orientation > ORIENTATION_TOPLEFT && layout.orientation <= ORIENTATION_LEFTBOT) {
+    out = scratch->Reserve(bytes);
+    Turn(layout.orientation, target.rgb, width, height, out);
+    if (layout.orientation >= ORIENTATION_LEFTTOP) std::swap(width, height);
+  }
+  return Picture{.width = static_cast<int>(width),
+                 .height = static_cast<int>(height),
+                 .rgb = {out, bytes},
+                 .format = ImageFormat::kTiff,
+                 .mode = layout.mode};
+}
+
+}  // namespace pomona
