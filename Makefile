@@ -1,6 +1,7 @@
 # make run    installs what is missing, builds, runs the main job on INPUT (a sample tree if unset)
 # make test   installs what is missing, builds, runs all tests but the long ones
 # make build  leaves the program at build/pomona
+# make wheel  leaves the Python package at build/wheel
 .DEFAULT_GOAL := build
 SHELL := /bin/sh
 
@@ -23,7 +24,7 @@ BUILD_PACKAGES := g++ cmake ninja-build pkg-config python3 python3-venv curl \
 # Spark runs on Java; any runtime from 17 on will do.
 JAVA_PACKAGE := openjdk-17-jre-headless
 
-.PHONY: deps build run test test-long arm64 format clean
+.PHONY: deps build wheel run test test-long arm64 format clean
 .DELETE_ON_ERROR:
 
 deps: $(BUILD)/.packages $(VENV)/.sdk
@@ -47,12 +48,39 @@ $(VENV)/.test: requirements/test.txt $(VENV)/.sdk
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
+# The Python package: a wheel that brings its libraries along (but Arrow's).
+WHEEL := $(BUILD)/wheel
+WHEEL_SOURCES := CMakeLists.txt pyproject.toml tools/repair_wheel.sh \
+  $(shell find cmake cli include python src -type f ! -path '*/__pycache__/*')
+
+$(WHEEL)/.built: $(WHEEL_SOURCES) $(VENV)/.test
+	rm -f $(WHEEL)/*.whl
+	PATH=$(abspath $(VENV)/bin):$$PATH $(VENV)/bin/pip wheel --quiet --disable-pip-version-check \
+	  --no-build-isolation --no-deps --config-settings build-dir=$(WHEEL)/build \
+	  --wheel-dir $(WHEEL)/raw .
+	tools/repair_wheel.sh $(abspath $(VENV)/bin/python) $(WHEEL)/raw/*.whl \
+	  $(abspath $(WHEEL)/build) $(WHEEL)
+	rm -r $(WHEEL)/raw
+	touch $@
+
+wheel: $(WHEEL)/.built
+
+INSTALL_WHEEL := pip install --quiet --disable-pip-version-check --no-deps --force-reinstall
+
+$(VENV)/.package: $(WHEEL)/.built
+	$(VENV)/bin/$(INSTALL_WHEEL) $(WHEEL)/*.whl
+	touch $@
+
 # The second PySpark has an environment of its own: one environment holds one.
 SPARK4 := $(BUILD)/spark4-venv
 
 $(SPARK4)/.created: requirements/spark4.txt $(VENV)/.test
 	python3 -m venv $(SPARK4)
 	$(SPARK4)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+$(SPARK4)/.package: $(WHEEL)/.built $(SPARK4)/.created
+	$(SPARK4)/bin/$(INSTALL_WHEEL) $(WHEEL)/*.whl
 	touch $@
 
 # Servers that tests start: Hadoop's by Maven as class paths, MinIO built from its Go module.
@@ -103,10 +131,11 @@ export POMONA_PROGRAM := $(abspath $(PROGRAM))
 export POMONA_WEIGHTS := $(abspath $(WEIGHTS))
 export POMONA_TEST_DATA := $(abspath $(TEST_DATA))
 
+export POMONA_WHEEL := $(abspath $(WHEEL))
 export POMONA_SERVERS := $(abspath $(SERVERS))
 export POMONA_SPARK4_PYTHON := $(abspath $(SPARK4)/bin/python)
 
-SPARK_ENGINES := $(SPARK4)/.created $(SERVERS)/yarn.classpath $(SERVERS)/s3a-3.5.classpath \
+SPARK_ENGINES := $(VENV)/.package $(SPARK4)/.package $(SERVERS)/yarn.classpath $(SERVERS)/s3a-3.5.classpath \
   $(SERVERS)/minio
 
 test: build $(VENV)/.test $(EMR_VENV)/.test $(SPARK_ENGINES)

@@ -2,7 +2,7 @@
 
 Real: bash, sudo, venv, pip, the AWS CLI, S3's protocol (moto), pyarrow's wheel, the package index.
 Stand-ins: Debian for Amazon Linux, and its apt-get behind the name of dnf. Pomona's wheel is a
-small one made here unless POMONA_WHEEL names a real one.
+small one made here unless the folder POMONA_WHEEL holds a real one.
 """
 
 import os
@@ -89,7 +89,7 @@ def pyarrow_wheel(tmp_path_factory):
 def node(root, aws, wheel):
     """node(command, **environment) runs a command as hadoop on a node without Pomona."""
     shutil.rmtree(root / "opt/pomona", ignore_errors=True)
-    wheel = pathlib.Path(os.environ.get("POMONA_WHEEL") or wheel)
+    wheel = next(pathlib.Path(os.environ.get("POMONA_WHEEL", "/nowhere")).glob("*.whl"), wheel)
     aws.put("artifacts", f"one/wheels/{wheel.name}", wheel.read_bytes())
     site = sysconfig.get_path("platlib")
 

@@ -1,0 +1,300 @@
+"""The package: its numbers against the program's and other libraries', its manners."""
+
+import json
+import pathlib
+import pickle
+import subprocess
+import sys
+import threading
+import typing
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+import sklearn.decomposition
+from PIL import Image
+
+pomona = pytest.importorskip("pomona", reason="the package is not installed")
+
+from pomona import _core, _options  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def extractor():
+    return pomona.Extractor(threads=2)
+
+
+@pytest.fixture(scope="module")
+def paths(sample_tree):
+    return sorted(sample_tree.rglob("*.jpg"))
+
+
+@pytest.fixture(scope="module")
+def table(extractor, paths):
+    return extractor.extract(paths)
+
+
+def matrix(vectors):
+    return np.stack(vectors.to_numpy(zero_copy_only=False))
+
+
+def test_features_are_the_programs(table, sample_run):
+    run = pa.parquet.read_table(sample_run / "features/parquet/features_test")
+    assert table.select(["path", "label", "features"]).equals(run.replace_schema_metadata())
+    assert set(table["verdict"].to_pylist()) == {"ok"}
+
+
+def test_every_way_to_give_an_image(extractor, table, paths):
+    paths, features = paths[:4], table["features"][:4].combine_chunks()
+    contents = [path.read_bytes() for path in paths]
+    pixels = [np.asarray(Image.open(path).convert("RGB")) for path in paths]
+    ways = {
+        "str": [str(path) for path in paths],
+        "bytes": contents,
+        "bytearray": [bytearray(content) for content in contents],
+        "memoryview": [memoryview(content) for content in contents],
+        "pixels": pixels,
+        "strided pixels": [np.asfortranarray(picture) for picture in pixels],
+        "a mix": [paths[0], contents[1], pixels[2], str(paths[3])],
+        "binary": pa.array(contents),
+        "large binary": pa.array(contents, pa.large_binary()),
+        "binary view": pa.array(contents, pa.binary_view()),
+        "chunks": pa.chunked_array([contents[:1], contents[1:]]),
+        "a slice": pa.array([b"", *contents])[1:],
+        "paths in Arrow": pa.array([str(path) for path in paths]),
+        "a generator": (path for path in paths),
+    }
+    for way, images in ways.items():
+        assert extractor.extract(images)["features"].combine_chunks().equals(features), way
+
+
+def test_names_and_labels(extractor, paths):
+    content = paths[0].read_bytes()
+    names = ["/data/a/1.jpg", "/data/2.jpg", "s3://bucket/b/3.jpg"]
+    table = extractor.extract([content] * 3, paths=names, root="/data")
+    assert table["path"].to_pylist() == names
+    assert table["label"].to_pylist() == ["a", "", "b"]
+    unnamed = extractor.extract([content])
+    assert unnamed["path"].to_pylist() == unnamed["label"].to_pylist() == [None]
+    with pytest.raises(ValueError, match="1 paths for 2 images"):
+        extractor.extract([content] * 2, paths=names[:1])
+
+
+def test_a_bad_image_is_a_row(extractor, paths, tmp_path):
+    content = paths[0].read_bytes()
+    (tmp_path / "notes.txt").write_text("no image")
+    images = [b"", b"no image", content[:500], tmp_path / "none.jpg", tmp_path / "notes.txt", content]
+    table = extractor.extract(images)
+    assert table["verdict"].to_pylist() == ["reject"] * 4 + ["skip", "ok"]
+    assert table["reason"].to_pylist() == [
+        "empty",
+        "corrupt",
+        "truncated",
+        "unreadable",
+        "not_an_image",
+        None,
+    ]
+    assert table["stage"].to_pylist() == ["decode"] * 3 + ["read", None, None]
+    assert table["features"].is_null().to_pylist() == [True] * 5 + [False]
+    assert len(extractor.extract([])) == 0
+
+
+@pytest.mark.parametrize(
+    "images", [b"one", "one.jpg", [3], [np.zeros((4, 4, 3))], [np.zeros((4, 4), np.uint8)], pa.array([1])]
+)
+def test_what_is_no_image_is_a_type_error(extractor, images):
+    with pytest.raises(TypeError):
+        extractor.extract(images)
+
+
+def test_weights(extractor, tmp_path):
+    default = pathlib.Path(pomona.__file__).with_name("mobilenet_v2_imagenet.safetensors")
+    digest = "c009b1f1262c1f55420ed4f95d0f338acb97548930c6f6c8f3383b79544088a8"
+    assert extractor.weights_digest == digest
+    assert pomona.Extractor(default, threads=1).weights_digest == digest
+    assert pomona.Extractor(default.read_bytes(), threads=1).weights_digest == digest
+    with pytest.raises(OSError, match="none.safetensors"):
+        pomona.Extractor(tmp_path / "none.safetensors")
+    with pytest.raises(ValueError, match="weights"):
+        pomona.Extractor(b"no weights at all")
+
+
+def test_pca_is_scikit_learns(table):
+    rows = matrix(table["features"])
+    ours = pomona.PCA(10, center=True).fit(rows)
+    theirs = sklearn.decomposition.PCA(10, svd_solver="full").fit(rows.astype(np.float64))
+    sign = np.sign((ours.components_ * theirs.components_).sum(axis=1))
+    np.testing.assert_allclose(ours.mean_, theirs.mean_, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(ours.explained_variance_, theirs.explained_variance_, rtol=1e-9)
+    np.testing.assert_allclose(
+        ours.explained_variance_ratio_, theirs.explained_variance_ratio_, rtol=1e-9
+    )
+    np.testing.assert_allclose(
+        ours.transform(rows), theirs.transform(rows.astype(np.float64)) * sign, atol=1e-9
+    )
+    assert ours.n_components_ == 10
+    assert ours.n_features_in_ == 1280
+    assert ours.n_samples_ == len(rows)
+
+
+def test_pca_takes_and_gives_arrow(table):
+    pca = pomona.PCA(5).fit(table["features"])
+    projected = pca.transform(table["features"])
+    assert projected.type == pa.list_(pa.field("element", pa.float64()))
+    np.testing.assert_array_equal(matrix(projected), pca.transform(matrix(table["features"])))
+    fixed = pa.FixedSizeListArray.from_arrays(matrix(table["features"]).ravel(), 1280)
+    assert pca.transform(fixed[3:7]).equals(projected[3:7])
+
+
+def test_pca_survives_files_and_pickle(table, tmp_path):
+    pca = pomona.PCA(5, standardize=True).fit(table["features"])
+    pca.save(tmp_path / "pca.safetensors")
+    expected = pca.transform(table["features"])
+    for copy in (
+        pomona.PCA.load(tmp_path / "pca.safetensors"),
+        pomona.PCA.from_bytes(pca.to_bytes()),
+        pickle.loads(pickle.dumps(pca)),
+    ):
+        assert copy.transform(table["features"]).equals(expected)
+    assert (tmp_path / "pca.safetensors").read_bytes() == pca.to_bytes()
+
+
+def test_pca_errors(table):
+    with pytest.raises(AttributeError, match="fit"):
+        pomona.PCA(5).mean_
+    with pytest.raises(ValueError, match="images"):
+        pomona.PCA(50).fit(table["features"][:10])
+    pca = pomona.PCA(5).fit(table["features"])
+    with pytest.raises(ValueError, match="fitted on 1280"):
+        pca.transform(np.zeros((1, 3), np.float32))
+    with pytest.raises(ValueError, match="null"):
+        pca.transform(pa.array([None], pa.list_(pa.float32())))
+    with pytest.raises(TypeError):
+        pca.transform("rows")
+
+
+def test_moments_merge(table):
+    rows = matrix(table["features"]).astype(np.float64)
+    parts = [pomona.Moments(1280).add(table["features"][start : start + 50]) for start in (0, 50, 100)]
+    merged = pomona.Moments(1280)
+    for part in parts:
+        merged.merge(pickle.loads(pickle.dumps(part)))
+    assert merged.count == len(rows)
+    np.testing.assert_allclose(merged.mean, rows.mean(axis=0), rtol=1e-12)
+    variance = pomona.PCA(3).fit(merged).explained_variance_
+    eigenvalues = np.linalg.eigvalsh(np.cov(rows, rowvar=False))[::-1]
+    np.testing.assert_allclose(variance, eigenvalues[:3], rtol=1e-9)
+    assert pomona.Moments.from_bytes(merged.to_bytes()).to_bytes() == merged.to_bytes()
+    with pytest.raises(ValueError):
+        pomona.Moments(10).merge(merged)
+
+
+def test_run_is_the_program(sample_tree, sample_run, tmp_path):
+    heard = []
+    summary = pomona.run(
+        sample_tree,
+        tmp_path,
+        run_id="test",
+        pca_components=10,
+        vectors="spark",
+        progress=lambda stage, done, total: heard.append((stage, done, total)),
+    )
+    assert (summary.run_id, summary.rows, summary.rejects) == ("test", 120, 0)
+    for path in sorted(sample_run.rglob("part-*")):
+        relative = path.relative_to(sample_run)
+        if path.parent.name == "model_info_test":  # the program may have OpenVINO besides
+            infos = [json.loads((run / relative).read_text()) for run in (tmp_path, sample_run)]
+            assert infos[0].pop("versions").items() <= infos[1].pop("versions").items()
+            assert infos[0] == infos[1]
+        elif path.parent.name != "run_info_test":
+            assert (tmp_path / relative).read_bytes() == path.read_bytes(), relative
+    assert ("extract", 120, 120) in heard
+
+
+def test_run_raises_what_users_expect(sample_tree, tmp_path):
+    with pytest.raises(ValueError, match="no-such-folder"):
+        pomona.run(tmp_path / "no-such-folder", tmp_path / "out")
+    with pytest.raises(TypeError, match="no option 'compnents'"):
+        pomona.run(sample_tree, tmp_path / "out", compnents=3)
+    with pytest.raises(ValueError, match="mode 'tiny'"):
+        pomona.run(sample_tree, tmp_path / "out", mode="tiny")
+    with pytest.raises(ValueError, match="more images|fewer|at least|components"):
+        pomona.run(sample_tree, tmp_path / "out", limit=5)
+
+    class Stop(Exception):
+        pass
+
+    def stop(*_):
+        raise Stop
+
+    with pytest.raises(Stop):
+        pomona.run(sample_tree, tmp_path / "out", run_id="x", progress=stop)
+    assert not list(tmp_path.glob("out/run_info/*"))
+
+    tree = tmp_path / "tree" / "a"
+    tree.mkdir(parents=True)
+    (tree / "bad.jpg").write_bytes(b"bad")
+    for path in sorted(sample_tree.rglob("*.jpg"))[:4]:
+        (tree / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(pomona.TooManyRejects, match="1 of 5"):
+        pomona.run(tree.parent, tmp_path / "out2", pca_components=2, max_rejects=0)
+    assert pomona.run(tree.parent, tmp_path / "out2", pca_components=2).rejects == 1
+
+
+def test_the_types_know_every_option():
+    names = {spec.name for spec in _core.option_specs()}
+    assert set(typing.get_type_hints(_options.RunOptions)) == names
+
+
+def test_the_gil_is_released(extractor, paths):
+    ran = threading.Event()
+    counted = 0
+
+    def count():
+        nonlocal counted
+        while not ran.is_set():
+            counted += 1
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    before = counted
+    extractor.extract(paths)
+    during = counted - before
+    ran.set()
+    thread.join()
+    assert during > 1000
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "pomona, numpy, pandas, sklearn.decomposition, hashlib, ssl, pyarrow.parquet, duckdb",
+        "hashlib, ssl, duckdb, sklearn.decomposition, pandas, numpy, pyarrow.parquet, pomona",
+        "polars, PIL.Image, pomona, datasets",
+    ],
+)
+def test_other_libraries_before_and_after(imports, paths):
+    code = f"""
+import {imports}
+import hashlib, pomona
+hashlib.sha256(b"x").hexdigest()
+print(pomona.Extractor(threads=1).extract([{str(paths[0])!r}])["verdict"][0].as_py())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("ok\n", 0), done.stderr
+
+
+def test_the_program_comes_along(tmp_path):
+    program = pathlib.Path(sys.executable).with_name("pomona")
+    job = subprocess.run([program, "spark-job"], capture_output=True, text=True, check=True)
+    assert job.stdout.strip() == str(pathlib.Path(pomona.__file__).with_name("spark_job.py"))
+    # With the weights of the package, from any folder.
+    subprocess.run([program, "sample", "tree", "--images", "24"], cwd=tmp_path, check=True)
+    command = [program, "run", "tree", "out", "--run-id", "x", "--pca-components", "3", "--quiet"]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    subprocess.run(command, cwd=tmp_path, check=True, env=environment)
+    (info,) = (tmp_path / "out/run_info/run_info_x").glob("part-*.json")
+    assert json.loads(info.read_text())["counts"]["rows"] == 24
+    assert len(pd.read_parquet(tmp_path / "out/pca/parquet/pca_x")) == 24
