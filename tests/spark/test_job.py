@@ -1,0 +1,297 @@
+"""The job on Spark gives what the program gives, on every engine and through its faults."""
+
+import csv
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.fs
+import pytest
+import safetensors.numpy
+from spark_submit import LOCAL, LOCAL_CLUSTER
+
+pomona_package = pytest.importorskip("pomona", reason="the package is not installed")
+
+from pomona import spark_run  # noqa: E402
+
+COMPONENTS = 8
+IMAGES = 96
+BOTH = pytest.mark.parametrize("spark_submit", ["spark3", "spark4"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def job():
+    program = pathlib.Path(sys.executable).with_name("pomona")
+    done = subprocess.run([program, "spark-job"], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def tree(pomona, tmp_path_factory):
+    """A tree with what trees have: good images, bad ones, files that are none, odd names."""
+    root = tmp_path_factory.mktemp("in put")
+    subprocess.run([pomona, "sample", root, "--images", str(IMAGES)], check=True)
+    images = sorted((root / "Training").rglob("*.jpg"))
+    odd = root / "Training" / 'A, "b" [1] 50%+é'
+    odd.mkdir()
+    for image in images[:6]:
+        shutil.copy(image, odd / f" {image.name}")
+    (odd / "cut, off.jpg").write_bytes(images[0].read_bytes()[:700])
+    (odd / "empty%20.jpg").write_bytes(b"")
+    (odd / "no image.png").write_bytes(b"no image")
+    (odd / "notes.txt").write_text("no image either")
+    (odd / "empty").write_bytes(b"")
+    shutil.copy(images[0], root / "Training" / "at the root.jpg")
+    return root
+
+
+@pytest.fixture(scope="session")
+def expected(run, tree):
+    return run(tree, "--pca-components", str(COMPONENTS))
+
+
+def parts(output, kind, files, name=None):
+    folder = f"{output}/{kind}/{name or kind.split('/')[0]}_test"
+    assert files.get_file_info(f"{folder}/_SUCCESS").type == pa.fs.FileType.File, folder
+    selector = pa.fs.FileSelector(folder)
+    return sorted(i.path for i in files.get_file_info(selector) if i.base_name.startswith("part-"))
+
+
+def table(output, kind, files):
+    found = parts(output, kind, files)
+    return pa.dataset.dataset(found, filesystem=files, format="parquet").to_table()
+
+
+def rows(output, kind, files, name=None):
+    csv.field_size_limit(1 << 30)
+    found = []
+    for number, path in enumerate(parts(output, kind, files, name)):
+        with files.open_input_stream(path) as stream:
+            lines = list(csv.reader(stream.read().decode().splitlines(keepends=True)))
+        found += lines if number == 0 else lines[1:]
+    return found
+
+
+def report(output, kind, files):
+    (path,) = parts(output, kind, files)
+    return json.loads(files.open_input_stream(path).read())
+
+
+def model(output, files):
+    (path,) = parts(output, "model_info", files, "pca_model")
+    return safetensors.numpy.load(files.open_input_stream(path).read())
+
+
+def check(output, expected, files=None, old="", new=""):
+    """The outputs are the program's, but for `old` at the start of paths, which became `new`."""
+    local = pa.fs.LocalFileSystem()
+    files = files or local
+
+    def renamed(path):
+        return new + path[len(old) :] if path.startswith(old) else path
+
+    for kind in ("features/parquet", "pca/parquet"):
+        ours, theirs = table(output, kind, files), table(expected, kind, local)
+        assert ours.schema.remove_metadata() == theirs.schema.remove_metadata()
+        assert ours["path"].to_pylist() == [renamed(path) for path in theirs["path"].to_pylist()]
+        assert ours["label"].equals(theirs["label"])
+        if kind == "features/parquet":
+            assert ours["features"].combine_chunks().equals(theirs["features"].combine_chunks())
+        else:
+            numbers = [np.stack(t["pca_features"].to_numpy()) for t in (ours, theirs)]
+            np.testing.assert_allclose(*numbers, rtol=2e-7, atol=1e-9)  # float32 in the files
+    for kind in ("features/csv", "metadata", "errors"):
+        ours, theirs = rows(output, kind, files), rows(expected, kind, local)
+        assert ours == [[renamed(row[0]), *row[1:]] for row in theirs], kind
+    assert [row[:2] for row in rows(output, "pca/csv", files)] == [
+        [renamed(row[0]), row[1]] for row in rows(expected, "pca/csv", local)
+    ]
+    ours, theirs = model(output, files), model(expected, local)
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-9, atol=1e-9)
+    ours, theirs = (report(*which) for which in ((output, "run_info", files), (expected, "run_info", local)))
+    for key in ("counts", "rejects_by_reason", "skips_by_reason", "run_id", "engine"):
+        assert ours[key] == theirs[key]
+    ours, theirs = (report(*which) for which in ((output, "model_info", files), (expected, "model_info", local)))
+    assert ours.keys() == theirs.keys()
+    for key in ("weights", "preprocessing", "num_images_processed", "projection"):
+        assert ours[key] == theirs[key]
+    names = {info.base_name for info in files.get_file_info(pa.fs.FileSelector(str(output)))}
+    assert names == {"features", "pca", "metadata", "model_info", "errors", "run_info"}
+
+
+ARGUMENTS = ("full", COMPONENTS, "--run-id", "test")
+
+
+@BOTH
+def test_local(spark_submit, job, tree, expected, tmp_path):
+    """The original's four arguments."""
+    printed = spark_submit(job, tree, tmp_path / "out", *ARGUMENTS, cluster=LOCAL)
+    check(tmp_path / "out", expected)
+    for stage in ("list", "extract", "fit", "write"):
+        assert re.search(rf"pomona: {stage}: [0-9.]+ s", printed), stage
+    assert re.search(r"pomona: \d+ items, [0-9.]+ images/s", printed)
+
+
+def test_stages_have_names(spark_submit, job, tree, tmp_path):
+    with spark_submit.start(job, tree, tmp_path / "out", *ARGUMENTS) as running:
+        stages = running.wait_for(lambda: running.rest("stages?status=complete"))
+        assert {stage["description"] for stage in stages} <= {
+            f"pomona: {name}" for name in ("list", "extract")
+        }
+        running.wait()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mode": "mini", "limit": 20},
+        {"mode": "apples", "center": True},
+        {"include": "*ple*", "exclude": "*/*7_100*", "standardize": True},
+    ],
+    ids=["mini", "apples", "globs"],
+)
+def test_selections(spark, run, tree, tmp_path, options):
+    """In the session of the tests: faster than spark-submit."""
+    given = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    given = [word.removesuffix("=True") for word in given]
+    expected = run(tree, "--pca-components", str(COMPONENTS), *given)
+    output = str(tmp_path / "out")
+    spark_run.run(spark, str(tree), output, run_id="test", pca_components=COMPONENTS, **options)
+    check(tmp_path / "out", expected)
+
+
+def test_vectors_formats_and_weights(spark_submit, spark, job, run, tree, tmp_path):
+    """MLlib's vectors in float64 agree to 1e-9; custom weights reach the executors."""
+    weights = tmp_path / "weights.safetensors"
+    package = pathlib.Path(pomona_package.__file__).parent
+    shutil.copy(package / "mobilenet_v2_imagenet.safetensors", weights)
+    options = ["--vectors", "spark", "--formats", "parquet", "--weights", str(weights)]
+    expected = run(tree, "--pca-components", str(COMPONENTS), *options)
+    spark_submit(job, tree, tmp_path / "out", *ARGUMENTS, *options, cluster=LOCAL_CLUSTER)
+
+    def vectors(output):
+        frame = spark.read.parquet(f"{output}/pca/parquet/pca_test").orderBy("path")
+        assert frame.schema["pca_features"].dataType.simpleString() == "vector"
+        return np.stack([row["pca_features"].toArray() for row in frame.collect()])
+
+    np.testing.assert_allclose(vectors(tmp_path / "out"), vectors(expected), rtol=1e-9, atol=1e-9)
+    assert not (tmp_path / "out/features/csv").exists()
+
+
+def test_exit_codes(spark_submit, job, tree, tmp_path):
+    def code(*arguments):
+        with spark_submit.start(job, *arguments) as running:
+            return running.process.wait(timeout=200), running.log.read_text()
+
+    rejected, printed = code(tree, tmp_path / "out", *ARGUMENTS, "--max-rejects", "1")
+    assert rejected == 3
+    assert "3 of 106 images were rejected" in printed
+    assert not (tmp_path / "out/run_info").exists()
+    # The features are there, and the same run without the bound takes them.
+    resumed, printed = code(tree, tmp_path / "out", *ARGUMENTS)
+    assert resumed == 0
+    assert "features of an unfinished run are taken" in printed
+    assert not (tmp_path / "out/_pomona").exists()
+    again, printed = code(tree, tmp_path / "out", *ARGUMENTS)
+    assert again == 1
+    assert "is published" in printed
+    missing, printed = code(tmp_path / "none", tmp_path / "other", *ARGUMENTS)
+    assert missing == 1
+    assert "no such folder" in printed
+    assert "Traceback" not in printed
+    assert code(tree, tmp_path / "out", "tiny")[0] == 2
+
+
+def test_file_that_vanished(spark, sample_tree, tmp_path):
+    """What Spark listed but cannot read is a row of the error table, not a failed task."""
+    tree = tmp_path / "tree"
+    shutil.copytree(sample_tree, tree)
+    victim = sorted(tree.rglob("*.jpg"))[5]
+
+    class Vanishing(spark_run._Job):
+        def count(self, listing):
+            counted = super().count(listing)
+            victim.unlink()
+            return counted
+
+    options = {"run_id": "test", "pca_components": COMPONENTS}
+    Vanishing(spark, str(tree), str(tmp_path / "out"), options).run()
+    files = pa.fs.LocalFileSystem()
+    (row,) = rows(tmp_path / "out", "errors", files)[1:]
+    assert row[:4] == [str(victim), victim.parent.name, "read", "unreadable"]
+    counts = report(tmp_path / "out", "run_info", files)["counts"]
+    assert (counts["listed"], counts["rows"], counts["rejects"]) == (120, 119, 1)
+
+
+@pytest.mark.parametrize("deploy_mode", ["client", pytest.param("cluster")])
+def test_yarn(spark_submit, yarn, job, tree, expected, tmp_path, deploy_mode):
+    arguments = [job, tree, tmp_path / "out", *ARGUMENTS]
+    spark_submit(*arguments, cluster=yarn, deploy_mode=deploy_mode)
+    check(tmp_path / "out", expected)
+
+
+def test_s3a(spark_submit, minio, job, tree, expected):
+    files = minio.file_system()
+    bucket = f"job-{spark_submit.version.replace('.', '-')}"
+    files.create_dir(bucket)
+    pa.fs.copy_files(str(tree), f"{bucket}/in", destination_filesystem=files)
+    arguments = [job, f"s3a://{bucket}/in", f"s3a://{bucket}/out", *ARGUMENTS]
+    spark_submit(*arguments, conf=spark_submit.s3a(minio))
+    check(f"{bucket}/out", expected, files, old=str(tree), new=f"s3://{bucket}/in")
+
+
+# Small tasks, so that there are some to lose.
+MANY_TASKS = {"spark.sql.files.maxPartitionBytes": 1 << 20}
+
+
+def extracting(running):
+    """The process id of an executor in the middle of the stage that takes the time."""
+
+    def in_the_middle():
+        stages = running.rest("stages?status=active")
+        return [
+            stage
+            for stage in stages
+            if stage.get("description") == "pomona: extract"
+            and stage["numCompleteTasks"] >= 1
+            and stage["numTasks"] - stage["numCompleteTasks"] >= 8
+        ]
+
+    running.wait_for(in_the_middle)
+    return running.busy_executor()
+
+
+def test_killed_executor(spark_submit, job, tree, expected, tmp_path):
+    arguments = [job, tree, tmp_path / "out", *ARGUMENTS]
+    with spark_submit.start(*arguments, cluster=LOCAL_CLUSTER, conf=MANY_TASKS) as running:
+        os.kill(extracting(running), signal.SIGKILL)
+        assert "Lost executor" in running.wait()
+    check(tmp_path / "out", expected)
+
+
+def test_speculation(spark_submit, standalone, job, tree, expected, tmp_path):
+    conf = MANY_TASKS | {
+        "spark.speculation": "true",
+        "spark.speculation.interval": "100ms",
+        "spark.speculation.quantile": 0.1,
+        "spark.speculation.minTaskRuntime": "1s",
+    }
+    arguments = [job, tree, tmp_path / "out", *ARGUMENTS]
+    with spark_submit.start(*arguments, cluster=standalone, conf=conf) as running:
+        # The executor pauses until its task has a second copy; then both run.
+        slow = extracting(running)
+        os.kill(slow, signal.SIGSTOP)
+        running.speculative_tasks()
+        os.kill(slow, signal.SIGCONT)
+        running.wait()
+    check(tmp_path / "out", expected)
