@@ -80,6 +80,10 @@ arrow::Result<ExitCode> RunJob(const RunArguments& arguments) {
   ProgressPrinter printer(arguments.quiet ? ProgressStyle::kNone : arguments.progress);
   RunHooks hooks;
   hooks.progress = [&](const Progress& progress) { printer(progress); };
+  hooks.log = [&](const std::string& line) {
+    printer.Finish();
+    if (!arguments.quiet) std::fprintf(stderr, "pomona: %s\n", line.c_str());
+  };
   hooks.cancel = CatchInterrupts();
   hooks.started = ProcessStart();
   const auto summary = Run(arguments.input, arguments.output, arguments.options, hooks);

@@ -40,6 +40,9 @@ struct RunHooks {
   // Called several times a second, always on the thread that called Run().
   std::function<void(const Progress&)> progress;
 
+  // Hears a line about something the user should know, on the thread that called Run().
+  std::function<void(const std::string&)> log;
+
   // Set by anyone, at any time, to stop the run soon; Run() then returns Cancelled.
   const std::atomic<bool>* cancel = nullptr;
 

@@ -7,6 +7,7 @@
 #include <thread>
 #include <variant>
 
+#include "disk.h"
 #include "pomona/decode.h"
 #include "pomona/resize.h"
 #include "tasks.h"
@@ -51,6 +52,26 @@ struct OpenFragment {
     rejects.assign(items, std::nullopt);
   }
 };
+
+void Count(const FragmentReport& report, Extraction* result) {
+  result->counts.rows += static_cast<int64_t>(report.rows.size());
+  result->counts.rejects += static_cast<int64_t>(report.rejects.size());
+  result->counts.skips += report.skip_count();
+  for (const FragmentReject& r : report.rejects) {
+    ++result->rejects_by_reason[std::string(ReasonName(r.reject.reason))];
+  }
+  for (const auto& [reason, count] : report.skips) result->skips_by_reason[reason] += count;
+}
+
+// Opens a fragment that an earlier run may have stored and verifies it; nothing where it did not.
+arrow::Result<std::optional<StoredFragment>> OpenEarlier(const std::string& path,
+                                                         const FragmentRange& range) {
+  ARROW_ASSIGN_OR_RAISE(const bool stored, Exists(path));
+  if (!stored) return std::nullopt;
+  ARROW_ASSIGN_OR_RAISE(StoredFragment fragment, StoredFragment::Open(path, range));
+  ARROW_RETURN_NOT_OK(fragment.Verify());
+  return fragment;
+}
 
 // What the workers share.
 class Extractor {
@@ -220,7 +241,7 @@ arrow::Status Extractor::Finish(OpenFragment* fragment, WorkerSeconds* seconds) 
   watch.Lap(&seconds->store);
   {
     const std::lock_guard lock(result_mutex_);
-    result_->reports[index] = std::move(report);
+    Count(report, result_);
   }
   {
     const std::lock_guard lock(free_mutex_);
@@ -237,28 +258,25 @@ bool IsSkip(const Item& item, std::span<const uint8_t> bytes) {
 }
 
 arrow::Result<Extraction> Extract(const ExtractJob& job) {
+  const auto cancelled = [&] { return job.hooks.cancel && *job.hooks.cancel; };
   Extraction result;
-  result.reports.resize(job.fragments.size());
-  Progress progress{"extract",
-                    0,
-                    static_cast<int64_t>(job.items.size()),
-                    {.listed = static_cast<int64_t>(job.items.size())}};
-
+  result.counts.listed = static_cast<int64_t>(job.items.size());
   std::vector<size_t> todo;
-  for (size_t i = 0; i < job.fragments.size(); ++i) {
-    auto stored = StoredFragment::Open(job.fragment_path(i), job.fragments[i]);
-    if (!stored.ok()) {
-      todo.push_back(i);
+  for (size_t i = 0; i < job.fragments.size() && !cancelled(); ++i) {
+    const auto stored = OpenEarlier(job.fragment_path(i), job.fragments[i]);
+    if (stored.ok() && *stored) {
+      Count((*stored)->report(), &result);
+      result.counts.resumed += static_cast<int64_t>(job.fragments[i].size());
       continue;
     }
-    result.reports[i] = stored->report();
-    progress.counts.resumed += job.fragments[i].size();
-    progress.counts.rows += stored->report().rows.size();
-    progress.counts.rejects += stored->report().rejects.size();
-    progress.counts.skips += stored->report().skip_count();
+    todo.push_back(i);
+    if (!stored.ok() && job.hooks.log) {
+      job.hooks.log("a stored fragment cannot be kept and is made again: " +
+                    stored.status().message());
+    }
   }
-  const Counts resumed = progress.counts;
-  result.resumed = resumed.resumed;
+  const Counts resumed = result.counts;
+  Progress progress{"extract", 0, resumed.listed, resumed};
 
   Extractor extractor(job, todo, &result);
   const auto report = [&] {
@@ -267,24 +285,24 @@ arrow::Result<Extraction> Extract(const ExtractJob& job) {
     progress.counts.skips = resumed.skips + extractor.skips;
     progress.done = progress.counts.rows + progress.counts.rejects + progress.counts.skips;
     if (job.hooks.progress) job.hooks.progress(progress);
-    return !(job.hooks.cancel && *job.hooks.cancel);
+    return !cancelled();
   };
 
   std::vector<std::jthread> workers;
   const int threads = todo.empty() ? 0 : job.threads;
   for (int i = 0; i < threads; ++i) workers.emplace_back([&] { extractor.RunWorker(); });
-  bool cancelled = false;
+  bool stopped = false;
   for (int running = threads; running > 0;) {
     if (extractor.WaitForWorker(kPollInterval)) {
       --running;
     } else if (!report()) {
-      cancelled = true;
+      stopped = true;
       extractor.Stop();
     }
   }
   workers.clear();
   ARROW_RETURN_NOT_OK(extractor.status());
-  if (!report() || cancelled) return arrow::Status::Cancelled("interrupted");
+  if (!report() || stopped) return arrow::Status::Cancelled("interrupted");
   return result;
 }
 

@@ -57,6 +57,9 @@ class StoredFragment {
   // Errors: Invalid where the file does not hold the fragment that `range` asks for.
   static arrow::Result<StoredFragment> Open(const std::string& path, const FragmentRange& range);
 
+  // Reads everything. Errors: Invalid where it differs from what was written.
+  arrow::Status Verify() const;
+
   const FragmentReport& report() const { return report_; }
   std::span<const float> features() const { return features_; }
   arrow::Result<Moments> ReadMoments() const;

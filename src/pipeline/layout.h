@@ -16,4 +16,8 @@ inline const OutputFolder kPcaModel{"model_info", "pca_model"};
 inline const OutputFolder kErrors{"errors", "errors"};
 inline const OutputFolder kRunInfo{"run_info", "run_info"};
 
+inline const OutputFolder* const kAllFolders[] = {
+    &kFeaturesParquet, &kFeaturesCsv, &kPcaParquet, &kPcaCsv, &kMetadata,
+    &kModelInfo,       &kVariance,    &kPcaModel,   &kErrors, &kRunInfo};
+
 }  // namespace pomona

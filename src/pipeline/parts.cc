@@ -24,7 +24,8 @@ arrow::Result<Labels> LabelsOf(const RunContent& content, size_t part) {
   arrow::StringBuilder paths, labels;
   const FragmentRange range = content.Part(part);
   for (size_t f = range.begin; f < range.end; ++f) {
-    for (const int32_t row : content.reports[f].rows) {
+    ARROW_ASSIGN_OR_RAISE(const StoredFragment stored, content.Fragment(f));
+    for (const int32_t row : stored.report().rows) {
       const Item& item = content.items[content.fragments[f].begin + row];
       ARROW_RETURN_NOT_OK(paths.Append(item.path));
       ARROW_RETURN_NOT_OK(labels.Append(item.label()));
@@ -53,10 +54,7 @@ arrow::Status ForEachBlock(const RunContent& content, size_t part, int dimension
                            const std::function<arrow::Status(std::span<const float>)>& use) {
   const FragmentRange range = content.Part(part);
   for (size_t f = range.begin; f < range.end; ++f) {
-    const FragmentRange& fragment = content.fragments[f];
-    ARROW_ASSIGN_OR_RAISE(
-        const StoredFragment stored,
-        StoredFragment::Open(content.workspace.FragmentPath(f, fragment.key), fragment));
+    ARROW_ASSIGN_OR_RAISE(const StoredFragment stored, content.Fragment(f));
     const std::span<const float> features = stored.features();
     const size_t block = kBlockRows * dimensions;
     for (size_t at = 0; at < features.size(); at += block) {
@@ -140,10 +138,9 @@ FragmentRange RunContent::Part(size_t part) const {
   return {part * fragments_a_part, std::min(fragments.size(), (part + 1) * fragments_a_part), {}};
 }
 
-int64_t RunContent::rows() const {
-  int64_t rows = 0;
-  for (const FragmentReport& report : reports) rows += static_cast<int64_t>(report.rows.size());
-  return rows;
+arrow::Result<StoredFragment> RunContent::Fragment(size_t fragment) const {
+  const FragmentRange& range = fragments[fragment];
+  return StoredFragment::Open(workspace.FragmentPath(fragment, range.key), range);
 }
 
 std::vector<Task> FeatureTasks(const RunContent& content, int dimensions,
@@ -177,11 +174,12 @@ std::vector<Task> PcaTasks(const RunContent& content, const Pca& pca,
   return tasks;
 }
 
-std::string ErrorsCsv(const RunContent& content) {
+arrow::Status WriteErrors(const RunContent& content, arrow::io::OutputStream* out) {
   CsvBuilder csv;
   csv.Field("path").Field("label").Field("stage").Field("reason").Field("message").EndRow();
-  for (size_t f = 0; f < content.reports.size(); ++f) {
-    for (const FragmentReject& rejected : content.reports[f].rejects) {
+  for (size_t f = 0; f < content.fragments.size(); ++f) {
+    ARROW_ASSIGN_OR_RAISE(const StoredFragment stored, content.Fragment(f));
+    for (const FragmentReject& rejected : stored.report().rejects) {
       const Item& item = content.items[content.fragments[f].begin + rejected.item];
       csv.Field(item.path)
           .Field(item.label())
@@ -190,8 +188,10 @@ std::string ErrorsCsv(const RunContent& content) {
           .Field(rejected.reject.message)
           .EndRow();
     }
+    ARROW_RETURN_NOT_OK(out->Write(csv.text()));
+    csv.clear();
   }
-  return csv.text();
+  return out->Close();
 }
 
 }  // namespace pomona

@@ -1,12 +1,15 @@
 // The job from end to end; every other file of this folder does one part of it.
 #include <algorithm>
 #include <ctime>
+#include <set>
 #include <utility>
 
+#include "disk.h"
 #include "extract.h"
 #include "layout.h"
 #include "parts.h"
 #include "pomona/pipeline.h"
+#include "pomona/version.h"
 #include "pomona/weights.h"
 #include "refusal.h"
 #include "reports.h"
@@ -42,22 +45,29 @@ arrow::Result<std::vector<Item>> ListItems(Source& source, const std::string& ou
   return items;
 }
 
-// Fills the summary's counts from the reports and checks that nothing was lost.
-arrow::Status Count(const RunContent& content, RunSummary* summary) {
-  Counts& counts = summary->counts;
-  for (const FragmentReport& report : content.reports) {
-    counts.rows += static_cast<int64_t>(report.rows.size());
-    counts.rejects += static_cast<int64_t>(report.rejects.size());
-    counts.skips += report.skip_count();
-    for (const FragmentReject& r : report.rejects) {
-      ++summary->rejects_by_reason[std::string(ReasonName(r.reject.reason))];
-    }
-    for (const auto& [reason, count] : report.skips) summary->skips_by_reason[reason] += count;
-  }
+// Checks that nothing was lost.
+arrow::Status CheckCounts(const Counts& counts) {
   if (counts.listed != counts.rows + counts.rejects + counts.skips) {
     return arrow::Status::UnknownError("items were lost: ", counts.listed, " listed, but ",
                                        counts.rows, " rows + ", counts.rejects, " rejects + ",
                                        counts.skips, " skips; please report this");
+  }
+  return arrow::Status::OK();
+}
+
+// Drops what an unfinished run stored of other items or for other weights.
+arrow::Status ForgetOtherFragments(const Workspace& workspace,
+                                   const std::vector<FragmentRange>& fragments,
+                                   const RunHooks& hooks) {
+  std::set<std::string> wanted;
+  for (size_t f = 0; f < fragments.size(); ++f) {
+    wanted.insert(workspace.FragmentPath(f, fragments[f].key));
+  }
+  ARROW_ASSIGN_OR_RAISE(const int64_t removed, workspace.RemoveOtherFragments(wanted));
+  if (removed > 0 && hooks.log) {
+    hooks.log(std::to_string(removed) +
+              " stored fragments are of an input, weights or options that have changed since; "
+              "they are made again");
   }
   return arrow::Status::OK();
 }
@@ -68,7 +78,8 @@ arrow::Status CheckRejects(const RunContent& content, const Counts& counts) {
   const double allowed = bound.percent ? images * bound.value / 100 : bound.value;
   if (static_cast<double>(counts.rejects) <= allowed) return arrow::Status::OK();
   const std::string path = content.workspace.RefusedErrorsPath();
-  ARROW_RETURN_NOT_OK(content.workspace.WriteText(path, ErrorsCsv(content)));
+  ARROW_ASSIGN_OR_RAISE(const auto file, OutputFile::Create(path));
+  ARROW_RETURN_NOT_OK(WriteErrors(content, file.get()));
   return Refuse(RunRefusal::kTooManyRejects,
                 std::to_string(counts.rejects) + " of " +
                     std::to_string(counts.rows + counts.rejects) +
@@ -79,10 +90,7 @@ arrow::Status CheckRejects(const RunContent& content, const Counts& counts) {
 arrow::Result<Pca> FitPca(const RunContent& content, int dimensions) {
   Moments moments(dimensions);
   for (size_t f = 0; f < content.fragments.size(); ++f) {
-    const FragmentRange& range = content.fragments[f];
-    ARROW_ASSIGN_OR_RAISE(
-        const StoredFragment stored,
-        StoredFragment::Open(content.workspace.FragmentPath(f, range.key), range));
+    ARROW_ASSIGN_OR_RAISE(const StoredFragment stored, content.Fragment(f));
     ARROW_ASSIGN_OR_RAISE(const Moments part, stored.ReadMoments());
     moments.Merge(part);
   }
@@ -123,7 +131,6 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
 
   if (hooks.progress) hooks.progress({"list", 0, 0, {}});
   ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items, ListItems(source, output, options));
-  summary.counts.listed = static_cast<int64_t>(items.size());
   if (items.empty()) {
     return arrow::Status::Invalid("no files under ", input,
                                   " that the mode, --include and --exclude select");
@@ -133,8 +140,9 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Engine> engine, make_engine());
   details.engine = engine->name();
   const std::string recipe =
-      model.digest + '\n' + std::string(kPreprocessing) + '\n' + details.engine;
+      model.digest + '\n' + std::string(kPreprocessing) + '\n' + details.engine + '\n' + kVersion;
   const std::vector<FragmentRange> fragments = CutFragments(items, options.fragment_items, recipe);
+  ARROW_RETURN_NOT_OK(ForgetOtherFragments(*workspace, fragments, hooks));
   ARROW_ASSIGN_OR_RAISE(
       const Extraction extraction,
       Extract({source, *engine, items, fragments,
@@ -149,14 +157,15 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
 
   const RunContent content{items,
                            fragments,
-                           extraction.reports,
                            *workspace,
                            options,
                            {{"pomona.weights_digest", model.digest},
                             {"pomona.preprocessing", std::string(kPreprocessing)},
                             {"pomona.engine", details.engine}}};
-  summary.counts.resumed = extraction.resumed;
-  ARROW_RETURN_NOT_OK(Count(content, &summary));
+  summary.counts = extraction.counts;
+  summary.rejects_by_reason = extraction.rejects_by_reason;
+  summary.skips_by_reason = extraction.skips_by_reason;
+  ARROW_RETURN_NOT_OK(CheckCounts(summary.counts));
   ARROW_RETURN_NOT_OK(CheckRejects(content, summary.counts));
 
   // The features do not wait for the PCA, nor it for them.
@@ -192,7 +201,9 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
   ARROW_ASSIGN_OR_RAISE(const std::string pca_model,
                         workspace->PartPath(kPcaModel, 0, "safetensors"));
   ARROW_RETURN_NOT_OK(pca->Save(pca_model));
-  ARROW_RETURN_NOT_OK(workspace->WritePart(kErrors, 0, "csv", ErrorsCsv(content)));
+  ARROW_RETURN_NOT_OK(workspace->NotePart(pca_model));
+  ARROW_ASSIGN_OR_RAISE(const auto errors, workspace->CreatePart(kErrors, 0, "csv"));
+  ARROW_RETURN_NOT_OK(WriteErrors(content, errors.get()));
   end_stage(&details.stages.write);
 
   summary.seconds = SecondsSince(started);
@@ -205,7 +216,7 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
   const std::vector<OutputFolder> folders = PublishedFolders(options);
   ARROW_RETURN_NOT_OK(workspace->Publish(folders));
   for (const OutputFolder& folder : folders) {
-    summary.folders.push_back(folder.kind + '/' + folder.name + '_' + summary.run_id);
+    summary.folders.push_back(folder.Path(summary.run_id));
   }
   return summary;
 }
