@@ -15,7 +15,7 @@ enum class ExitCode : int {
   kUsage = 2,
   kTooManyRejects = 3,
   kOutputBusy = 4,
-  kInterrupted = 130,
+  // Interrupted: see interrupt.h.
 };
 
 // What the chosen subcommand does. A failed Result is printed by main.cc, which picks the code.

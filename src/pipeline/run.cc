@@ -1,6 +1,10 @@
 // The job from end to end; every other file of this folder does one part of it.
+#include <arrow/util/io_util.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <ctime>
+#include <filesystem>
 #include <set>
 #include <utility>
 
@@ -106,12 +110,32 @@ std::vector<OutputFolder> PublishedFolders(const RunOptions& options) {
   return folders;
 }
 
-}  // namespace
+// What a run of so many items writes, about.
+int64_t SpaceNeeded(int64_t items, int64_t features, const RunOptions& options) {
+  // A number in its fragment, in Parquet (which compresses it little), as text.
+  const int64_t number = 4 + (options.formats.parquet ? 4 : 0) + (options.formats.csv ? 9 : 0);
+  const int64_t fragments = items / options.fragment_items + 1;
+  const int64_t moments = features * features / 2 * int64_t{sizeof(double)};
+  return items * features * number + fragments * moments;
+}
 
-arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
-                              const ModelIdentity& model, const std::string& input,
-                              const std::string& output, const RunOptions& options,
-                              const RunHooks& hooks) {
+// Adds to an error that says that there is no space how much is asked for.
+arrow::Status WithNeed(const arrow::Status& status, const std::string& output, int64_t need) {
+  const int error = arrow::internal::ErrnoFromStatus(status);
+  if (error != ENOSPC && error != EDQUOT) return status;
+  std::string text;
+  if (need > 0) text = "; the run takes about " + std::to_string((need >> 20) + 1) + " MiB in all";
+  std::error_code ignored;
+  const auto space = std::filesystem::space(output, ignored);
+  if (!ignored) text += "; " + std::to_string(space.available >> 20) + " MiB are free";
+  return status.WithMessage(status.message(), text, "; the same command resumes");
+}
+
+// `space_needed` is told as soon as it is known.
+arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engine,
+                                 const ModelIdentity& model, const std::string& input,
+                                 const std::string& output, const RunOptions& options,
+                                 const RunHooks& hooks, int64_t* space_needed) {
   const Clock::time_point started = hooks.started.value_or(Clock::now());
   ARROW_RETURN_NOT_OK(Validate(options));
   RunSummary summary;
@@ -139,6 +163,7 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
 
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Engine> engine, make_engine());
   details.engine = engine->name();
+  *space_needed = SpaceNeeded(static_cast<int64_t>(items.size()), engine->features(), options);
   const std::string recipe =
       model.digest + '\n' + std::string(kPreprocessing) + '\n' + details.engine + '\n' + kVersion;
   const std::vector<FragmentRange> fragments = CutFragments(items, options.fragment_items, recipe);
@@ -218,6 +243,18 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
   for (const OutputFolder& folder : folders) {
     summary.folders.push_back(folder.Path(summary.run_id));
   }
+  return summary;
+}
+
+}  // namespace
+
+arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
+                              const ModelIdentity& model, const std::string& input,
+                              const std::string& output, const RunOptions& options,
+                              const RunHooks& hooks) {
+  int64_t space_needed = 0;
+  auto summary = RunJob(source, make_engine, model, input, output, options, hooks, &space_needed);
+  if (!summary.ok()) return WithNeed(summary.status(), output, space_needed);
   return summary;
 }
 

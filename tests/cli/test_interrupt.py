@@ -16,17 +16,15 @@ def files(folder):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_run_exits_130_and_resumes(pomona, sample_tree, tmp_path, number):
+def test_interrupted_run_ends_within_two_seconds_and_resumes(pomona, sample_tree, tmp_path, number):
     output = tmp_path / "output"
     job = [pomona, "run", sample_tree, output, "--run-id", "r", "--pca-components", "5"]
     with subprocess.Popen([*job, "--threads", "1"], stderr=subprocess.PIPE, text=True) as process:
         while not (output / "_pomona" / "fragments").is_dir():
             time.sleep(0.01)
         process.send_signal(number)
-        started = time.monotonic()
-        _, errors = process.communicate(timeout=60)
-        assert time.monotonic() - started < 10
-    assert process.returncode == 130, errors
+        _, errors = process.communicate(timeout=2)
+    assert process.returncode == 128 + number, errors
     assert errors.splitlines()[-1] == "pomona: interrupted; the same command resumes"
     assert [path.name for path in output.iterdir()] == ["_pomona"]
 
