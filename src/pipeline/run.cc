@@ -1,10 +1,10 @@
 // The job from end to end; every other file of this folder does one part of it.
 #include <arrow/util/io_util.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
-#include <filesystem>
 #include <set>
 #include <utility>
 
@@ -125,9 +125,14 @@ arrow::Status WithNeed(const arrow::Status& status, const std::string& output, i
   if (error != ENOSPC && error != EDQUOT) return status;
   std::string text;
   if (need > 0) text = "; the run takes about " + std::to_string((need >> 20) + 1) + " MiB in all";
-  std::error_code ignored;
-  const auto space = std::filesystem::space(output, ignored);
-  if (!ignored) text += "; " + std::to_string(space.available >> 20) + " MiB are free";
+  struct statvfs disk;
+  if (statvfs(output.c_str(), &disk) == 0) {
+    const uint64_t bytes = uint64_t{disk.f_bavail} * disk.f_frsize;
+    text += "; " + std::to_string(bytes >> 20) + " MiB are free";
+    if (disk.f_files > 0 && disk.f_favail < 100) {
+      text += ", but only " + std::to_string(disk.f_favail) + " more files can be created";
+    }
+  }
   return status.WithMessage(status.message(), text, "; the same command resumes");
 }
 
