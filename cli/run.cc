@@ -72,6 +72,10 @@ void PrintSummary(const RunSummary& summary, const RunArguments& arguments) {
   if (summary.counts.resumed > 0) {
     std::printf("resumed %" PRId64 " items of an unfinished run\n", summary.counts.resumed);
   }
+  if (summary.counts.reused > 0) {
+    std::printf("took over the features of %" PRId64 " unchanged images from run %s\n",
+                summary.counts.reused, summary.reused_run_id.c_str());
+  }
   std::printf("made in %s:\n", arguments.output.c_str());
   for (const std::string& folder : summary.folders) std::printf("  %s\n", folder.c_str());
 }
@@ -155,7 +159,7 @@ void AddRunCommand(CLI::App& app, Action* action) {
       ->type_name("N");
   AddParsed(run, "--max-rejects", "N|P%", ParseRejectBound, &options.max_rejects,
             "Publish only with at most so many rejects, N or P% (default: no bound)");
-  run->add_flag("--fresh", options.fresh, "Start over instead of resuming");
+  run->add_flag("--fresh", options.fresh, "Start over: neither resume nor take features over");
   AddParsed(run, "--progress", "STYLE", ParseProgressStyle, &arguments->progress,
             "auto (default), bar, log or none");
   run->add_flag("--quiet", arguments->quiet, "Print errors only");

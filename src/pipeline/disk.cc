@@ -58,43 +58,40 @@ arrow::Status SyncFolder(const std::string& path) {
   return error == 0 || error == EINVAL ? arrow::Status::OK() : DiskError("flush", path, error);
 }
 
-arrow::Result<FileDigest> DigestOf(const std::string& path) {
+arrow::Result<std::string> Sha256Of(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return DiskError("open", path, errno);
   Sha256 sha256;
-  FileDigest digest;
   std::vector<uint8_t> buffer(1 << 18);
   ssize_t count;
   while ((count = read(fd, buffer.data(), buffer.size())) != 0) {
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) break;
     sha256.Add(std::span(buffer).first(count));
-    digest.bytes += count;
   }
   const int error = errno;
   close(fd);
   if (count < 0) return DiskError("read", path, error);
-  digest.sha256 = sha256.Hex();
-  return digest;
+  return sha256.Hex();
 }
 
-OutputFile::OutputFile(int fd, std::string path, FileDigest* digest)
-    : fd_(fd), path_(std::move(path)), digest_(digest) {}
+OutputFile::OutputFile(int fd, std::string path, std::string* sha256)
+    : fd_(fd), path_(std::move(path)), result_(sha256) {}
 
 OutputFile::~OutputFile() {
   if (fd_ >= 0) close(fd_);
 }
 
 arrow::Result<std::shared_ptr<OutputFile>> OutputFile::Create(const std::string& path,
-                                                              FileDigest* digest) {
+                                                              std::string* sha256) {
   const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd < 0) return DiskError("create", path, errno);
-  return std::shared_ptr<OutputFile>(new OutputFile(fd, path, digest));
+  return std::shared_ptr<OutputFile>(new OutputFile(fd, path, sha256));
 }
 
 arrow::Status OutputFile::Write(const void* data, int64_t size) {
   std::span<const uint8_t> bytes(static_cast<const uint8_t*>(data), static_cast<size_t>(size));
-  if (digest_) sha256_.Add(bytes);
+  if (result_) sha256_.Add(bytes);
   while (!bytes.empty()) {
     const ssize_t count = write(fd_, bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
@@ -111,7 +108,7 @@ arrow::Status OutputFile::Close() {
   if (close(fd_) != 0 && error == 0) error = errno;
   fd_ = -1;
   if (error) return DiskError("flush", path_, error);
-  if (digest_) *digest_ = {written_, sha256_.Hex()};
+  if (result_) *result_ = sha256_.Hex();
   return arrow::Status::OK();
 }
 

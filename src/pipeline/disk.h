@@ -30,20 +30,15 @@ arrow::Status RemoveAll(const std::string& path);
 // Makes the names in a folder durable: those created in it, moved into it, removed from it.
 arrow::Status SyncFolder(const std::string& path);
 
-// What a file should hold.
-struct FileDigest {
-  int64_t bytes = 0;
-  std::string sha256;
-};
-
-arrow::Result<FileDigest> DigestOf(const std::string& path);
+// SHA-256 of a file, in hexadecimal.
+arrow::Result<std::string> Sha256Of(const std::string& path);
 
 // A new file. Close() makes its content durable; its name is as durable as its folder.
 class OutputFile : public arrow::io::OutputStream {
  public:
-  // Replaces a file of that name. `digest`: where Close() leaves it, if anybody asks.
+  // Replaces a file of that name. `sha256`: where Close() leaves the checksum, if anybody asks.
   static arrow::Result<std::shared_ptr<OutputFile>> Create(const std::string& path,
-                                                           FileDigest* digest = nullptr);
+                                                           std::string* sha256 = nullptr);
   ~OutputFile() override;
 
   using arrow::io::OutputStream::Write;
@@ -53,11 +48,11 @@ class OutputFile : public arrow::io::OutputStream {
   arrow::Result<int64_t> Tell() const override { return written_; }
 
  private:
-  OutputFile(int fd, std::string path, FileDigest* digest);
+  OutputFile(int fd, std::string path, std::string* sha256);
 
   int fd_;
   const std::string path_;
-  FileDigest* const digest_;
+  std::string* const result_;
   int64_t written_ = 0;
   Sha256 sha256_;
 };

@@ -41,6 +41,7 @@ struct OpenFragment {
   size_t index = 0;
   std::atomic<size_t> remaining = 0;
   std::vector<float> features;  // a row for each item, in its place
+  std::vector<uint8_t> reused;  // 1 for each item whose row an earlier run had
   std::vector<Verdict> verdicts;
   std::vector<std::optional<Reject>> rejects;
 
@@ -48,6 +49,7 @@ struct OpenFragment {
     index = fragment;
     remaining = items;
     features.resize(items * dimensions);
+    reused.assign(items, 0);
     verdicts.assign(items, Verdict::kSkip);
     rejects.assign(items, std::nullopt);
   }
@@ -86,18 +88,21 @@ class Extractor {
   void Stop() { stop_ = true; }
   // REQUIRES: no worker runs any more.
   const arrow::Status& status() const { return status_; }
+  const arrow::Status& reuse_status() const { return reuse_status_; }
   bool WaitForWorker(std::chrono::milliseconds patience) { return done_.try_acquire_for(patience); }
 
-  std::atomic<int64_t> rows = 0, rejects = 0, skips = 0;
+  std::atomic<int64_t> rows = 0, rejects = 0, skips = 0, reused = 0;
 
  private:
   struct Claim {
     OpenFragment* fragment = nullptr;  // null: nothing is left to do
-    size_t position = 0;
+    size_t position = 0;  // the number of items: nothing is to be done but to finish the fragment
   };
 
   // The next item, in order.
   Claim Next();
+  void Advance();
+  void Reuse(OpenFragment* fragment);
   arrow::Status Work();
   arrow::Status Finish(OpenFragment* fragment, WorkerSeconds* seconds);
 
@@ -106,10 +111,11 @@ class Extractor {
   Extraction* const result_;
   OpenFragment open_[kOpenFragments];
 
-  std::mutex claim_mutex_;  // for the four below
+  std::mutex claim_mutex_;      // for what is below, down to free_mutex_, and for job_.earlier
+  arrow::Status reuse_status_;  // the first failure to read the earlier run
   size_t next_todo_ = 0;
-  OpenFragment* current_ = nullptr;
-  size_t next_position_ = 0;
+  OpenFragment* current_ = nullptr;  // null: the next fragment is to be opened
+  size_t next_position_ = 0;         // an item of current_ to work on
   std::vector<OpenFragment*> free_;
   std::counting_semaphore<kOpenFragments> free_count_{kOpenFragments};
   std::mutex free_mutex_;  // for free_
@@ -123,7 +129,6 @@ class Extractor {
 
 Extractor::Claim Extractor::Next() {
   const std::lock_guard lock(claim_mutex_);
-  if (current_ && next_position_ == current_->verdicts.size()) current_ = nullptr;
   if (!current_) {
     if (next_todo_ == todo_.size()) return {};
     // Whoever waits here keeps the others waiting too, and rightly so: there is nowhere to put a
@@ -136,11 +141,40 @@ Extractor::Claim Extractor::Next() {
       current_ = free_.back();
       free_.pop_back();
     }
+    OpenFragment* const opened = current_;
     const size_t index = todo_[next_todo_++];
-    current_->Reset(index, job_.fragments[index].size(), job_.engine.features());
+    opened->Reset(index, job_.fragments[index].size(), job_.engine.features());
+    if (job_.earlier) Reuse(opened);
     next_position_ = 0;
+    Advance();
+    if (!current_) return {opened, opened->verdicts.size()};
   }
-  return {current_, next_position_++};
+  const Claim claim{current_, next_position_++};
+  Advance();
+  return claim;
+}
+
+// Goes on to the next item to work on, if current_ has another.
+void Extractor::Advance() {
+  const std::vector<uint8_t>& reused = current_->reused;
+  while (next_position_ < reused.size() && reused[next_position_]) ++next_position_;
+  if (next_position_ == reused.size()) current_ = nullptr;
+}
+
+// Takes over the rows that the earlier run has.
+void Extractor::Reuse(OpenFragment* fragment) {
+  const FragmentRange& range = job_.fragments[fragment->index];
+  const arrow::Status status =
+      job_.earlier->Fill(std::span(job_.items).subspan(range.begin, range.size()),
+                         fragment->features, fragment->reused);
+  if (reuse_status_.ok()) reuse_status_ = status;
+  const int64_t count = std::count(fragment->reused.begin(), fragment->reused.end(), 1);
+  for (size_t i = 0; i < range.size(); ++i) {
+    if (fragment->reused[i]) fragment->verdicts[i] = OpenFragment::Verdict::kRow;
+  }
+  fragment->remaining -= static_cast<size_t>(count);
+  reused += count;
+  rows += count;
 }
 
 void Extractor::RunWorker() {
@@ -166,6 +200,10 @@ arrow::Status Extractor::Work() {
   while (!stop_) {
     const auto [fragment, position] = Next();
     if (!fragment) break;
+    if (position == fragment->verdicts.size()) {
+      ARROW_RETURN_NOT_OK(Finish(fragment, &seconds));
+      continue;
+    }
     const Item& item = job_.items[job_.fragments[fragment->index].begin + position];
 
     watch.Start();
@@ -283,6 +321,7 @@ arrow::Result<Extraction> Extract(const ExtractJob& job) {
     progress.counts.rows = resumed.rows + extractor.rows;
     progress.counts.rejects = resumed.rejects + extractor.rejects;
     progress.counts.skips = resumed.skips + extractor.skips;
+    progress.counts.reused = extractor.reused;
     progress.done = progress.counts.rows + progress.counts.rejects + progress.counts.skips;
     if (job.hooks.progress) job.hooks.progress(progress);
     return !cancelled();
@@ -302,6 +341,12 @@ arrow::Result<Extraction> Extract(const ExtractJob& job) {
   }
   workers.clear();
   ARROW_RETURN_NOT_OK(extractor.status());
+  result.counts.reused = extractor.reused;
+  if (!extractor.reuse_status().ok() && job.hooks.log) {
+    job.hooks.log(
+        "features of the run " + job.earlier->run_id() +
+        " cannot be taken over and are made again: " + extractor.reuse_status().message());
+  }
   if (!report() || stopped) return arrow::Status::Cancelled("interrupted");
   return result;
 }

@@ -17,6 +17,7 @@
 #include "pomona/engine.h"
 #include "pomona/pipeline.h"
 #include "pomona/source.h"
+#include "reuse.h"
 
 namespace pomona {
 
@@ -42,6 +43,7 @@ struct Extraction {
 struct ExtractJob {
   Source& source;
   Engine& engine;
+  EarlierRun* earlier;  // whose features are taken over; may be null
   const std::vector<Item>& items;
   const std::vector<FragmentRange>& fragments;
   std::function<std::string(size_t)> fragment_path;  // by fragment

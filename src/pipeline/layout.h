@@ -1,9 +1,29 @@
-// The folders of the output contract (docs/formats.md).
+// The folders of the output contract (docs/formats.md), and what is in them.
 #pragma once
 
-#include "workspace.h"
+#include <cstdio>
+#include <string>
+#include <string_view>
 
 namespace pomona {
+
+// One folder of the output contract.
+struct OutputFolder {
+  std::string kind;  // "features/parquet"
+  std::string name;  // "features", published as <kind>/<name>_<run id>
+
+  // Below the output.
+  std::string Path(const std::string& run_id) const { return kind + '/' + name + '_' + run_id; }
+};
+
+inline std::string PartName(size_t part, std::string_view extension) {
+  char name[32];
+  std::snprintf(name, sizeof name, "part-%05zu.", part);
+  return name + std::string(extension);
+}
+
+// In kRunInfo; see reuse.h.
+inline std::string ItemRecordName(size_t part) { return "_items-" + PartName(part, "safetensors"); }
 
 inline const OutputFolder kFeaturesParquet{"features/parquet", "features"};
 inline const OutputFolder kFeaturesCsv{"features/csv", "features"};

@@ -8,6 +8,7 @@
 
 #include "layout.h"
 #include "pomona/sink.h"
+#include "reuse.h"
 
 namespace pomona {
 namespace {
@@ -15,21 +16,30 @@ namespace {
 // Rows handed to a sink at once: bounds the memory of projections and of CSV text.
 constexpr size_t kBlockRows = 512;
 
+// The items that the rows of a part were made of.
+arrow::Result<std::vector<const Item*>> ItemsOf(const RunContent& content, size_t part) {
+  std::vector<const Item*> items;
+  const FragmentRange range = content.Part(part);
+  for (size_t f = range.begin; f < range.end; ++f) {
+    ARROW_ASSIGN_OR_RAISE(const StoredFragment stored, content.Fragment(f));
+    for (const int32_t row : stored.report().rows) {
+      items.push_back(&content.items[content.fragments[f].begin + row]);
+    }
+  }
+  return items;
+}
+
 struct Labels {
   std::shared_ptr<arrow::StringArray> paths;
   std::shared_ptr<arrow::StringArray> labels;
 };
 
 arrow::Result<Labels> LabelsOf(const RunContent& content, size_t part) {
+  ARROW_ASSIGN_OR_RAISE(const auto items, ItemsOf(content, part));
   arrow::StringBuilder paths, labels;
-  const FragmentRange range = content.Part(part);
-  for (size_t f = range.begin; f < range.end; ++f) {
-    ARROW_ASSIGN_OR_RAISE(const StoredFragment stored, content.Fragment(f));
-    for (const int32_t row : stored.report().rows) {
-      const Item& item = content.items[content.fragments[f].begin + row];
-      ARROW_RETURN_NOT_OK(paths.Append(item.path));
-      ARROW_RETURN_NOT_OK(labels.Append(item.label()));
-    }
+  for (const Item* item : items) {
+    ARROW_RETURN_NOT_OK(paths.Append(item->path));
+    ARROW_RETURN_NOT_OK(labels.Append(item->label()));
   }
   Labels result;
   ARROW_RETURN_NOT_OK(paths.Finish(&result.paths));
@@ -117,13 +127,15 @@ arrow::Status WritePcaPart(const RunContent& content, const Pca& pca, size_t par
 }
 
 arrow::Status WriteMetadataPart(const RunContent& content, size_t part) {
-  ARROW_ASSIGN_OR_RAISE(const Labels labels, LabelsOf(content, part));
+  ARROW_ASSIGN_OR_RAISE(const auto items, ItemsOf(content, part));
   CsvBuilder csv;
   csv.Field("path").Field("label").EndRow();
-  for (int64_t i = 0; i < labels.paths->length(); ++i) {
-    csv.Field(labels.paths->GetView(i)).Field(labels.labels->GetView(i)).EndRow();
-  }
-  return content.workspace.WritePart(kMetadata, part, "csv", csv.text());
+  for (const Item* item : items) csv.Field(item->path).Field(item->label()).EndRow();
+  ARROW_RETURN_NOT_OK(content.workspace.WritePart(kMetadata, part, "csv", csv.text()));
+
+  ARROW_ASSIGN_OR_RAISE(const std::string record, content.workspace.ItemRecordPath(part));
+  ARROW_RETURN_NOT_OK(WriteItemRecord(record, content.recipe, items));
+  return content.workspace.NotePart(record);
 }
 
 }  // namespace

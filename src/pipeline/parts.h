@@ -24,6 +24,7 @@ struct RunContent {
   Workspace& workspace;
   const RunOptions& options;
   std::map<std::string, std::string> provenance;  // for the metadata of Parquet files
+  std::string recipe;                             // what the features depend on beside the items
 
   // The fragments of one part: options.part_rows / options.fragment_items of them.
   size_t parts() const;
@@ -32,7 +33,8 @@ struct RunContent {
   arrow::Result<StoredFragment> Fragment(size_t fragment) const;
 };
 
-// Tasks that write all parts of the features, in the formats asked for, and of the metadata.
+// Tasks that write all parts of the features, in the formats asked for, of the metadata and of
+// the record of items.
 // `rows_done` grows by one for each row of each vector file. Tasks refer to their arguments.
 std::vector<Task> FeatureTasks(const RunContent& content, int dimensions,
                                std::atomic<int64_t>* rows_done);

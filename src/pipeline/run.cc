@@ -17,6 +17,7 @@
 #include "pomona/weights.h"
 #include "refusal.h"
 #include "reports.h"
+#include "reuse.h"
 #include "tasks.h"
 #include "workspace.h"
 
@@ -173,9 +174,11 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
       model.digest + '\n' + std::string(kPreprocessing) + '\n' + details.engine + '\n' + kVersion;
   const std::vector<FragmentRange> fragments = CutFragments(items, options.fragment_items, recipe);
   ARROW_RETURN_NOT_OK(ForgetOtherFragments(*workspace, fragments, hooks));
+  const std::unique_ptr<EarlierRun> earlier =
+      options.fresh ? nullptr : EarlierRun::Find(output, recipe, engine->features());
   ARROW_ASSIGN_OR_RAISE(
       const Extraction extraction,
-      Extract({source, *engine, items, fragments,
+      Extract({source, *engine, earlier.get(), items, fragments,
                [&](size_t f) { return workspace->FragmentPath(f, fragments[f].key); },
                details.threads, hooks}));
   end_stage(&details.stages.extract);
@@ -191,8 +194,10 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
                            options,
                            {{"pomona.weights_digest", model.digest},
                             {"pomona.preprocessing", std::string(kPreprocessing)},
-                            {"pomona.engine", details.engine}}};
+                            {"pomona.engine", details.engine}},
+                           recipe};
   summary.counts = extraction.counts;
+  if (summary.counts.reused > 0) summary.reused_run_id = earlier->run_id();
   summary.rejects_by_reason = extraction.rejects_by_reason;
   summary.skips_by_reason = extraction.skips_by_reason;
   ARROW_RETURN_NOT_OK(CheckCounts(summary.counts));
@@ -238,7 +243,8 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
 
   summary.seconds = SecondsSince(started);
   summary.images_per_second =
-      static_cast<double>(summary.counts.listed - summary.counts.resumed) / details.stages.extract;
+      static_cast<double>(summary.counts.listed - summary.counts.resumed - summary.counts.reused) /
+      details.stages.extract;
   summary.peak_memory_bytes = PeakMemoryBytes();
   ARROW_RETURN_NOT_OK(
       workspace->WritePart(kRunInfo, 0, "json", RunInfoJson(summary, details, options)));

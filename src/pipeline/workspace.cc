@@ -7,8 +7,6 @@
 #include <iterator>
 #include <ranges>
 
-#include "layout.h"
-
 namespace pomona {
 namespace {
 
@@ -97,25 +95,32 @@ std::string Workspace::PublishedFolder(const OutputFolder& folder) const {
   return output_ + "/" + folder.Path(run_id_);
 }
 
-arrow::Result<std::string> Workspace::PartPath(const OutputFolder& folder, size_t part,
-                                               std::string_view extension) const {
+arrow::Result<std::string> Workspace::NewPath(const OutputFolder& folder,
+                                              const std::string& name) const {
   std::error_code error;
   fs::create_directories(StagedFolder(folder), error);
   if (error) return DiskError("create the folder", StagedFolder(folder), error.value());
-  char name[32];
-  std::snprintf(name, sizeof name, "/part-%05zu.", part);
-  return StagedFolder(folder) + name + std::string(extension);
+  return StagedFolder(folder) + "/" + name;
 }
 
-FileDigest* Workspace::DigestFor(const std::string& staged_path) {
-  const std::lock_guard lock(digests_mutex_);
-  return &digests_[fs::path(staged_path).lexically_relative(work_ + "/publish")];
+arrow::Result<std::string> Workspace::PartPath(const OutputFolder& folder, size_t part,
+                                               std::string_view extension) const {
+  return NewPath(folder, PartName(part, extension));
+}
+
+arrow::Result<std::string> Workspace::ItemRecordPath(size_t part) const {
+  return NewPath(kRunInfo, ItemRecordName(part));
+}
+
+std::string* Workspace::ChecksumOf(const std::string& staged_path) {
+  const std::lock_guard lock(checksums_mutex_);
+  return &checksums_[fs::path(staged_path).lexically_relative(work_ + "/publish")];
 }
 
 arrow::Result<std::shared_ptr<arrow::io::OutputStream>> Workspace::CreatePart(
     const OutputFolder& folder, size_t part, std::string_view extension) {
   ARROW_ASSIGN_OR_RAISE(const std::string path, PartPath(folder, part, extension));
-  return OutputFile::Create(path, DigestFor(path));
+  return OutputFile::Create(path, ChecksumOf(path));
 }
 
 arrow::Status Workspace::WritePart(const OutputFolder& folder, size_t part,
@@ -126,11 +131,13 @@ arrow::Status Workspace::WritePart(const OutputFolder& folder, size_t part,
 }
 
 arrow::Status Workspace::NotePart(const std::string& path) {
-  ARROW_ASSIGN_OR_RAISE(*DigestFor(path), DigestOf(path));
+  ARROW_ASSIGN_OR_RAISE(*ChecksumOf(path), Sha256Of(path));
   return arrow::Status::OK();
 }
 
 arrow::Status Workspace::Publish(const std::vector<OutputFolder>& folders) {
+  ARROW_RETURN_NOT_OK(
+      WriteFile(ChecksumsPath(work_ + "/publish", run_id_), ChecksumsText(checksums_)));
   for (const OutputFolder& folder : folders) {
     ARROW_RETURN_NOT_OK(WriteFile(StagedFolder(folder) + "/" + kSuccess, ""));
     ARROW_RETURN_NOT_OK(SyncFolder(StagedFolder(folder)));

@@ -4,7 +4,6 @@
 #include <arrow/io/interfaces.h>
 #include <arrow/result.h>
 
-#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -12,19 +11,12 @@
 #include <string_view>
 #include <vector>
 
+#include "checksums.h"
 #include "disk.h"
 #include "folder_lock.h"
+#include "layout.h"
 
 namespace pomona {
-
-// One folder of the output contract.
-struct OutputFolder {
-  std::string kind;  // "features/parquet"
-  std::string name;  // "features", published as <kind>/<name>_<run id>
-
-  // Below the output.
-  std::string Path(const std::string& run_id) const { return kind + '/' + name + '_' + run_id; }
-};
 
 // Holds OUTPUT for one run. What is unfinished lives in OUTPUT/_pomona, which readers that follow
 // the convention of '_' never see: the lock, the fragments done so far, the folders to publish.
@@ -55,7 +47,11 @@ class Workspace {
   arrow::Result<std::string> PartPath(const OutputFolder& folder, size_t part,
                                       std::string_view extension) const;
 
-  // The same, opened for writing. Closing it flushes it to the disk and notes its digest.
+  // The file that tells of which items the rows of a part were made; see reuse.h.
+  arrow::Result<std::string> ItemRecordPath(size_t part) const;
+
+  // The file of PartPath(), opened for writing. Closing it flushes it to the disk and notes its
+  // digest.
   arrow::Result<std::shared_ptr<arrow::io::OutputStream>> CreatePart(const OutputFolder& folder,
                                                                      size_t part,
                                                                      std::string_view extension);
@@ -63,16 +59,12 @@ class Workspace {
   arrow::Status WritePart(const OutputFolder& folder, size_t part, std::string_view extension,
                           std::string_view text);
 
-  // Notes the digest of a file that was written at PartPath() by other means.
+  // Notes the checksum of a file of an unpublished folder that was written by other means.
   arrow::Status NotePart(const std::string& path);
 
-  // The digests noted, by path below the output.
-  // REQUIRES: no part is being written.
-  const std::map<std::string, FileDigest>& digests() const { return digests_; }
-
-  // Adds _SUCCESS to the folders and moves them to their places, in the order given; the last one
-  // makes the run exist. Then the unfinished work is removed.
-  // Errors: nothing is published.
+  // Adds the checksums noted and, to each of the folders, _SUCCESS; then moves them to their
+  // places, in the order given; the last one makes the run exist. Then the unfinished work is
+  // removed. Errors: nothing is published.
   arrow::Status Publish(const std::vector<OutputFolder>& folders);
 
  private:
@@ -81,7 +73,8 @@ class Workspace {
   arrow::Status Withdraw(const std::string& run_id) const;
   arrow::Status Move(const std::vector<OutputFolder>& folders) const;
   void CleanUp();
-  FileDigest* DigestFor(const std::string& staged_path);
+  arrow::Result<std::string> NewPath(const OutputFolder& folder, const std::string& name) const;
+  std::string* ChecksumOf(const std::string& staged_path);
   std::string StagedFolder(const OutputFolder& folder) const;
   std::string PublishedFolder(const OutputFolder& folder) const;
   std::string JournalPath() const;
@@ -90,8 +83,8 @@ class Workspace {
   const std::string work_;
   const std::string run_id_;
   std::unique_ptr<FolderLock> lock_;
-  std::mutex digests_mutex_;
-  std::map<std::string, FileDigest> digests_;
+  std::mutex checksums_mutex_;
+  Checksums checksums_;
 };
 
 }  // namespace pomona

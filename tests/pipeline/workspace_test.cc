@@ -85,14 +85,15 @@ TEST(Workspace, LeavesFoldersAloneThatItDidNotMake) {
   EXPECT_EQ(ReadFile(output / "features/csv/features_a/part-00000.csv"), "another program's");
 }
 
-TEST(Workspace, NotesTheDigestsOfItsParts) {
+TEST(Workspace, LeavesTheChecksumsOfItsParts) {
   const TempFolder output;
   auto workspace = *Workspace::Open(output.path(), "a", false);
-  ASSERT_TRUE(workspace->WritePart(kErrors, 0, "csv", "abc").ok());
-  const FileDigest& digest = workspace->digests().at("errors/errors_a/part-00000.csv");
-  EXPECT_EQ(digest.bytes, 3);
+  ASSERT_TRUE(workspace->WritePart(kRunInfo, 0, "csv", "abc").ok());
+  ASSERT_TRUE(workspace->Publish({kRunInfo}).ok());
   // The example of FIPS 180-2, appendix B.1.
-  EXPECT_EQ(digest.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(ReadFile(output / "run_info/run_info_a/_SHA256SUMS"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  "
+            "run_info/run_info_a/part-00000.csv\n");
 }
 
 TEST(Workspace, SaysWhichPathItCannotWrite) {

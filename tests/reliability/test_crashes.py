@@ -43,13 +43,13 @@ def kill_twice(lab, times):
 def kill_at_random_times(lab, times):
     """With threads, and long enough that a kill hits every stage."""
     numbers = random.Random(times)
-    options = {"threads": 3, "delay_us": 20_000}
     kills = 0
     for _ in range(times):
         output = lab.new_output()
-        for _ in range(2):
+        for fresh in (1, 0):
+            job = lab.command(output, threads=3, delay_us=20_000, fresh=fresh)
             with subprocess.Popen(
-                lab.command(output, **options), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                job, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             ) as process:
                 time.sleep(numbers.uniform(0.005, 0.12))
                 process.kill()
