@@ -32,6 +32,7 @@ inline const CLI::Validator kAtLeastOne(
 // Each registers its subcommand on `app`; when the user chose it, parsing sets *action.
 void AddRunCommand(CLI::App& app, Action* action);
 void AddCheckCommand(CLI::App& app, Action* action);
+void AddVerifyCommand(CLI::App& app, Action* action);
 void AddWeightsCommand(CLI::App& app, Action* action);
 void AddSampleCommand(CLI::App& app, Action* action);
 void AddVersionCommand(CLI::App& app, Action* action);

@@ -33,6 +33,7 @@ int Main(int argc, char** argv) {
   Action action;
   AddRunCommand(app, &action);
   AddCheckCommand(app, &action);
+  AddVerifyCommand(app, &action);
   AddWeightsCommand(app, &action);
   AddSampleCommand(app, &action);
   AddVersionCommand(app, &action);

@@ -15,7 +15,7 @@ constexpr std::string_view kGap = "  ";
 }  // namespace
 
 std::string ChecksumsPath(const std::string& output, const std::string& run_id) {
-  return output + "/" + kRunInfo.Path(run_id) + "/_SHA256SUMS";
+  return output + "/" + kRunInfo.Path(run_id) + "/" + kChecksumsName;
 }
 
 std::string ChecksumsText(const Checksums& checksums) {
@@ -30,7 +30,9 @@ arrow::Result<Checksums> ReadChecksums(const std::string& path) {
   if (!file.is_open()) return DiskError("open", path, errno);
   Checksums checksums;
   for (std::string line; std::getline(file, line);) {
-    if (line.size() <= kHexChars + kGap.size() || line.substr(kHexChars, kGap.size()) != kGap) {
+    // A last line without an end was cut short.
+    if (file.eof() || line.size() <= kHexChars + kGap.size() ||
+        line.substr(kHexChars, kGap.size()) != kGap) {
       return arrow::Status::Invalid(path, ": a line that is no checksum");
     }
     checksums[line.substr(kHexChars + kGap.size())] = line.substr(0, kHexChars);

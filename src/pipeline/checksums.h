@@ -12,6 +12,8 @@ namespace pomona {
 // SHA-256 in hexadecimal by path below the output.
 using Checksums = std::map<std::string, std::string>;
 
+inline constexpr const char* kChecksumsName = "_SHA256SUMS";
+
 std::string ChecksumsPath(const std::string& output, const std::string& run_id);
 std::string ChecksumsText(const Checksums& checksums);
 

@@ -20,6 +20,12 @@ arrow::Status Broken(const std::string& path, std::string_view why) {
   return arrow::Status::Invalid(path, ": ", why);
 }
 
+// The libraries' own errors do not all say which file they are about.
+arrow::Status Naming(const std::string& path, const arrow::Status& status) {
+  if (status.ok() || status.message().starts_with(path)) return status;
+  return status.WithMessage(path, ": ", status.message());
+}
+
 class ParquetPart : public PartReader {
  public:
   ParquetPart(std::string path, int dimensions) : path_(std::move(path)), dimensions_(dimensions) {}
@@ -46,7 +52,10 @@ class ParquetPart : public PartReader {
     END_PARQUET_CATCH_EXCEPTIONS
   }
 
-  arrow::Status Read(RowBlock* block) override {
+  arrow::Status Read(RowBlock* block) override { return Naming(path_, ReadBlock(block)); }
+
+ private:
+  arrow::Status ReadBlock(RowBlock* block) {
     BEGIN_PARQUET_CATCH_EXCEPTIONS
     const size_t rows = std::min(kBlockRows, rows_left_);
     rows_left_ -= rows;
@@ -57,7 +66,6 @@ class ParquetPart : public PartReader {
     END_PARQUET_CATCH_EXCEPTIONS
   }
 
- private:
   template <typename Type>
   using Reader = parquet::TypedColumnReader<Type>;
 
@@ -119,27 +127,32 @@ class ParquetPart : public PartReader {
   std::vector<int16_t> definition_, repetition_;
 };
 
+arrow::Result<std::shared_ptr<arrow::csv::StreamingReader>> OpenCsv(const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(auto file, arrow::io::ReadableFile::Open(path));
+  auto read = arrow::csv::ReadOptions::Defaults();
+  read.use_threads = false;
+  read.block_size = kBufferBytes;
+  auto parse = arrow::csv::ParseOptions::Defaults();
+  parse.newlines_in_values = true;  // in paths
+  parse.ignore_empty_lines = false;
+  auto convert = arrow::csv::ConvertOptions::Defaults();
+  convert.check_utf8 = false;
+  for (const char* name :
+       {"path", "label", "features_string", "pca_features_string", "stage", "reason", "message"}) {
+    convert.column_types[name] = arrow::binary();
+  }
+  auto reader = arrow::csv::StreamingReader::Make(arrow::io::default_io_context(), std::move(file),
+                                                  read, parse, convert);
+  ARROW_RETURN_NOT_OK(Naming(path, reader.status()));
+  return reader;
+}
+
 class CsvPart : public PartReader {
  public:
   CsvPart(std::string path, int dimensions) : path_(std::move(path)), dimensions_(dimensions) {}
 
   arrow::Status Open() {
-    ARROW_ASSIGN_OR_RAISE(auto file, arrow::io::ReadableFile::Open(path_));
-    auto read = arrow::csv::ReadOptions::Defaults();
-    read.use_threads = false;
-    read.block_size = kBufferBytes;
-    auto parse = arrow::csv::ParseOptions::Defaults();
-    parse.newlines_in_values = true;  // in paths
-    parse.ignore_empty_lines = false;
-    auto convert = arrow::csv::ConvertOptions::Defaults();
-    convert.check_utf8 = false;
-    for (const char* name : {"path", "label", "features_string", "pca_features_string"}) {
-      convert.column_types[name] = arrow::binary();
-    }
-    const auto reader = arrow::csv::StreamingReader::Make(arrow::io::default_io_context(),
-                                                          std::move(file), read, parse, convert);
-    if (!reader.ok()) return Broken(path_, reader.status().message());
-    reader_ = *reader;
+    ARROW_ASSIGN_OR_RAISE(reader_, OpenCsv(path_));
     return arrow::Status::OK();
   }
 
@@ -148,8 +161,7 @@ class CsvPart : public PartReader {
     while (block->rows() < kBlockRows) {
       if (!batch_ || row_ == batch_->num_rows()) {
         row_ = 0;
-        const arrow::Status read = reader_->ReadNext(&batch_);
-        if (!read.ok()) return Broken(path_, read.message());
+        ARROW_RETURN_NOT_OK(Naming(path_, reader_->ReadNext(&batch_)));
         if (!batch_) break;
         if (batch_->num_columns() != (dimensions_ > 0 ? 3 : 2)) {
           return Broken(path_, "a wrong number of columns");
@@ -193,7 +205,7 @@ class CsvPart : public PartReader {
 template <typename Part>
 arrow::Result<std::unique_ptr<PartReader>> OpenPart(const std::string& path, int dimensions) {
   auto part = std::make_unique<Part>(path, dimensions);
-  ARROW_RETURN_NOT_OK(part->Open());
+  ARROW_RETURN_NOT_OK(Naming(path, part->Open()));
   return part;
 }
 
@@ -206,6 +218,17 @@ arrow::Result<std::unique_ptr<PartReader>> OpenParquetPart(const std::string& pa
 
 arrow::Result<std::unique_ptr<PartReader>> OpenCsvPart(const std::string& path, int dimensions) {
   return OpenPart<CsvPart>(path, dimensions);
+}
+
+arrow::Result<int64_t> CountCsvRows(const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(const auto reader, OpenCsv(path));
+  int64_t rows = 0;
+  while (true) {
+    std::shared_ptr<arrow::RecordBatch> batch;
+    ARROW_RETURN_NOT_OK(Naming(path, reader->ReadNext(&batch)));
+    if (!batch) return rows;
+    rows += batch->num_rows();
+  }
 }
 
 }  // namespace pomona

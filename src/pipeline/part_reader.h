@@ -3,6 +3,7 @@
 
 #include <arrow/result.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,5 +38,8 @@ arrow::Result<std::unique_ptr<PartReader>> OpenParquetPart(const std::string& pa
 
 // `dimensions` is 0 where the file has two columns only.
 arrow::Result<std::unique_ptr<PartReader>> OpenCsvPart(const std::string& path, int dimensions);
+
+// The rows of a CSV file below its header.
+arrow::Result<int64_t> CountCsvRows(const std::string& path);
 
 }  // namespace pomona

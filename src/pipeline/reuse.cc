@@ -32,7 +32,8 @@ std::string RecordPath(const std::string& output, const std::string& run_id, siz
   return output + "/" + kRunInfo.Path(run_id) + "/" + ItemRecordName(part);
 }
 
-// The ids of the published runs, the newest first.
+}  // namespace
+
 std::vector<std::string> PublishedRuns(const std::string& output) {
   const std::string prefix = kRunInfo.name + '_';
   std::vector<std::pair<fs::file_time_type, std::string>> runs;
@@ -49,8 +50,6 @@ std::vector<std::string> PublishedRuns(const std::string& output) {
   for (auto& [time, id] : runs) ids.push_back(std::move(id));
   return ids;
 }
-
-}  // namespace
 
 arrow::Status WriteItemRecord(const std::string& path, const std::string& recipe,
                               const std::vector<const Item*>& items) {

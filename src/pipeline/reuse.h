@@ -22,6 +22,9 @@ namespace pomona {
 arrow::Status WriteItemRecord(const std::string& path, const std::string& recipe,
                               const std::vector<const Item*>& items);
 
+// The ids of the runs published in `output`, the newest first.
+std::vector<std::string> PublishedRuns(const std::string& output);
+
 // The rows of an earlier run, walked through in the order of their paths.
 //
 // Threads: one caller at a time.

@@ -59,8 +59,9 @@ class TestEngine : public Engine {
 
 int Drive(int argc, char** argv) {
   std::map<std::string, std::string> values = {
-      {"threads", "1"}, {"components", "2"}, {"features", "6"}, {"fragment", "4"},
-      {"part", "8"},    {"delay_us", "0"},   {"fresh", "0"},    {"formats", "parquet,csv"}};
+      {"threads", "1"},  {"components", "2"},  {"features", "6"},
+      {"fragment", "4"}, {"part", "8"},        {"delay_us", "0"},
+      {"fresh", "0"},    {"digest", "digest"}, {"formats", "parquet,csv"}};
   for (int i = 4; i < argc; ++i) {
     const char* equals = std::strchr(argv[i], '=');
     values[std::string(argv[i], static_cast<size_t>(equals - argv[i]))] = equals + 1;
@@ -84,13 +85,13 @@ int Drive(int argc, char** argv) {
       [&]() -> arrow::Result<std::unique_ptr<Engine>> {
         return std::make_unique<TestEngine>(number("features"), number("delay_us"), values["gate"]);
       },
-      {"digest", false, 1.0}, argv[1], argv[2], options, hooks);
+      {values["digest"], false, 1.0}, argv[1], argv[2], options, hooks);
   if (!summary.ok()) {
     std::fprintf(stderr, "driver: %s\n", summary.status().message().c_str());
     return RefusalOf(summary.status()) == RunRefusal::kOutputBusy ? 4 : 1;
   }
-  std::printf("rows %ld resumed %ld peak %ld\n", summary->counts.rows, summary->counts.resumed,
-              summary->peak_memory_bytes);
+  std::printf("rows %ld resumed %ld reused %ld peak %ld\n", summary->counts.rows,
+              summary->counts.resumed, summary->counts.reused, summary->peak_memory_bytes);
   return 0;
 }
 
