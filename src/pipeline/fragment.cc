@@ -1,5 +1,8 @@
 #include "fragment.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
@@ -133,6 +136,13 @@ arrow::Result<StoredFragment> StoredFragment::Open(const std::string& path,
     return arrow::Status::Invalid(path, ": a damaged fragment");
   }
   return fragment;
+}
+
+void StoredFragment::Forget(size_t count) const {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(features_.data()) + page - 1) / page * page;
+  const uintptr_t end = reinterpret_cast<uintptr_t>(features_.data() + count) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 arrow::Status StoredFragment::Verify() const {

@@ -62,6 +62,10 @@ class StoredFragment {
 
   const FragmentReport& report() const { return report_; }
   std::span<const float> features() const { return features_; }
+
+  // Gives the memory back under the first `count` features, which were read; they can be read
+  // again.
+  void Forget(size_t count) const;
   arrow::Result<Moments> ReadMoments() const;
 
  private:

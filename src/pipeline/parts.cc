@@ -69,6 +69,7 @@ arrow::Status ForEachBlock(const RunContent& content, size_t part, int dimension
     const size_t block = kBlockRows * dimensions;
     for (size_t at = 0; at < features.size(); at += block) {
       ARROW_RETURN_NOT_OK(use(features.subspan(at, std::min(block, features.size() - at))));
+      stored.Forget(at);
     }
   }
   return arrow::Status::OK();

@@ -13,6 +13,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Runs that are looked at.
+constexpr size_t kRecentRuns = 10;
+
 // Metadata is JSON, which a path need not be.
 std::string Hex(std::string_view bytes) {
   std::string hex;
@@ -30,6 +33,17 @@ std::string Metadata(const SafetensorsFile& file, const std::string& key) {
 
 std::string RecordPath(const std::string& output, const std::string& run_id, size_t part) {
   return output + "/" + kRunInfo.Path(run_id) + "/" + ItemRecordName(part);
+}
+
+// The rows that a run has with this recipe.
+int64_t RowsOf(const std::string& output, const std::string& run_id, const std::string& recipe) {
+  int64_t rows = 0;
+  for (size_t part = 0;; ++part) {
+    const auto record = SafetensorsFile::Open(RecordPath(output, run_id, part));
+    if (!record.ok() || Metadata(**record, "recipe") != recipe) return rows;
+    const auto sizes = (*record)->Get("size");
+    if (sizes.ok()) rows += static_cast<int64_t>(sizes->values<int64_t>().size());
+  }
 }
 
 }  // namespace
@@ -75,9 +89,17 @@ EarlierRun::EarlierRun(std::string output, std::string run_id, std::string recip
 
 std::unique_ptr<EarlierRun> EarlierRun::Find(const std::string& output, const std::string& recipe,
                                              int dimensions) {
+  std::vector<std::pair<std::string, int64_t>> runs;  // ids and rows, the newest first
+  int64_t most_rows = 0;
   for (const std::string& id : PublishedRuns(output)) {
-    const auto record = SafetensorsFile::Open(RecordPath(output, id, 0));
-    if (record.ok() && Metadata(**record, "recipe") == recipe) {
+    if (runs.size() == kRecentRuns) break;
+    const int64_t rows = RowsOf(output, id, recipe);
+    if (rows == 0) continue;
+    runs.emplace_back(id, rows);
+    most_rows = std::max(most_rows, rows);
+  }
+  for (const auto& [id, rows] : runs) {
+    if (2 * rows >= most_rows) {
       return std::unique_ptr<EarlierRun>(new EarlierRun(output, id, recipe, dimensions));
     }
   }

@@ -30,7 +30,8 @@ std::vector<std::string> PublishedRuns(const std::string& output);
 // Threads: one caller at a time.
 class EarlierRun {
  public:
-  // The run published last in `output` with this recipe; null where there is none.
+  // The run published last in `output` with this recipe; null where there is none. One that took
+  // only a small part of the tree (less than half of another's rows) is passed over.
   static std::unique_ptr<EarlierRun> Find(const std::string& output, const std::string& recipe,
                                           int dimensions);
 

@@ -73,6 +73,7 @@ int Drive(int argc, char** argv) {
   options.pca_components = number("components");
   options.fragment_items = number("fragment");
   options.part_rows = number("part");
+  options.limit = number("limit");
   options.fresh = number("fresh") != 0;
   options.formats = *ParseFormats(values["formats"]);
 

@@ -39,6 +39,13 @@ def test_added_images(lab):
     assert reused_by(lab, output, "again") == (13, "")
 
 
+def test_a_small_run_is_passed_over(lab):
+    output = lab.new_output()
+    assert reused_by(lab, output, "small", limit=3) == (3, "")
+    assert reused_by(lab, output) == (8, "")
+    assert files_of(output, RUN) == lab.expected
+
+
 def test_nothing_is_taken_over_where_the_user_says_so(lab):
     output = lab.new_output()
     assert reused_by(lab, output, fresh=1) == (0, "")
