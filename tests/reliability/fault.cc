@@ -11,7 +11,9 @@
 //   FAULT_OPENS=1        counts the calls that can fail without changing anything, too: other
 //                        opens, and flock
 //   FAULT_FLOCK=NUMBER   flock always fails with this errno, as on file systems without it
-//   FAULT_LOG=FILE       one record for each call done, with what was written
+//   FAULT_LOG=FILE       one record for each call, with what was written; where it failed by
+//   itself,
+//                        `failed` stands before it
 //
 // Each record of the log is a line of words separated by tabs (call, path, further words) and, for
 // a write, the bytes. Calls are made one at a time, so the log's order is theirs.
@@ -119,7 +121,7 @@ int Watch(bool watched, const std::string& line, Call call) {
   if (Decide(false) == Fate::kFails) return -1;
   const int result = call();
   const int error = errno;
-  if (result >= 0) Log(line);
+  Log(result >= 0 ? line : "failed\t" + line);
   errno = error;
   return result;
 }

@@ -70,6 +70,8 @@ class Disk:
         self.pending.append(edits)
 
     def call(self, call, path, *words):
+        if call == "failed":
+            return
         assert path == self.prefix or path.startswith(self.prefix + "/"), path
         if call in ("create", "touch"):
             folder, name = self.place(path)
