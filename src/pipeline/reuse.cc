@@ -174,7 +174,7 @@ arrow::Status EarlierRun::Fill(std::span<const Item> items, float* features, uin
     ARROW_ASSIGN_OR_RAISE(const TensorView sizes, record_->Get("size"));
     ARROW_ASSIGN_OR_RAISE(const TensorView times, record_->Get("modified_ns"));
     const size_t row = part_row_ + row_;
-    if (sizes.dtype != DType::kI64 || times.dtype != DType::kI64 ||
+    if (!block_.doubles.empty() || sizes.dtype != DType::kI64 || times.dtype != DType::kI64 ||
         sizes.values<int64_t>().size() <= row || times.values<int64_t>().size() <= row) {
       return arrow::Status::Invalid(record_->path(), ": not of this run's rows");
     }

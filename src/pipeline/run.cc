@@ -60,17 +60,18 @@ arrow::Status CheckCounts(const Counts& counts) {
   return arrow::Status::OK();
 }
 
-// Drops what an unfinished run stored of other items or for other weights.
-arrow::Status ForgetOtherFragments(const Workspace& workspace,
+// Says so where an unfinished run stored fragments of other items or for other weights. They are
+// kept until a run is published, as the user may have meant them.
+arrow::Status TellOfOtherFragments(const Workspace& workspace,
                                    const std::vector<FragmentRange>& fragments,
                                    const RunHooks& hooks) {
   std::set<std::string> wanted;
   for (size_t f = 0; f < fragments.size(); ++f) {
     wanted.insert(workspace.FragmentPath(f, fragments[f].key));
   }
-  ARROW_ASSIGN_OR_RAISE(const int64_t removed, workspace.RemoveOtherFragments(wanted));
-  if (removed > 0 && hooks.log) {
-    hooks.log(std::to_string(removed) +
+  ARROW_ASSIGN_OR_RAISE(const int64_t others, workspace.CountOtherFragments(wanted));
+  if (others > 0 && hooks.log) {
+    hooks.log(std::to_string(others) +
               " stored fragments are of an input, weights or options that have changed since; "
               "they are made again");
   }
@@ -173,7 +174,7 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
   const std::string recipe =
       model.digest + '\n' + std::string(kPreprocessing) + '\n' + details.engine + '\n' + kVersion;
   const std::vector<FragmentRange> fragments = CutFragments(items, options.fragment_items, recipe);
-  ARROW_RETURN_NOT_OK(ForgetOtherFragments(*workspace, fragments, hooks));
+  ARROW_RETURN_NOT_OK(TellOfOtherFragments(*workspace, fragments, hooks));
   const std::unique_ptr<EarlierRun> earlier =
       options.fresh ? nullptr : EarlierRun::Find(output, recipe, engine->features());
   ARROW_ASSIGN_OR_RAISE(

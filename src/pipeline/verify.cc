@@ -227,7 +227,10 @@ void Verifier::CheckPart(size_t part, const std::vector<Table>& tables, const Pc
   }
   while (!(cancel_ && *cancel_)) {
     std::erase_if(walks, [&](Walk& walk) {
-      const arrow::Status read = walk.reader->Read(&walk.block);
+      arrow::Status read = walk.reader->Read(&walk.block);
+      if (read.ok() && walk.table->kind == Table::Kind::kFeatures && !walk.block.doubles.empty()) {
+        read = arrow::Status::Invalid(walk.path, ": features are float32");
+      }
       Report(read);
       return !read.ok();
     });

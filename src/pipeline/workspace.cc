@@ -69,17 +69,19 @@ std::string Workspace::FragmentPath(size_t index, const std::string& key) const 
   return work_ + name;
 }
 
-arrow::Result<int64_t> Workspace::RemoveOtherFragments(const std::set<std::string>& wanted) const {
+arrow::Result<int64_t> Workspace::CountOtherFragments(const std::set<std::string>& wanted) const {
   const std::string folder = work_ + "/fragments/";
   ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> names, NamesIn(folder));
-  int64_t removed = 0;
+  int64_t others = 0;
   for (const std::string& name : names) {
     if (wanted.contains(folder + name)) continue;
-    ARROW_RETURN_NOT_OK(RemoveAll(folder + name));
-    // Temporary files of a run that was killed are no fragments.
-    if (name.ends_with(".safetensors")) ++removed;
+    if (name.ends_with(".safetensors")) {
+      ++others;
+    } else {  // a run was killed while it wrote this
+      ARROW_RETURN_NOT_OK(RemoveAll(folder + name));
+    }
   }
-  return removed;
+  return others;
 }
 
 std::string Workspace::RefusedErrorsPath() const { return work_ + "/errors.csv"; }

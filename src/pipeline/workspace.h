@@ -37,8 +37,8 @@ class Workspace {
   // Where the fragment with this key is, or will be.
   std::string FragmentPath(size_t index, const std::string& key) const;
 
-  // Removes all fragments but those at these paths, and returns how many there were.
-  arrow::Result<int64_t> RemoveOtherFragments(const std::set<std::string>& wanted) const;
+  // How many fragments are stored beside those at these paths. Removes files that are none.
+  arrow::Result<int64_t> CountOtherFragments(const std::set<std::string>& wanted) const;
 
   // Where rejects are listed when a run is refused for them.
   std::string RefusedErrorsPath() const;
