@@ -1,5 +1,5 @@
-"""Runs of a small tree by a test engine (driver.cc), with a library (fault.cc) that kills them, fails
-their system calls or records them."""
+"""Runs of a small tree by a test engine (driver.cc), with a library (fault.cc) that kills them,
+fails their system calls or records them."""
 
 import os
 import pathlib

@@ -26,7 +26,8 @@ def shuffle(tree):
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 def test_threads_and_order_do_not_show(lab, threads):
     def listing():
-        return [[entry.name for entry in os.scandir(lab.tree / label)] for label in ("Apple", "Pear")]
+        labels = ("Apple", "Pear")
+        return [[entry.name for entry in os.scandir(lab.tree / label)] for label in labels]
 
     before = listing()
     shuffle(lab.tree)

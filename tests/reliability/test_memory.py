@@ -51,5 +51,5 @@ def test_a_million_items(lab, large_tree, tmp_path):
     assert resumed["rows"] == ITEMS and resumed["resumed"] >= 49 * 4096
     grown = finish("second")
     assert grown["rows"] == grown["reused"] == ITEMS
-    print(f"peak of a resumed run {resumed['peak'] // MIB} MiB, of a grown one {grown['peak'] // MIB}")
+    print(f"peak MiB: resumed {resumed['peak'] // MIB}, grown {grown['peak'] // MIB}")
     assert resumed["peak"] < 400 * MIB and grown["peak"] < 400 * MIB
