@@ -15,7 +15,7 @@ enum class ExitCode : int {
   kUsage = 2,
   kTooManyRejects = 3,
   kOutputBusy = 4,
-  kInterrupted = 130,
+  // Interrupted: see interrupt.h.
 };
 
 // What the chosen subcommand does. A failed Result is printed by main.cc, which picks the code.
@@ -32,6 +32,7 @@ inline const CLI::Validator kAtLeastOne(
 // Each registers its subcommand on `app`; when the user chose it, parsing sets *action.
 void AddRunCommand(CLI::App& app, Action* action);
 void AddCheckCommand(CLI::App& app, Action* action);
+void AddVerifyCommand(CLI::App& app, Action* action);
 void AddWeightsCommand(CLI::App& app, Action* action);
 void AddSampleCommand(CLI::App& app, Action* action);
 void AddSparkJobCommand(CLI::App& app, Action* action);

@@ -1,22 +1,42 @@
 #include "interrupt.h"
 
+#include <unistd.h>
+
 #include <csignal>
 
 namespace pomona::cli {
 namespace {
 
 std::atomic<bool> interrupted = false;
-static_assert(std::atomic<bool>::is_always_lock_free, "set by a signal handler");
+std::atomic<int> caught = SIGINT;
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free,
+              "set by a signal handler");
+
+void OnInterrupt(int number) {
+  caught = number;
+  interrupted = true;
+  alarm(kPatience);
+}
+
+void OnAlarm(int) {
+  constexpr char kText[] = "pomona: interrupted\n";
+  [[maybe_unused]] const ssize_t ignored = write(STDERR_FILENO, kText, sizeof kText - 1);
+  _exit(InterruptedCode());
+}
 
 }  // namespace
 
 const std::atomic<bool>* CatchInterrupts() {
   struct sigaction action = {};
-  action.sa_handler = [](int) { interrupted = true; };
   action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+  action.sa_handler = OnInterrupt;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  action.sa_handler = OnAlarm;
+  sigaction(SIGALRM, &action, nullptr);
   return &interrupted;
 }
+
+int InterruptedCode() { return 128 + caught; }
 
 }  // namespace pomona::cli

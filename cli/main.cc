@@ -5,16 +5,18 @@
 #include <string>
 
 #include "command.h"
+#include "interrupt.h"
 #include "pomona/pipeline.h"
 
 namespace pomona::cli {
 namespace {
 
-ExitCode CodeOf(const arrow::Status& status) {
+int CodeOf(const arrow::Status& status) {
   if (const auto refusal = RefusalOf(status)) {
-    return *refusal == RunRefusal::kOutputBusy ? ExitCode::kOutputBusy : ExitCode::kTooManyRejects;
+    return static_cast<int>(*refusal == RunRefusal::kOutputBusy ? ExitCode::kOutputBusy
+                                                                : ExitCode::kTooManyRejects);
   }
-  return status.IsCancelled() ? ExitCode::kInterrupted : ExitCode::kFailed;
+  return status.IsCancelled() ? InterruptedCode() : static_cast<int>(ExitCode::kFailed);
 }
 
 int Main(int argc, char** argv) {
@@ -31,6 +33,7 @@ int Main(int argc, char** argv) {
   Action action;
   AddRunCommand(app, &action);
   AddCheckCommand(app, &action);
+  AddVerifyCommand(app, &action);
   AddWeightsCommand(app, &action);
   AddSampleCommand(app, &action);
   AddSparkJobCommand(app, &action);
@@ -46,7 +49,7 @@ int Main(int argc, char** argv) {
   if (!result.ok()) {
     std::fprintf(stderr, "pomona: %s\n", result.status().message().c_str());
   }
-  return static_cast<int>(result.ok() ? *result : CodeOf(result.status()));
+  return result.ok() ? static_cast<int>(*result) : CodeOf(result.status());
 }
 
 }  // namespace

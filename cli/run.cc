@@ -72,6 +72,10 @@ void PrintSummary(const RunSummary& summary, const RunArguments& arguments) {
   if (summary.counts.resumed > 0) {
     std::printf("resumed %" PRId64 " items of an unfinished run\n", summary.counts.resumed);
   }
+  if (summary.counts.reused > 0) {
+    std::printf("took over the features of %" PRId64 " unchanged images from run %s\n",
+                summary.counts.reused, summary.reused_run_id.c_str());
+  }
   std::printf("made in %s:\n", arguments.output.c_str());
   for (const std::string& folder : summary.folders) std::printf("  %s\n", folder.c_str());
 }
@@ -80,6 +84,10 @@ arrow::Result<ExitCode> RunJob(const RunArguments& arguments) {
   ProgressPrinter printer(arguments.quiet ? ProgressStyle::kNone : arguments.progress);
   RunHooks hooks;
   hooks.progress = [&](const Progress& progress) { printer(progress); };
+  hooks.log = [&](const std::string& line) {
+    printer.Finish();
+    if (!arguments.quiet) std::fprintf(stderr, "pomona: %s\n", line.c_str());
+  };
   hooks.cancel = CatchInterrupts();
   hooks.started = ProcessStart();
   const auto summary = Run(arguments.input, arguments.output, arguments.options, hooks);

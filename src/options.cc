@@ -167,7 +167,7 @@ constexpr RunOptionSpec kSpecs[] = {
     {"max-rejects", "N|P%",
      "Publish only with at most so many rejects, N or P% (default: no bound)", Kind::kValue,
      SetParsed<&RunOptions::max_rejects, ParseRejectBound>},
-    {"fresh", "", "Start over instead of resuming", Kind::kFlag, SetFlag<&RunOptions::fresh>},
+    {"fresh", "", "Start over: neither resume nor take features over", Kind::kFlag, SetFlag<&RunOptions::fresh>},
 };
 
 }  // namespace

@@ -81,7 +81,8 @@ struct RunOptions {
 
   RejectBound max_rejects;
 
-  // Forget an unfinished run in this output instead of resuming it.
+  // Start over: neither resume an unfinished run in this output nor take over the features of
+  // unchanged images from a published one.
   bool fresh = false;
 
   // Items in a fragment: the unit of work that survives an interruption.

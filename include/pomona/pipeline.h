@@ -27,6 +27,7 @@ struct Counts {
   int64_t rejects = 0;  // images without
   int64_t skips = 0;    // files that are no image
   int64_t resumed = 0;  // of `listed`: taken from an earlier, unfinished run
+  int64_t reused = 0;   // of `rows`: features of unchanged images, taken from a published run
 };
 
 struct Progress {
@@ -40,6 +41,9 @@ struct RunHooks {
   // Called several times a second, always on the thread that called Run().
   std::function<void(const Progress&)> progress;
 
+  // Hears a line about something the user should know, on the thread that called Run().
+  std::function<void(const std::string&)> log;
+
   // Set by anyone, at any time, to stop the run soon; Run() then returns Cancelled.
   const std::atomic<bool>* cancel = nullptr;
 
@@ -52,11 +56,13 @@ struct RunHooks {
 struct RunSummary {
   std::string run_id;
   Counts counts;
+  std::string reused_run_id;  // the run that counts.reused rows are from
   std::map<std::string, int64_t> rejects_by_reason;
   std::map<std::string, int64_t> skips_by_reason;
   double variance_explained = 0;  // share of the total variance in the components kept
   double seconds = 0;             // from RunHooks::started
-  double images_per_second = 0;   // items of the extract stage, without resumed ones, over its time
+  double images_per_second = 0;   // items of the extract stage, without resumed and
+                                  // reused ones, over its time
   int64_t peak_memory_bytes = 0;
   std::vector<std::string> folders;  // that were published, below the output
 };

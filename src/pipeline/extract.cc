@@ -6,6 +6,7 @@
 #include <semaphore>
 #include <thread>
 
+#include "disk.h"
 #include "image_worker.h"
 #include "pomona/decode.h"
 #include "stopwatch.h"
@@ -26,6 +27,7 @@ struct OpenFragment {
   size_t index = 0;
   std::atomic<size_t> remaining = 0;
   std::vector<float> features;  // a row for each item, in its place
+  std::vector<uint8_t> reused;  // 1 for each item whose row an earlier run had
   std::vector<Verdict> verdicts;
   std::vector<std::optional<Reject>> rejects;
 
@@ -33,10 +35,31 @@ struct OpenFragment {
     index = fragment;
     remaining = items;
     features.resize(items * dimensions);
+    reused.assign(items, 0);
     verdicts.assign(items, Verdict::kSkip);
     rejects.assign(items, std::nullopt);
   }
 };
+
+void Count(const FragmentReport& report, Extraction* result) {
+  result->counts.rows += static_cast<int64_t>(report.rows.size());
+  result->counts.rejects += static_cast<int64_t>(report.rejects.size());
+  result->counts.skips += report.skip_count();
+  for (const FragmentReject& r : report.rejects) {
+    ++result->rejects_by_reason[std::string(ReasonName(r.reject.reason))];
+  }
+  for (const auto& [reason, count] : report.skips) result->skips_by_reason[reason] += count;
+}
+
+// Opens a fragment that an earlier run may have stored and verifies it; nothing where it did not.
+arrow::Result<std::optional<StoredFragment>> OpenEarlier(const std::string& path,
+                                                         const FragmentRange& range) {
+  ARROW_ASSIGN_OR_RAISE(const bool stored, Exists(path));
+  if (!stored) return std::nullopt;
+  ARROW_ASSIGN_OR_RAISE(StoredFragment fragment, StoredFragment::Open(path, range));
+  ARROW_RETURN_NOT_OK(fragment.Verify());
+  return fragment;
+}
 
 // What the workers share.
 class Extractor {
@@ -51,18 +74,21 @@ class Extractor {
   void Stop() { stop_ = true; }
   // REQUIRES: no worker runs any more.
   const arrow::Status& status() const { return status_; }
+  const arrow::Status& reuse_status() const { return reuse_status_; }
   bool WaitForWorker(std::chrono::milliseconds patience) { return done_.try_acquire_for(patience); }
 
-  std::atomic<int64_t> rows = 0, rejects = 0, skips = 0;
+  std::atomic<int64_t> rows = 0, rejects = 0, skips = 0, reused = 0;
 
  private:
   struct Claim {
     OpenFragment* fragment = nullptr;  // null: nothing is left to do
-    size_t position = 0;
+    size_t position = 0;  // the number of items: nothing is to be done but to finish the fragment
   };
 
   // The next item, in order.
   Claim Next();
+  void Advance();
+  void Reuse(OpenFragment* fragment);
   arrow::Status Work();
   arrow::Status Finish(OpenFragment* fragment, WorkerSeconds* seconds);
 
@@ -71,10 +97,11 @@ class Extractor {
   Extraction* const result_;
   OpenFragment open_[kOpenFragments];
 
-  std::mutex claim_mutex_;  // for the four below
+  std::mutex claim_mutex_;      // for what is below, down to free_mutex_, and for job_.earlier
+  arrow::Status reuse_status_;  // the first failure to read the earlier run
   size_t next_todo_ = 0;
-  OpenFragment* current_ = nullptr;
-  size_t next_position_ = 0;
+  OpenFragment* current_ = nullptr;  // null: the next fragment is to be opened
+  size_t next_position_ = 0;         // an item of current_ to work on
   std::vector<OpenFragment*> free_;
   std::counting_semaphore<kOpenFragments> free_count_{kOpenFragments};
   std::mutex free_mutex_;  // for free_
@@ -88,7 +115,6 @@ class Extractor {
 
 Extractor::Claim Extractor::Next() {
   const std::lock_guard lock(claim_mutex_);
-  if (current_ && next_position_ == current_->verdicts.size()) current_ = nullptr;
   if (!current_) {
     if (next_todo_ == todo_.size()) return {};
     // Whoever waits here keeps the others waiting too, and rightly so: there is nowhere to put a
@@ -101,11 +127,40 @@ Extractor::Claim Extractor::Next() {
       current_ = free_.back();
       free_.pop_back();
     }
+    OpenFragment* const opened = current_;
     const size_t index = todo_[next_todo_++];
-    current_->Reset(index, job_.fragments[index].size(), job_.engine.features());
+    opened->Reset(index, job_.fragments[index].size(), job_.engine.features());
+    if (job_.earlier) Reuse(opened);
     next_position_ = 0;
+    Advance();
+    if (!current_) return {opened, opened->verdicts.size()};
   }
-  return {current_, next_position_++};
+  const Claim claim{current_, next_position_++};
+  Advance();
+  return claim;
+}
+
+// Goes on to the next item to work on, if current_ has another.
+void Extractor::Advance() {
+  const std::vector<uint8_t>& reused = current_->reused;
+  while (next_position_ < reused.size() && reused[next_position_]) ++next_position_;
+  if (next_position_ == reused.size()) current_ = nullptr;
+}
+
+// Takes over the rows that the earlier run has.
+void Extractor::Reuse(OpenFragment* fragment) {
+  const FragmentRange& range = job_.fragments[fragment->index];
+  const arrow::Status status =
+      job_.earlier->Fill(std::span(job_.items).subspan(range.begin, range.size()),
+                         fragment->features, fragment->reused);
+  if (reuse_status_.ok()) reuse_status_ = status;
+  const int64_t count = std::count(fragment->reused.begin(), fragment->reused.end(), 1);
+  for (size_t i = 0; i < range.size(); ++i) {
+    if (fragment->reused[i]) fragment->verdicts[i] = OpenFragment::Verdict::kRow;
+  }
+  fragment->remaining -= static_cast<size_t>(count);
+  reused += count;
+  rows += count;
 }
 
 void Extractor::RunWorker() {
@@ -127,6 +182,10 @@ arrow::Status Extractor::Work() {
   while (!stop_) {
     const auto [fragment, position] = Next();
     if (!fragment) break;
+    if (position == fragment->verdicts.size()) {
+      ARROW_RETURN_NOT_OK(Finish(fragment, &seconds));
+      continue;
+    }
     const Item& item = job_.items[job_.fragments[fragment->index].begin + position];
 
     Stopwatch watch;
@@ -195,7 +254,7 @@ arrow::Status Extractor::Finish(OpenFragment* fragment, WorkerSeconds* seconds) 
   watch.Lap(&seconds->store);
   {
     const std::lock_guard lock(result_mutex_);
-    result_->reports[index] = std::move(report);
+    Count(report, result_);
   }
   {
     const std::lock_guard lock(free_mutex_);
@@ -212,54 +271,58 @@ bool IsSkip(std::string_view path, std::span<const uint8_t> bytes) {
 }
 
 arrow::Result<Extraction> Extract(const ExtractJob& job) {
+  const auto cancelled = [&] { return job.hooks.cancel && *job.hooks.cancel; };
   Extraction result;
-  result.reports.resize(job.fragments.size());
-  Progress progress{"extract",
-                    0,
-                    static_cast<int64_t>(job.items.size()),
-                    {.listed = static_cast<int64_t>(job.items.size())}};
-
+  result.counts.listed = static_cast<int64_t>(job.items.size());
   std::vector<size_t> todo;
-  for (size_t i = 0; i < job.fragments.size(); ++i) {
-    auto stored = StoredFragment::Open(job.fragment_path(i), job.fragments[i]);
-    if (!stored.ok()) {
-      todo.push_back(i);
+  for (size_t i = 0; i < job.fragments.size() && !cancelled(); ++i) {
+    const auto stored = OpenEarlier(job.fragment_path(i), job.fragments[i]);
+    if (stored.ok() && *stored) {
+      Count((*stored)->report(), &result);
+      result.counts.resumed += static_cast<int64_t>(job.fragments[i].size());
       continue;
     }
-    result.reports[i] = stored->report();
-    progress.counts.resumed += job.fragments[i].size();
-    progress.counts.rows += stored->report().rows.size();
-    progress.counts.rejects += stored->report().rejects.size();
-    progress.counts.skips += stored->report().skip_count();
+    todo.push_back(i);
+    if (!stored.ok() && job.hooks.log) {
+      job.hooks.log("a stored fragment cannot be kept and is made again: " +
+                    stored.status().message());
+    }
   }
-  const Counts resumed = progress.counts;
-  result.resumed = resumed.resumed;
+  const Counts resumed = result.counts;
+  Progress progress{"extract", 0, resumed.listed, resumed};
 
   Extractor extractor(job, todo, &result);
   const auto report = [&] {
     progress.counts.rows = resumed.rows + extractor.rows;
     progress.counts.rejects = resumed.rejects + extractor.rejects;
     progress.counts.skips = resumed.skips + extractor.skips;
+    progress.counts.reused = extractor.reused;
     progress.done = progress.counts.rows + progress.counts.rejects + progress.counts.skips;
     if (job.hooks.progress) job.hooks.progress(progress);
-    return !(job.hooks.cancel && *job.hooks.cancel);
+    return !cancelled();
   };
 
   std::vector<std::jthread> workers;
   const int threads = todo.empty() ? 0 : job.threads;
   for (int i = 0; i < threads; ++i) workers.emplace_back([&] { extractor.RunWorker(); });
-  bool cancelled = false;
+  bool stopped = false;
   for (int running = threads; running > 0;) {
     if (extractor.WaitForWorker(kPollInterval)) {
       --running;
     } else if (!report()) {
-      cancelled = true;
+      stopped = true;
       extractor.Stop();
     }
   }
   workers.clear();
   ARROW_RETURN_NOT_OK(extractor.status());
-  if (!report() || cancelled) return arrow::Status::Cancelled("interrupted");
+  result.counts.reused = extractor.reused;
+  if (!extractor.reuse_status().ok() && job.hooks.log) {
+    job.hooks.log(
+        "features of the run " + job.earlier->run_id() +
+        " cannot be taken over and are made again: " + extractor.reuse_status().message());
+  }
+  if (!report() || stopped) return arrow::Status::Cancelled("interrupted");
   return result;
 }
 

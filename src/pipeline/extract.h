@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -17,6 +18,7 @@
 #include "pomona/engine.h"
 #include "pomona/pipeline.h"
 #include "pomona/source.h"
+#include "reuse.h"
 
 namespace pomona {
 
@@ -31,8 +33,9 @@ struct WorkerSeconds {
 };
 
 struct Extraction {
-  std::vector<FragmentReport> reports;  // by fragment, in order
-  int64_t resumed = 0;                  // items whose fragments were stored already
+  Counts counts;
+  std::map<std::string, int64_t> rejects_by_reason;
+  std::map<std::string, int64_t> skips_by_reason;
   WorkerSeconds seconds;
   // When the first image's features were there; nothing where every fragment was resumed.
   std::optional<std::chrono::steady_clock::time_point> first_row;
@@ -41,6 +44,7 @@ struct Extraction {
 struct ExtractJob {
   Source& source;
   Engine& engine;
+  EarlierRun* earlier;  // whose features are taken over; may be null
   const std::vector<Item>& items;
   const std::vector<FragmentRange>& fragments;
   std::function<std::string(size_t)> fragment_path;  // by fragment

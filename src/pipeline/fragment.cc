@@ -1,6 +1,10 @@
 #include "fragment.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 
 #include "sha256.h"
@@ -10,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kFormat = "pomona-fragment-1";
+constexpr const char* kFormat = "pomona-fragment-2";
 
 TensorView View(DType dtype, std::vector<int64_t> shape, std::span<const std::byte> bytes) {
   return {dtype, std::move(shape), bytes};
@@ -46,6 +50,16 @@ bool ReportFromJson(const std::string& text, FragmentReport* report) {
   return true;
 }
 
+std::string Checksum(const std::string& key, const std::string& report,
+                     std::initializer_list<std::span<const std::byte>> tensors) {
+  Sha256 sha256;
+  sha256.Add(key).Add(report);
+  for (const auto bytes : tensors) {
+    sha256.Add(std::span(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()));
+  }
+  return sha256.Hex();
+}
+
 }  // namespace
 
 std::vector<FragmentRange> CutFragments(const std::vector<Item>& items, int fragment_items,
@@ -78,16 +92,25 @@ arrow::Status WriteFragment(const std::string& path, const FragmentRange& range,
   const int64_t rows = static_cast<int64_t>(report.rows.size());
   const int64_t dimensions = moments.dimensions();
   const int64_t count = moments.count();
+  const auto counts = std::as_bytes(std::span(&count, 1));
+  const auto means = std::as_bytes(moments.mean());
+  const auto comoments = std::as_bytes(moments.comoment());
+  const auto values = std::as_bytes(features);
+  const auto positions = std::as_bytes(std::span(report.rows));
+  const std::string text = ReportToJson(report);
   return WriteSafetensors(
       path,
       // Wider types first: the format leaves no gaps to align them.
-      {{"moments.count", View(DType::kI64, {1}, std::as_bytes(std::span(&count, 1)))},
-       {"moments.mean", View(DType::kF64, {dimensions}, std::as_bytes(moments.mean()))},
-       {"moments.comoment", View(DType::kF64, {static_cast<int64_t>(moments.comoment().size())},
-                                 std::as_bytes(moments.comoment()))},
-       {"features", View(DType::kF32, {rows, dimensions}, std::as_bytes(features))},
-       {"rows", View(DType::kI32, {rows}, std::as_bytes(std::span(report.rows)))}},
-      {{"format", kFormat}, {"key", range.key}, {"report", ReportToJson(report)}});
+      {{"moments.count", View(DType::kI64, {1}, counts)},
+       {"moments.mean", View(DType::kF64, {dimensions}, means)},
+       {"moments.comoment",
+        View(DType::kF64, {static_cast<int64_t>(moments.comoment().size())}, comoments)},
+       {"features", View(DType::kF32, {rows, dimensions}, values)},
+       {"rows", View(DType::kI32, {rows}, positions)}},
+      {{"format", kFormat},
+       {"key", range.key},
+       {"report", text},
+       {"sha256", Checksum(range.key, text, {counts, means, comoments, values, positions})}});
 }
 
 arrow::Result<StoredFragment> StoredFragment::Open(const std::string& path,
@@ -113,6 +136,30 @@ arrow::Result<StoredFragment> StoredFragment::Open(const std::string& path,
     return arrow::Status::Invalid(path, ": a damaged fragment");
   }
   return fragment;
+}
+
+void StoredFragment::Forget(size_t count) const {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(features_.data()) + page - 1) / page * page;
+  const uintptr_t end = reinterpret_cast<uintptr_t>(features_.data() + count) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
+arrow::Status StoredFragment::Verify() const {
+  ARROW_ASSIGN_OR_RAISE(const TensorView count, file_->Get("moments.count"));
+  ARROW_ASSIGN_OR_RAISE(const TensorView mean, file_->Get("moments.mean"));
+  ARROW_ASSIGN_OR_RAISE(const TensorView comoment, file_->Get("moments.comoment"));
+  ARROW_ASSIGN_OR_RAISE(const TensorView features, file_->Get("features"));
+  ARROW_ASSIGN_OR_RAISE(const TensorView rows, file_->Get("rows"));
+  const auto& metadata = file_->metadata();  // has a key and a report, or Open() would have failed
+  const auto sha256 = metadata.find("sha256");
+  if (sha256 == metadata.end() ||
+      sha256->second !=
+          Checksum(metadata.at("key"), metadata.at("report"),
+                   {count.bytes, mean.bytes, comoment.bytes, features.bytes, rows.bytes})) {
+    return arrow::Status::Invalid(file_->path(), ": its checksum is wrong");
+  }
+  return arrow::Status::OK();
 }
 
 arrow::Result<Moments> StoredFragment::ReadMoments() const {

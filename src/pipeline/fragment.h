@@ -57,8 +57,15 @@ class StoredFragment {
   // Errors: Invalid where the file does not hold the fragment that `range` asks for.
   static arrow::Result<StoredFragment> Open(const std::string& path, const FragmentRange& range);
 
+  // Reads everything. Errors: Invalid where it differs from what was written.
+  arrow::Status Verify() const;
+
   const FragmentReport& report() const { return report_; }
   std::span<const float> features() const { return features_; }
+
+  // Gives the memory back under the first `count` features, which were read; they can be read
+  // again.
+  void Forget(size_t count) const;
   arrow::Result<Moments> ReadMoments() const;
 
  private:

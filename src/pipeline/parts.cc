@@ -8,6 +8,7 @@
 
 #include "layout.h"
 #include "pomona/sink.h"
+#include "reuse.h"
 
 namespace pomona {
 namespace {
@@ -15,20 +16,30 @@ namespace {
 // Rows handed to a sink at once: bounds the memory of projections and of CSV text.
 constexpr size_t kBlockRows = 512;
 
+// The items that the rows of a part were made of.
+arrow::Result<std::vector<const Item*>> ItemsOf(const RunContent& content, size_t part) {
+  std::vector<const Item*> items;
+  const FragmentRange range = content.Part(part);
+  for (size_t f = range.begin; f < range.end; ++f) {
+    ARROW_ASSIGN_OR_RAISE(const StoredFragment stored, content.Fragment(f));
+    for (const int32_t row : stored.report().rows) {
+      items.push_back(&content.items[content.fragments[f].begin + row]);
+    }
+  }
+  return items;
+}
+
 struct Labels {
   std::shared_ptr<arrow::StringArray> paths;
   std::shared_ptr<arrow::StringArray> labels;
 };
 
 arrow::Result<Labels> LabelsOf(const RunContent& content, size_t part) {
+  ARROW_ASSIGN_OR_RAISE(const auto items, ItemsOf(content, part));
   arrow::StringBuilder paths, labels;
-  const FragmentRange range = content.Part(part);
-  for (size_t f = range.begin; f < range.end; ++f) {
-    for (const int32_t row : content.reports[f].rows) {
-      const Item& item = content.items[content.fragments[f].begin + row];
-      ARROW_RETURN_NOT_OK(paths.Append(item.path));
-      ARROW_RETURN_NOT_OK(labels.Append(item.label()));
-    }
+  for (const Item* item : items) {
+    ARROW_RETURN_NOT_OK(paths.Append(item->path));
+    ARROW_RETURN_NOT_OK(labels.Append(item->label()));
   }
   Labels result;
   ARROW_RETURN_NOT_OK(paths.Finish(&result.paths));
@@ -53,14 +64,12 @@ arrow::Status ForEachBlock(const RunContent& content, size_t part, int dimension
                            const std::function<arrow::Status(std::span<const float>)>& use) {
   const FragmentRange range = content.Part(part);
   for (size_t f = range.begin; f < range.end; ++f) {
-    const FragmentRange& fragment = content.fragments[f];
-    ARROW_ASSIGN_OR_RAISE(
-        const StoredFragment stored,
-        StoredFragment::Open(content.workspace.FragmentPath(f, fragment.key), fragment));
+    ARROW_ASSIGN_OR_RAISE(const StoredFragment stored, content.Fragment(f));
     const std::span<const float> features = stored.features();
     const size_t block = kBlockRows * dimensions;
     for (size_t at = 0; at < features.size(); at += block) {
       ARROW_RETURN_NOT_OK(use(features.subspan(at, std::min(block, features.size() - at))));
+      stored.Forget(at);
     }
   }
   return arrow::Status::OK();
@@ -119,13 +128,15 @@ arrow::Status WritePcaPart(const RunContent& content, const Pca& pca, size_t par
 }
 
 arrow::Status WriteMetadataPart(const RunContent& content, size_t part) {
-  ARROW_ASSIGN_OR_RAISE(const Labels labels, LabelsOf(content, part));
+  ARROW_ASSIGN_OR_RAISE(const auto items, ItemsOf(content, part));
   CsvBuilder csv;
   csv.Field("path").Field("label").EndRow();
-  for (int64_t i = 0; i < labels.paths->length(); ++i) {
-    csv.Field(labels.paths->GetView(i)).Field(labels.labels->GetView(i)).EndRow();
-  }
-  return content.workspace.WritePart(kMetadata, part, "csv", csv.text());
+  for (const Item* item : items) csv.Field(item->path).Field(item->label()).EndRow();
+  ARROW_RETURN_NOT_OK(content.workspace.WritePart(kMetadata, part, "csv", csv.text()));
+
+  ARROW_ASSIGN_OR_RAISE(const std::string record, content.workspace.ItemRecordPath(part));
+  ARROW_RETURN_NOT_OK(WriteItemRecord(record, content.recipe, items));
+  return content.workspace.NotePart(record);
 }
 
 }  // namespace
@@ -140,10 +151,9 @@ FragmentRange RunContent::Part(size_t part) const {
   return {part * fragments_a_part, std::min(fragments.size(), (part + 1) * fragments_a_part), {}};
 }
 
-int64_t RunContent::rows() const {
-  int64_t rows = 0;
-  for (const FragmentReport& report : reports) rows += static_cast<int64_t>(report.rows.size());
-  return rows;
+arrow::Result<StoredFragment> RunContent::Fragment(size_t fragment) const {
+  const FragmentRange& range = fragments[fragment];
+  return StoredFragment::Open(workspace.FragmentPath(fragment, range.key), range);
 }
 
 std::vector<Task> FeatureTasks(const RunContent& content, int dimensions,
@@ -177,11 +187,12 @@ std::vector<Task> PcaTasks(const RunContent& content, const Pca& pca,
   return tasks;
 }
 
-std::string ErrorsCsv(const RunContent& content) {
+arrow::Status WriteErrors(const RunContent& content, arrow::io::OutputStream* out) {
   CsvBuilder csv;
   csv.Field("path").Field("label").Field("stage").Field("reason").Field("message").EndRow();
-  for (size_t f = 0; f < content.reports.size(); ++f) {
-    for (const FragmentReject& rejected : content.reports[f].rejects) {
+  for (size_t f = 0; f < content.fragments.size(); ++f) {
+    ARROW_ASSIGN_OR_RAISE(const StoredFragment stored, content.Fragment(f));
+    for (const FragmentReject& rejected : stored.report().rejects) {
       const Item& item = content.items[content.fragments[f].begin + rejected.item];
       csv.Field(item.path)
           .Field(item.label())
@@ -190,8 +201,10 @@ std::string ErrorsCsv(const RunContent& content) {
           .Field(rejected.reject.message)
           .EndRow();
     }
+    ARROW_RETURN_NOT_OK(out->Write(csv.text()));
+    csv.clear();
   }
-  return csv.text();
+  return out->Close();
 }
 
 }  // namespace pomona

@@ -21,19 +21,20 @@ namespace pomona {
 struct RunContent {
   const std::vector<Item>& items;
   const std::vector<FragmentRange>& fragments;
-  const std::vector<FragmentReport>& reports;  // by fragment
-  const Workspace& workspace;
+  Workspace& workspace;
   const RunOptions& options;
   std::map<std::string, std::string> provenance;  // for the metadata of Parquet files
+  std::string recipe;                             // what the features depend on beside the items
 
   // The fragments of one part: options.part_rows / options.fragment_items of them.
   size_t parts() const;
   FragmentRange Part(size_t part) const;  // begin, end: fragments
 
-  int64_t rows() const;
+  arrow::Result<StoredFragment> Fragment(size_t fragment) const;
 };
 
-// Tasks that write all parts of the features, in the formats asked for, and of the metadata.
+// Tasks that write all parts of the features, in the formats asked for, of the metadata and of
+// the record of items.
 // `rows_done` grows by one for each row of each vector file. Tasks refer to their arguments.
 std::vector<Task> FeatureTasks(const RunContent& content, int dimensions,
                                std::atomic<int64_t>* rows_done);
@@ -42,7 +43,7 @@ std::vector<Task> FeatureTasks(const RunContent& content, int dimensions,
 std::vector<Task> PcaTasks(const RunContent& content, const Pca& pca,
                            std::atomic<int64_t>* rows_done);
 
-// errors_{id}: a row for each reject, in path order.
-std::string ErrorsCsv(const RunContent& content);
+// errors_{id}: a row for each reject, in path order. Closes `out`.
+arrow::Status WriteErrors(const RunContent& content, arrow::io::OutputStream* out);
 
 }  // namespace pomona

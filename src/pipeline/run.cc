@@ -1,15 +1,23 @@
 // The job from end to end; every other file of this folder does one part of it.
+#include <arrow/util/io_util.h>
+#include <sys/statvfs.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <ctime>
+#include <set>
 #include <utility>
 
+#include "disk.h"
 #include "extract.h"
 #include "layout.h"
 #include "model.h"
 #include "parts.h"
 #include "pomona/pipeline.h"
+#include "pomona/version.h"
 #include "refusal.h"
 #include "reports.h"
+#include "reuse.h"
 #include "tasks.h"
 #include "workspace.h"
 
@@ -42,22 +50,30 @@ arrow::Result<std::vector<Item>> ListItems(Source& source, const std::string& ou
   return items;
 }
 
-// Fills the summary's counts from the reports and checks that nothing was lost.
-arrow::Status Count(const RunContent& content, RunSummary* summary) {
-  Counts& counts = summary->counts;
-  for (const FragmentReport& report : content.reports) {
-    counts.rows += static_cast<int64_t>(report.rows.size());
-    counts.rejects += static_cast<int64_t>(report.rejects.size());
-    counts.skips += report.skip_count();
-    for (const FragmentReject& r : report.rejects) {
-      ++summary->rejects_by_reason[std::string(ReasonName(r.reject.reason))];
-    }
-    for (const auto& [reason, count] : report.skips) summary->skips_by_reason[reason] += count;
-  }
+// Checks that nothing was lost.
+arrow::Status CheckCounts(const Counts& counts) {
   if (counts.listed != counts.rows + counts.rejects + counts.skips) {
     return arrow::Status::UnknownError("items were lost: ", counts.listed, " listed, but ",
                                        counts.rows, " rows + ", counts.rejects, " rejects + ",
                                        counts.skips, " skips; please report this");
+  }
+  return arrow::Status::OK();
+}
+
+// Says so where an unfinished run stored fragments of other items or for other weights. They are
+// kept until a run is published, as the user may have meant them.
+arrow::Status TellOfOtherFragments(const Workspace& workspace,
+                                   const std::vector<FragmentRange>& fragments,
+                                   const RunHooks& hooks) {
+  std::set<std::string> wanted;
+  for (size_t f = 0; f < fragments.size(); ++f) {
+    wanted.insert(workspace.FragmentPath(f, fragments[f].key));
+  }
+  ARROW_ASSIGN_OR_RAISE(const int64_t others, workspace.CountOtherFragments(wanted));
+  if (others > 0 && hooks.log) {
+    hooks.log(std::to_string(others) +
+              " stored fragments are of an input, weights or options that have changed since; "
+              "they are made again");
   }
   return arrow::Status::OK();
 }
@@ -67,7 +83,8 @@ arrow::Status CheckRejects(const RunContent& content, const Counts& counts) {
     return arrow::Status::OK();
   }
   const std::string path = content.workspace.RefusedErrorsPath();
-  ARROW_RETURN_NOT_OK(content.workspace.WriteText(path, ErrorsCsv(content)));
+  ARROW_ASSIGN_OR_RAISE(const auto file, OutputFile::Create(path));
+  ARROW_RETURN_NOT_OK(WriteErrors(content, file.get()));
   return Refuse(RunRefusal::kTooManyRejects,
                 std::to_string(counts.rejects) + " of " +
                     std::to_string(counts.rows + counts.rejects) +
@@ -78,10 +95,7 @@ arrow::Status CheckRejects(const RunContent& content, const Counts& counts) {
 arrow::Result<Pca> FitPca(const RunContent& content, int dimensions) {
   Moments moments(dimensions);
   for (size_t f = 0; f < content.fragments.size(); ++f) {
-    const FragmentRange& range = content.fragments[f];
-    ARROW_ASSIGN_OR_RAISE(
-        const StoredFragment stored,
-        StoredFragment::Open(content.workspace.FragmentPath(f, range.key), range));
+    ARROW_ASSIGN_OR_RAISE(const StoredFragment stored, content.Fragment(f));
     ARROW_ASSIGN_OR_RAISE(const Moments part, stored.ReadMoments());
     moments.Merge(part);
   }
@@ -97,12 +111,37 @@ std::vector<OutputFolder> PublishedFolders(const RunOptions& options) {
   return folders;
 }
 
-}  // namespace
+// What a run of so many items writes, about.
+int64_t SpaceNeeded(int64_t items, int64_t features, const RunOptions& options) {
+  // A number in its fragment, in Parquet (which compresses it little), as text.
+  const int64_t number = 4 + (options.formats.parquet ? 4 : 0) + (options.formats.csv ? 9 : 0);
+  const int64_t fragments = items / options.fragment_items + 1;
+  const int64_t moments = features * features / 2 * int64_t{sizeof(double)};
+  return items * features * number + fragments * moments;
+}
 
-arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
-                              const ModelIdentity& model, const std::string& input,
-                              const std::string& output, const RunOptions& options,
-                              const RunHooks& hooks) {
+// Adds to an error that says that there is no space how much is asked for.
+arrow::Status WithNeed(const arrow::Status& status, const std::string& output, int64_t need) {
+  const int error = arrow::internal::ErrnoFromStatus(status);
+  if (error != ENOSPC && error != EDQUOT) return status;
+  std::string text;
+  if (need > 0) text = "; the run takes about " + std::to_string((need >> 20) + 1) + " MiB in all";
+  struct statvfs disk;
+  if (statvfs(output.c_str(), &disk) == 0) {
+    const uint64_t bytes = uint64_t{disk.f_bavail} * disk.f_frsize;
+    text += "; " + std::to_string(bytes >> 20) + " MiB are free";
+    if (disk.f_files > 0 && disk.f_favail < 100) {
+      text += ", but only " + std::to_string(disk.f_favail) + " more files can be created";
+    }
+  }
+  return status.WithMessage(status.message(), text, "; the same command resumes");
+}
+
+// `space_needed` is told as soon as it is known.
+arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engine,
+                                 const ModelIdentity& model, const std::string& input,
+                                 const std::string& output, const RunOptions& options,
+                                 const RunHooks& hooks, int64_t* space_needed) {
   const Clock::time_point started = hooks.started.value_or(Clock::now());
   ARROW_RETURN_NOT_OK(Validate(options));
   RunSummary summary;
@@ -122,7 +161,6 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
 
   if (hooks.progress) hooks.progress({"list", 0, 0, {}});
   ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items, ListItems(source, output, options));
-  summary.counts.listed = static_cast<int64_t>(items.size());
   if (items.empty()) {
     return arrow::Status::Invalid("no files under ", input,
                                   " that the mode, --include and --exclude select");
@@ -131,12 +169,16 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
 
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Engine> engine, make_engine());
   details.engine = engine->name();
+  *space_needed = SpaceNeeded(static_cast<int64_t>(items.size()), engine->features(), options);
   const std::string recipe =
-      model.digest + '\n' + std::string(kPreprocessing) + '\n' + details.engine;
+      model.digest + '\n' + std::string(kPreprocessing) + '\n' + details.engine + '\n' + kVersion;
   const std::vector<FragmentRange> fragments = CutFragments(items, options.fragment_items, recipe);
+  ARROW_RETURN_NOT_OK(TellOfOtherFragments(*workspace, fragments, hooks));
+  const std::unique_ptr<EarlierRun> earlier =
+      options.fresh ? nullptr : EarlierRun::Find(output, recipe, engine->features());
   ARROW_ASSIGN_OR_RAISE(
       const Extraction extraction,
-      Extract({source, *engine, items, fragments,
+      Extract({source, *engine, earlier.get(), items, fragments,
                [&](size_t f) { return workspace->FragmentPath(f, fragments[f].key); },
                details.threads, hooks}));
   end_stage(&details.stages.extract);
@@ -148,14 +190,17 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
 
   const RunContent content{items,
                            fragments,
-                           extraction.reports,
                            *workspace,
                            options,
                            {{"pomona.weights_digest", model.digest},
                             {"pomona.preprocessing", std::string(kPreprocessing)},
-                            {"pomona.engine", details.engine}}};
-  summary.counts.resumed = extraction.resumed;
-  ARROW_RETURN_NOT_OK(Count(content, &summary));
+                            {"pomona.engine", details.engine}},
+                           recipe};
+  summary.counts = extraction.counts;
+  if (summary.counts.reused > 0) summary.reused_run_id = earlier->run_id();
+  summary.rejects_by_reason = extraction.rejects_by_reason;
+  summary.skips_by_reason = extraction.skips_by_reason;
+  ARROW_RETURN_NOT_OK(CheckCounts(summary.counts));
   ARROW_RETURN_NOT_OK(CheckRejects(content, summary.counts));
 
   // The features do not wait for the PCA, nor it for them.
@@ -191,12 +236,15 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
   ARROW_ASSIGN_OR_RAISE(const std::string pca_model,
                         workspace->PartPath(kPcaModel, 0, "safetensors"));
   ARROW_RETURN_NOT_OK(pca->Save(pca_model));
-  ARROW_RETURN_NOT_OK(workspace->WritePart(kErrors, 0, "csv", ErrorsCsv(content)));
+  ARROW_RETURN_NOT_OK(workspace->NotePart(pca_model));
+  ARROW_ASSIGN_OR_RAISE(const auto errors, workspace->CreatePart(kErrors, 0, "csv"));
+  ARROW_RETURN_NOT_OK(WriteErrors(content, errors.get()));
   end_stage(&details.stages.write);
 
   summary.seconds = SecondsSince(started);
   summary.images_per_second =
-      static_cast<double>(summary.counts.listed - summary.counts.resumed) / details.stages.extract;
+      static_cast<double>(summary.counts.listed - summary.counts.resumed - summary.counts.reused) /
+      details.stages.extract;
   summary.peak_memory_bytes = PeakMemoryBytes();
   ARROW_RETURN_NOT_OK(
       workspace->WritePart(kRunInfo, 0, "json", RunInfoJson(summary, details, options)));
@@ -204,8 +252,20 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
   const std::vector<OutputFolder> folders = PublishedFolders(options);
   ARROW_RETURN_NOT_OK(workspace->Publish(folders));
   for (const OutputFolder& folder : folders) {
-    summary.folders.push_back(folder.kind + '/' + folder.name + '_' + summary.run_id);
+    summary.folders.push_back(folder.Path(summary.run_id));
   }
+  return summary;
+}
+
+}  // namespace
+
+arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
+                              const ModelIdentity& model, const std::string& input,
+                              const std::string& output, const RunOptions& options,
+                              const RunHooks& hooks) {
+  int64_t space_needed = 0;
+  auto summary = RunJob(source, make_engine, model, input, output, options, hooks, &space_needed);
+  if (!summary.ok()) return WithNeed(summary.status(), output, space_needed);
   return summary;
 }
 

@@ -1,18 +1,11 @@
 #include "workspace.h"
 
-#include <arrow/io/file.h>
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
-
-#include "layout.h"
-#include "refusal.h"
+#include <fstream>
+#include <iterator>
+#include <ranges>
 
 namespace pomona {
 namespace {
@@ -22,56 +15,21 @@ namespace fs = std::filesystem;
 constexpr const char* kWorkFolder = "_pomona";
 constexpr const char* kSuccess = "_SUCCESS";
 
-arrow::Status Failed(std::string_view what, const std::string& path, int error) {
-  return arrow::Status::IOError("cannot ", what, " ", path, ": ", std::strerror(error));
+arrow::Status WriteFile(const std::string& path, std::string_view text) {
+  ARROW_ASSIGN_OR_RAISE(const auto file, OutputFile::Create(path));
+  ARROW_RETURN_NOT_OK(file->Write(text.data(), static_cast<int64_t>(text.size())));
+  return file->Close();
 }
 
-arrow::Status MakeFolders(const std::string& path) {
+arrow::Result<std::vector<std::string>> NamesIn(const std::string& folder) {
+  std::vector<std::string> names;
   std::error_code error;
-  fs::create_directories(path, error);
-  return error ? Failed("create the folder", path, error.value()) : arrow::Status::OK();
-}
-
-arrow::Status RemoveAll(const std::string& path) {
-  std::error_code error;
-  fs::remove_all(path, error);
-  return error ? Failed("remove", path, error.value()) : arrow::Status::OK();
-}
-
-// Flushes a file or a folder's list of names to the disk.
-arrow::Status Sync(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return Failed("open", path, errno);
-  const int error = fsync(fd) == 0 ? 0 : errno;
-  close(fd);
-  return error ? Failed("flush", path, error) : arrow::Status::OK();
-}
-
-// Arrow's file stream, which closes without flushing to the disk.
-class DurableStream : public arrow::io::OutputStream {
- public:
-  DurableStream(std::shared_ptr<arrow::io::FileOutputStream> file, std::string path)
-      : file_(std::move(file)), path_(std::move(path)) {}
-
-  arrow::Status Close() override {
-    if (file_->closed()) return arrow::Status::OK();
-    const int error = fsync(file_->file_descriptor()) == 0 ? 0 : errno;
-    ARROW_RETURN_NOT_OK(file_->Close());
-    return error ? Failed("flush", path_, error) : arrow::Status::OK();
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    names.push_back(entry->path().filename());
   }
-  bool closed() const override { return file_->closed(); }
-  arrow::Result<int64_t> Tell() const override { return file_->Tell(); }
-  arrow::Status Write(const void* data, int64_t size) override { return file_->Write(data, size); }
-  using arrow::io::OutputStream::Write;
-
- private:
-  std::shared_ptr<arrow::io::FileOutputStream> file_;
-  std::string path_;
-};
-
-arrow::Result<std::shared_ptr<arrow::io::OutputStream>> OpenDurable(const std::string& path) {
-  ARROW_ASSIGN_OR_RAISE(auto file, arrow::io::FileOutputStream::Open(path));
-  return std::make_shared<DurableStream>(std::move(file), path);
+  if (error) return DiskError("list", folder, error.value());
+  return names;
 }
 
 }  // namespace
@@ -79,51 +37,30 @@ arrow::Result<std::shared_ptr<arrow::io::OutputStream>> OpenDurable(const std::s
 Workspace::Workspace(std::string output, std::string run_id)
     : output_(std::move(output)), work_(output_ + "/" + kWorkFolder), run_id_(std::move(run_id)) {}
 
-Workspace::~Workspace() {
-  if (lock_ >= 0) close(lock_);
-}
-
 arrow::Result<std::unique_ptr<Workspace>> Workspace::Open(const std::string& output,
                                                           const std::string& run_id, bool fresh) {
   std::unique_ptr<Workspace> workspace(new Workspace(output, run_id));
-  ARROW_RETURN_NOT_OK(MakeFolders(workspace->work_));
-  ARROW_RETURN_NOT_OK(workspace->Lock());
-  const std::string published = workspace->PublishedFolder(kRunInfo);
-  if (fs::exists(published)) {
+  const std::string& work = workspace->work_;
+  ARROW_ASSIGN_OR_RAISE(workspace->lock_, FolderLock::Take(work));
+  ARROW_RETURN_NOT_OK(workspace->WithdrawUnfinished());
+  ARROW_ASSIGN_OR_RAISE(const bool published, Exists(workspace->PublishedFolder(kRunInfo)));
+  if (published) {
     return arrow::Status::Invalid("the run ", run_id, " is already published in ", output,
                                   "; choose another --run-id");
   }
-  // Parts of a run that did not reach its end are made again from the fragments.
-  ARROW_RETURN_NOT_OK(RemoveAll(workspace->work_ + "/publish"));
-  if (fresh) ARROW_RETURN_NOT_OK(RemoveAll(workspace->work_ + "/fragments"));
-  ARROW_RETURN_NOT_OK(MakeFolders(workspace->work_ + "/fragments"));
-  return workspace;
-}
-
-arrow::Status Workspace::Lock() {
-  const std::string path = work_ + "/lock";
-  while (true) {
-    lock_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    // The run before may remove the folder at this very moment.
-    if (lock_ < 0 && errno == ENOENT) {
-      ARROW_RETURN_NOT_OK(MakeFolders(work_));
-      continue;
+  for (const OutputFolder* folder : kAllFolders) {
+    const std::string path = workspace->PublishedFolder(*folder);
+    ARROW_ASSIGN_OR_RAISE(const bool taken, Exists(path));
+    if (taken) {
+      return arrow::Status::Invalid(path, " is there already, though no run ", run_id,
+                                    " is published; choose another --run-id");
     }
-    if (lock_ < 0) return Failed("open", path, errno);
-    if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-      if (errno != EWOULDBLOCK) return Failed("lock", path, errno);
-      return Refuse(RunRefusal::kOutputBusy, "another run is writing to " + output_ +
-                                                 "; wait for it or choose another OUTPUT");
-    }
-    // A lock on a file that is no longer there keeps nobody out.
-    struct stat held, named;
-    if (fstat(lock_, &held) == 0 && stat(path.c_str(), &named) == 0 &&
-        held.st_ino == named.st_ino && held.st_dev == named.st_dev) {
-      return arrow::Status::OK();
-    }
-    close(lock_);
-    lock_ = -1;
   }
+  // Parts of a run that did not reach its end are made again from the fragments.
+  ARROW_RETURN_NOT_OK(RemoveAll(work + "/publish"));
+  if (fresh) ARROW_RETURN_NOT_OK(RemoveAll(work + "/fragments"));
+  ARROW_RETURN_NOT_OK(MakeFolders(work + "/fragments"));
+  return workspace;
 }
 
 std::string Workspace::FragmentPath(size_t index, const std::string& key) const {
@@ -132,61 +69,145 @@ std::string Workspace::FragmentPath(size_t index, const std::string& key) const 
   return work_ + name;
 }
 
+arrow::Result<int64_t> Workspace::CountOtherFragments(const std::set<std::string>& wanted) const {
+  const std::string folder = work_ + "/fragments/";
+  ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> names, NamesIn(folder));
+  int64_t others = 0;
+  for (const std::string& name : names) {
+    if (wanted.contains(folder + name)) continue;
+    if (name.ends_with(".safetensors")) {
+      ++others;
+    } else {  // a run was killed while it wrote this
+      ARROW_RETURN_NOT_OK(RemoveAll(folder + name));
+    }
+  }
+  return others;
+}
+
 std::string Workspace::RefusedErrorsPath() const { return work_ + "/errors.csv"; }
 
+// The run that is moving its folders to their places.
+std::string Workspace::JournalPath() const { return work_ + "/publishing"; }
+
 std::string Workspace::StagedFolder(const OutputFolder& folder) const {
-  return work_ + "/publish/" + folder.kind + "/" + folder.name + "_" + run_id_;
+  return work_ + "/publish/" + folder.Path(run_id_);
 }
 
 std::string Workspace::PublishedFolder(const OutputFolder& folder) const {
-  return output_ + "/" + folder.kind + "/" + folder.name + "_" + run_id_;
+  return output_ + "/" + folder.Path(run_id_);
+}
+
+arrow::Result<std::string> Workspace::NewPath(const OutputFolder& folder,
+                                              const std::string& name) const {
+  std::error_code error;
+  fs::create_directories(StagedFolder(folder), error);
+  if (error) return DiskError("create the folder", StagedFolder(folder), error.value());
+  return StagedFolder(folder) + "/" + name;
 }
 
 arrow::Result<std::string> Workspace::PartPath(const OutputFolder& folder, size_t part,
                                                std::string_view extension) const {
-  ARROW_RETURN_NOT_OK(MakeFolders(StagedFolder(folder)));
-  char name[32];
-  std::snprintf(name, sizeof name, "/part-%05zu.", part);
-  return StagedFolder(folder) + name + std::string(extension);
+  return NewPath(folder, PartName(part, extension));
+}
+
+arrow::Result<std::string> Workspace::ItemRecordPath(size_t part) const {
+  return NewPath(kRunInfo, ItemRecordName(part));
+}
+
+std::string* Workspace::ChecksumOf(const std::string& staged_path) {
+  const std::lock_guard lock(checksums_mutex_);
+  return &checksums_[fs::path(staged_path).lexically_relative(work_ + "/publish")];
 }
 
 arrow::Result<std::shared_ptr<arrow::io::OutputStream>> Workspace::CreatePart(
-    const OutputFolder& folder, size_t part, std::string_view extension) const {
+    const OutputFolder& folder, size_t part, std::string_view extension) {
   ARROW_ASSIGN_OR_RAISE(const std::string path, PartPath(folder, part, extension));
-  return OpenDurable(path);
+  return OutputFile::Create(path, ChecksumOf(path));
 }
 
 arrow::Status Workspace::WritePart(const OutputFolder& folder, size_t part,
-                                   std::string_view extension, std::string_view text) const {
-  ARROW_ASSIGN_OR_RAISE(const std::string path, PartPath(folder, part, extension));
-  return WriteText(path, text);
-}
-
-arrow::Status Workspace::WriteText(const std::string& path, std::string_view text) const {
-  ARROW_ASSIGN_OR_RAISE(auto stream, OpenDurable(path));
+                                   std::string_view extension, std::string_view text) {
+  ARROW_ASSIGN_OR_RAISE(const auto stream, CreatePart(folder, part, extension));
   ARROW_RETURN_NOT_OK(stream->Write(text.data(), static_cast<int64_t>(text.size())));
   return stream->Close();
 }
 
+arrow::Status Workspace::NotePart(const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(*ChecksumOf(path), Sha256Of(path));
+  return arrow::Status::OK();
+}
+
 arrow::Status Workspace::Publish(const std::vector<OutputFolder>& folders) {
+  ARROW_RETURN_NOT_OK(
+      WriteFile(ChecksumsPath(work_ + "/publish", run_id_), ChecksumsText(checksums_)));
   for (const OutputFolder& folder : folders) {
-    const std::string success = StagedFolder(folder) + "/" + kSuccess;
-    ARROW_ASSIGN_OR_RAISE(auto file, arrow::io::FileOutputStream::Open(success));
-    ARROW_RETURN_NOT_OK(file->Close());
-    ARROW_RETURN_NOT_OK(Sync(success));
-    ARROW_RETURN_NOT_OK(Sync(StagedFolder(folder)));
+    ARROW_RETURN_NOT_OK(WriteFile(StagedFolder(folder) + "/" + kSuccess, ""));
+    ARROW_RETURN_NOT_OK(SyncFolder(StagedFolder(folder)));
+    ARROW_RETURN_NOT_OK(MakeFolders(output_ + "/" + folder.kind));
   }
+  // From here on, whoever finds the journal knows whose folders to withdraw.
+  ARROW_RETURN_NOT_OK(WriteFile(JournalPath(), run_id_ + '\n'));
+  ARROW_RETURN_NOT_OK(SyncFolder(work_));
+  const arrow::Status moved = Move(folders);
+  if (!moved.ok()) {
+    (void)Withdraw(run_id_);  // if this fails as well, the next run does it
+    return moved;
+  }
+  CleanUp();
+  return arrow::Status::OK();
+}
+
+// Each folder is durable in its place before the next one moves, so that the last never stands
+// there without the others.
+arrow::Status Workspace::Move(const std::vector<OutputFolder>& folders) const {
   for (const OutputFolder& folder : folders) {
-    const std::string parent = output_ + "/" + folder.kind;
-    ARROW_RETURN_NOT_OK(MakeFolders(parent));
-    // Left by a run of this id that died while it published; it never existed for readers.
-    ARROW_RETURN_NOT_OK(RemoveAll(PublishedFolder(folder)));
     std::error_code error;
     fs::rename(StagedFolder(folder), PublishedFolder(folder), error);
-    if (error) return Failed("publish", PublishedFolder(folder), error.value());
-    ARROW_RETURN_NOT_OK(Sync(parent));
+    if (error) return DiskError("publish", PublishedFolder(folder), error.value());
+    ARROW_RETURN_NOT_OK(SyncFolder(output_ + "/" + folder.kind));
   }
-  return RemoveAll(work_);
+  return arrow::Status::OK();
+}
+
+// A journal without its line end was not flushed, so nothing was moved after it.
+arrow::Status Workspace::WithdrawUnfinished() const {
+  ARROW_ASSIGN_OR_RAISE(const bool died_publishing, Exists(JournalPath()));
+  if (!died_publishing) return arrow::Status::OK();
+  std::ifstream journal(JournalPath());
+  if (!journal.is_open()) return DiskError("open", JournalPath(), errno);
+  const std::string text{std::istreambuf_iterator<char>(journal), {}};
+  if (text.ends_with('\n')) {
+    const std::string run_id = text.substr(0, text.size() - 1);
+    ARROW_ASSIGN_OR_RAISE(const bool published, Exists(output_ + "/" + kRunInfo.Path(run_id)));
+    if (!published) return Withdraw(run_id);
+  }
+  return RemoveAll(JournalPath());
+}
+
+// The run's existence ends first, and the journal last.
+arrow::Status Workspace::Withdraw(const std::string& run_id) const {
+  const std::string bin = work_ + "/withdrawn";
+  for (const OutputFolder* folder : std::views::reverse(kAllFolders)) {
+    ARROW_RETURN_NOT_OK(RemoveAll(bin));
+    const std::string published = output_ + "/" + folder->Path(run_id);
+    std::error_code error;
+    fs::rename(published, bin, error);
+    if (error == std::errc::no_such_file_or_directory) continue;
+    if (error) return DiskError("withdraw", published, error.value());
+    ARROW_RETURN_NOT_OK(SyncFolder(output_ + "/" + folder->kind));
+  }
+  ARROW_RETURN_NOT_OK(RemoveAll(bin));
+  return RemoveAll(JournalPath());
+}
+
+// The run is published whatever becomes of this; what stays behind is removed by the next one.
+void Workspace::CleanUp() {
+  const auto names = NamesIn(work_);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    if (!FolderLock::IsLockFile(name)) (void)RemoveAll(work_ + "/" + name);
+  }
+  lock_->RemoveFolder();
 }
 
 }  // namespace pomona

@@ -5,17 +5,18 @@
 #include <arrow/result.h>
 
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace pomona {
+#include "checksums.h"
+#include "disk.h"
+#include "folder_lock.h"
+#include "layout.h"
 
-// One folder of the output contract.
-struct OutputFolder {
-  std::string kind;  // "features/parquet"
-  std::string name;  // "features", published as <kind>/<name>_<run id>
-};
+namespace pomona {
 
 // Holds OUTPUT for one run. What is unfinished lives in OUTPUT/_pomona, which readers that follow
 // the convention of '_' never see: the lock, the fragments done so far, the folders to publish.
@@ -23,49 +24,67 @@ struct OutputFolder {
 // Threads: the functions that return paths and streams may be called by any number at once.
 class Workspace {
  public:
-  // Creates the folders and takes the lock.
-  // Errors: RunRefusal::kOutputBusy where another run holds it; Invalid where the run id is
-  // published already; IOError.
+  // Creates the folders, takes the lock and clears up after a run that died while it published.
+  // Errors: RunRefusal::kOutputBusy where another run holds it; Invalid where the output has
+  // folders of this run id already; IOError.
   static arrow::Result<std::unique_ptr<Workspace>> Open(const std::string& output,
                                                         const std::string& run_id, bool fresh);
-  ~Workspace();
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
+
+  const std::string& output() const { return output_; }
 
   // Where the fragment with this key is, or will be.
   std::string FragmentPath(size_t index, const std::string& key) const;
 
+  // How many fragments are stored beside those at these paths. Removes files that are none.
+  arrow::Result<int64_t> CountOtherFragments(const std::set<std::string>& wanted) const;
+
   // Where rejects are listed when a run is refused for them.
   std::string RefusedErrorsPath() const;
 
-  // The file part-NNNNN.<extension> of an unpublished folder, which is created.
+  // The file part-NNNNN.<extension> of an unpublished folder, whose folder is created.
   arrow::Result<std::string> PartPath(const OutputFolder& folder, size_t part,
                                       std::string_view extension) const;
 
-  // The same, opened for writing. Closing it flushes it to the disk.
-  arrow::Result<std::shared_ptr<arrow::io::OutputStream>> CreatePart(
-      const OutputFolder& folder, size_t part, std::string_view extension) const;
+  // The file that tells of which items the rows of a part were made; see reuse.h.
+  arrow::Result<std::string> ItemRecordPath(size_t part) const;
+
+  // The file of PartPath(), opened for writing. Closing it flushes it to the disk and notes its
+  // digest.
+  arrow::Result<std::shared_ptr<arrow::io::OutputStream>> CreatePart(const OutputFolder& folder,
+                                                                     size_t part,
+                                                                     std::string_view extension);
 
   arrow::Status WritePart(const OutputFolder& folder, size_t part, std::string_view extension,
-                          std::string_view text) const;
+                          std::string_view text);
 
-  // Writes one file and flushes it to the disk.
-  arrow::Status WriteText(const std::string& path, std::string_view text) const;
+  // Notes the checksum of a file of an unpublished folder that was written by other means.
+  arrow::Status NotePart(const std::string& path);
 
-  // Adds _SUCCESS to the folders and moves them to their places, in the order given; the last one
-  // makes the run exist. Then the unfinished work is removed.
+  // Adds the checksums noted and, to each of the folders, _SUCCESS; then moves them to their
+  // places, in the order given; the last one makes the run exist. Then the unfinished work is
+  // removed. Errors: nothing is published.
   arrow::Status Publish(const std::vector<OutputFolder>& folders);
 
  private:
   Workspace(std::string output, std::string run_id);
-  arrow::Status Lock();
+  arrow::Status WithdrawUnfinished() const;
+  arrow::Status Withdraw(const std::string& run_id) const;
+  arrow::Status Move(const std::vector<OutputFolder>& folders) const;
+  void CleanUp();
+  arrow::Result<std::string> NewPath(const OutputFolder& folder, const std::string& name) const;
+  std::string* ChecksumOf(const std::string& staged_path);
   std::string StagedFolder(const OutputFolder& folder) const;
   std::string PublishedFolder(const OutputFolder& folder) const;
+  std::string JournalPath() const;
 
-  std::string output_;
-  std::string work_;
-  std::string run_id_;
-  int lock_ = -1;
+  const std::string output_;
+  const std::string work_;
+  const std::string run_id_;
+  std::unique_ptr<FolderLock> lock_;
+  std::mutex checksums_mutex_;
+  Checksums checksums_;
 };
 
 }  // namespace pomona

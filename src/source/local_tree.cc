@@ -85,8 +85,9 @@ class LocalTree : public Source {
     while (const dirent* entry = readdir(directory.get())) {
       const std::string_view name = entry->d_name;
       if (name == "." || name == "..") continue;
-      std::string path = folder == "/" ? "/" : folder + '/';
-      path += name;
+      std::string path;
+      path.reserve(folder.size() + 1 + name.size());  // no more: there may be a million of them
+      path.append(folder).append(folder == "/" ? "" : "/").append(name);
       // A link that leads nowhere is listed as itself; reading it will say what is wrong.
       if (fstatat(dirfd(directory.get()), entry->d_name, &info, 0) != 0 &&
           fstatat(dirfd(directory.get()), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) {

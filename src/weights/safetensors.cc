@@ -1,5 +1,6 @@
 #include "pomona/safetensors.h"
 
+#include <arrow/util/io_util.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -51,8 +52,10 @@ std::optional<size_t> ByteSize(const std::vector<int64_t>& shape, size_t item_si
 }
 
 arrow::Status SystemError(const std::string& path, std::string_view action) {
-  return arrow::Status::IOError(path, ": cannot ", action, ": ",
-                                std::generic_category().message(errno));
+  const int error = errno;
+  return {arrow::StatusCode::IOError,
+          path + ": cannot " + std::string(action) + ": " + std::generic_category().message(error),
+          arrow::internal::StatusDetailFromErrno(error)};
 }
 
 // Turns one entry of the header into a view of `data`.

@@ -183,15 +183,45 @@ TEST(Run, RefusesTooManyRejectsAndResumesWithALooserBound) {
   EXPECT_EQ(summary->counts.resumed, 31);
 }
 
-TEST(Run, MakesFragmentsAgainWhenTheirItemsChanged) {
+TEST(Run, MakesFragmentsAgainWhenTheirItemsChangedAndSaysSo) {
   MemorySource source = Tree(30);
   source.files["Pear/broken.png"] = "broken";
   const TempFolder output;
   LeaveUnfinished(source, output.path(), SmallOptions());
   source.files["Apple/0.png"] = PngOf(1, 2, 3, 40, 40);  // another size in bytes, first fragment
-  const auto summary = RunOn(source, output.path(), SmallOptions());
+  std::string log;
+  RunHooks hooks;
+  hooks.log = [&](const std::string& line) { log += line; };
+  const auto summary = RunOn(source, output.path(), SmallOptions(), hooks);
   ASSERT_TRUE(summary.ok()) << summary.status();
   EXPECT_EQ(summary->counts.resumed, 31 - 8);
+  EXPECT_TRUE(log.starts_with("1 stored fragments are of an input")) << log;
+}
+
+TEST(Run, MakesDamagedFragmentsAgainAndSaysSo) {
+  MemorySource source = Tree(30);
+  source.files["Pear/broken.png"] = "broken";
+  const TempFolder undisturbed;
+  ASSERT_TRUE(RunOn(source, undisturbed.path(), SmallOptions()).ok());
+  const TempFolder output;
+  LeaveUnfinished(source, output.path(), SmallOptions());
+
+  // One bit of one fragment's data.
+  const auto folder = fs::directory_iterator(output / "_pomona/fragments");
+  const std::string path = folder->path().string();
+  std::string bytes = ReadFile(path);
+  bytes[bytes.size() - 40] ^= 1;
+  std::ofstream(path, std::ios::binary) << bytes;
+
+  std::string log;
+  RunHooks hooks;
+  hooks.log = [&](const std::string& line) { log += line; };
+  const auto summary = RunOn(source, output.path(), SmallOptions(), hooks);
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_GE(summary->counts.resumed, 31 - 8);
+  EXPECT_LT(summary->counts.resumed, 31);
+  EXPECT_NE(log.find(path + ": its checksum is wrong"), std::string::npos) << log;
+  EXPECT_EQ(Files(output.path()), Files(undisturbed.path()));
 }
 
 TEST(Run, FreshStartsOver) {

@@ -31,9 +31,13 @@ def files(output):
     }
 
 
-def test_memory_does_not_grow_and_threads_do_not_show(run, large_tree):
+@pytest.fixture(scope="module")
+def large(run, large_tree):
+    return run(large_tree)
+
+
+def test_memory_does_not_grow_and_threads_do_not_show(run, large_tree, large):
     small = run(large_tree, "--limit", "2000")
-    large = run(large_tree)
     assert run_info(large)["counts"]["rows"] == 25000
     assert run_info(large)["peak_memory_bytes"] < 400 * MIB
     assert run_info(small)["peak_memory_bytes"] < 400 * MIB
@@ -44,3 +48,15 @@ def test_memory_does_not_grow_and_threads_do_not_show(run, large_tree):
 
     three_threads = run(large_tree, "--threads", "3")
     assert files(three_threads) == files(large)
+
+
+def test_a_grown_tree_gives_the_same_bytes(pomona, large_tree, large, tmp_path):
+    job = [pomona, "run", large_tree, tmp_path / "output", "--quiet", "--run-id"]
+    # One in a hundred is left out at first: 21 of each of the twelve labels.
+    subprocess.run([*job, "before", "--exclude", "*37_100.jpg"], check=True)
+    subprocess.run([*job, "test"], check=True)
+    info = run_info(tmp_path / "output")
+    assert info["reused"] == {"rows": 25000 - 12 * 21, "run_id": "before"}
+    assert {
+        name: data for name, data in files(tmp_path / "output").items() if "_before/" not in name
+    } == files(large)

@@ -1,0 +1,38 @@
+// pomona verify: a published run against its checksums and against itself.
+#include "pomona/verify.h"
+
+#include <cinttypes>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "command.h"
+#include "interrupt.h"
+
+namespace pomona::cli {
+
+void AddVerifyCommand(CLI::App& app, Action* action) {
+  struct Options {
+    std::string output;
+    std::string run_id;
+  };
+  const auto options = std::make_shared<Options>();
+
+  CLI::App* command = app.add_subcommand("verify", "Check a published run");
+  command->add_option("OUTPUT", options->output, "Folder that the run was published in")
+      ->required();
+  command->add_option("--run-id", options->run_id, "Which run (default: the one published last)")
+      ->type_name("ID");
+  command->callback([options, action] {
+    *action = [options]() -> arrow::Result<ExitCode> {
+      ARROW_ASSIGN_OR_RAISE(const VerifyResult result,
+                            Verify(options->output, options->run_id, CatchInterrupts()));
+      for (const std::string& problem : result.problems) std::printf("%s\n", problem.c_str());
+      std::printf("run %s: %" PRId64 " files, %" PRId64 " rows: %s\n", result.run_id.c_str(),
+                  result.files, result.rows, result.problems.empty() ? "sound" : "damaged");
+      return result.problems.empty() ? ExitCode::kComplete : ExitCode::kFailed;
+    };
+  });
+}
+
+}  // namespace pomona::cli

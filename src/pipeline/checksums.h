@@ -1,0 +1,23 @@
+// The checksums of a run's files, in the format of sha256sum: `sha256sum -c` in the output reads
+// run_info/run_info_{id}/_SHA256SUMS.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <map>
+#include <string>
+
+namespace pomona {
+
+// SHA-256 in hexadecimal by path below the output.
+using Checksums = std::map<std::string, std::string>;
+
+inline constexpr const char* kChecksumsName = "_SHA256SUMS";
+
+std::string ChecksumsPath(const std::string& output, const std::string& run_id);
+std::string ChecksumsText(const Checksums& checksums);
+
+// Errors: IOError, Invalid; both name the file.
+arrow::Result<Checksums> ReadChecksums(const std::string& path);
+
+}  // namespace pomona

@@ -1,0 +1,60 @@
+// Files and folders that are still there after a power failure.
+//
+// Errors: IOError that names the path, with the errno as its detail.
+#pragma once
+
+#include <arrow/io/interfaces.h>
+#include <arrow/result.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "sha256.h"
+
+namespace pomona {
+
+// "cannot <what> <path>: <the error's text>".
+arrow::Status DiskError(std::string_view what, const std::string& path, int error);
+
+// Whether there is anything of this name.
+arrow::Result<bool> Exists(const std::string& path);
+
+// Creates the folder and those above it, each entered durably in the one above.
+arrow::Status MakeFolders(const std::string& path);
+
+// Removes a file or a folder with all that is in it, if it is there.
+arrow::Status RemoveAll(const std::string& path);
+
+// Makes the names in a folder durable: those created in it, moved into it, removed from it.
+arrow::Status SyncFolder(const std::string& path);
+
+// SHA-256 of a file, in hexadecimal.
+arrow::Result<std::string> Sha256Of(const std::string& path);
+
+// A new file. Close() makes its content durable; its name is as durable as its folder.
+class OutputFile : public arrow::io::OutputStream {
+ public:
+  // Replaces a file of that name. `sha256`: where Close() leaves the checksum, if anybody asks.
+  static arrow::Result<std::shared_ptr<OutputFile>> Create(const std::string& path,
+                                                           std::string* sha256 = nullptr);
+  ~OutputFile() override;
+
+  using arrow::io::OutputStream::Write;
+  arrow::Status Write(const void* data, int64_t size) override;
+  arrow::Status Close() override;
+  bool closed() const override { return fd_ < 0; }
+  arrow::Result<int64_t> Tell() const override { return written_; }
+
+ private:
+  OutputFile(int fd, std::string path, std::string* sha256);
+
+  int fd_;
+  const std::string path_;
+  std::string* const result_;
+  int64_t written_ = 0;
+  Sha256 sha256_;
+};
+
+}  // namespace pomona

@@ -1,0 +1,234 @@
+#include "part_reader.h"
+
+#include <arrow/array.h>
+#include <arrow/csv/api.h>
+#include <arrow/io/file.h>
+#include <parquet/column_reader.h>
+#include <parquet/exception.h>
+#include <parquet/file_reader.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace pomona {
+namespace {
+
+constexpr size_t kBlockRows = 512;
+constexpr int64_t kBufferBytes = 1 << 20;
+
+arrow::Status Broken(const std::string& path, std::string_view why) {
+  return arrow::Status::Invalid(path, ": ", why);
+}
+
+// The libraries' own errors do not all say which file they are about.
+arrow::Status Naming(const std::string& path, const arrow::Status& status) {
+  if (status.ok() || status.message().starts_with(path)) return status;
+  return status.WithMessage(path, ": ", status.message());
+}
+
+class ParquetPart : public PartReader {
+ public:
+  ParquetPart(std::string path, int dimensions) : path_(std::move(path)), dimensions_(dimensions) {}
+
+  arrow::Status Open() {
+    BEGIN_PARQUET_CATCH_EXCEPTIONS
+    parquet::ReaderProperties properties;
+    properties.enable_buffered_stream();
+    properties.set_buffer_size(kBufferBytes);
+    properties.set_page_checksum_verification(true);
+    ARROW_ASSIGN_OR_RAISE(auto file, arrow::io::ReadableFile::Open(path_));
+    reader_ = parquet::ParquetFileReader::Open(std::move(file), properties);
+    const parquet::FileMetaData& metadata = *reader_->metadata();
+    const int columns = metadata.num_columns();
+    if (metadata.num_row_groups() != 1 || columns < 3) return Broken(path_, "not one of ours");
+    rows_left_ = static_cast<size_t>(metadata.num_rows());
+    group_ = reader_->RowGroup(0);
+    paths_ = Column<parquet::ByteArrayType>(0);
+    labels_ = Column<parquet::ByteArrayType>(1);
+    floats_ = Column<parquet::FloatType>(columns - 1);
+    doubles_ = Column<parquet::DoubleType>(columns - 1);
+    if (!paths_ || !labels_ || (!floats_ && !doubles_)) return Broken(path_, "not one of ours");
+    return arrow::Status::OK();
+    END_PARQUET_CATCH_EXCEPTIONS
+  }
+
+  arrow::Status Read(RowBlock* block) override { return Naming(path_, ReadBlock(block)); }
+
+ private:
+  arrow::Status ReadBlock(RowBlock* block) {
+    BEGIN_PARQUET_CATCH_EXCEPTIONS
+    const size_t rows = std::min(kBlockRows, rows_left_);
+    rows_left_ -= rows;
+    ARROW_RETURN_NOT_OK(ReadStrings(*paths_, rows, &block->paths));
+    ARROW_RETURN_NOT_OK(ReadStrings(*labels_, rows, &block->labels));
+    if (floats_) return ReadVectors(*floats_, rows, &block->floats);
+    return ReadVectors(*doubles_, rows, &block->doubles);
+    END_PARQUET_CATCH_EXCEPTIONS
+  }
+
+  template <typename Type>
+  using Reader = parquet::TypedColumnReader<Type>;
+
+  // Null where the column is of another type.
+  template <typename Type>
+  std::shared_ptr<Reader<Type>> Column(int column) {
+    return std::dynamic_pointer_cast<Reader<Type>>(group_->Column(column));
+  }
+
+  arrow::Status ReadStrings(Reader<parquet::ByteArrayType>& column, size_t rows,
+                            std::vector<std::string>* strings) {
+    strings->clear();
+    std::vector<parquet::ByteArray> values(rows);
+    std::vector<int16_t> definition(rows);
+    while (strings->size() < rows) {
+      int64_t count = 0;
+      const auto left = static_cast<int64_t>(rows - strings->size());
+      const int64_t levels =
+          column.ReadBatch(left, definition.data(), nullptr, values.data(), &count);
+      if (count == 0 || count != levels) return Broken(path_, "a path or label is missing");
+      for (int64_t i = 0; i < count; ++i) {
+        strings->emplace_back(reinterpret_cast<const char*>(values[i].ptr), values[i].len);
+      }
+    }
+    return arrow::Status::OK();
+  }
+
+  template <typename Type>
+  arrow::Status ReadVectors(Reader<Type>& column, size_t rows,
+                            std::vector<typename Type::c_type>* values) {
+    const size_t size = rows * static_cast<size_t>(dimensions_);
+    values->resize(size);
+    definition_.resize(size);
+    repetition_.resize(size);
+    for (size_t at = 0; at < size;) {
+      int64_t count = 0;
+      const int64_t levels =
+          column.ReadBatch(static_cast<int64_t>(size - at), definition_.data() + at,
+                           repetition_.data() + at, values->data() + at, &count);
+      if (count == 0 || count != levels) return Broken(path_, "a value is missing");
+      at += static_cast<size_t>(count);
+    }
+    for (size_t i = 0; i < size; ++i) {
+      if ((repetition_[i] == 0) != (i % static_cast<size_t>(dimensions_) == 0)) {
+        return Broken(path_, "a vector of a wrong length");
+      }
+    }
+    return arrow::Status::OK();
+  }
+
+  const std::string path_;
+  const int dimensions_;
+  size_t rows_left_ = 0;
+  std::unique_ptr<parquet::ParquetFileReader> reader_;
+  std::shared_ptr<parquet::RowGroupReader> group_;
+  std::shared_ptr<Reader<parquet::ByteArrayType>> paths_, labels_;
+  std::shared_ptr<Reader<parquet::FloatType>> floats_;
+  std::shared_ptr<Reader<parquet::DoubleType>> doubles_;
+  std::vector<int16_t> definition_, repetition_;
+};
+
+arrow::Result<std::shared_ptr<arrow::csv::StreamingReader>> OpenCsv(const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(auto file, arrow::io::ReadableFile::Open(path));
+  auto read = arrow::csv::ReadOptions::Defaults();
+  read.use_threads = false;
+  read.block_size = kBufferBytes;
+  auto parse = arrow::csv::ParseOptions::Defaults();
+  parse.newlines_in_values = true;  // in paths
+  parse.ignore_empty_lines = false;
+  auto convert = arrow::csv::ConvertOptions::Defaults();
+  convert.check_utf8 = false;
+  for (const char* name :
+       {"path", "label", "features_string", "pca_features_string", "stage", "reason", "message"}) {
+    convert.column_types[name] = arrow::binary();
+  }
+  auto reader = arrow::csv::StreamingReader::Make(arrow::io::default_io_context(), std::move(file),
+                                                  read, parse, convert);
+  ARROW_RETURN_NOT_OK(Naming(path, reader.status()));
+  return reader;
+}
+
+class CsvPart : public PartReader {
+ public:
+  CsvPart(std::string path, int dimensions) : path_(std::move(path)), dimensions_(dimensions) {}
+
+  arrow::Status Open() {
+    ARROW_ASSIGN_OR_RAISE(reader_, OpenCsv(path_));
+    return arrow::Status::OK();
+  }
+
+  arrow::Status Read(RowBlock* block) override {
+    *block = {};
+    while (block->rows() < kBlockRows) {
+      if (!batch_ || row_ == batch_->num_rows()) {
+        row_ = 0;
+        ARROW_RETURN_NOT_OK(Naming(path_, reader_->ReadNext(&batch_)));
+        if (!batch_) break;
+        if (batch_->num_columns() != (dimensions_ > 0 ? 3 : 2)) {
+          return Broken(path_, "a wrong number of columns");
+        }
+        continue;
+      }
+      block->paths.emplace_back(Text(0));
+      block->labels.emplace_back(Text(1));
+      if (dimensions_ > 0) ARROW_RETURN_NOT_OK(ParseVector(Text(2), &block->floats));
+      ++row_;
+    }
+    return arrow::Status::OK();
+  }
+
+ private:
+  std::string_view Text(int column) const {
+    return static_cast<const arrow::BinaryArray&>(*batch_->column(column)).GetView(row_);
+  }
+
+  arrow::Status ParseVector(std::string_view text, std::vector<float>* values) const {
+    const char* at = text.data();
+    const char* const end = at + text.size();
+    for (int i = 0; i < dimensions_; ++i) {
+      if (i > 0 && (at == end || *at++ != ',')) return Broken(path_, "a vector of a wrong length");
+      float value = 0;
+      const auto parsed = std::from_chars(at, end, value);
+      if (parsed.ec != std::errc()) return Broken(path_, "a vector with something else in it");
+      at = parsed.ptr;
+      values->push_back(value);
+    }
+    return at == end ? arrow::Status::OK() : Broken(path_, "a vector of a wrong length");
+  }
+
+  const std::string path_;
+  const int dimensions_;
+  std::shared_ptr<arrow::csv::StreamingReader> reader_;
+  std::shared_ptr<arrow::RecordBatch> batch_;
+  int64_t row_ = 0;  // of batch_, the next one
+};
+
+template <typename Part>
+arrow::Result<std::unique_ptr<PartReader>> OpenPart(const std::string& path, int dimensions) {
+  auto part = std::make_unique<Part>(path, dimensions);
+  ARROW_RETURN_NOT_OK(Naming(path, part->Open()));
+  return part;
+}
+
+}  // namespace
+
+arrow::Result<std::unique_ptr<PartReader>> OpenParquetPart(const std::string& path,
+                                                           int dimensions) {
+  return OpenPart<ParquetPart>(path, dimensions);
+}
+
+arrow::Result<std::unique_ptr<PartReader>> OpenCsvPart(const std::string& path, int dimensions) {
+  return OpenPart<CsvPart>(path, dimensions);
+}
+
+arrow::Result<int64_t> CountCsvRows(const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(const auto reader, OpenCsv(path));
+  int64_t rows = 0;
+  while (true) {
+    std::shared_ptr<arrow::RecordBatch> batch;
+    ARROW_RETURN_NOT_OK(Naming(path, reader->ReadNext(&batch)));
+    if (!batch) return rows;
+    rows += batch->num_rows();
+  }
+}
+
+}  // namespace pomona

@@ -1,0 +1,45 @@
+// Published parts, read back: the counterpart of the sinks.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace pomona {
+
+// Consecutive rows of a part. The vectors are float32 or float64, as the part has them; a part
+// without vectors (metadata) has neither.
+struct RowBlock {
+  std::vector<std::string> paths;
+  std::vector<std::string> labels;
+  std::vector<float> floats;
+  std::vector<double> doubles;
+
+  size_t rows() const { return paths.size(); }
+};
+
+// Reads a part from its beginning to its end, holding a block at a time.
+//
+// Threads: one caller at a time.
+// Errors: name the file: one that cannot be read, or is not what the sinks write.
+class PartReader {
+ public:
+  virtual ~PartReader() = default;
+
+  // The next rows; none at the end. The blocks of parts with the same rows have the same rows.
+  virtual arrow::Status Read(RowBlock* block) = 0;
+};
+
+// Checks the checksums of the pages. `dimensions`: of the vectors.
+arrow::Result<std::unique_ptr<PartReader>> OpenParquetPart(const std::string& path, int dimensions);
+
+// `dimensions` is 0 where the file has two columns only.
+arrow::Result<std::unique_ptr<PartReader>> OpenCsvPart(const std::string& path, int dimensions);
+
+// The rows of a CSV file below its header.
+arrow::Result<int64_t> CountCsvRows(const std::string& path);
+
+}  // namespace pomona

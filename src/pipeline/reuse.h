@@ -1,0 +1,66 @@
+// Features that need not be computed again: those of images that did not change since they were
+// published.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "part_reader.h"
+#include "pomona/item.h"
+#include "pomona/safetensors.h"
+
+namespace pomona {
+
+// Beside the features of a run, its run_info has for each of their parts a file that tells of which
+// items the rows were made: their sizes and times, in the rows' order. `recipe` names everything
+// else that the features depend on.
+arrow::Status WriteItemRecord(const std::string& path, const std::string& recipe,
+                              const std::vector<const Item*>& items);
+
+// The ids of the runs published in `output`, the newest first.
+std::vector<std::string> PublishedRuns(const std::string& output);
+
+// The rows of an earlier run, walked through in the order of their paths.
+//
+// Threads: one caller at a time.
+class EarlierRun {
+ public:
+  // The run published last in `output` with this recipe; null where there is none. One that took
+  // only a small part of the tree (less than half of another's rows) is passed over.
+  static std::unique_ptr<EarlierRun> Find(const std::string& output, const std::string& recipe,
+                                          int dimensions);
+
+  const std::string& run_id() const { return run_id_; }
+
+  // Copies the features of those items that have not changed into their rows of `features`, and
+  // sets found[i] for them.
+  // REQUIRES: the items are in path order and come after those of the calls before.
+  // Errors: what makes the earlier run unreadable. Rows found so far are good, and later calls find
+  // none.
+  arrow::Status Fill(std::span<const Item> items, std::span<float> features,
+                     std::span<uint8_t> found);
+
+ private:
+  EarlierRun(std::string output, std::string run_id, std::string recipe, int dimensions);
+  arrow::Status OpenPart(std::string_view wanted);
+  arrow::Status Fill(std::span<const Item> items, float* features, uint8_t* found);
+
+  const std::string output_;
+  const std::string run_id_;
+  const std::string recipe_;
+  const int dimensions_;
+  size_t part_ = 0;  // the next one
+  bool at_end_ = false;
+  std::shared_ptr<const SafetensorsFile> record_;  // of the open part
+  std::unique_ptr<PartReader> reader_;             // null: no part is open
+  size_t part_row_ = 0;                            // of the block's first row
+  RowBlock block_;
+  size_t row_ = 0;  // of the block
+};
+
+}  // namespace pomona

@@ -1,0 +1,297 @@
+#include "pomona/verify.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "checksums.h"
+#include "disk.h"
+#include "layout.h"
+#include "part_reader.h"
+#include "pomona/pca.h"
+#include "pomona/source.h"
+#include "reuse.h"
+
+namespace pomona {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+// A table that a run has.
+struct Table {
+  enum class Kind { kFeatures, kPca, kMetadata };
+
+  Kind kind;
+  const OutputFolder* folder;
+  std::string_view extension;
+  decltype(&OpenCsvPart) open;
+  int dimensions;
+};
+
+class Verifier {
+ public:
+  Verifier(std::string output, std::string run_id, const std::atomic<bool>* cancel)
+      : output_(std::move(output)), cancel_(cancel) {
+    result_.run_id = std::move(run_id);
+  }
+
+  arrow::Result<VerifyResult> Verify() {
+    CheckFiles();
+    CheckRunInfo();
+    CheckTables();
+    if (cancel_ && *cancel_) return arrow::Status::Cancelled("interrupted");
+    return std::move(result_);
+  }
+
+ private:
+  void Report(const std::string& problem) {
+    if (result_.problems.size() < kMaxProblems) result_.problems.push_back(problem);
+  }
+  void Report(const arrow::Status& status) {
+    if (!status.ok()) Report(status.message());
+  }
+
+  std::string Path(const OutputFolder& folder, const std::string& name) const {
+    return output_ + "/" + folder.Path(result_.run_id) + "/" + name;
+  }
+
+  std::optional<json> ReadJson(const OutputFolder& folder);
+  void CheckFiles();
+  void CheckRunInfo();
+  void CheckTables();
+  void CheckErrors(int64_t rejects);
+  void CheckPart(size_t part, const std::vector<Table>& tables, const Pca& pca);
+  arrow::Status CheckBlock(Table::Kind kind, const std::string& path, const RowBlock& block,
+                           const RowBlock& first) const;
+
+  const std::string output_;
+  const std::atomic<bool>* const cancel_;
+  VerifyResult result_;
+  std::set<std::string> files_;  // that the checksums name
+  std::optional<int64_t> rows_;  // that run_info tells
+  std::string last_path_;        // of the row before
+  std::vector<double> projected_;
+};
+
+// All files are there, as they were, and none beside them.
+void Verifier::CheckFiles() {
+  const auto checksums = ReadChecksums(ChecksumsPath(output_, result_.run_id));
+  if (!checksums.ok()) return Report(checksums.status());
+  for (const auto& [path, sha256] : *checksums) {
+    if (cancel_ && *cancel_) return;
+    files_.insert(path);
+    const auto found = Sha256Of(output_ + "/" + path);
+    if (!found.ok()) {
+      Report(found.status());
+    } else if (*found != sha256) {
+      Report(output_ + "/" + path + ": its checksum is wrong");
+    }
+  }
+  result_.files = static_cast<int64_t>(files_.size());
+
+  std::set<std::string> folders;
+  for (const std::string& path : files_) folders.insert(fs::path(path).parent_path());
+  for (const OutputFolder* folder : kAllFolders) {
+    const std::string path = folder->Path(result_.run_id);
+    std::error_code error;
+    bool success = false;
+    for (fs::directory_iterator entry(output_ + "/" + path, error), end; !error && entry != end;
+         entry.increment(error)) {
+      const std::string name = entry->path().filename();
+      success = success || name == "_SUCCESS";
+      const bool known = name == "_SUCCESS" || name == kChecksumsName ||
+                         files_.contains(path + "/" + name) || name.starts_with('.');
+      if (!known) Report(entry->path().string() + ": no file of this run");
+    }
+    if (folders.contains(path) && !success) {
+      Report(output_ + "/" + path + "/_SUCCESS is missing");
+    }
+  }
+}
+
+std::optional<json> Verifier::ReadJson(const OutputFolder& folder) {
+  const std::string path = Path(folder, PartName(0, "json"));
+  std::ifstream file(path, std::ios::binary);
+  if (!file.is_open()) {
+    Report(DiskError("open", path, errno));
+    return std::nullopt;
+  }
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  json parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!parsed.is_object()) {
+    Report(path + ": no JSON object");
+    return std::nullopt;
+  }
+  return parsed;
+}
+
+// A number that may be missing from damaged JSON.
+std::optional<int64_t> Number(const json& object, const std::string& name) {
+  if (!object.is_object() || !object.contains(name) || !object[name].is_number_integer()) return {};
+  return object[name].get<int64_t>();
+}
+
+void Verifier::CheckRunInfo() {
+  const std::optional<json> info = ReadJson(kRunInfo);
+  if (!info) return;
+  const json counts = info->value("counts", json());
+  const auto listed = Number(counts, "listed"), rows = Number(counts, "rows"),
+             rejects = Number(counts, "rejects"), skips = Number(counts, "skips");
+  if (!listed || !rows || !rejects || !skips) {
+    return Report(Path(kRunInfo, PartName(0, "json")) + ": the counts are missing");
+  }
+  rows_ = rows;
+  if (*listed != *rows + *rejects + *skips) {
+    Report("listed " + std::to_string(*listed) + " is not " + std::to_string(*rows) + " rows + " +
+           std::to_string(*rejects) + " rejects + " + std::to_string(*skips) + " skips");
+  }
+  CheckErrors(*rejects);
+  if (const std::optional<json> model = ReadJson(kModelInfo)) {
+    if (Number(*model, "num_images_processed") != rows) {
+      Report(Path(kModelInfo, PartName(0, "json")) + ": another number of images than run_info's");
+    }
+  }
+}
+
+void Verifier::CheckErrors(int64_t rejects) {
+  const std::string path = Path(kErrors, PartName(0, "csv"));
+  const auto lines = CountCsvRows(path);
+  if (!lines.ok()) return Report(lines.status());
+  if (*lines != rejects) {
+    Report(path + ": " + std::to_string(*lines) + " rows, but " + std::to_string(rejects) +
+           " rejects in run_info");
+  }
+}
+
+void Verifier::CheckTables() {
+  const auto pca = Pca::Load(Path(kPcaModel, PartName(0, "safetensors")));
+  Report(pca.status());
+  // Without the model, nothing tells the length of vectors.
+  if (!pca.ok()) return;
+
+  using Kind = Table::Kind;
+  // Features first, then what is made of them.
+  std::vector<Table> tables;
+  size_t parts = 0;
+  for (const Table& table :
+       {Table{Kind::kFeatures, &kFeaturesParquet, "parquet", OpenParquetPart, pca->dimensions()},
+        Table{Kind::kFeatures, &kFeaturesCsv, "csv", OpenCsvPart, pca->dimensions()},
+        Table{Kind::kPca, &kPcaParquet, "parquet", OpenParquetPart, pca->components()},
+        Table{Kind::kPca, &kPcaCsv, "csv", OpenCsvPart, pca->components()},
+        Table{Kind::kMetadata, &kMetadata, "csv", OpenCsvPart, 0}}) {
+    const std::string folder = table.folder->Path(result_.run_id) + "/part-";
+    const auto in_folder = [&](const std::string& path) { return path.starts_with(folder); };
+    const auto count = static_cast<size_t>(std::count_if(files_.begin(), files_.end(), in_folder));
+    if (count == 0) continue;
+    tables.push_back(table);
+    if (tables.size() > 1 && count != parts) {
+      Report(folder + "*: " + std::to_string(count) + " parts, where another table has " +
+             std::to_string(parts));
+    }
+    parts = std::max(parts, count);
+  }
+  for (size_t part = 0; part < parts; ++part) {
+    if (cancel_ && *cancel_) return;
+    CheckPart(part, tables, *pca);
+  }
+  if (rows_ && *rows_ != result_.rows) {
+    Report(std::to_string(result_.rows) + " rows in the tables, but " + std::to_string(*rows_) +
+           " in run_info");
+  }
+}
+
+// Walks through a part of all tables at once. A table that fails is left out from there on.
+void Verifier::CheckPart(size_t part, const std::vector<Table>& tables, const Pca& pca) {
+  struct Walk {
+    const Table* table;
+    std::string path;
+    std::unique_ptr<PartReader> reader;
+    RowBlock block;
+  };
+  std::vector<Walk> walks;
+  for (const Table& table : tables) {
+    Walk walk{&table, Path(*table.folder, PartName(part, table.extension)), nullptr, {}};
+    auto reader = table.open(walk.path, table.dimensions);
+    Report(reader.status());
+    if (!reader.ok()) continue;
+    walk.reader = *std::move(reader);
+    walks.push_back(std::move(walk));
+  }
+  while (!(cancel_ && *cancel_)) {
+    std::erase_if(walks, [&](Walk& walk) {
+      arrow::Status read = walk.reader->Read(&walk.block);
+      if (read.ok() && walk.table->kind == Table::Kind::kFeatures && !walk.block.doubles.empty()) {
+        read = arrow::Status::Invalid(walk.path, ": features are float32");
+      }
+      Report(read);
+      return !read.ok();
+    });
+    if (std::ranges::all_of(walks, [](const Walk& walk) { return walk.block.rows() == 0; })) return;
+
+    const Walk& first = walks.front();
+    result_.rows += static_cast<int64_t>(first.block.rows());
+    for (const std::string& path : first.block.paths) {
+      if (path <= last_path_) Report(first.path + ": " + path + " stands after " + last_path_);
+      last_path_ = path;
+    }
+    projected_.clear();
+    if (first.table->kind == Table::Kind::kFeatures) {
+      projected_.resize(first.block.rows() * static_cast<size_t>(pca.components()));
+      pca.Project(first.block.floats, projected_);
+    }
+    const auto differs = [&](const Walk& walk) {
+      const arrow::Status same = CheckBlock(walk.table->kind, walk.path, walk.block, first.block);
+      Report(same);
+      return !same.ok();
+    };
+    walks.erase(std::remove_if(walks.begin() + 1, walks.end(), differs), walks.end());
+  }
+}
+
+// Against the block of the same rows of the first table.
+arrow::Status Verifier::CheckBlock(Table::Kind kind, const std::string& path, const RowBlock& block,
+                                   const RowBlock& first) const {
+  if (block.paths != first.paths || block.labels != first.labels) {
+    return arrow::Status::Invalid(path, ": other rows than the other tables have");
+  }
+  if (kind == Table::Kind::kFeatures && block.floats != first.floats) {
+    return arrow::Status::Invalid(path, ": other features than in the other format");
+  }
+  if (kind != Table::Kind::kPca) return arrow::Status::OK();
+  for (size_t i = 0; i < projected_.size(); ++i) {
+    const bool same = block.doubles.empty() ? block.floats[i] == static_cast<float>(projected_[i])
+                                            : block.doubles[i] == projected_[i];
+    if (!same) {
+      const size_t row = i / (projected_.size() / block.rows());
+      return arrow::Status::Invalid(path, ": the projection of ", block.paths[row],
+                                    " is not what its features give");
+    }
+  }
+  return arrow::Status::OK();
+}
+
+}  // namespace
+
+arrow::Result<VerifyResult> Verify(const std::string& output, const std::string& run_id,
+                                   const std::atomic<bool>* cancel) {
+  ARROW_ASSIGN_OR_RAISE(const std::string folder, LocalPath(output));
+  std::string id = run_id;
+  if (id.empty()) {
+    const std::vector<std::string> runs = PublishedRuns(folder);
+    if (runs.empty()) return arrow::Status::Invalid("no run is published in ", folder);
+    id = runs.front();
+  }
+  ARROW_ASSIGN_OR_RAISE(const bool published, Exists(folder + "/" + kRunInfo.Path(id)));
+  if (!published) return arrow::Status::Invalid("no run ", id, " is published in ", folder);
+  return Verifier(folder, id, cancel).Verify();
+}
+
+}  // namespace pomona

@@ -1,0 +1,118 @@
+"""Every system call of the write path fails once: the error names the path, nothing is published,
+and once the cause is gone the same command finishes the run."""
+
+import errno
+import os
+import subprocess
+
+import pytest
+from conftest import RUN, files_of, is_published
+
+ERRORS = [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EMFILE]
+
+# A run may go on without these: to look at earlier runs, to clean up once it is published.
+HARMLESS = ("look", "unlink", "rmdir")
+
+
+def check_failure(lab, output, finished):
+    assert finished.returncode == 1, (finished.returncode, finished.stderr)
+    message = finished.stderr.strip().splitlines()[-1]
+    assert str(lab.folder) in message, message
+    assert not is_published(output)
+    lab.check_intact(output)
+    return message
+
+
+def fail_every_call(lab, step):
+    """Returns how many calls failed."""
+    calls = lab.calls(lab.new_output(), opens=1)
+    failures = 0
+    for at in range(1, len(calls) + 1, step):
+        error = ERRORS[at // step % len(ERRORS)]
+        output = lab.new_output()
+        finished = lab.run(output, faults={"at": at, "action": error, "opens": 1})
+        call, path = [word for word in calls[at - 1] if word != "failed"][:2]
+        if finished.returncode == 0:
+            assert call in HARMLESS, (call, path, finished.stderr)
+            assert files_of(output, RUN) == lab.expected
+        else:
+            message = check_failure(lab, output, finished)
+            assert os.strerror(error) in message, (call, path, message)
+            assert ("MiB are free" in message) == (error in (errno.ENOSPC, errno.EDQUOT))
+            failures += 1
+        if not is_published(output):
+            lab.check_resumes(output)
+    return failures
+
+
+def test_a_sample_of_all_calls_failing(lab):
+    assert fail_every_call(lab, step=9) > 20
+
+
+@pytest.mark.long
+def test_every_call_failing(lab):
+    failures = fail_every_call(lab, step=1)
+    print(f"{failures} failures")
+    assert failures > 250
+
+
+def test_short_writes_do_no_harm(lab):
+    calls = lab.calls(lab.new_output())
+    writes = [i for i, call in enumerate(calls, 1) if call[0] == "write"]
+    assert len(writes) > 50
+    for at in writes[::5]:
+        output = lab.new_output()
+        finished = lab.run(output, faults={"at": at, "action": "short"})
+        assert finished.returncode == 0, finished.stderr
+        lab.check_intact(output)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """small_disk(options) mounts a tmpfs with the options and returns its folder."""
+    mounted = []
+
+    def mount(options):
+        folder = tmp_path / f"disk{len(mounted)}"
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
+        if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+            pytest.skip("mounting a tmpfs needs privileges")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize(
+    "cap, enough", [("size={}k", range(8, 200, 24)), ("nr_inodes={}", range(4, 124, 10))]
+)
+def test_a_full_disk(lab, small_disk, cap, enough):
+    disk = small_disk(cap.format(enough[0]))
+    output = disk / "output"
+    failures = 0
+    for size in enough:
+        finished = lab.run(output)
+        if finished.returncode == 0:
+            break
+        message = finished.stderr.strip().splitlines()[-1]
+        assert finished.returncode == 1 and str(output) in message, finished.stderr
+        assert "No space left on device" in message
+        assert not is_published(output)
+        subprocess.run(
+            ["mount", "-o", "remount," + cap.format(size + enough.step), disk], check=True
+        )
+        failures += 1
+    assert finished.returncode == 0 and failures > 1
+    assert files_of(output, RUN) == lab.expected
+
+
+def test_a_read_only_output(lab, small_disk):
+    disk = small_disk("size=4m")
+    (disk / "output").mkdir()
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    finished = lab.run(disk / "output")
+    assert finished.returncode == 1
+    assert f"{disk}/output/_pomona: Read-only file system" in finished.stderr
