@@ -10,7 +10,7 @@ import servers
 from servers import Cluster
 
 # Seconds after which a job hangs; what it waits for in vain may hold it for two minutes.
-HANGS = 300
+HANGS = 200
 
 LOCAL = Cluster("local[2]")
 # Two workers of one core and 1 GiB, each with an executor in a process of its own.

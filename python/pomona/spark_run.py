@@ -141,6 +141,8 @@ class _Job:
                 raise ValueError(f"INPUT {self.source}: no such folder")
             self.root = self.files.plain(self.tree)
             content, listing = self.select()
+            # Kept, since Spark looks at each file anew and leaves out what is gone by then.
+            listing = listing.persist(StorageLevel.DISK_ONLY)
             listed, fingerprint = self.count(listing)
         if listed == 0:
             raise ValueError(f"no files under {self.source} that the mode and the globs select")
@@ -188,6 +190,7 @@ class _Job:
         with self.stage("write"):
             self.write(ordered, errors, pca)
         ordered.unpersist()
+        listing.unpersist()
         self.seconds["total"] = time.monotonic() - self.started
         self.publish_run_info(listed, rows, rejects, skips)
         self.files.remove(work)
