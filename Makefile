@@ -24,7 +24,7 @@ BUILD_PACKAGES := g++ cmake ninja-build pkg-config python3 python3-venv curl \
 # Spark runs on Java; any runtime from 17 on will do.
 JAVA_PACKAGE := openjdk-17-jre-headless
 
-.PHONY: deps build wheel run test test-long arm64 format clean
+.PHONY: deps build wheel run test test-long arm64 fuzz format clean
 .DELETE_ON_ERROR:
 
 deps: $(BUILD)/.packages $(VENV)/.sdk
@@ -181,6 +181,22 @@ test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.test $(SPARK_ENGINES) $(SERVER
 	ctest --test-dir $(ARM64) --output-on-failure --parallel 2 --exclude-regex '$(ARM64_EXCLUDE)'
 	$(VENV)/bin/python -m pytest -q tests -m long
 	$(EMR_TEST) -m long
+
+# Fuzzing of each reader of foreign bytes, FUZZ_SECONDS a target; what it finds stays in $(FUZZ)/fuzz.
+FUZZ := $(BUILD)/fuzz
+FUZZ_SECONDS ?= 60
+
+$(FUZZ)/build.ninja: CMakeLists.txt cmake/Dependencies.cmake $(VENV)/.sdk
+	tools/install_packages.sh clang libclang-rt-14-dev
+	cmake -S . -B $(FUZZ) -G Ninja -DPOMONA_PYTHON=$(abspath $(VENV)/bin/python) \
+	  -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DPOMONA_FUZZ=ON \
+	  -DPOMONA_SANITIZE=address,undefined -DPOMONA_OPENVINO=OFF -DPOMONA_TESTS=OFF -DPOMONA_BENCH=OFF
+	touch $@
+
+fuzz: $(FUZZ)/build.ninja
+	cmake --build $(FUZZ)
+	POMONA_PROGRAM=$(abspath $(FUZZ)/pomona) \
+	  python3 tests/fuzz/run.py $(FUZZ) --seconds $(FUZZ_SECONDS)
 
 format: $(VENV)/.sdk
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check clang-format==23.1.5

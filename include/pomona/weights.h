@@ -61,7 +61,8 @@ class Weights {
 
 // Reads the MobileNetV2 of a Keras HDF5 file (weights or whole model; with or without top;
 // fine-tuned or nested in another model) and writes it to `safetensors_path`.
-// Layers are found by the file's own attributes layer_names and weight_names.
+// Layers are found by the file's own attributes layer_names and weight_names. A child process reads
+// the file, since HDF5 crashes on some damaged ones.
 // Errors: name the file and the layer or tensor that is missing or of a wrong shape.
 arrow::Status ImportKerasWeights(const std::string& hdf5_path, const std::string& safetensors_path);
 

@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "sha256.h"
 
@@ -41,11 +43,13 @@ bool ReportFromJson(const std::string& text, FragmentReport* report) {
     report->rejects.push_back({r[0].get<int32_t>(),
                                {static_cast<Stage>(r[1].get<int>()),
                                 static_cast<Reason>(r[2].get<int>()), r[3].get<std::string>()}});
+    const Reject& reject = report->rejects.back().reject;
+    if (StageName(reject.stage).empty() || ReasonName(reject.reason).empty()) return false;
   }
   if (!parsed["skips"].is_object()) return false;
   for (const auto& [reason, count] : parsed["skips"].items()) {
     if (!count.is_number_integer()) return false;
-    report->skips[reason] = count.get<int64_t>();
+    report->skips[reason] = count.get<int32_t>();
   }
   return true;
 }
@@ -58,6 +62,20 @@ std::string Checksum(const std::string& key, const std::string& report,
     sha256.Add(std::span(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()));
   }
   return sha256.Hex();
+}
+
+// Whether the report accounts for so many items, none of them unknown.
+bool Accounts(const FragmentReport& report, size_t items) {
+  const auto ascends = [items](const auto& entries, auto position) {
+    int64_t last = -1;
+    return std::ranges::all_of(entries, [&](const auto& entry) {
+      const int64_t before = std::exchange(last, std::invoke(position, entry));
+      return before < last && last < static_cast<int64_t>(items);
+    });
+  };
+  return ascends(report.rows, std::identity()) && ascends(report.rejects, &FragmentReject::item) &&
+         std::ranges::all_of(report.skips, [](const auto& skip) { return skip.second >= 0; }) &&
+         report.rows.size() + report.rejects.size() + report.skip_count() == items;
 }
 
 }  // namespace
@@ -131,8 +149,7 @@ arrow::Result<StoredFragment> StoredFragment::Open(const std::string& path,
   fragment.features_ = features.values<float>();
   if (rows.dtype != DType::kI32 || features.dtype != DType::kF32 || features.shape.size() != 2 ||
       features.shape[0] != static_cast<int64_t>(positions.size()) ||
-      positions.size() + fragment.report_.rejects.size() + fragment.report_.skip_count() !=
-          range.size()) {
+      !Accounts(fragment.report_, range.size())) {
     return arrow::Status::Invalid(path, ": a damaged fragment");
   }
   return fragment;

@@ -13,6 +13,9 @@ namespace {
 // nothing, few enough that the mean is summed without loss.
 constexpr size_t kBlockRows = 4096;
 
+// Beyond it float64 does not tell one count from the next.
+constexpr int64_t kMaxCount = int64_t{1} << 53;
+
 size_t PackedSize(size_t dimensions) { return dimensions * (dimensions + 1) / 2; }
 
 bool AllFinite(std::span<const double> values) {
@@ -63,7 +66,8 @@ void Moments::JoinMeans(int64_t n, std::span<const double> mean) {
 arrow::Result<Moments> Moments::FromParts(int64_t count, std::vector<double> mean,
                                           std::vector<double> comoment) {
   const size_t dimensions = mean.size();
-  if (count < 0 || dimensions == 0 || comoment.size() != PackedSize(dimensions)) {
+  if (count < 0 || count > kMaxCount || dimensions == 0 ||
+      comoment.size() != PackedSize(dimensions)) {
     return arrow::Status::Invalid("these are no moments: a count of ", count, ", ", dimensions,
                                   " means, ", comoment.size(), " co-moments");
   }

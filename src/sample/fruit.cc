@@ -147,7 +147,8 @@ Lattice Locate(Vec3 p) {
 // Smooth value noise from -1 to 1.
 double Noise(Vec3 p, uint64_t seed) {
   const auto [x, y, z, f] = Locate(p);
-  const auto value = [&](int dx, int dy, int dz) {
+  // Clang captures structured bindings from version 16 on.
+  const auto value = [&, x = x, y = y, z = z](int dx, int dy, int dz) {
     return static_cast<double>(HashCell(x + dx, y + dy, z + dz, seed) >> 40) * 0x1p-23 - 1;
   };
   const auto smooth = [](double t) { return t * t * (3 - 2 * t); };

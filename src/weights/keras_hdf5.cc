@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "child.h"
 #include "keras_tensors.h"
 #include "pomona/weights.h"
 
@@ -55,6 +56,10 @@ struct StoredTensor {
   std::string dataset;  // its path in the file
 };
 
+// What a file may make us hold: far more than any Keras writes.
+constexpr size_t kMaxAttributeBytes = 16 << 20;
+constexpr size_t kMaxTensors = 100'000;
+
 // What HDF5 says was wrong in the call that just failed.
 std::string LastError() {
   std::string text;
@@ -79,6 +84,8 @@ std::optional<std::vector<std::string>> ReadStrings(hid_t object, const char* na
   std::vector<std::string> strings;
   if (count <= 0) return strings;
   if (H5Tget_class(type) != H5T_STRING) return std::nullopt;
+  const size_t width = H5Tget_size(type);
+  if (width == 0 || static_cast<size_t>(count) > kMaxAttributeBytes / width) return std::nullopt;
 
   if (H5Tis_variable_str(type) > 0) {
     std::vector<char*> values(count, nullptr);
@@ -87,7 +94,6 @@ std::optional<std::vector<std::string>> ReadStrings(hid_t object, const char* na
     H5Dvlen_reclaim(type, space, H5P_DEFAULT, values.data());
     return strings;
   }
-  const size_t width = H5Tget_size(type);
   std::string values(width * count, '\0');
   if (H5Aread(attribute, type, values.data()) < 0) return std::nullopt;
   for (hssize_t i = 0; i < count; ++i) {
@@ -138,6 +144,9 @@ arrow::Result<std::vector<StoredTensor>> ListByAttributes(
     const auto weight_names = group.ok() ? ReadSplitStrings(group, "weight_names") : std::nullopt;
     if (!weight_names) {
       return arrow::Status::Invalid("layer '", group_name, "' cannot be read", LastError());
+    }
+    if (tensors.size() + weight_names->size() > kMaxTensors) {
+      return arrow::Status::Invalid("lists more than ", kMaxTensors, " tensors");
     }
     std::map<std::string_view, size_t> seen;  // tensors of a layer so far
     for (const std::string& weight_name : *weight_names) {
@@ -341,12 +350,25 @@ arrow::Result<KerasWeights> ReadKerasHdf5(const std::string& path) {
   return weights;
 }
 
+arrow::Status ImportKerasWeights(const std::string& hdf5_path, const std::string& safetensors_path,
+                                 const std::string& origin, bool only_imagenet) {
+  const arrow::Status status = InChild([&]() -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(const KerasWeights weights, ReadKerasHdf5(hdf5_path));
+    const std::string digest = only_imagenet ? TensorDigest(weights) : "";
+    if (only_imagenet && digest != kImageNetDigest) {
+      return arrow::Status::Invalid("not the ImageNet weights, by their digest ", digest);
+    }
+    return WriteWeights(safetensors_path, weights, origin);
+  });
+  const bool named = !status.IsInvalid() || status.message().starts_with(hdf5_path);
+  return named ? status : status.WithMessage(hdf5_path, ": ", status.message());
+}
+
 arrow::Status ImportKerasWeights(const std::string& hdf5_path,
                                  const std::string& safetensors_path) {
-  ARROW_ASSIGN_OR_RAISE(const KerasWeights weights, ReadKerasHdf5(hdf5_path));
-  const arrow::Status written =
-      WriteWeights(safetensors_path, weights, std::filesystem::path(hdf5_path).filename());
-  return written.IsInvalid() ? written.WithMessage(hdf5_path, ": ", written.message()) : written;
+  return ImportKerasWeights(hdf5_path, safetensors_path,
+                            std::filesystem::path(hdf5_path).filename(),
+                            /*only_imagenet=*/false);
 }
 
 }  // namespace pomona

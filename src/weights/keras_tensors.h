@@ -35,7 +35,12 @@ struct KerasWeights {
 
 // The network in a Keras HDF5 file; see ImportKerasWeights(). Values are not checked.
 // Threads: one caller at a time, in the whole process.
+// HDF5 crashes on some damaged files, and this with it.
 arrow::Result<KerasWeights> ReadKerasHdf5(const std::string& path);
+
+// The import in a child process, where HDF5 may crash: Invalid then. `origin`: for the metadata.
+arrow::Status ImportKerasWeights(const std::string& hdf5_path, const std::string& safetensors_path,
+                                 const std::string& origin, bool only_imagenet);
 
 // Invalid names the tensor whose values no network can have: not finite, a negative variance.
 arrow::Status CheckValues(const KerasTensor& tensor, std::span<const float> values);

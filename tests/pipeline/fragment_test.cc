@@ -72,5 +72,30 @@ TEST(Fragments, ComeBackAsTheyWere) {
   EXPECT_FALSE(StoredFragment::Open(folder / "none", range).ok());
 }
 
+// A fragment that is none of ours, or damaged without a trace.
+TEST(Fragments, AreRefusedWhereTheyNameItemsThatAreNone) {
+  const TempFolder folder;
+  const std::string path = folder / "f.safetensors";
+  const FragmentRange range{10, 14, "key"};
+  const Moments moments(3);
+  const auto opens = [&](std::vector<int32_t> rows, std::vector<int32_t> rejects, int64_t skips,
+                         Reason reason = Reason::kEmpty) {
+    FragmentReport report{rows, {}, {{"not_an_image", skips}}};
+    for (const int32_t item : rejects) report.rejects.push_back({item, {Stage::kRead, reason, ""}});
+    const std::vector<float> features(3 * rows.size());
+    EXPECT_TRUE(WriteFragment(path, range, report, features, moments).ok());
+    return StoredFragment::Open(path, range).ok();
+  };
+  EXPECT_TRUE(opens({0, 3}, {1}, 1));
+  EXPECT_FALSE(opens({0, 3}, {1}, 0));
+  EXPECT_FALSE(opens({0, 4}, {1}, 1));
+  EXPECT_FALSE(opens({-1, 3}, {1}, 1));
+  EXPECT_FALSE(opens({3, 0}, {1}, 1));
+  EXPECT_FALSE(opens({3}, {1, 5}, 1));
+  EXPECT_FALSE(opens({3}, {1, 1}, 1));
+  EXPECT_FALSE(opens({0, 1, 2, 3}, {1}, -1));
+  EXPECT_FALSE(opens({0, 3}, {1}, 1, static_cast<Reason>(77)));
+}
+
 }  // namespace
 }  // namespace pomona

@@ -165,6 +165,7 @@ TEST(MomentsTest, FromPartsRefusesWhatIsNoMoments) {
   EXPECT_TRUE(Moments::FromParts(2, {1, 2}, {1, 2, 3}).ok());
   EXPECT_TRUE(Moments::FromParts(2, {1, 2}, {1, 2}).status().IsInvalid());
   EXPECT_TRUE(Moments::FromParts(-1, {1, 2}, {1, 2, 3}).status().IsInvalid());
+  EXPECT_TRUE(Moments::FromParts(INT64_MAX, {1, 2}, {1, 2, 3}).status().IsInvalid());
   EXPECT_TRUE(Moments::FromParts(2, {}, {}).status().IsInvalid());
   EXPECT_TRUE(Moments::FromParts(2, {1, nan}, {1, 2, 3}).status().IsInvalid());
   EXPECT_TRUE(Moments::FromParts(2, {1, 2}, {1, nan, 3}).status().IsInvalid());

@@ -56,7 +56,9 @@ void WriteTensor(hid_t place, const std::string& path, const std::vector<int64_t
   Check(H5Pset_create_intermediate_group(links, 1) >= 0);
   const hid_t dataset = Check(
       H5Dcreate2(place, path.c_str(), H5T_IEEE_F32LE, space, links, H5P_DEFAULT, H5P_DEFAULT));
-  Check(H5Dwrite(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0);
+  if (!values.empty()) {
+    Check(H5Dwrite(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0);
+  }
   H5Dclose(dataset);
   H5Pclose(links);
   H5Sclose(space);

@@ -78,8 +78,12 @@ enum class KerasLayout {
   kUnnamedVariables,  // the same without the name, inside another model with layers of its own
 };
 
-// Writes a file as Keras would. `skip`: name of a tensor to leave out. Throws on failure, which
-// fails the test.
+inline constexpr KerasLayout kKerasLayouts[] = {
+    KerasLayout::kKeras2, KerasLayout::kRenamed,   KerasLayout::kKeras3,
+    KerasLayout::kNested, KerasLayout::kVariables, KerasLayout::kUnnamedVariables};
+
+// Writes a file as Keras would. `skip`: name of a tensor to leave out; tensors without values get
+// no room in the file. Throws on failure, which fails the test.
 void WriteKerasHdf5(const std::string& path, const KerasWeights& weights, KerasLayout layout,
                     const std::string& skip = "");
 

@@ -8,10 +8,6 @@
 namespace pomona {
 namespace {
 
-constexpr KerasLayout kLayouts[] = {KerasLayout::kKeras2,    KerasLayout::kRenamed,
-                                    KerasLayout::kKeras3,    KerasLayout::kNested,
-                                    KerasLayout::kVariables, KerasLayout::kUnnamedVariables};
-
 class KerasHdf5Test : public FolderTest {
  protected:
   std::string Write(const KerasWeights& weights, KerasLayout layout, const std::string& skip = "") {
@@ -41,7 +37,7 @@ class KerasHdf5Test : public FolderTest {
 TEST_F(KerasHdf5Test, ReadsEveryLayoutAndWidth) {
   for (const double alpha : kAlphas) {
     const KerasWeights weights = MadeUpWeights(alpha);
-    for (const KerasLayout layout : kLayouts) {
+    for (const KerasLayout layout : kKerasLayouts) {
       if (alpha > 0.5 && layout != KerasLayout::kKeras2) continue;  // width and layout are apart
       SCOPED_TRACE(testing::Message() << "alpha " << alpha << ", layout " << int(layout));
       const auto read = ReadKerasHdf5(Write(weights, layout));
@@ -55,7 +51,7 @@ TEST_F(KerasHdf5Test, ReadsEveryLayoutAndWidth) {
 TEST_F(KerasHdf5Test, ImportsImageNetWeightsToTheirDigest) {
   const auto weights = ImageNetWeights();
   if (!weights) GTEST_SKIP() << "POMONA_WEIGHTS names no file of ImageNet weights";
-  for (const KerasLayout layout : kLayouts) {
+  for (const KerasLayout layout : kKerasLayouts) {
     const std::string out = Path("out.safetensors");
     const auto status = ImportKerasWeights(Write(*weights, layout), out);
     ASSERT_TRUE(status.ok()) << status.ToString();
@@ -67,7 +63,7 @@ TEST_F(KerasHdf5Test, ImportsImageNetWeightsToTheirDigest) {
 
 TEST_F(KerasHdf5Test, NamesTheMissingTensor) {
   const KerasWeights weights = MadeUpWeights(0.35);
-  for (const KerasLayout layout : kLayouts) {
+  for (const KerasLayout layout : kKerasLayouts) {
     for (const char* name :
          {"block_3_expand/kernel", "Conv_1/kernel", "Conv_1_bn/moving_variance"}) {
       EXPECT_PRED2(Contains, Refusal(Write(weights, layout, name)),
@@ -145,6 +141,24 @@ TEST_F(KerasHdf5Test, RefusesTruncatedFilesOfAnyLength) {
   for (const uintmax_t length : {size - 1, size / 2, size / 100, uintmax_t{1000}, uintmax_t{9}}) {
     std::filesystem::resize_file(path, length);
     EXPECT_PRED2(Contains, Refusal(path), "cannot be read as HDF5") << length;
+  }
+}
+
+// HDF5 1.10 crashes on some of these.
+TEST_F(KerasHdf5Test, OutlivesDamagedFiles) {
+  KerasWeights weights = MadeUpWeights(0.35);
+  for (auto& values : weights.values) values.clear();
+  for (const KerasLayout layout : {KerasLayout::kKeras3, KerasLayout::kVariables}) {
+    const std::string file = ReadFile(Write(weights, layout));
+    const std::string path = Path("damaged.h5");
+    for (size_t at = 0; at < file.size(); at += file.size() / 150) {
+      SCOPED_TRACE(testing::Message() << "layout " << int(layout) << ", byte " << at);
+      std::string damaged = file;
+      for (size_t i = at; i < std::min(at + 16, file.size()); ++i) damaged[i] ^= 0x41;
+      WriteFile(path, damaged);
+      const auto status = ImportKerasWeights(path, Path("out"));
+      EXPECT_TRUE(status.ok() || status.message().starts_with(path + ": ")) << status;
+    }
   }
 }
 

@@ -1,0 +1,63 @@
+// fuzz_seeds FOLDER: small valid files for each target, FOLDER/TARGET/NAME.
+#include <filesystem>
+#include <iostream>
+
+#include "pipeline/fragment.h"
+#include "weights/fixtures.h"
+
+namespace pomona {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string ReadHeader(const std::string& path) {
+  const std::string file = ReadFile(path);
+  uint64_t size = 0;
+  file.copy(reinterpret_cast<char*>(&size), sizeof size);
+  return file.substr(sizeof size, size);
+}
+
+arrow::Status Make(const fs::path& folder) {
+  for (const char* target : {"weights", "pca", "keras_hdf5", "globs", "fragment"}) {
+    fs::create_directories(folder / target);
+  }
+  KerasWeights weights = MadeUpWeights(0.35);
+  for (auto& values : weights.values) values.assign(values.size(), 0.0f);
+  const std::string file = folder / "weights.safetensors";
+  ARROW_RETURN_NOT_OK(WriteWeights(file, weights, "zeros"));
+  WriteFile(folder / "weights/zeros", ReadHeader(file));
+  fs::remove(file);
+
+  // Without values a tensor takes no room in the file, and reads as zeros.
+  for (auto& values : weights.values) values.clear();
+  for (const KerasLayout layout : kKerasLayouts) {
+    WriteKerasHdf5(folder / "keras_hdf5" / std::to_string(int(layout)), weights, layout);
+  }
+
+  Moments moments(3);
+  moments.Add(std::vector<float>{1, 2, 3, 4, 4, 4, 9, 8, 8, 1, 0, 1});
+  WriteFile(folder / "pca/moments", moments.Serialize());
+  ARROW_ASSIGN_OR_RAISE(const Pca pca, Pca::Fit(moments, {.components = 2, .standardize = true}));
+  WriteFile(folder / "pca/pca", pca.Serialize());
+
+  FragmentReport report;
+  report.rows = {0, 2};
+  report.rejects = {{1, {Stage::kDecode, Reason::kTruncated, "the end is missing"}}};
+  report.skips = {{"not_an_image", 1}};
+  ARROW_RETURN_NOT_OK(WriteFragment(folder / "fragment/four", {10, 14, "key"}, report,
+                                    std::vector<float>(6, 0.5f), moments));
+
+  WriteFile(folder / "globs/1", "*/Apple*[!a-c]?.jp*g\nTraining/Apple Red 1/7_100.jpg");
+  WriteFile(folder / "globs/2", "[[:alpha:]]*\\*\na/b*");
+  return arrow::Status::OK();
+}
+
+}  // namespace
+}  // namespace pomona
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  const arrow::Status status = pomona::Make(argv[1]);
+  if (!status.ok()) std::cerr << status.ToString() << "\n";
+  return status.ok() ? 0 : 1;
+}

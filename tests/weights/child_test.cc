@@ -1,0 +1,35 @@
+#include "child.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <vector>
+
+namespace pomona {
+namespace {
+
+TEST(InChild, GivesTheStatusBack) {
+  EXPECT_TRUE(InChild([] { return arrow::Status::OK(); }).ok());
+  const std::string message(100'000, 'x');  // more than a pipe holds
+  const arrow::Status status = InChild([&] { return arrow::Status::KeyError(message); });
+  EXPECT_TRUE(status.IsKeyError());
+  EXPECT_EQ(status.message(), message);
+}
+
+TEST(InChild, OutlivesIt) {
+  const auto killed = InChild([]() -> arrow::Status {
+    std::signal(SIGSEGV, SIG_DFL);  // a sanitizer would handle it
+    std::raise(SIGSEGV);
+    return arrow::Status::OK();
+  });
+  EXPECT_TRUE(killed.IsInvalid());
+  EXPECT_EQ(killed.message(), "reading it ends in a crash (Segmentation fault)");
+  EXPECT_TRUE(InChild([]() -> arrow::Status { std::_Exit(1); }).IsInvalid());
+  EXPECT_TRUE(InChild([] {
+                throw std::length_error("vector");
+                return arrow::Status::OK();
+              }).IsOutOfMemory());
+}
+
+}  // namespace
+}  // namespace pomona
