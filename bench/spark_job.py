@@ -1,0 +1,84 @@
+"""The job on Spark local[2] beside the program with two threads, in turns, on a sample tree.
+
+    spark_job.py [--images N] [--rounds N] [--threads N] [--memory SIZE] [--scratch FOLDER]
+
+The JVM is up and warm when the clock starts (a run over 200 images comes first). Needs the package
+and PySpark 3.5 or 4. Also prints the driver's largest heap after a collection.
+"""
+
+import argparse
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+
+import measure
+from pomona import spark_run
+from pyspark.sql import SparkSession
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=10_000, help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
+    parser.add_argument("--threads", type=int, default=2, help="default: %(default)s")
+    parser.add_argument("--memory", default="2g", help="of the driver; default: %(default)s")
+    parser.add_argument("--scratch", default=os.path.join(tempfile.gettempdir(), "pomona_bench"))
+    args = parser.parse_args()
+    program = pathlib.Path(sys.executable).with_name("pomona")
+
+    def sample(images):
+        tree = os.path.join(args.scratch, f"sample{images}")
+        if not os.path.exists(tree):
+            command = [program, "sample", tree, "--images", str(images)]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return tree
+
+    spark = (
+        SparkSession.builder.master(f"local[{args.threads}]")
+        .config("spark.driver.memory", args.memory)
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .getOrCreate()
+    )
+    spark.sparkContext.setLogLevel("ERROR")
+    output = os.path.join(args.scratch, "spark_job")
+
+    def on_spark(tree):
+        measure.fresh(output)
+        start = time.perf_counter()
+        summary = spark_run.run(spark, tree, output, run_id="bench")
+        return time.perf_counter() - start, summary["seconds"]
+
+    def alone(tree):
+        measure.fresh(output)
+        command = [program, "run", tree, output, "--threads", args.threads, "--quiet"]
+        return measure.run(command).seconds
+
+    on_spark(sample(200))
+    tree = sample(args.images)
+    jobs, programs = [], []
+    for _ in range(args.rounds):
+        programs.append(alone(tree))
+        seconds, stages = on_spark(tree)
+        jobs.append(seconds)
+        print({name: round(value, 1) for name, value in stages.items()}, flush=True)
+    heap = spark.sparkContext._jvm.java.lang.Runtime.getRuntime()
+    spark.sparkContext._jvm.java.lang.System.gc()
+    used = (heap.totalMemory() - heap.freeMemory()) / 2**20
+    measure.fresh(output)
+    spark.stop()
+    print(f"{args.images} images: program {measure.spread(programs)} s, Spark {measure.spread(jobs)} s")
+    ratio = statistics.median(programs) / statistics.median(jobs)
+    print(f"Spark has {ratio:.2f} of the program's throughput; driver's heap {used:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
