@@ -73,7 +73,7 @@ enum class RunRefusal { kTooManyRejects, kOutputBusy };
 // The refusal that a Status carries as its detail, if it does.
 std::optional<RunRefusal> RefusalOf(const arrow::Status& status);
 
-// Runs the job on a local folder `input`, publishing into the folder `output`.
+// Runs the job on the tree `input` (see OpenTree()), publishing into the folder `output`.
 //
 // Memory: bounded by threads and fragment size, not by the number of images, except for the list
 // of paths.

@@ -34,6 +34,7 @@ struct RunDetails {
   std::string engine;
   StageSeconds stages;
   WorkerSeconds workers;
+  TransferCounts reads;                     // from S3
   std::optional<double> first_row_seconds;  // until the first image's features were there
 };
 

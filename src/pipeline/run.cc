@@ -14,6 +14,7 @@
 #include "model.h"
 #include "parts.h"
 #include "pomona/pipeline.h"
+#include "pomona/s3.h"
 #include "pomona/version.h"
 #include "refusal.h"
 #include "reports.h"
@@ -183,6 +184,7 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
                details.threads, hooks}));
   end_stage(&details.stages.extract);
   details.workers = extraction.seconds;
+  details.reads = source.transfers();
   if (extraction.first_row) {
     details.first_row_seconds =
         std::chrono::duration<double>(*extraction.first_row - started).count();
@@ -275,9 +277,11 @@ arrow::Result<RunSummary> Run(const std::string& input, const std::string& outpu
   if (!local_hooks.started) local_hooks.started = Clock::now();
   ARROW_RETURN_NOT_OK(Validate(options));
   ARROW_RETURN_NOT_OK(UseCpu(options.cpu));
-  ARROW_ASSIGN_OR_RAISE(const std::string input_path, LocalPath(input));
+  ARROW_ASSIGN_OR_RAISE(const std::string input_path,
+                        IsS3Uri(input) ? NormalS3Uri(input) : LocalPath(input));
   ARROW_ASSIGN_OR_RAISE(const std::string output_path, LocalPath(output));
-  ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Source> source, OpenLocalTree(input_path));
+  ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Source> source,
+                        OpenTree(input_path, options.s3, hooks.cancel));
   ARROW_ASSIGN_OR_RAISE(const auto weights, OpenWeights(options));
   return Run(
       *source, [&] { return MakeEngine(*weights, options); }, IdentityOf(*weights), input_path,
