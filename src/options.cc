@@ -181,7 +181,8 @@ constexpr RunOptionSpec kSpecs[] = {
      [](RunOptions* options, std::string_view text) {
        return ParseFlag(text, &options->s3.anonymous);
      }},
-    {"fresh", "", "Start over: neither resume nor take features over", Kind::kFlag, SetFlag<&RunOptions::fresh>},
+    {"fresh", "", "Start over: neither resume nor take features over", Kind::kFlag,
+     SetFlag<&RunOptions::fresh>},
 };
 
 }  // namespace

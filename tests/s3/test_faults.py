@@ -75,7 +75,8 @@ def test_what_does_not_pass_is_a_reject_of_that_object(sample_bucket, sample_tre
     with Proxy(sample_bucket.endpoint) as proxy:
         proxy.decide = decide
         url = sample_bucket.url("in")
-        finished = sample_bucket.run("run", url, tmp_path, *OPTIONS, AWS_ENDPOINT_URL_S3=proxy.endpoint)
+        command = ["run", url, tmp_path, *OPTIONS]
+        finished = sample_bucket.run(*command, AWS_ENDPOINT_URL_S3=proxy.endpoint)
     assert finished.returncode == 0, finished.stderr
     assert (tmp_path / "errors/errors_test/part-00000.csv").read_text() == (
         "path,label,stage,reason,message\n"

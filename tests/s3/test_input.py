@@ -1,6 +1,7 @@
 """Trees on S3, read from a real server."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from compare import assert_same
@@ -83,8 +84,6 @@ def test_listings_of_many_pages(bucket, picture):
     with Proxy(bucket.endpoint) as proxy:
         for number in range(2100):
             expected.append(f"in/many/{number:05}.txt")
-        from concurrent.futures import ThreadPoolExecutor
-
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(lambda key: bucket.put(key, b"no image"), expected))
         bucket.endpoint = proxy.endpoint
