@@ -59,7 +59,12 @@ class Bucket:
 
     def run(self, *arguments, **environment):
         process = self.start(*arguments, **environment)
-        output, errors = process.communicate(timeout=300)
+        try:
+            output, errors = process.communicate(timeout=240)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, errors = process.communicate()
+            pytest.fail(f"{arguments} does not end:\n{output[-2000:]}{errors[-2000:]}")
         # What no output may ever hold.
         assert self.server.secret_key not in output + errors
         return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
