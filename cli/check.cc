@@ -15,6 +15,7 @@ namespace {
 struct CheckArguments {
   std::string input;
   CheckOptions options;
+  S3Options s3;
   bool json = false;
 };
 
@@ -73,12 +74,12 @@ void PrintLine(const CheckResult& result) {
 }
 
 arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
-  ARROW_ASSIGN_OR_RAISE(const auto source, OpenLocalTree(arguments.input));
+  const std::atomic<bool>* const cancel = CatchInterrupts();
+  ARROW_ASSIGN_OR_RAISE(const auto source, OpenTree(arguments.input, arguments.s3, cancel));
   CheckOptions options = arguments.options;
   options.hashes = arguments.json;
-  ARROW_ASSIGN_OR_RAISE(
-      const Counts counts,
-      Check(*source, options, arguments.json ? PrintJson : PrintLine, CatchInterrupts()));
+  ARROW_ASSIGN_OR_RAISE(const Counts counts,
+                        Check(*source, options, arguments.json ? PrintJson : PrintLine, cancel));
   std::fprintf(arguments.json ? stderr : stdout,
                "listed %" PRId64 " = %" PRId64 " ok + %" PRId64 " rejects + %" PRId64 " skips\n",
                counts.listed, counts.rows, counts.rejects, counts.skips);
@@ -94,6 +95,9 @@ void AddCheckCommand(CLI::App& app, Action* action) {
   check->add_flag("--json", arguments->json, "One JSON object a file, with hashes of the pixels");
   check->add_option("--threads", arguments->options.threads, "Threads (default: all cores)")
       ->type_name("N");
+  check->add_option("--s3-endpoint", arguments->s3.endpoint, "S3 server")->type_name("URL");
+  check->add_flag("--s3-anonymous", arguments->s3.anonymous,
+                  "Read public buckets without credentials");
   check->callback([arguments, action] { *action = [arguments] { return CheckTree(*arguments); }; });
 }
 

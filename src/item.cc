@@ -28,6 +28,8 @@ std::string_view ReasonName(Reason reason) {
     case Reason::kCorrupt: return "corrupt";
     case Reason::kUnsupportedFormat: return "unsupported_format";
     case Reason::kTooLarge: return "too_large";
+    case Reason::kMissing: return "missing";
+    case Reason::kForbidden: return "forbidden";
   }
   return "";
 }

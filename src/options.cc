@@ -120,13 +120,17 @@ arrow::Status AddText(RunOptions* options, std::string_view text) {
   return arrow::Status::OK();
 }
 
-template <auto member>
-arrow::Status SetFlag(RunOptions* options, std::string_view text) {
+arrow::Status ParseFlag(std::string_view text, bool* flag) {
   if (text != "true" && text != "false") {
     return arrow::Status::Invalid("'", text, "': expected true or false");
   }
-  options->*member = text == "true";
+  *flag = text == "true";
   return arrow::Status::OK();
+}
+
+template <auto member>
+arrow::Status SetFlag(RunOptions* options, std::string_view text) {
+  return ParseFlag(text, &(options->*member));
 }
 
 constexpr RunOptionSpec kSpecs[] = {
@@ -167,7 +171,18 @@ constexpr RunOptionSpec kSpecs[] = {
     {"max-rejects", "N|P%",
      "Publish only with at most so many rejects, N or P% (default: no bound)", Kind::kValue,
      SetParsed<&RunOptions::max_rejects, ParseRejectBound>},
-    {"fresh", "", "Start over: neither resume nor take features over", Kind::kFlag, SetFlag<&RunOptions::fresh>},
+    {"s3-endpoint", "URL", "S3 server (default: $AWS_ENDPOINT_URL_S3, $AWS_ENDPOINT_URL, AWS)",
+     Kind::kValue,
+     [](RunOptions* options, std::string_view text) {
+       options->s3.endpoint = text;
+       return arrow::Status::OK();
+     }},
+    {"s3-anonymous", "", "Read public buckets without credentials", Kind::kFlag,
+     [](RunOptions* options, std::string_view text) {
+       return ParseFlag(text, &options->s3.anonymous);
+     }},
+    {"fresh", "", "Start over: neither resume nor take features over", Kind::kFlag,
+     SetFlag<&RunOptions::fresh>},
 };
 
 }  // namespace

@@ -32,6 +32,8 @@ enum class Reason {
   kCorrupt,            // the bytes break the rules of their format
   kUnsupportedFormat,  // an image, but in no format (or variant) that is read here
   kTooLarge,           // more bytes or pixels than the limits allow
+  kMissing,            // listed, but no longer there when it was to be read
+  kForbidden,          // no permission to read this one
 };
 
 // An image that gives no features. Data, not an error: the run goes on.

@@ -39,6 +39,17 @@ struct Formats {
   bool csv = true;
 };
 
+// How to reach s3:// paths. What is not said here comes from where AWS' own tools take it: the
+// environment, the profile, a web identity, the instance's role.
+struct S3Options {
+  // URL of another server than AWS' own, then with the bucket in the path; empty:
+  // $AWS_ENDPOINT_URL_S3, then $AWS_ENDPOINT_URL, then AWS.
+  std::string endpoint;
+
+  // Send no credentials: for public buckets.
+  bool anonymous = false;
+};
+
 struct RunOptions {
   Mode mode = Mode::kFull;
 
@@ -80,6 +91,8 @@ struct RunOptions {
   int64_t limit = 0;
 
   RejectBound max_rejects;
+
+  S3Options s3;
 
   // Start over: neither resume an unfinished run in this output nor take over the features of
   // unchanged images from a published one.

@@ -31,8 +31,8 @@ struct Counts {
 };
 
 struct Progress {
-  std::string_view stage;  // "list", "extract", "fit", "write"
-  int64_t done = 0;        // items or rows of this stage
+  std::string_view stage;  // "list", "extract", "fit", "write", "upload"
+  int64_t done = 0;        // items, rows or (uploaded) bytes of this stage
   int64_t total = 0;       // 0 where not known yet
   Counts counts;
 };
@@ -73,7 +73,8 @@ enum class RunRefusal { kTooManyRejects, kOutputBusy };
 // The refusal that a Status carries as its detail, if it does.
 std::optional<RunRefusal> RefusalOf(const arrow::Status& status);
 
-// Runs the job on a local folder `input`, publishing into the folder `output`.
+// Runs the job on the tree `input` (see OpenTree()), publishing into `output`: a folder, or
+// s3://bucket/prefix.
 //
 // Memory: bounded by threads and fragment size, not by the number of images, except for the list
 // of paths.

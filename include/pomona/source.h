@@ -3,6 +3,7 @@
 
 #include <arrow/result.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -18,9 +19,18 @@ namespace pomona {
 // Bytes of a file, in a buffer that is used again and never shrinks.
 using FileBytes = std::vector<uint8_t>;
 
+// What a storage that is not this machine was asked for.
+struct TransferCounts {
+  int64_t requests = 0;  // of files' content; repeated ones count again
+  int64_t retries = 0;   // requests of any kind that were repeated
+  int64_t bytes = 0;
+  double seconds = 0;  // spent in requests, summed over those that ran at once
+};
+
 // Where items come from.
 //
-// Threads: List() once, by one thread; Read() by any number at once, each with a buffer of its own.
+// Threads: List() once, by one thread; the others by any number at once, each Read() with a buffer
+// of its own.
 class Source {
  public:
   virtual ~Source() = default;
@@ -29,9 +39,32 @@ class Source {
   // Errors: IOError where the root cannot be listed at all.
   virtual arrow::Result<std::vector<Item>> List() = 0;
 
+  // Says which items Read() will be asked for next, once each and about in this order, so that a
+  // source far away can read ahead.
+  // REQUIRES: they are elements of one array, in its order; they stay there until they are read.
+  virtual void Announce(const std::vector<const Item*>&) {}
+
   // Reads the whole file into `bytes`. What keeps one file from being read is a Reject.
-  virtual std::optional<Reject> Read(const Item& item, FileBytes* bytes) = 0;
+  // Errors: what keeps all of them from it, such as a storage that does not answer.
+  virtual arrow::Result<std::optional<Reject>> Read(const Item& item, FileBytes* bytes) = 0;
+
+  // All zero where files are on this machine.
+  virtual TransferCounts transfers() const { return {}; }
 };
+
+// The tree that a path or URI names: a local one, or one on S3 (s3://, s3a://, s3n://).
+// `cancel`: ends waiting for S3 early, where given; outlives the source.
+// Errors: those of OpenLocalTree() and OpenS3Tree().
+arrow::Result<std::unique_ptr<Source>> OpenTree(const std::string& root, const S3Options& s3,
+                                                const std::atomic<bool>* cancel = nullptr);
+
+// The objects below s3://bucket/prefix, or below s3://bucket/prefix/Training where there are any.
+// Paths are s3://bucket/key, with the key as it is. Keys that end in '/' are folders, no files.
+// Reads ahead of need, a bounded number of files and bytes.
+// Errors: Invalid where there is nothing below the root; IOError that says what is wrong with the
+// bucket, the credentials or the connection.
+arrow::Result<std::unique_ptr<Source>> OpenS3Tree(const std::string& root, const S3Options& s3,
+                                                  const std::atomic<bool>* cancel = nullptr);
 
 // Reads the whole local file at `path` into `bytes`.
 std::optional<Reject> ReadLocalFile(const std::string& path, FileBytes* bytes);

@@ -23,4 +23,6 @@ class RunOptions(TypedDict, total=False):
     exclude: str | Sequence[str]
     limit: int
     max_rejects: int | str
+    s3_endpoint: str
+    s3_anonymous: bool
     fresh: bool

@@ -17,11 +17,12 @@ class Checker {
  public:
   Checker(Source& source, bool hashes) : source_(source), hashes_(hashes) {}
 
-  CheckResult Check(const Item& item) {
+  // Errors: the source's.
+  arrow::Result<CheckResult> Check(const Item& item) {
     CheckResult result;
     result.item = &item;
     result.verdict = CheckResult::Verdict::kReject;
-    result.reject = source_.Read(item, &bytes_);
+    ARROW_ASSIGN_OR_RAISE(result.reject, source_.Read(item, &bytes_));
     if (result.reject) return result;
     if (const auto format = SniffFormat(bytes_)) result.format = FormatName(*format);
 
@@ -70,6 +71,10 @@ arrow::Result<Counts> Check(Source& source, const CheckOptions& options,
     checkers.push_back(std::make_unique<Checker>(source, options.hashes));
   }
 
+  std::vector<const Item*> order;
+  for (const Item& item : items) order.push_back(&item);
+  source.Announce(order);
+
   Counts counts;
   counts.listed = static_cast<int64_t>(items.size());
   for (size_t begin = 0; begin < items.size(); begin += kBlockItems) {
@@ -79,7 +84,7 @@ arrow::Result<Counts> Check(Source& source, const CheckOptions& options,
     for (const auto& checker : checkers) {
       tasks.push_back([&]() -> arrow::Status {
         for (size_t i; !(cancel && *cancel) && (i = next++) < results.size();) {
-          results[i] = checker->Check(items[begin + i]);
+          ARROW_ASSIGN_OR_RAISE(results[i], checker->Check(items[begin + i]));
         }
         return arrow::Status::OK();
       });

@@ -132,6 +132,12 @@ Extractor::Claim Extractor::Next() {
     opened->Reset(index, job_.fragments[index].size(), job_.engine.features());
     if (job_.earlier) Reuse(opened);
     next_position_ = 0;
+    const FragmentRange& range = job_.fragments[index];
+    std::vector<const Item*> items;
+    for (size_t i = 0; i < range.size(); ++i) {
+      if (!opened->reused[i]) items.push_back(&job_.items[range.begin + i]);
+    }
+    job_.source.Announce(items);
     Advance();
     if (!current_) return {opened, opened->verdicts.size()};
   }
@@ -189,7 +195,7 @@ arrow::Status Extractor::Work() {
     const Item& item = job_.items[job_.fragments[fragment->index].begin + position];
 
     Stopwatch watch;
-    std::optional<Reject> reject = job_.source.Read(item, &bytes);
+    ARROW_ASSIGN_OR_RAISE(std::optional<Reject> reject, job_.source.Read(item, &bytes));
     watch.Lap(&seconds.read);
     bool skip = false;
     if (!reject) {

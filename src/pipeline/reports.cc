@@ -23,6 +23,13 @@ ordered_json Versions() {
   return versions;
 }
 
+ordered_json Transfers(const TransferCounts& counts) {
+  return {{"requests", counts.requests},
+          {"retries", counts.retries},
+          {"bytes", counts.bytes},
+          {"request_seconds", counts.seconds}};
+}
+
 std::vector<double> CumulativeSum(const std::vector<double>& values) {
   std::vector<double> sums;
   double sum = 0;
@@ -110,6 +117,7 @@ std::string RunInfoJson(const RunSummary& summary, const RunDetails& details,
         {"infer", workers.infer},
         {"reduce", workers.reduce},
         {"store", workers.store}}},
+      {"s3", {{"reads", Transfers(details.reads)}, {"writes", Transfers(details.writes)}}},
       {"images_per_second", summary.images_per_second},
       {"peak_memory_bytes", summary.peak_memory_bytes},
       {"threads", details.threads},

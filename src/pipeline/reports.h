@@ -34,6 +34,8 @@ struct RunDetails {
   std::string engine;
   StageSeconds stages;
   WorkerSeconds workers;
+  TransferCounts reads;                     // from S3
+  TransferCounts writes;                    // to S3, but for the last files
   std::optional<double> first_row_seconds;  // until the first image's features were there
 };
 

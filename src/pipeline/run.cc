@@ -14,10 +14,12 @@
 #include "model.h"
 #include "parts.h"
 #include "pomona/pipeline.h"
+#include "pomona/s3.h"
 #include "pomona/version.h"
 #include "refusal.h"
 #include "reports.h"
 #include "reuse.h"
+#include "s3_output.h"
 #include "tasks.h"
 #include "workspace.h"
 
@@ -137,20 +139,23 @@ arrow::Status WithNeed(const arrow::Status& status, const std::string& output, i
   return status.WithMessage(status.message(), text, "; the same command resumes");
 }
 
-// `space_needed` is told as soon as it is known.
+// `remote`: null, or where to publish what is made in the local folder `output`. `space_needed` is
+// told as soon as it is known.
 arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engine,
                                  const ModelIdentity& model, const std::string& input,
-                                 const std::string& output, const RunOptions& options,
-                                 const RunHooks& hooks, int64_t* space_needed) {
+                                 const std::string& output, S3Output* remote,
+                                 const RunOptions& options, const RunHooks& hooks,
+                                 int64_t* space_needed) {
   const Clock::time_point started = hooks.started.value_or(Clock::now());
   ARROW_RETURN_NOT_OK(Validate(options));
   RunSummary summary;
   summary.run_id = options.run_id.empty() ? TimestampNow() : options.run_id;
   ARROW_ASSIGN_OR_RAISE(const auto workspace,
                         Workspace::Open(output, summary.run_id, options.fresh));
+  if (remote) ARROW_RETURN_NOT_OK(remote->Begin(summary.run_id, hooks));
   RunDetails details;
   details.input = input;
-  details.output = output;
+  details.output = remote ? remote->uri() : output;
   details.threads = ThreadCount(options.threads);
 
   Clock::time_point stage_start = Clock::now();
@@ -160,7 +165,7 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
   };
 
   if (hooks.progress) hooks.progress({"list", 0, 0, {}});
-  ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items, ListItems(source, output, options));
+  ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items, ListItems(source, details.output, options));
   if (items.empty()) {
     return arrow::Status::Invalid("no files under ", input,
                                   " that the mode, --include and --exclude select");
@@ -183,6 +188,7 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
                details.threads, hooks}));
   end_stage(&details.stages.extract);
   details.workers = extraction.seconds;
+  details.reads = source.transfers();
   if (extraction.first_row) {
     details.first_row_seconds =
         std::chrono::duration<double>(*extraction.first_row - started).count();
@@ -239,6 +245,10 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
   ARROW_RETURN_NOT_OK(workspace->NotePart(pca_model));
   ARROW_ASSIGN_OR_RAISE(const auto errors, workspace->CreatePart(kErrors, 0, "csv"));
   ARROW_RETURN_NOT_OK(WriteErrors(content, errors.get()));
+  if (remote) {
+    ARROW_RETURN_NOT_OK(remote->Upload(workspace->StagedRoot(), hooks));
+    details.writes = remote->transfers();
+  }
   end_stage(&details.stages.write);
 
   summary.seconds = SecondsSince(started);
@@ -250,10 +260,27 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
       workspace->WritePart(kRunInfo, 0, "json", RunInfoJson(summary, details, options)));
   if (hooks.cancel && *hooks.cancel) return arrow::Status::Cancelled("interrupted");
   const std::vector<OutputFolder> folders = PublishedFolders(options);
-  ARROW_RETURN_NOT_OK(workspace->Publish(folders));
+  Workspace::PublishElsewhere elsewhere;
+  if (remote) {
+    elsewhere = [&](const std::vector<OutputFolder>& all) {
+      return remote->Finish(workspace->StagedRoot(), all, hooks);
+    };
+  }
+  ARROW_RETURN_NOT_OK(workspace->Publish(folders, elsewhere));
   for (const OutputFolder& folder : folders) {
     summary.folders.push_back(folder.Path(summary.run_id));
   }
+  return summary;
+}
+
+arrow::Result<RunSummary> RunInto(Source& source, const EngineFactory& make_engine,
+                                  const ModelIdentity& model, const std::string& input,
+                                  const std::string& output, S3Output* remote,
+                                  const RunOptions& options, const RunHooks& hooks) {
+  int64_t space_needed = 0;
+  auto summary =
+      RunJob(source, make_engine, model, input, output, remote, options, hooks, &space_needed);
+  if (!summary.ok()) return WithNeed(summary.status(), output, space_needed);
   return summary;
 }
 
@@ -263,10 +290,7 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
                               const ModelIdentity& model, const std::string& input,
                               const std::string& output, const RunOptions& options,
                               const RunHooks& hooks) {
-  int64_t space_needed = 0;
-  auto summary = RunJob(source, make_engine, model, input, output, options, hooks, &space_needed);
-  if (!summary.ok()) return WithNeed(summary.status(), output, space_needed);
-  return summary;
+  return RunInto(source, make_engine, model, input, output, nullptr, options, hooks);
 }
 
 arrow::Result<RunSummary> Run(const std::string& input, const std::string& output,
@@ -275,13 +299,22 @@ arrow::Result<RunSummary> Run(const std::string& input, const std::string& outpu
   if (!local_hooks.started) local_hooks.started = Clock::now();
   ARROW_RETURN_NOT_OK(Validate(options));
   ARROW_RETURN_NOT_OK(UseCpu(options.cpu));
-  ARROW_ASSIGN_OR_RAISE(const std::string input_path, LocalPath(input));
-  ARROW_ASSIGN_OR_RAISE(const std::string output_path, LocalPath(output));
-  ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Source> source, OpenLocalTree(input_path));
+  ARROW_ASSIGN_OR_RAISE(const std::string input_path,
+                        IsS3Uri(input) ? NormalS3Uri(input) : LocalPath(input));
+  std::unique_ptr<S3Output> remote;
+  std::string output_path;
+  if (IsS3Uri(output)) {
+    ARROW_ASSIGN_OR_RAISE(remote, S3Output::Open(output, options.s3, hooks.cancel));
+    output_path = remote->LocalFolder();
+  } else {
+    ARROW_ASSIGN_OR_RAISE(output_path, LocalPath(output));
+  }
+  ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Source> source,
+                        OpenTree(input_path, options.s3, hooks.cancel));
   ARROW_ASSIGN_OR_RAISE(const auto weights, OpenWeights(options));
-  return Run(
+  return RunInto(
       *source, [&] { return MakeEngine(*weights, options); }, IdentityOf(*weights), input_path,
-      output_path, options, local_hooks);
+      output_path, remote.get(), options, local_hooks);
 }
 
 }  // namespace pomona

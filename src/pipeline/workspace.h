@@ -4,6 +4,7 @@
 #include <arrow/io/interfaces.h>
 #include <arrow/result.h>
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -65,7 +66,15 @@ class Workspace {
   // Adds the checksums noted and, to each of the folders, _SUCCESS; then moves them to their
   // places, in the order given; the last one makes the run exist. Then the unfinished work is
   // removed. Errors: nothing is published.
-  arrow::Status Publish(const std::vector<OutputFolder>& folders);
+  //
+  // `elsewhere`, where given, publishes in another place than the output: it gets StagedRoot() with
+  // all that is to be published.
+  using PublishElsewhere = std::function<arrow::Status(const std::vector<OutputFolder>&)>;
+  arrow::Status Publish(const std::vector<OutputFolder>& folders,
+                        const PublishElsewhere& elsewhere = {});
+
+  // The folders to publish stand below it as they will stand below the output.
+  std::string StagedRoot() const { return work_ + "/publish"; }
 
  private:
   Workspace(std::string output, std::string run_id);

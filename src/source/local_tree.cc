@@ -10,15 +10,12 @@
 #include <filesystem>
 #include <utility>
 
+#include "pomona/s3.h"
 #include "pomona/source.h"
+#include "tree.h"
 
 namespace pomona {
 namespace {
-
-// A file that claims to be larger is no picture; reading it would only fill the memory.
-constexpr int64_t kMaxFileBytes = int64_t{1} << 30;
-
-constexpr const char* kTrainingFolder = "Training";
 
 class FileDescriptor {
  public:
@@ -60,7 +57,7 @@ class LocalTree : public Source {
     return items;
   }
 
-  std::optional<Reject> Read(const Item& item, FileBytes* bytes) override {
+  arrow::Result<std::optional<Reject>> Read(const Item& item, FileBytes* bytes) override {
     return ReadLocalFile(item.path, bytes);
   }
 
@@ -127,11 +124,7 @@ std::optional<Reject> ReadLocalFile(const std::string& path, FileBytes* bytes) {
   if (!S_ISREG(info.st_mode)) {
     return Reject{Stage::kRead, Reason::kUnreadable, "not a regular file"};
   }
-  if (info.st_size > kMaxFileBytes) {
-    return Reject{
-        Stage::kRead, Reason::kTooLarge,
-        std::to_string(info.st_size) + " bytes; the limit is " + std::to_string(kMaxFileBytes)};
-  }
+  if (info.st_size > kMaxFileBytes) return TooLarge(info.st_size);
   bytes->resize(static_cast<size_t>(info.st_size));
   size_t filled = 0;
   while (filled < bytes->size()) {
@@ -151,7 +144,7 @@ arrow::Result<std::string> LocalPath(const std::string& path_or_uri) {
   if (const size_t colon = path.find("://"); colon != std::string::npos) {
     const std::string scheme = path.substr(0, colon);
     if (scheme != "file") {
-      return arrow::Status::NotImplemented(path, ": only local folders can be read and written (",
+      return arrow::Status::NotImplemented(path, ": only local folders and s3:// can be used (",
                                            scheme, ":// cannot)");
     }
     arrow::util::Uri uri;
@@ -164,6 +157,11 @@ arrow::Result<std::string> LocalPath(const std::string& path_or_uri) {
   std::string normal = absolute.lexically_normal().string();
   while (normal.size() > 1 && normal.back() == '/') normal.pop_back();
   return normal;
+}
+
+arrow::Result<std::unique_ptr<Source>> OpenTree(const std::string& root, const S3Options& s3,
+                                                const std::atomic<bool>* cancel) {
+  return IsS3Uri(root) ? OpenS3Tree(root, s3, cancel) : OpenLocalTree(root);
 }
 
 arrow::Result<std::unique_ptr<Source>> OpenLocalTree(const std::string& root) {

@@ -50,10 +50,12 @@ class MemorySource : public Source {
     return items;
   }
 
-  std::optional<Reject> Read(const Item& item, FileBytes* bytes) override {
+  arrow::Result<std::optional<Reject>> Read(const Item& item, FileBytes* bytes) override {
     on_read(item);
     const std::string& file = files.at(std::string(item.relative_path()));
-    if (file == "unreadable") return Reject{Stage::kRead, Reason::kUnreadable, "cannot open"};
+    if (file == "unreadable") {
+      return Reject{Stage::kRead, Reason::kUnreadable, "cannot open"};
+    }
     bytes->assign(file.begin(), file.end());
     return std::nullopt;
   }

@@ -101,19 +101,19 @@ TEST(LocalTree, ReadsWholeFilesAndRejectsWhatCannotBeRead) {
 
   FileBytes bytes;
   const auto text = [&] { return std::string(bytes.begin(), bytes.end()); };
-  EXPECT_FALSE(source->Read(items[1], &bytes));
+  EXPECT_FALSE(*source->Read(items[1], &bytes));
   EXPECT_EQ(text(), large);
-  EXPECT_FALSE(source->Read(items[0], &bytes));
+  EXPECT_FALSE(*source->Read(items[0], &bytes));
   EXPECT_EQ(text(), "hello");
-  EXPECT_FALSE(source->Read(items[2], &bytes));
+  EXPECT_FALSE(*source->Read(items[2], &bytes));
   EXPECT_EQ(text(), "");
 
-  const auto gone = source->Read(items[3], &bytes);
+  const auto gone = *source->Read(items[3], &bytes);
   ASSERT_TRUE(gone);
   EXPECT_EQ(gone->stage, Stage::kRead);
   EXPECT_EQ(gone->reason, Reason::kUnreadable);
   EXPECT_EQ(gone->message, "cannot open: No such file or directory");
-  const auto pipe = source->Read(items[4], &bytes);
+  const auto pipe = *source->Read(items[4], &bytes);
   ASSERT_TRUE(pipe);
   EXPECT_EQ(pipe->message, "not a regular file");
 }

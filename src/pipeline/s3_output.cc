@@ -1,0 +1,268 @@
+#include "s3_output.h"
+
+#include <arrow/io/file.h>
+#include <arrow/io/interfaces.h>
+#include <arrow/util/io_util.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <ranges>
+#include <utility>
+#include <vector>
+
+#include "layout.h"
+#include "pomona/weights.h"
+#include "refusal.h"
+#include "sha256.h"
+#include "tasks.h"
+
+namespace pomona {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr const char* kLock = "_pomona/lock";
+constexpr const char* kJournal = "_pomona/publishing";  // the run that is being uploaded
+constexpr const char* kSuccess = "_SUCCESS";
+
+constexpr milliseconds kHeartbeat{5'000};
+// A lock that did not change for so long belongs to nobody.
+constexpr milliseconds kLockPatience{3 * kHeartbeat};
+// For another writer, who saw no lock either, to write its own.
+constexpr milliseconds kSettling{1'000};
+
+constexpr int kUploadsAtOnce = 8;
+constexpr int64_t kChunkBytes = int64_t{10} << 20;  // of Arrow's parts
+constexpr int kChunksInFlight = 4;                  // for each file
+
+// An object being written. Unless it is closed in order, it never appears: Arrow's own stream would
+// complete it when it dies.
+class ObjectStream {
+ public:
+  explicit ObjectStream(std::shared_ptr<arrow::io::OutputStream> stream)
+      : stream_(std::move(stream)) {}
+  ~ObjectStream() {
+    if (stream_->closed() || stream_->Abort().ok()) return;
+    // Better a stream that nobody can end than a short object.
+    new std::shared_ptr<arrow::io::OutputStream>(std::move(stream_));
+  }
+  arrow::io::OutputStream* operator->() const { return stream_.get(); }
+
+ private:
+  std::shared_ptr<arrow::io::OutputStream> stream_;
+};
+
+// This machine until its next start.
+std::string MachineId() {
+  std::string boot;
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> boot;
+  char host[256] = {};
+  gethostname(host, sizeof host - 1);
+  return std::string(host) + ' ' + boot;
+}
+
+bool Cancelled(const RunHooks& hooks) { return hooks.cancel && *hooks.cancel; }
+
+}  // namespace
+
+arrow::Result<std::unique_ptr<S3Output>> S3Output::Open(const std::string& uri,
+                                                        const S3Options& options,
+                                                        const std::atomic<bool>* cancel) {
+  std::unique_ptr<S3Output> output(new S3Output);
+  ARROW_ASSIGN_OR_RAISE(output->uri_, NormalS3Uri(uri));
+  ARROW_ASSIGN_OR_RAISE(output->connection_, S3Connection::Open(output->uri_, options, cancel));
+  return output;
+}
+
+S3Output::~S3Output() {
+  if (keeper_.joinable()) {
+    released_.release();
+    keeper_.join();
+  }
+  // The journal stays where it is still needed; the next run reads it.
+  if (held_ && (finished_ || WithdrawUnfinished().ok())) (void)RemoveFolder("_pomona");
+}
+
+std::string S3Output::LocalFolder() const {
+  const std::string name = Sha256().Add(uri_).Hex().substr(0, 16);
+  return fs::path(DefaultWeightsCachePath()).parent_path() / "outputs" / name;
+}
+
+std::string S3Output::Path(std::string_view below) const {
+  return S3ArrowPath(uri_) + '/' + std::string(below);
+}
+
+arrow::Result<bool> S3Output::Exists(const std::string& below) const {
+  const auto info = connection_->files().GetFileInfo(Path(below));
+  if (!info.ok()) return connection_->Explain("cannot look for", uri_ + '/' + below, info.status());
+  return info->type() != arrow::fs::FileType::NotFound;
+}
+
+arrow::Result<std::string> S3Output::ReadText(const std::string& below) const {
+  const auto read = [&]() -> arrow::Result<std::string> {
+    ARROW_ASSIGN_OR_RAISE(const auto file, connection_->files().OpenInputFile(Path(below)));
+    ARROW_ASSIGN_OR_RAISE(const int64_t size, file->GetSize());
+    ARROW_ASSIGN_OR_RAISE(const auto buffer, file->ReadAt(0, size));
+    return buffer->ToString();
+  };
+  const auto text = read();
+  if (arrow::internal::ErrnoFromStatus(text.status()) == ENOENT) return std::string();
+  if (!text.ok()) return connection_->Explain("cannot read", uri_ + '/' + below, text.status());
+  return text;
+}
+
+arrow::Status S3Output::Put(const std::string& below, std::string_view text) {
+  ++requests_;
+  bytes_ += static_cast<int64_t>(text.size());
+  const auto put = [&]() -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(auto stream, connection_->files().OpenOutputStream(Path(below)));
+    const ObjectStream upload(std::move(stream));
+    ARROW_RETURN_NOT_OK(upload->Write(text.data(), static_cast<int64_t>(text.size())));
+    return upload->Close();
+  };
+  const arrow::Status status = put();
+  return status.ok() ? status : connection_->Explain("cannot write", uri_ + '/' + below, status);
+}
+
+arrow::Status S3Output::PutFile(const std::string& local, const std::string& below,
+                                const std::atomic<bool>* cancel) {
+  const Clock::time_point start = Clock::now();
+  ARROW_ASSIGN_OR_RAISE(const auto file,
+                        arrow::io::MemoryMappedFile::Open(local, arrow::io::FileMode::READ));
+  ARROW_ASSIGN_OR_RAISE(const int64_t size, file->GetSize());
+  const auto put = [&]() -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(auto stream, connection_->files().OpenOutputStream(Path(below)));
+    const ObjectStream upload(std::move(stream));
+    int chunks = 0;
+    for (int64_t at = 0; at < size; at += kChunkBytes) {
+      if (cancel && *cancel) return arrow::Status::Cancelled("interrupted");
+      ARROW_ASSIGN_OR_RAISE(const auto chunk, file->ReadAt(at, kChunkBytes));
+      ARROW_RETURN_NOT_OK(upload->Write(chunk));
+      ++requests_;
+      if (++chunks % kChunksInFlight == 0) ARROW_RETURN_NOT_OK(upload->Flush());
+    }
+    // Before Close(), which after a failure leaves nothing to abort.
+    ARROW_RETURN_NOT_OK(upload->Flush());
+    return upload->Close();
+  };
+  const arrow::Status status = put();
+  bytes_ += size;
+  microseconds_ +=
+      std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
+  if (status.ok() || status.IsCancelled()) return status;
+  return connection_->Explain("cannot write", uri_ + '/' + below, status);
+}
+
+arrow::Status S3Output::RemoveFolder(const std::string& below) const {
+  ARROW_ASSIGN_OR_RAISE(const bool there, Exists(below));
+  if (!there) return arrow::Status::OK();
+  const arrow::Status status = connection_->files().DeleteDir(Path(below));
+  return status.ok() ? status : connection_->Explain("cannot remove", uri_ + '/' + below, status);
+}
+
+arrow::Status S3Output::Begin(const std::string& run_id, const RunHooks& hooks) {
+  run_id_ = run_id;
+  ARROW_RETURN_NOT_OK(TakeLock(hooks));
+  connection_->Reached();
+  ARROW_RETURN_NOT_OK(WithdrawUnfinished());
+  ARROW_ASSIGN_OR_RAISE(const bool published, Exists(kRunInfo.Path(run_id) + '/' + kSuccess));
+  if (published) {
+    return arrow::Status::Invalid("the run ", run_id, " is already published in ", uri_,
+                                  "; choose another --run-id");
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status S3Output::TakeLock(const RunHooks& hooks) {
+  const std::string here = MachineId() + ' ' + LocalFolder() + ' ';
+  owner_ = here + std::to_string(getpid()) + ' ' + std::to_string(std::random_device{}());
+
+  ARROW_ASSIGN_OR_RAISE(const std::string found, ReadText(kLock));
+  // One that was left by a run on this machine is void: we hold the local folder.
+  if (!found.empty() && !found.starts_with(here)) {
+    for (const auto start = Clock::now(); Clock::now() - start < kLockPatience;) {
+      std::this_thread::sleep_for(kSettling);
+      if (Cancelled(hooks)) return arrow::Status::Cancelled("interrupted");
+      ARROW_ASSIGN_OR_RAISE(const std::string now, ReadText(kLock));
+      if (now.empty()) break;
+      if (now != found) {
+        return Refuse(RunRefusal::kOutputBusy, "another run is writing to " + uri_ +
+                                                   "; wait for it or choose another OUTPUT");
+      }
+    }
+  }
+  ARROW_RETURN_NOT_OK(Put(kLock, owner_ + " 0"));
+  std::this_thread::sleep_for(kSettling);
+  ARROW_ASSIGN_OR_RAISE(const std::string held, ReadText(kLock));
+  if (!held.starts_with(owner_)) {
+    return Refuse(RunRefusal::kOutputBusy, "another run has just begun to write to " + uri_);
+  }
+  held_ = true;
+  keeper_ = std::thread([this] { KeepLock(); });
+  return arrow::Status::OK();
+}
+
+void S3Output::KeepLock() {
+  for (int64_t beat = 1; held_ && !released_.try_acquire_for(kHeartbeat); ++beat) {
+    const auto found = ReadText(kLock);
+    // A storage that does not answer for a while takes no lock away.
+    if (found.ok() && !found->starts_with(owner_)) held_ = false;
+    if (held_) (void)Put(kLock, owner_ + ' ' + std::to_string(beat));
+  }
+}
+
+arrow::Status S3Output::WithdrawUnfinished() {
+  ARROW_ASSIGN_OR_RAISE(const std::string run_id, ReadText(kJournal));
+  if (run_id.empty()) return arrow::Status::OK();
+  ARROW_ASSIGN_OR_RAISE(const bool published, Exists(kRunInfo.Path(run_id) + '/' + kSuccess));
+  if (published) return arrow::Status::OK();
+  for (const OutputFolder* folder : std::views::reverse(kAllFolders)) {
+    ARROW_RETURN_NOT_OK(RemoveFolder(folder->Path(run_id)));
+  }
+  return Put(kJournal, "");
+}
+
+arrow::Status S3Output::Upload(const std::string& local_root, const RunHooks& hooks) {
+  if (uploaded_.empty()) ARROW_RETURN_NOT_OK(Put(kJournal, run_id_));
+  std::vector<Task> tasks;
+  std::error_code error;
+  for (fs::recursive_directory_iterator entry(local_root, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (!entry->is_regular_file() || entry->path().filename() == kSuccess) continue;
+    const std::string local = entry->path();
+    const std::string below = entry->path().lexically_relative(local_root);
+    if (!uploaded_.insert(below).second) continue;
+    tasks.push_back([this, local, below, &hooks]() -> arrow::Status {
+      return PutFile(local, below, hooks.cancel);
+    });
+  }
+  if (error) return arrow::Status::IOError("cannot list ", local_root, ": ", error.message());
+  return RunTasks(tasks, kUploadsAtOnce, hooks, [&] {
+    if (hooks.progress) hooks.progress({"upload", bytes_, 0, {}});
+  });
+}
+
+arrow::Status S3Output::Finish(const std::string& local_root,
+                               const std::vector<OutputFolder>& folders, const RunHooks& hooks) {
+  ARROW_RETURN_NOT_OK(Upload(local_root, hooks));
+  for (const OutputFolder& folder : folders) {
+    if (!held_) {
+      return Refuse(RunRefusal::kOutputBusy, "another run has taken over the output " + uri_);
+    }
+    ARROW_RETURN_NOT_OK(Put(folder.Path(run_id_) + '/' + kSuccess, ""));
+  }
+  finished_ = true;
+  return arrow::Status::OK();
+}
+
+TransferCounts S3Output::transfers() const {
+  return {requests_, connection_->retries(), bytes_, 1e-6 * static_cast<double>(microseconds_)};
+}
+
+}  // namespace pomona

@@ -1,0 +1,94 @@
+// Runs published on S3, where nothing can be renamed.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <semaphore>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "layout.h"
+#include "pomona/pipeline.h"
+#include "pomona/s3.h"
+#include "pomona/source.h"
+
+namespace pomona {
+
+// Takes over, for an output on S3, the last step of a run that is made in a local folder: there are
+// its fragments and finished files, and from there an interrupted run resumes. Objects appear whole
+// or not at all; the data come first, then each folder's _SUCCESS, and that of run_info last.
+//
+// S3 offers no locks and Arrow no conditional writes. So the writer keeps an object
+// OUTPUT/_pomona/lock of its own and rewrites it every few seconds; another one that sees it change
+// keeps away, and one that sees a lock which is not its own any more gives up. Two that start
+// within the same second may still both go on; they cannot harm each other unless their run ids are
+// equal.
+//
+// Threads: one caller at a time.
+class S3Output {
+ public:
+  // Errors: those of S3Connection::Open().
+  static arrow::Result<std::unique_ptr<S3Output>> Open(const std::string& uri,
+                                                       const S3Options& options,
+                                                       const std::atomic<bool>* cancel);
+  // Withdraws what was uploaded of a run that did not finish, and gives up the lock.
+  ~S3Output();
+  S3Output(const S3Output&) = delete;
+  S3Output& operator=(const S3Output&) = delete;
+
+  const std::string& uri() const { return uri_; }
+
+  // Where runs into this output are made: in the user's cache, by the URI.
+  std::string LocalFolder() const;
+
+  // Takes the lock and removes what a run left that died while it published.
+  // REQUIRES: the caller is this machine's only one for the local folder.
+  // Errors: RunRefusal::kOutputBusy, Invalid where the run is published already, IOError,
+  // Cancelled.
+  arrow::Status Begin(const std::string& run_id, const RunHooks& hooks);
+
+  // Uploads the files below a local folder that were not uploaded yet, to the same paths below the
+  // output. `_SUCCESS` is left for Finish(). Errors: nothing of the file at fault is visible.
+  arrow::Status Upload(const std::string& local_root, const RunHooks& hooks);
+
+  // Uploads the rest, and makes the folders complete in the order given.
+  arrow::Status Finish(const std::string& local_root, const std::vector<OutputFolder>& folders,
+                       const RunHooks& hooks);
+
+  TransferCounts transfers() const;
+
+ private:
+  S3Output() = default;
+
+  std::string Path(std::string_view below) const;
+  arrow::Result<bool> Exists(const std::string& below) const;
+  arrow::Result<std::string> ReadText(const std::string& below) const;  // "" where there is none
+  arrow::Status Put(const std::string& below, std::string_view text);
+  arrow::Status PutFile(const std::string& local, const std::string& below,
+                        const std::atomic<bool>* cancel);
+  arrow::Status RemoveFolder(const std::string& below) const;
+  arrow::Status TakeLock(const RunHooks& hooks);
+  arrow::Status WithdrawUnfinished();
+  void KeepLock();
+
+  std::string uri_;
+  std::unique_ptr<S3Connection> connection_;
+  std::string run_id_;
+  std::set<std::string> uploaded_;  // by path below the output
+  bool finished_ = false;
+  std::atomic<int64_t> requests_ = 0, bytes_ = 0, microseconds_ = 0;
+
+  std::string owner_;  // what our lock says
+  std::atomic<bool> held_ = false;
+  std::binary_semaphore released_{0};
+  std::thread keeper_;
+};
+
+}  // namespace pomona

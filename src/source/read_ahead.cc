@@ -1,0 +1,49 @@
+#include "read_ahead.h"
+
+#include <utility>
+
+namespace pomona {
+
+void ReadAhead::Announce(const std::vector<const Item*>& items) {
+  const std::lock_guard lock(mutex_);
+  waiting_.insert(waiting_.end(), items.begin(), items.end());
+  // A failure to start comes back when somebody takes the item.
+  (void)FillUp();
+}
+
+arrow::Result<FileContent> ReadAhead::Take(const Item& item) {
+  Reading reading;
+  {
+    const std::lock_guard lock(mutex_);
+    // Whoever is ahead of the bounds still gets his item: takers are few.
+    while (!reading_.contains(&item) && !waiting_.empty() && waiting_.front() <= &item) {
+      ARROW_RETURN_NOT_OK(StartNext());
+    }
+    if (auto node = reading_.extract(&item); !node.empty()) {
+      reading = std::move(node.mapped());
+      reading_bytes_ -= item.size;
+      ARROW_RETURN_NOT_OK(FillUp());
+    }
+  }
+  if (!reading.is_valid()) return read_(item);
+  reading.Wait();
+  return reading.MoveResult();
+}
+
+arrow::Status ReadAhead::StartNext() {
+  const Item* const item = waiting_.front();
+  ARROW_ASSIGN_OR_RAISE(reading_[item], executor_->Submit([this, item] { return read_(*item); }));
+  waiting_.pop_front();
+  reading_bytes_ += item->size;
+  return arrow::Status::OK();
+}
+
+arrow::Status ReadAhead::FillUp() {
+  while (!waiting_.empty() && reading_.size() < bounds_.items &&
+         (reading_.empty() || reading_bytes_ + waiting_.front()->size <= bounds_.bytes)) {
+    ARROW_RETURN_NOT_OK(StartNext());
+  }
+  return arrow::Status::OK();
+}
+
+}  // namespace pomona

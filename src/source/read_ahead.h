@@ -1,0 +1,67 @@
+// Files read before they are asked for.
+#pragma once
+
+#include <arrow/result.h>
+#include <arrow/util/thread_pool.h>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "pomona/item.h"
+#include "pomona/source.h"
+
+namespace pomona {
+
+struct FileContent {
+  FileBytes bytes;
+  std::optional<Reject> reject;
+};
+
+// Starts reading announced items in their order, so many at once that their bytes stay within
+// bounds; those who ask for them wait only for what is not there yet.
+//
+// Threads: any number at once.
+class ReadAhead {
+ public:
+  using ReadFunction = std::function<arrow::Result<FileContent>(const Item&)>;
+
+  // Items and bytes that are being read or were read and not taken yet. One item may be larger.
+  struct Bounds {
+    size_t items = 64;
+    int64_t bytes = int64_t{64} << 20;
+  };
+
+  // `read` runs on the executor, and on the threads of those who take what nobody announced.
+  // The executor outlives this; its tasks may not.
+  ReadAhead(arrow::internal::Executor* executor, const Bounds& bounds, ReadFunction read)
+      : executor_(executor), bounds_(bounds), read_(std::move(read)) {}
+
+  // See Source::Announce().
+  void Announce(const std::vector<const Item*>& items);
+
+  // What `read` gave for the item.
+  arrow::Result<FileContent> Take(const Item& item);
+
+ private:
+  using Reading = arrow::Future<FileContent>;
+
+  // REQUIRES of all: mutex_ is held.
+  arrow::Status StartNext();
+  arrow::Status FillUp();
+
+  arrow::internal::Executor* const executor_;
+  const Bounds bounds_;
+  const ReadFunction read_;
+
+  std::mutex mutex_;  // for what is below
+  std::deque<const Item*> waiting_;
+  std::unordered_map<const Item*, Reading> reading_;
+  int64_t reading_bytes_ = 0;
+};
+
+}  // namespace pomona

@@ -1,0 +1,238 @@
+#include <arrow/io/interfaces.h>
+#include <arrow/util/async_generator.h>
+#include <arrow/util/io_util.h>
+#include <arrow/util/key_value_metadata.h>
+#include <nettle/md5.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <mutex>
+#include <span>
+#include <utility>
+
+#include "pomona/s3.h"
+#include "pomona/source.h"
+#include "read_ahead.h"
+#include "tree.h"
+
+namespace pomona {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+namespace fs = arrow::fs;
+
+// Listings that run at once, each of one folder below the root.
+constexpr size_t kListingsAtOnce = 32;
+
+// Hides 100 ms a request from 1,000 images a second.
+constexpr ReadAhead::Bounds kReadAhead{.items = kS3RequestsAtOnce, .bytes = int64_t{64} << 20};
+
+// Whether Arrow can ask for the key: it takes no empty names, and its HTTP library resolves dots.
+bool CanAskFor(std::string_view key) {
+  for (size_t begin = 0; begin <= key.size();) {
+    const size_t end = std::min(key.find('/', begin), key.size());
+    const std::string_view name = key.substr(begin, end - begin);
+    if (name.empty() || name == "." || name == "..") return false;
+    begin = end + 1;
+  }
+  return true;
+}
+
+// Whether the bytes are those that the object's ETag stands for: their MD5, or the MD5 of that
+// where they were uploaded in one part. Other ETags say nothing that could be checked.
+bool FitsETag(std::span<const uint8_t> bytes, std::string_view etag) {
+  constexpr size_t kDigits = 2 * MD5_DIGEST_SIZE;
+  const bool one_part = etag.size() == kDigits + 2 && etag.ends_with("-1");
+  if (one_part) etag.remove_suffix(2);
+  if (etag.size() != kDigits || etag.find_first_not_of("0123456789abcdef") != etag.npos)
+    return true;
+
+  uint8_t digest[MD5_DIGEST_SIZE];
+  for (int round = 0; round <= int{one_part}; ++round) {
+    md5_ctx context;
+    md5_init(&context);
+    md5_update(&context, bytes.size(), bytes.data());
+    md5_digest(&context, sizeof digest, digest);
+    bytes = digest;
+  }
+  for (size_t i = 0; i < kDigits; ++i) {
+    const int nibble = i % 2 == 0 ? digest[i / 2] >> 4 : digest[i / 2] & 15;
+    if (etag[i] != "0123456789abcdef"[nibble]) return false;
+  }
+  return true;
+}
+
+class S3Tree : public Source {
+ public:
+  S3Tree(std::string root, std::unique_ptr<S3Connection> connection)
+      : root_(std::move(root)),
+        connection_(std::move(connection)),
+        read_ahead_(connection_->executor(), kReadAhead,
+                    [this](const Item& item) { return Fetch(item); }) {}
+
+  ~S3Tree() override { connection_->Stop(); }
+
+  // Lists the root itself, and goes on to its subfolder Training if it is there.
+  arrow::Status Open() {
+    ARROW_RETURN_NOT_OK(ListTop());
+    const std::string training = root_ + '/' + kTrainingFolder;
+    if (std::find(folders_.begin(), folders_.end(), S3ArrowPath(training)) != folders_.end()) {
+      root_ = training;
+      ARROW_RETURN_NOT_OK(ListTop());
+    }
+    return arrow::Status::OK();
+  }
+
+  arrow::Result<std::vector<Item>> List() override {
+    std::vector<Item> items = std::move(files_);
+    std::mutex mutex;  // for items
+    for (size_t begin = 0; begin < folders_.size(); begin += kListingsAtOnce) {
+      const size_t end = std::min(folders_.size(), begin + kListingsAtOnce);
+      std::vector<arrow::Future<>> listings;
+      for (size_t i = begin; i < end; ++i) {
+        listings.push_back(Visit(folders_[i], /*recursive=*/true, [&](const fs::FileInfo& info) {
+          if (!info.IsFile()) return;
+          const std::lock_guard lock(mutex);
+          items.push_back(ItemOf(info));
+        }));
+      }
+      const arrow::Status listed = arrow::AllFinished(listings).status();
+      if (!listed.ok()) return connection_->Explain("cannot list", root_, listed);
+    }
+    std::sort(items.begin(), items.end(),
+              [](const Item& a, const Item& b) { return a.path < b.path; });
+    return items;
+  }
+
+  void Announce(const std::vector<const Item*>& items) override { read_ahead_.Announce(items); }
+
+  arrow::Result<std::optional<Reject>> Read(const Item& item, FileBytes* bytes) override {
+    ARROW_ASSIGN_OR_RAISE(FileContent content, read_ahead_.Take(item));
+    bytes->swap(content.bytes);
+    return std::move(content.reject);
+  }
+
+  TransferCounts transfers() const override {
+    return {requests_, connection_->retries(), bytes_, 1e-6 * static_cast<double>(microseconds_)};
+  }
+
+ private:
+  // Calls `use` with what is below the folder, on a thread of the connection.
+  arrow::Future<> Visit(const std::string& folder, bool recursive,
+                        std::function<void(const fs::FileInfo&)> use) {
+    fs::FileSelector below;
+    below.base_dir = folder;
+    below.recursive = recursive;
+    return arrow::VisitAsyncGenerator(
+        connection_->files().GetFileInfoGenerator(below),
+        [use = std::move(use)](const std::vector<fs::FileInfo>& batch) {
+          std::for_each(batch.begin(), batch.end(), use);
+          return arrow::Status::OK();
+        });
+  }
+
+  arrow::Status ListTop() {
+    files_.clear();
+    folders_.clear();
+    const arrow::Status listed =
+        Visit(S3ArrowPath(root_), /*recursive=*/false, [this](const fs::FileInfo& info) {
+          if (info.IsFile()) {
+            files_.push_back(ItemOf(info));
+          } else {
+            folders_.push_back(info.path());
+          }
+        }).status();
+    if (arrow::internal::ErrnoFromStatus(listed) == ENOENT) {
+      return arrow::Status::Invalid("INPUT ", root_, ": there is nothing below it");
+    }
+    if (!listed.ok()) return connection_->Explain("cannot list", root_, listed);
+    connection_->Reached();
+    return arrow::Status::OK();
+  }
+
+  Item ItemOf(const fs::FileInfo& info) const {
+    return {"s3://" + info.path(), static_cast<uint32_t>(root_.size() + 1), info.size(),
+            info.mtime().time_since_epoch().count()};
+  }
+
+  // Reads one object.
+  arrow::Result<FileContent> Fetch(const Item& item) {
+    FileContent content;
+    if (item.size > kMaxFileBytes) {
+      content.reject = TooLarge(item.size);
+      return content;
+    }
+    const std::string path = S3ArrowPath(item.path);
+    if (!CanAskFor(path)) {
+      content.reject = Reject{Stage::kRead, Reason::kUnreadable,
+                              "an empty name, '.' or '..' in the key cannot be asked for"};
+      return content;
+    }
+    const Clock::time_point start = Clock::now();
+    arrow::Status fetched;
+    for (int attempt = 0;; ++attempt) {
+      fetched = FetchOnce(item, path, &content.bytes);
+      // What does not have the bytes that the server promised may have them the next time.
+      if (!fetched.IsSerializationError() || !connection_->WaitToRetry(attempt)) break;
+    }
+    microseconds_ +=
+        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
+    if (fetched.ok()) {
+      bytes_ += static_cast<int64_t>(content.bytes.size());
+      return content;
+    }
+    content.bytes.clear();
+    content.reject = connection_->RejectOfThisThread();
+    if (content.reject && !fetched.IsSerializationError()) return content;
+    return connection_->Explain("cannot read", item.path, fetched);
+  }
+
+  // Errors: SerializationError where the bytes are not the object's.
+  arrow::Status FetchOnce(const Item& item, const std::string& path, FileBytes* bytes) {
+    ++requests_;
+    fs::FileInfo info(path, fs::FileType::File);
+    info.set_size(item.size);
+    std::string etag;
+    std::shared_ptr<arrow::io::RandomAccessFile> file;
+    if (connection_->encrypted()) {
+      // A size known saves the question for it.
+      ARROW_ASSIGN_OR_RAISE(file, connection_->files().OpenInputFile(info));
+    } else {
+      // Nothing guards the bytes on their way: the ETag has to.
+      ARROW_ASSIGN_OR_RAISE(file, connection_->files().OpenInputFile(path));
+      ARROW_ASSIGN_OR_RAISE(const auto metadata, file->ReadMetadata());
+      if (metadata) etag = metadata->Get("ETag").ValueOr("");
+      std::erase(etag, '"');
+    }
+    ARROW_ASSIGN_OR_RAISE(const int64_t size, file->GetSize());
+    bytes->resize(static_cast<size_t>(size));
+    ARROW_ASSIGN_OR_RAISE(const int64_t read, file->ReadAt(0, size, bytes->data()));
+    // Fewer where the object shrank; what it still holds is judged by the decoder.
+    bytes->resize(static_cast<size_t>(read));
+    if (!FitsETag(*bytes, etag)) {
+      return arrow::Status::SerializationError("what was read has not the checksum ", etag);
+    }
+    return arrow::Status::OK();
+  }
+
+  std::string root_;  // s3://bucket/prefix
+  std::unique_ptr<S3Connection> connection_;
+  std::vector<Item> files_;           // directly below the root
+  std::vector<std::string> folders_;  // as well
+  std::atomic<int64_t> requests_ = 0, bytes_ = 0, microseconds_ = 0;
+  ReadAhead read_ahead_;
+};
+
+}  // namespace
+
+arrow::Result<std::unique_ptr<Source>> OpenS3Tree(const std::string& root, const S3Options& s3,
+                                                  const std::atomic<bool>* cancel) {
+  ARROW_ASSIGN_OR_RAISE(std::string uri, NormalS3Uri(root));
+  ARROW_ASSIGN_OR_RAISE(auto connection, S3Connection::Open(uri, s3, cancel));
+  auto tree = std::make_unique<S3Tree>(std::move(uri), std::move(connection));
+  ARROW_RETURN_NOT_OK(tree->Open());
+  return tree;
+}
+
+}  // namespace pomona

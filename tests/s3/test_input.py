@@ -1,0 +1,172 @@
+"""Trees on S3, read from a real server."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from compare import assert_same
+from proxy import Proxy
+
+
+def verdicts(finished):
+    assert finished.returncode == 0, finished.stderr
+    return [json.loads(line) for line in finished.stdout.splitlines()]
+
+
+@pytest.fixture(scope="session")
+def picture(sample_tree):
+    return next(sample_tree.rglob("*.jpg")).read_bytes()
+
+
+def test_gives_what_the_local_tree_gives(new_bucket, data, fruits_run, tmp_path):
+    bucket = new_bucket()
+    bucket.upload(data / "fruits", "raw/fruits")
+    finished = bucket.run("run", bucket.url("raw/fruits/"), tmp_path, "--run-id", "test")
+    assert finished.returncode == 0, finished.stderr
+    assert_same(tmp_path, fruits_run, bucket.url("raw/fruits"), data / "fruits")
+    reads = json.loads((tmp_path / "run_info/run_info_test/part-00000.json").read_text())["s3"]
+    size = sum(file.stat().st_size for file in (data / "fruits").rglob("*.jpg"))
+    assert reads["reads"]["requests"] == 1716
+    assert reads["reads"]["bytes"] == size
+    assert reads["reads"]["retries"] == 0
+
+
+@pytest.mark.parametrize("scheme", ["s3", "s3a", "s3n", "S3"])
+def test_schemes(sample_bucket, scheme):
+    url = f"{scheme}://{sample_bucket.name}/in/Training/Lemon"
+    found = verdicts(sample_bucket.run("check", url, "--json"))
+    assert len(found) == 10
+    assert found[0]["path"].startswith(sample_bucket.url("in/Training/Lemon/"))
+    assert {each["verdict"] for each in found} == {"ok"}
+
+
+KEYS = [
+    "a b/ x  y .jpg",
+    "a..b/..c.jpg",
+    "e=q/=.jpg",
+    "p%20c/%41%2F.jpg",
+    "p+l/+.jpg",
+    "q?x=1&y#z/?#.jpg",
+    "quo'te\"/<&>.jpg",
+    "Äpfel/größe 梨.jpg",
+    "~/~!$(),:;@*.jpg",
+]
+
+
+def test_keys_are_taken_as_they_are(bucket, picture):
+    for key in KEYS:
+        bucket.put(f"in put/{key}", picture)
+    # What others leave to mark folders is no file.
+    bucket.files.create_dir(f"{bucket.name}/in put/marker/inner")
+    bucket.put("in put/empty.jpg", b"")
+    bucket.put("in put2/other.jpg", picture)
+    found = verdicts(bucket.run("check", bucket.url("in put/"), "--json"))
+    expected = sorted(bucket.url(f"in put/{key}") for key in [*KEYS, "empty.jpg"])
+    assert [each["path"] for each in found] == sorted(expected, key=str.encode)
+    assert {each["label"] for each in found} == {key.split("/")[0] for key in KEYS} | {""}
+    assert {each["path"]: each["reason"] for each in found if each["verdict"] != "ok"} == {
+        bucket.url("in put/empty.jpg"): "empty"
+    }
+
+
+def test_a_whole_bucket_and_the_order_of_paths(bucket, picture):
+    for key in ["b/1.jpg", "a/2.jpg", "a/10.jpg", "a-b/1.jpg", "a0.jpg", "a/d/1.jpg"]:
+        bucket.put(key, picture)
+    for url in (bucket.url(), f"s3://{bucket.name}"):
+        found = verdicts(bucket.run("check", url, "--json"))
+        keys = [each["path"].removeprefix(bucket.url()) for each in found]
+        assert keys == ["a-b/1.jpg", "a/10.jpg", "a/2.jpg", "a/d/1.jpg", "a0.jpg", "b/1.jpg"]
+        assert [each["label"] for each in found] == ["a-b", "a", "a", "d", "", "b"]
+
+
+def test_listings_of_many_pages(bucket, picture):
+    expected = []
+    with Proxy(bucket.endpoint) as proxy:
+        for number in range(2100):
+            expected.append(f"in/many/{number:05}.txt")
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda key: bucket.put(key, b"no image"), expected))
+        bucket.endpoint = proxy.endpoint
+        found = verdicts(bucket.run("check", bucket.url("in"), "--json"))
+        listings = [path for verb, path in proxy.log if "list-type" in path]
+    assert [each["path"] for each in found] == [bucket.url(key) for key in expected]
+    assert len(listings) == 4  # the root's and three pages of the folder's
+
+
+def test_reads_ahead_within_bounds(sample_bucket):
+    with Proxy(sample_bucket.endpoint, latency=0.05) as proxy:
+        sample_bucket_url = sample_bucket.url("in")
+        finished = sample_bucket.run("check", sample_bucket_url, "--s3-endpoint", proxy.endpoint)
+        assert finished.returncode == 0, finished.stderr
+        assert 32 < proxy.most_at_once <= 128
+
+
+def broken(sample_bucket, *arguments, **environment):
+    finished = sample_bucket.run("check", *arguments, **environment)
+    assert finished.returncode == 1
+    assert finished.stderr.count("\n") == 1, finished.stderr
+    return finished.stderr
+
+
+def test_says_what_is_wrong(sample_bucket):
+    url = sample_bucket.url("in")
+    assert broken(sample_bucket, "s3://no-such-bucket/in") == (
+        "pomona: cannot list s3://no-such-bucket/in: there is no such bucket (NoSuchBucket)\n"
+    )
+    assert "there is nothing below it" in broken(sample_bucket, sample_bucket.url("nothing"))
+    assert "the access key is not known there (InvalidAccessKeyId)" in broken(
+        sample_bucket, url, AWS_ACCESS_KEY_ID="somebody"
+    )
+    assert "the secret key does not belong to the access key" in broken(
+        sample_bucket, url, AWS_SECRET_ACCESS_KEY="wrong"
+    )
+    assert "permission denied (AccessDenied)" in broken(sample_bucket, url, "--s3-anonymous")
+    assert "no connection to http://127.0.0.1:1: Could not connect" in broken(
+        sample_bucket, url, "--s3-endpoint", "http://127.0.0.1:1"
+    )
+    assert "expected s3://bucket/prefix" in broken(sample_bucket, "s3:///in")
+    assert "cannot be empty" in broken(sample_bucket, sample_bucket.url("a//b"))
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        ("expired", "the session token has expired; renew the credentials (ExpiredToken)"),
+        ("skewed", "this machine's clock differs too much from the server's"),
+        ("access_denied", "permission denied (AccessDenied)"),
+        ("redirect", "the bucket is in another region; set AWS_REGION (PermanentRedirect)"),
+    ],
+)
+def test_says_what_the_server_objects_to(sample_bucket, answer, words):
+    with Proxy(sample_bucket.endpoint) as proxy:
+        proxy.decide = lambda verb, path: answer
+        url = sample_bucket.url("in")
+        message = broken(sample_bucket, url, "--s3-endpoint", proxy.endpoint)
+        assert message.startswith(f"pomona: cannot list {url}: ")
+        assert words in message
+
+
+def test_settings_come_from_where_aws_tools_take_them(sample_bucket, tmp_path):
+    profile = tmp_path / "credentials"
+    server = sample_bucket.server
+    profile.write_text(
+        f"[default]\naws_access_key_id = somebody\naws_secret_access_key = else\n"
+        f"[fruits]\naws_access_key_id = {server.access_key}\n"
+        f"aws_secret_access_key = {server.secret_key}\n"
+    )
+    environment = sample_bucket.environment(
+        AWS_SHARED_CREDENTIALS_FILE=str(profile),
+        AWS_PROFILE="fruits",
+        AWS_ENDPOINT_URL="http://127.0.0.1:1",
+        AWS_DEFAULT_REGION="eu-central-1",
+    )
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        del environment[name]
+    sample_bucket.environment = lambda **more: environment | more
+    try:
+        url = sample_bucket.url("in/Training/Lemon")
+        assert len(verdicts(sample_bucket.run("check", url, "--json"))) == 10
+        refused = broken(sample_bucket, url, AWS_PROFILE="default")
+        assert "the access key is not known there" in refused
+    finally:
+        del sample_bucket.environment

@@ -1,0 +1,179 @@
+"""Runs published on S3."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+from compare import assert_same
+from proxy import TRANSIENT, Proxy
+
+OPTIONS = ["--run-id", "test", "--quiet", "--pca-components", "10", "--vectors", "spark"]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    """Where runs are made before they are uploaded."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder
+
+
+def published(bucket, output, folder):
+    """The run in `output`, brought to a local folder; it is whole, and nothing is beside it."""
+    keys = bucket.keys(output)
+    assert [key for key in keys if "_pomona" in key] == []
+    for key in {key.rpartition("/")[0] for key in keys}:
+        assert f"{key}/_SUCCESS" in keys
+    assert uploads(bucket) == []
+    bucket.download(output, folder)
+    return folder
+
+
+def uploads(bucket):
+    """Uploads that were begun and neither completed nor aborted."""
+    objects = bucket.server.folder / "objects" / ".minio.sys" / "multipart"
+    return [path for path in objects.rglob("*") if path.is_file()]
+
+
+def test_s3_to_s3_gives_what_local_folders_give(new_bucket, data, fruits_run, tmp_path, cache):
+    bucket = new_bucket()
+    bucket.upload(data / "fruits", "raw")
+    finished = bucket.run("run", bucket.url("raw"), bucket.url("out"), "--run-id", "test")
+    assert finished.returncode == 0, finished.stderr
+    assert f"made in {bucket.url('out')}:" in finished.stdout
+    output = published(bucket, "out", tmp_path)
+    assert_same(output, fruits_run, bucket.url("raw"), data / "fruits")
+    run_info = json.loads((output / "run_info/run_info_test/part-00000.json").read_text())
+    assert run_info["output"] == bucket.url("out")
+    writes = run_info["s3"]["writes"]
+    files = [path for path in output.rglob("part-*") if "run_info" not in path.parts]
+    assert writes["requests"] >= len(files)
+    assert writes["bytes"] >= sum(path.stat().st_size for path in files)
+    # Nothing stays in the cache.
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+
+
+def test_local_to_s3(bucket, sample_tree, sample_run, tmp_path):
+    finished = bucket.run("run", sample_tree, bucket.url("a b/out+put"), *OPTIONS)
+    assert finished.returncode == 0, finished.stderr
+    output = published(bucket, "a b/out+put", tmp_path)
+    assert_same(output, sample_run, str(sample_tree), sample_tree)
+    again = bucket.run("run", sample_tree, bucket.url("a b/out+put"), *OPTIONS)
+    assert again.returncode == 1
+    assert "the run test is already published in" in again.stderr
+
+
+def test_an_output_below_the_input_is_no_part_of_it(bucket, sample_tree):
+    bucket.upload(sample_tree, "all")
+    for run_id in ("one", "two"):
+        options = [*OPTIONS, "--run-id", run_id][2:]
+        tree = bucket.url("all/Training")
+        finished = bucket.run("run", tree, f"{tree}/out", *options)
+        assert finished.returncode == 0, finished.stderr
+        info = bucket.files.open_input_file(
+            f"{bucket.name}/all/Training/out/run_info/run_info_{run_id}/part-00000.json"
+        )
+        assert json.loads(info.read())["counts"]["listed"] == 120
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("percent", [1, 5, 20])
+def test_passing_faults(sample_bucket, sample_tree, sample_run, tmp_path, percent, seed):
+    rates = dict.fromkeys(["GET", "HEAD", "PUT", "POST", "DELETE"], percent / 100)
+    name = f"out-{percent}-{seed}"
+    with Proxy(sample_bucket.endpoint, rates, TRANSIENT, seed) as proxy:
+        url = sample_bucket.url(name)
+        finished = sample_bucket.run(
+            "run", sample_bucket.url("in"), url, *OPTIONS, "--s3-endpoint", proxy.endpoint
+        )
+    assert finished.returncode == 0, finished.stderr
+    output = published(sample_bucket, name, tmp_path)
+    assert_same(output, sample_run, sample_bucket.url("in"), sample_tree)
+
+
+def test_a_failed_upload_leaves_nothing_and_resumes(bucket, sample_tree, sample_run, tmp_path):
+    with Proxy(bucket.endpoint) as proxy:
+        proxy.decide = lambda verb, path: (
+            "access_denied" if verb == "PUT" and "pca/parquet" in path else None
+        )
+        command = ["run", sample_tree, bucket.url("out"), *OPTIONS]
+        finished = bucket.run(*command, "--s3-endpoint", proxy.endpoint)
+    assert finished.returncode == 1
+    assert finished.stderr.startswith(f"pomona: cannot write {bucket.url('out/pca/parquet')}")
+    assert finished.stderr.endswith(": permission denied (AccessDenied)\n")
+    assert bucket.keys() == []
+    assert uploads(bucket) == []
+    finished = bucket.run(*command)
+    assert finished.returncode == 0, finished.stderr
+    assert_same(published(bucket, "out", tmp_path), sample_run, str(sample_tree), sample_tree)
+
+
+def test_killed_while_publishing(bucket, sample_tree, sample_run, tmp_path):
+    """Before one of the twenty objects that a run has."""
+    for number, puts in enumerate([2, 7, 13, 19]):
+        seen = 0
+
+        def decide(verb, path):
+            nonlocal seen
+            seen += verb == "PUT" and "_pomona" not in path
+            # The rest waits until the process is gone.
+            return "stall" if seen >= puts else None
+
+        output = f"out-{number}"
+        command = ["run", sample_tree, bucket.url(output), *OPTIONS]
+        with Proxy(bucket.endpoint, stall=2) as proxy:
+            proxy.decide = decide
+            process = bucket.start(*command, "--s3-endpoint", proxy.endpoint)
+            while seen < puts and process.poll() is None:
+                time.sleep(0.01)
+            os.kill(process.pid, signal.SIGKILL)
+            process.communicate()
+        assert f"{output}/run_info/run_info_test/_SUCCESS" not in bucket.keys(output)
+        finished = bucket.run(*command)
+        assert finished.returncode == 0, finished.stderr
+        result = published(bucket, output, tmp_path / output)
+        assert_same(result, sample_run, str(sample_tree), sample_tree)
+        run_info = json.loads((result / "run_info/run_info_test/part-00000.json").read_text())
+        assert run_info["counts"]["resumed"] == 120
+
+
+def test_one_writer(bucket, sample_tree, tmp_path):
+    """Another machine's run, which is alive as long as its lock changes."""
+    lock = f"{bucket.name}/out/_pomona/lock"
+    bucket.put("out/_pomona/lock", b"elsewhere 0")
+    process = bucket.start("run", sample_tree, bucket.url("out"), *OPTIONS)
+    beat = 0
+    while process.poll() is None:
+        time.sleep(0.2)
+        beat += 1
+        bucket.put("out/_pomona/lock", b"elsewhere %d" % beat)
+    _, errors = process.communicate()
+    assert process.returncode == 4
+    assert "another run is writing to" in errors
+    assert bucket.files.open_input_file(lock).read().startswith(b"elsewhere")
+    # Its machine died.
+    finished = bucket.run("run", sample_tree, bucket.url("out"), *OPTIONS)
+    assert finished.returncode == 0, finished.stderr
+    published(bucket, "out", tmp_path)
+
+
+def test_gives_up_when_the_lock_is_lost(bucket, sample_tree):
+    stolen = False
+    with Proxy(bucket.endpoint, latency=0.02) as proxy:
+        # Between the taking of the lock and the publication.
+        def decide(verb, path):
+            nonlocal stolen
+            if verb == "PUT" and "/features/" in path and not stolen:
+                stolen = True
+                bucket.put("out/_pomona/lock", b"elsewhere 0")
+                time.sleep(6)
+            return None
+
+        proxy.decide = decide
+        command = ["run", sample_tree, bucket.url("out"), *OPTIONS]
+        finished = bucket.run(*command, "--s3-endpoint", proxy.endpoint)
+    assert finished.returncode == 4, finished.stderr
+    assert "another run has taken over" in finished.stderr
+    assert not [key for key in bucket.keys() if "run_info_test/_SUCCESS" in key]

@@ -1,0 +1,117 @@
+#include "read_ahead.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <numeric>
+#include <set>
+#include <thread>
+
+namespace pomona {
+namespace {
+
+using arrow::internal::ThreadPool;
+
+std::vector<Item> Items(size_t count, int64_t size = 1) {
+  std::vector<Item> items;
+  for (size_t i = 0; i < count; ++i) items.push_back({"/" + std::to_string(i), 1, size, 0});
+  return items;
+}
+
+std::vector<const Item*> Pointers(const std::vector<Item>& items) {
+  std::vector<const Item*> pointers;
+  for (const Item& item : items) pointers.push_back(&item);
+  return pointers;
+}
+
+// Gives the items' paths, and knows how it was asked.
+struct Reader {
+  std::mutex mutex;
+  std::multiset<std::string> paths;
+  std::atomic<int> running = 0, most = 0;
+
+  arrow::Result<FileContent> operator()(const Item& item) {
+    const int now = ++running;
+    for (int most_now = most; now > most_now && !most.compare_exchange_weak(most_now, now);) {
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    --running;
+    const std::lock_guard lock(mutex);
+    paths.insert(item.path);
+    return FileContent{FileBytes(item.path.begin(), item.path.end()), std::nullopt};
+  }
+};
+
+std::string Text(const arrow::Result<FileContent>& content) {
+  return content.ok() ? std::string(content->bytes.begin(), content->bytes.end())
+                      : content.status().ToString();
+}
+
+TEST(ReadAhead, GivesEveryItemOnceToManyTakers) {
+  const std::vector<Item> items = Items(1000);
+  Reader reader;
+  const auto pool = *ThreadPool::Make(16);
+  ReadAhead ahead(pool.get(), {.items = 8}, std::ref(reader));
+  const std::vector<const Item*> all = Pointers(items);
+  ahead.Announce({all.begin(), all.begin() + 400});
+  ahead.Announce({all.begin() + 400, all.end()});
+  std::atomic<size_t> next = 0, wrong = 0;
+  {
+    std::vector<std::jthread> takers;
+    for (int i = 0; i < 4; ++i) {
+      takers.emplace_back([&] {
+        for (size_t i; (i = next++) < items.size();) {
+          if (Text(ahead.Take(items[i])) != items[i].path) ++wrong;
+        }
+      });
+    }
+  }
+  EXPECT_EQ(wrong, 0u);
+  EXPECT_EQ(reader.paths.size(), items.size());
+  EXPECT_EQ(std::set(reader.paths.begin(), reader.paths.end()).size(), items.size());
+  EXPECT_GT(reader.most, 1);
+  EXPECT_LE(reader.most, 8 + 4);
+}
+
+TEST(ReadAhead, KeepsToTheBoundOfBytesButReadsWhatIsLarger) {
+  const std::vector<Item> items = Items(50, 100);
+  Reader reader;
+  const auto pool = *ThreadPool::Make(16);
+  for (const int64_t bytes : {250, 1}) {
+    reader.most = 0;
+    ReadAhead ahead(pool.get(), {.items = 16, .bytes = bytes}, std::ref(reader));
+    ahead.Announce(Pointers(items));
+    for (const Item& item : items) EXPECT_EQ(Text(ahead.Take(item)), item.path);
+    EXPECT_LE(reader.most, bytes / 100 + 2);  // and the one being taken
+  }
+}
+
+TEST(ReadAhead, ReadsWhatNobodyAnnouncedAndWhatIsTakenOutOfOrder) {
+  const std::vector<Item> items = Items(20);
+  Reader reader;
+  const auto pool = *ThreadPool::Make(2);
+  ReadAhead ahead(pool.get(), {.items = 2}, std::ref(reader));
+  EXPECT_EQ(Text(ahead.Take(items[0])), "/0");
+  const std::vector<const Item*> some = {&items[5], &items[6], &items[9], &items[12]};
+  ahead.Announce(some);
+  for (const int i : {12, 7, 5, 9, 6}) {
+    EXPECT_EQ(Text(ahead.Take(items[i])), items[i].path);
+  }
+  EXPECT_EQ(reader.paths.size(), 6u);
+}
+
+TEST(ReadAhead, HandsOnRejectsAndErrors) {
+  const std::vector<Item> items = Items(2);
+  const auto pool = *ThreadPool::Make(2);
+  ReadAhead ahead(pool.get(), {}, [&](const Item& item) -> arrow::Result<FileContent> {
+    if (&item == &items[0]) return arrow::Status::IOError("no connection");
+    return FileContent{{}, Reject{Stage::kRead, Reason::kMissing, "gone"}};
+  });
+  ahead.Announce(Pointers(items));
+  EXPECT_TRUE(ahead.Take(items[0]).status().IsIOError());
+  EXPECT_EQ(ahead.Take(items[1])->reject->reason, Reason::kMissing);
+}
+
+}  // namespace
+}  // namespace pomona
