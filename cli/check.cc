@@ -1,4 +1,5 @@
 // pomona check INPUT [--json]
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <memory>
@@ -59,7 +60,10 @@ void PrintJson(const CheckResult& result) {
 }
 
 void PrintLine(const CheckResult& result) {
-  std::printf("%-6s %s", VerdictName(result.verdict), result.item->path.c_str());
+  // One line a file, and none of it a terminal's command.
+  std::string path = result.item->path;
+  std::ranges::replace_if(path, [](unsigned char c) { return c < ' ' || c == 0x7F; }, '?');
+  std::printf("%-6s %s", VerdictName(result.verdict), path.c_str());
   if (result.verdict == CheckResult::Verdict::kOk) {
     std::printf(": %s %s %dx%d", result.format.c_str(), result.mode.c_str(), result.width,
                 result.height);

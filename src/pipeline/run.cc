@@ -43,7 +43,7 @@ arrow::Result<std::vector<Item>> ListItems(Source& source, const std::string& ou
                                            const RunOptions& options) {
   ARROW_ASSIGN_OR_RAISE(std::vector<Item> items, source.List());
   // An output below the input is not part of it.
-  const std::string outputs = output + "/";
+  const std::string outputs = EscapeName(output) + "/";
   std::erase_if(items, [&](const Item& item) { return item.path.starts_with(outputs); });
   items = Select(std::move(items), options);
   items.shrink_to_fit();

@@ -61,7 +61,7 @@ class LocalTree : public Source {
   }
 
   std::optional<Reject> Read(const Item& item, FileBytes* bytes) override {
-    return ReadLocalFile(item.path, bytes);
+    return ReadLocalFile(UnescapeName(item.path), bytes);
   }
 
  private:
@@ -99,7 +99,7 @@ class LocalTree : public Source {
       if (S_ISDIR(info.st_mode)) {
         ARROW_RETURN_NOT_OK(ListFolder(path, ancestors, items));
       } else {
-        items->push_back({std::move(path), static_cast<uint32_t>(RootSize()), info.st_size,
+        items->push_back({EscapeName(path), static_cast<uint32_t>(RootSize()), info.st_size,
                           int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec});
       }
       errno = 0;
@@ -111,7 +111,7 @@ class LocalTree : public Source {
     return arrow::Status::OK();
   }
 
-  size_t RootSize() const { return root_ == "/" ? 1 : root_.size() + 1; }
+  size_t RootSize() const { return root_ == "/" ? 1 : EscapeName(root_).size() + 1; }
 
   std::string root_;
 };

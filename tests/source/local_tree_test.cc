@@ -118,5 +118,28 @@ TEST(LocalTree, ReadsWholeFilesAndRejectsWhatCannotBeRead) {
   EXPECT_EQ(pipe->message, "not a regular file");
 }
 
+TEST(LocalTree, EscapesNamesThatAreNoUtf8) {
+  const TempFolder tree;
+  tree.Write("caf\xe9/\xff.jpg", "one");
+  tree.Write("caf\\xE9/\\xFF.jpg", "another");
+  tree.Write("caf\xc3\xa9/1.jpg", "UTF-8");
+  const auto source = *OpenLocalTree(tree.path());
+  const std::vector<Item> items = *source->List();
+  ASSERT_EQ(items.size(), 3u);
+  EXPECT_EQ(items[0].relative_path(), "caf\\x5CxE9/\\x5CxFF.jpg");
+  EXPECT_EQ(items[1].relative_path(), "caf\\xE9/\\xFF.jpg");
+  EXPECT_EQ(items[1].label(), "caf\\xE9");
+  EXPECT_EQ(items[2].relative_path(), "caf\xc3\xa9/1.jpg");
+  FileBytes bytes;
+  EXPECT_FALSE(source->Read(items[0], &bytes));
+  EXPECT_EQ(std::string(bytes.begin(), bytes.end()), "another");
+  EXPECT_FALSE(source->Read(items[1], &bytes));
+  EXPECT_EQ(std::string(bytes.begin(), bytes.end()), "one");
+
+  const TempFolder outer;
+  outer.Write("\xe9/a/1.jpg", "x");
+  EXPECT_EQ(RelativePaths(outer / "\xe9"), Paths{"a/1.jpg"});
+}
+
 }  // namespace
 }  // namespace pomona
