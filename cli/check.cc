@@ -80,12 +80,20 @@ arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
   ARROW_ASSIGN_OR_RAISE(const auto source, OpenLocalTree(arguments.input));
   CheckOptions options = arguments.options;
   options.hashes = arguments.json;
-  ARROW_ASSIGN_OR_RAISE(
-      const Counts counts,
-      Check(*source, options, arguments.json ? PrintJson : PrintLine, CatchInterrupts()));
-  std::fprintf(arguments.json ? stderr : stdout,
+  int64_t unlabelled = 0;
+  const auto print = [&](const CheckResult& result) {
+    arguments.json ? PrintJson(result) : PrintLine(result);
+    if (result.item->label().empty()) ++unlabelled;
+  };
+  ARROW_ASSIGN_OR_RAISE(const Counts counts, Check(*source, options, print, CatchInterrupts()));
+  std::FILE* const out = arguments.json ? stderr : stdout;
+  std::fprintf(out,
                "listed %" PRId64 " = %" PRId64 " ok + %" PRId64 " rejects + %" PRId64 " skips\n",
                counts.listed, counts.rows, counts.rejects, counts.skips);
+  if (unlabelled > 0) {
+    std::fprintf(out, "%" PRId64 " of them lie at the root of the tree: their label is empty\n",
+                 unlabelled);
+  }
   return ExitCode::kComplete;
 }
 

@@ -165,6 +165,8 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
     return arrow::Status::Invalid("no files under ", input,
                                   " that the mode, --include and --exclude select");
   }
+  summary.unlabelled =
+      std::ranges::count_if(items, [](const Item& item) { return item.label().empty(); });
   end_stage(&details.stages.list);
 
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Engine> engine, make_engine());
