@@ -1,4 +1,5 @@
 // pomona check INPUT [--json]
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <memory>
@@ -60,7 +61,10 @@ void PrintJson(const CheckResult& result) {
 }
 
 void PrintLine(const CheckResult& result) {
-  std::printf("%-6s %s", VerdictName(result.verdict), result.item->path.c_str());
+  // One line a file, and none of it a terminal's command.
+  std::string path = result.item->path;
+  std::ranges::replace_if(path, [](unsigned char c) { return c < ' ' || c == 0x7F; }, '?');
+  std::printf("%-6s %s", VerdictName(result.verdict), path.c_str());
   if (result.verdict == CheckResult::Verdict::kOk) {
     std::printf(": %s %s %dx%d", result.format.c_str(), result.mode.c_str(), result.width,
                 result.height);
@@ -78,11 +82,20 @@ arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
   ARROW_ASSIGN_OR_RAISE(const auto source, OpenTree(arguments.input, arguments.s3, cancel));
   CheckOptions options = arguments.options;
   options.hashes = arguments.json;
-  ARROW_ASSIGN_OR_RAISE(const Counts counts,
-                        Check(*source, options, arguments.json ? PrintJson : PrintLine, cancel));
-  std::fprintf(arguments.json ? stderr : stdout,
+  int64_t unlabelled = 0;
+  const auto print = [&](const CheckResult& result) {
+    arguments.json ? PrintJson(result) : PrintLine(result);
+    if (result.item->label().empty()) ++unlabelled;
+  };
+  ARROW_ASSIGN_OR_RAISE(const Counts counts, Check(*source, options, print, cancel));
+  std::FILE* const out = arguments.json ? stderr : stdout;
+  std::fprintf(out,
                "listed %" PRId64 " = %" PRId64 " ok + %" PRId64 " rejects + %" PRId64 " skips\n",
                counts.listed, counts.rows, counts.rejects, counts.skips);
+  if (unlabelled > 0) {
+    std::fprintf(out, "%" PRId64 " of them lie at the root of the tree: their label is empty\n",
+                 unlabelled);
+  }
   return ExitCode::kComplete;
 }
 

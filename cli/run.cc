@@ -69,6 +69,10 @@ void PrintSummary(const RunSummary& summary, const RunArguments& arguments) {
               summary.counts.listed, summary.counts.rows, summary.counts.rejects,
               CountsText(summary.rejects_by_reason).c_str(), summary.counts.skips,
               CountsText(summary.skips_by_reason).c_str());
+  if (summary.unlabelled > 0) {
+    std::printf("%" PRId64 " of them lie at the root of the tree: their label is empty\n",
+                summary.unlabelled);
+  }
   if (summary.counts.resumed > 0) {
     std::printf("resumed %" PRId64 " items of an unfinished run\n", summary.counts.resumed);
   }

@@ -1,6 +1,69 @@
 #include "pomona/item.h"
 
 namespace pomona {
+namespace {
+
+// Length of the character of UTF-8 that the text starts with; 0 where it starts with none.
+size_t CharacterLength(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
+  const uint8_t first = byte(0);
+  if (first < 0x80) return 1;
+  const size_t length = first < 0xC2   ? 0
+                        : first < 0xE0 ? 2
+                        : first < 0xF0 ? 3
+                        : first < 0xF5 ? 4
+                                       : 0;
+  if (length == 0 || text.size() < length) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if (byte(i) >> 6 != 0b10) return 0;
+  }
+  // No longer form than needed, no surrogates, nothing above U+10FFFF.
+  if (first == 0xE0 && byte(1) < 0xA0) return 0;
+  if (first == 0xED && byte(1) > 0x9F) return 0;
+  if (first == 0xF0 && byte(1) < 0x90) return 0;
+  if (first == 0xF4 && byte(1) > 0x8F) return 0;
+  return length;
+}
+
+// What the escape that the text starts with stands for, -1 where it starts with none: \x5C for the
+// backslash, \x80 to \xFF.
+int EscapedByte(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  if (text.size() < 4 || text[0] != '\\' || text[1] != 'x') return -1;
+  const size_t high = kDigits.find(text[2]), low = kDigits.find(text[3]);
+  if (high == kDigits.npos || low == kDigits.npos) return -1;
+  const int byte = static_cast<int>(high << 4 | low);
+  return byte >= 0x80 || byte == '\\' ? byte : -1;
+}
+
+}  // namespace
+
+std::string EscapeName(std::string_view name) {
+  std::string text;
+  while (!name.empty()) {
+    size_t length = CharacterLength(name);
+    if (length == 0 || EscapedByte(name) >= 0) {
+      constexpr char kDigits[] = "0123456789ABCDEF";
+      const auto byte = static_cast<uint8_t>(name[0]);
+      text.append({'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]});
+      length = 1;
+    } else {
+      text.append(name.substr(0, length));
+    }
+    name.remove_prefix(length);
+  }
+  return text;
+}
+
+std::string UnescapeName(std::string_view text) {
+  std::string name;
+  while (!text.empty()) {
+    const int byte = EscapedByte(text);
+    name.push_back(byte < 0 ? text[0] : static_cast<char>(byte));
+    text.remove_prefix(byte < 0 ? 1 : 4);
+  }
+  return name;
+}
 
 std::string_view Item::label() const {
   const std::string_view relative = relative_path();

@@ -29,8 +29,8 @@ struct Image {
   // The bytes of a file, or pixels; nothing: the local file at `path` is read.
   std::variant<std::monostate, std::span<const uint8_t>, Pixels> content;
 
-  // As Item's: the file's path, by which outputs know the image and the label is found. May be
-  // empty where the content is given; path and label are null then.
+  // The file's path, by which outputs know the image (see EscapeName()) and the label is found. May
+  // be empty where the content is given; path and label are null then.
   std::string_view path;
   uint32_t root_size = 0;
 };

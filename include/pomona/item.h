@@ -9,7 +9,7 @@ namespace pomona {
 
 // One listed file. Its bytes are read later, by Source::Read().
 struct Item {
-  std::string path;         // as it stands in the outputs: absolute, or s3://bucket/key
+  std::string path;         // as it stands in the outputs: absolute, escaped; or s3://bucket/key
   uint32_t root_size = 0;   // path.substr(root_size) is the path below the root of the tree
   int64_t size = 0;         // bytes, when listed
   int64_t modified_ns = 0;  // time of the last change, nanoseconds since 1970, when listed
@@ -19,6 +19,12 @@ struct Item {
   // The name of the parent folder; empty at the root of the tree.
   std::string_view label() const;
 };
+
+// The name of a file as it stands in the outputs, which are UTF-8. UTF-8 stays as it is; each byte
+// that is no part of it becomes \xHH (upper case), and so does, as \x5C, a backslash before what
+// would read as such an escape. UnescapeName(EscapeName(name)) == name for all bytes.
+std::string EscapeName(std::string_view name);
+std::string UnescapeName(std::string_view text);
 
 // Where an image was lost.
 enum class Stage { kRead, kDecode, kInfer };

@@ -59,6 +59,7 @@ struct RunSummary {
   std::string reused_run_id;  // the run that counts.reused rows are from
   std::map<std::string, int64_t> rejects_by_reason;
   std::map<std::string, int64_t> skips_by_reason;
+  int64_t unlabelled = 0;         // of counts.listed: at the root of the tree
   double variance_explained = 0;  // share of the total variance in the components kept
   double seconds = 0;             // from RunHooks::started
   double images_per_second = 0;   // items of the extract stage, without resumed and

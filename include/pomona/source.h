@@ -36,7 +36,7 @@ class Source {
   virtual ~Source() = default;
 
   // Every file below the root, sorted by path, bytewise.
-  // Errors: IOError where the root cannot be listed at all.
+  // Errors: IOError where a folder cannot be listed, since nobody could tell what is missing.
   virtual arrow::Result<std::vector<Item>> List() = 0;
 
   // Says which items Read() will be asked for next, once each and about in this order, so that a
@@ -71,7 +71,7 @@ std::optional<Reject> ReadLocalFile(const std::string& path, FileBytes* bytes);
 
 // A folder of the local file system, or its subfolder Training where there is one, as the original
 // pipeline looks for it. Links are followed, but not into a folder from below it. Paths are
-// absolute.
+// absolute and escaped (EscapeName).
 // Errors: Invalid where the root is missing or no folder.
 arrow::Result<std::unique_ptr<Source>> OpenLocalTree(const std::string& root);
 

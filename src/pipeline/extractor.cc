@@ -54,9 +54,10 @@ class Table {
       ARROW_RETURN_NOT_OK(path_.AppendNull());
       ARROW_RETURN_NOT_OK(label_.AppendNull());
     } else {
-      ARROW_RETURN_NOT_OK(path_.Append(image.path));
-      ARROW_RETURN_NOT_OK(
-          label_.Append(Item{std::string(image.path), image.root_size, 0, 0}.label()));
+      const size_t root_size = EscapeName(image.path.substr(0, image.root_size)).size();
+      const Item item{EscapeName(image.path), static_cast<uint32_t>(root_size)};
+      ARROW_RETURN_NOT_OK(path_.Append(item.path));
+      ARROW_RETURN_NOT_OK(label_.Append(item.label()));
     }
     const bool ok = !outcome.reject;
     ARROW_RETURN_NOT_OK(verdict_.Append(ok ? "ok" : outcome.skip ? "skip" : "reject"));

@@ -45,7 +45,7 @@ arrow::Result<std::vector<Item>> ListItems(Source& source, const std::string& ou
                                            const RunOptions& options) {
   ARROW_ASSIGN_OR_RAISE(std::vector<Item> items, source.List());
   // An output below the input is not part of it.
-  const std::string outputs = output + "/";
+  const std::string outputs = EscapeName(output) + "/";
   std::erase_if(items, [&](const Item& item) { return item.path.starts_with(outputs); });
   items = Select(std::move(items), options);
   items.shrink_to_fit();
@@ -170,6 +170,8 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
     return arrow::Status::Invalid("no files under ", input,
                                   " that the mode, --include and --exclude select");
   }
+  summary.unlabelled =
+      std::ranges::count_if(items, [](const Item& item) { return item.label().empty(); });
   end_stage(&details.stages.list);
 
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Engine> engine, make_engine());

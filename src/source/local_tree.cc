@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <utility>
 
 #include "pomona/s3.h"
@@ -16,6 +17,10 @@
 
 namespace pomona {
 namespace {
+
+// By so many paths links may lead to one folder. Without a bound, a dozen folders that link to each
+// other have more paths than there is memory for.
+constexpr int kMaxVisits = 100;
 
 class FileDescriptor {
  public:
@@ -49,35 +54,63 @@ class LocalTree : public Source {
   explicit LocalTree(std::string root) : root_(std::move(root)) {}
 
   arrow::Result<std::vector<Item>> List() override {
-    std::vector<Item> items;
-    std::vector<FolderId> ancestors;
-    ARROW_RETURN_NOT_OK(ListFolder(root_, &ancestors, &items));
-    std::sort(items.begin(), items.end(),
-              [](const Item& a, const Item& b) { return a.path < b.path; });
-    return items;
+    Listing listing;
+    listing.root_size = root_ == "/" ? 1 : EscapeName(root_).size() + 1;
+    ARROW_RETURN_NOT_OK(ListFolder(root_, &listing));
+    if (!listing.failures.empty()) {
+      const std::string& first = *std::ranges::min_element(listing.failures);
+      const size_t others = listing.failures.size() - 1;
+      return arrow::Status::IOError(
+          first, others > 0 ? "; nor " + std::to_string(others) + " more folders" : "");
+    }
+    std::ranges::sort(listing.items, {}, &Item::path);
+    return std::move(listing.items);
   }
 
   arrow::Result<std::optional<Reject>> Read(const Item& item, FileBytes* bytes) override {
-    return ReadLocalFile(item.path, bytes);
+    return ReadLocalFile(UnescapeName(item.path), bytes);
   }
 
  private:
   using FolderId = std::pair<dev_t, ino_t>;
 
-  // Appends the files below `folder`, in no order. `ancestors`: the folders above it.
-  arrow::Status ListFolder(const std::string& folder, std::vector<FolderId>* ancestors,
-                           std::vector<Item>* items) {
-    const std::unique_ptr<DIR, DirectoryCloser> directory(opendir(folder.c_str()));
-    struct stat info;
-    if (!directory || fstat(dirfd(directory.get()), &info) != 0) {
-      return arrow::Status::IOError("cannot list the folder ", folder, ": ", std::strerror(errno));
+  struct Listing {
+    size_t root_size = 0;
+    std::vector<Item> items;
+    std::vector<std::string> failures;  // of single folders
+    std::vector<FolderId> ancestors;    // of the folder that is being listed
+    std::map<FolderId, int> visits;
+
+    void Add(const std::string& path, const struct stat& info) {
+      items.push_back({EscapeName(path), static_cast<uint32_t>(root_size), info.st_size,
+                       int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec});
     }
-    const FolderId id{info.st_dev, info.st_ino};
-    if (std::find(ancestors->begin(), ancestors->end(), id) != ancestors->end()) {
+  };
+
+  // Appends the files below `folder`, in no order.
+  static arrow::Status ListFolder(const std::string& folder, Listing* listing) {
+    std::unique_ptr<DIR, DirectoryCloser> directory(opendir(folder.c_str()));
+    struct stat info = {};
+    if (!directory || fstat(dirfd(directory.get()), &info) != 0) {
+      // What went away while we looked is accounted for as a file that cannot be read.
+      if (!listing->ancestors.empty() && (errno == ENOENT || errno == ENOTDIR)) {
+        listing->Add(folder, info);
+      } else {
+        listing->failures.push_back("cannot list the folder " + folder + ": " +
+                                    std::strerror(errno));
+      }
       return arrow::Status::OK();
     }
-    ancestors->push_back(id);
+    const FolderId id{info.st_dev, info.st_ino};
+    if (std::ranges::find(listing->ancestors, id) != listing->ancestors.end()) {
+      return arrow::Status::OK();
+    }
+    if (++listing->visits[id] > kMaxVisits) {
+      return arrow::Status::IOError(folder, ": links lead to this folder by more than ", kMaxVisits,
+                                    " paths");
+    }
 
+    std::vector<std::string> folders;
     errno = 0;
     while (const dirent* entry = readdir(directory.get())) {
       const std::string_view name = entry->d_name;
@@ -86,29 +119,29 @@ class LocalTree : public Source {
       path.reserve(folder.size() + 1 + name.size());  // no more: there may be a million of them
       path.append(folder).append(folder == "/" ? "" : "/").append(name);
       // A link that leads nowhere is listed as itself; reading it will say what is wrong.
+      info = {};
       if (fstatat(dirfd(directory.get()), entry->d_name, &info, 0) != 0 &&
           fstatat(dirfd(directory.get()), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) {
-        if (errno != ENOENT) {
-          return arrow::Status::IOError("cannot look at ", path, ": ", std::strerror(errno));
-        }
+        if (errno != ENOENT) break;  // what cannot be looked at may be a folder
         info = {};  // gone since readdir(): listed all the same, so that it is accounted for
       }
       if (S_ISDIR(info.st_mode)) {
-        ARROW_RETURN_NOT_OK(ListFolder(path, ancestors, items));
+        folders.push_back(std::move(path));
       } else {
-        items->push_back({std::move(path), static_cast<uint32_t>(RootSize()), info.st_size,
-                          int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec});
+        listing->Add(path, info);
       }
       errno = 0;
     }
     if (errno != 0) {
-      return arrow::Status::IOError("cannot list the folder ", folder, ": ", std::strerror(errno));
+      listing->failures.push_back("cannot list the folder " + folder + ": " + std::strerror(errno));
     }
-    ancestors->pop_back();
+    directory.reset();  // trees may be deeper than a process may open files
+
+    listing->ancestors.push_back(id);
+    for (const std::string& path : folders) ARROW_RETURN_NOT_OK(ListFolder(path, listing));
+    listing->ancestors.pop_back();
     return arrow::Status::OK();
   }
-
-  size_t RootSize() const { return root_ == "/" ? 1 : root_.size() + 1; }
 
   std::string root_;
 };
@@ -116,11 +149,14 @@ class LocalTree : public Source {
 }  // namespace
 
 std::optional<Reject> ReadLocalFile(const std::string& path, FileBytes* bytes) {
-  // Without O_NONBLOCK, opening a FIFO would wait for its writer.
-  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0) return Unreadable("cannot open");
+  // Opening a device may do something, and without O_NONBLOCK a FIFO would wait for its writer.
   struct stat info;
-  if (fstat(file.get(), &info) != 0) return Unreadable("cannot open");
+  if (stat(path.c_str(), &info) != 0) return Unreadable("cannot open");
+  if (!S_ISREG(info.st_mode)) {
+    return Reject{Stage::kRead, Reason::kUnreadable, "not a regular file"};
+  }
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.get() < 0 || fstat(file.get(), &info) != 0) return Unreadable("cannot open");
   if (!S_ISREG(info.st_mode)) {
     return Reject{Stage::kRead, Reason::kUnreadable, "not a regular file"};
   }

@@ -77,6 +77,21 @@ TEST(LocalTree, FollowsLinksButNotIntoAFolderAbove) {
   EXPECT_EQ(RelativePaths(tree.path()), (Paths{"a/1.jpg", "a/dangling.jpg", "a/linked/2.jpg"}));
 }
 
+TEST(LocalTree, RefusesAMazeOfLinks) {
+  const TempFolder tree;
+  const std::string names = "abcdefgh";
+  for (const char from : names) {
+    for (const char to : names) {
+      const std::string folder(1, from);
+      std::filesystem::create_directories(tree / folder);
+      const std::string link = tree / folder + "/" + to;
+      ASSERT_EQ(symlink(("../" + std::string(1, to)).c_str(), link.c_str()), 0);
+    }
+  }
+  const auto items = (*OpenLocalTree(tree.path()))->List();
+  EXPECT_TRUE(items.status().IsIOError()) << items.status();
+}
+
 TEST(LocalTree, SaysWhyARootCannotBeRead) {
   const TempFolder tree;
   tree.Write("file", "x");
@@ -116,6 +131,54 @@ TEST(LocalTree, ReadsWholeFilesAndRejectsWhatCannotBeRead) {
   const auto pipe = *source->Read(items[4], &bytes);
   ASSERT_TRUE(pipe);
   EXPECT_EQ(pipe->message, "not a regular file");
+}
+
+TEST(LocalTree, ReadsWhatIsThereWhenItReads) {
+  const TempFolder tree;
+  for (const char* name : {"longer", "shorter", "to folder", "to pipe"}) tree.Write(name, "123");
+  const auto source = *OpenLocalTree(tree.path());
+  const std::vector<Item> items = *source->List();
+  ASSERT_EQ(items.size(), 4u);
+  tree.Write("longer", "12345");
+  tree.Write("shorter", "1");
+  std::filesystem::remove(tree / "to folder");
+  std::filesystem::create_directory(tree / "to folder");
+  std::filesystem::remove(tree / "to pipe");
+  ASSERT_EQ(mkfifo((tree / "to pipe").c_str(), 0600), 0);
+
+  FileBytes bytes;
+  EXPECT_FALSE(*source->Read(items[0], &bytes));
+  EXPECT_EQ(bytes.size(), 5u);
+  EXPECT_FALSE(*source->Read(items[1], &bytes));
+  EXPECT_EQ(bytes.size(), 1u);
+  for (const size_t i : {2, 3}) {
+    const auto reject = *source->Read(items[i], &bytes);
+    ASSERT_TRUE(reject);
+    EXPECT_EQ(reject->message, "not a regular file");
+  }
+}
+
+TEST(LocalTree, EscapesNamesThatAreNoUtf8) {
+  const TempFolder tree;
+  tree.Write("caf\xe9/\xff.jpg", "one");
+  tree.Write("caf\\xE9/\\xFF.jpg", "another");
+  tree.Write("caf\xc3\xa9/1.jpg", "UTF-8");
+  const auto source = *OpenLocalTree(tree.path());
+  const std::vector<Item> items = *source->List();
+  ASSERT_EQ(items.size(), 3u);
+  EXPECT_EQ(items[0].relative_path(), "caf\\x5CxE9/\\x5CxFF.jpg");
+  EXPECT_EQ(items[1].relative_path(), "caf\\xE9/\\xFF.jpg");
+  EXPECT_EQ(items[1].label(), "caf\\xE9");
+  EXPECT_EQ(items[2].relative_path(), "caf\xc3\xa9/1.jpg");
+  FileBytes bytes;
+  EXPECT_FALSE(*source->Read(items[0], &bytes));
+  EXPECT_EQ(std::string(bytes.begin(), bytes.end()), "another");
+  EXPECT_FALSE(*source->Read(items[1], &bytes));
+  EXPECT_EQ(std::string(bytes.begin(), bytes.end()), "one");
+
+  const TempFolder outer;
+  outer.Write("\xe9/a/1.jpg", "x");
+  EXPECT_EQ(RelativePaths(outer / "\xe9"), Paths{"a/1.jpg"});
 }
 
 }  // namespace

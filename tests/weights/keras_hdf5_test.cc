@@ -151,7 +151,7 @@ TEST_F(KerasHdf5Test, OutlivesDamagedFiles) {
   for (const KerasLayout layout : {KerasLayout::kKeras3, KerasLayout::kVariables}) {
     const std::string file = ReadFile(Write(weights, layout));
     const std::string path = Path("damaged.h5");
-    for (size_t at = 0; at < file.size(); at += file.size() / 150) {
+    for (size_t at = 0; at < file.size(); at += file.size() / 30) {
       SCOPED_TRACE(testing::Message() << "layout " << int(layout) << ", byte " << at);
       std::string damaged = file;
       for (size_t i = at; i < std::min(at + 16, file.size()); ++i) damaged[i] ^= 0x41;

@@ -1,0 +1,64 @@
+#include "pomona/item.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace pomona {
+namespace {
+
+using namespace std::literals;
+
+TEST(EscapeName, LeavesUtf8AsItIs) {
+  constexpr std::string_view kNames[] = {"",
+                                         "/tree/Apple Red 1/7_100.jpg",
+                                         "=1+1, \"quoted\"\n",
+                                         "100% \\ \\n \\x \\x4A \\xc3 \\xZZ",
+                                         "caf\u00e9",
+                                         "\u0080\u07ff\u0800\ud7ff\ue000\uffff",
+                                         "\U00010000\U0010ffff",
+                                         "a\0b"sv};
+  for (const std::string_view name : kNames) {
+    EXPECT_EQ(EscapeName(name), name);
+    EXPECT_EQ(UnescapeName(name), name);
+  }
+}
+
+TEST(EscapeName, EscapesWhatIsNoUtf8) {
+  const std::pair<std::string_view, std::string_view> kNames[] = {
+      {"caf\xe9.jpg", "caf\\xE9.jpg"},                        // Latin-1
+      {"\x80\xbf", "\\x80\\xBF"},                             // nothing to continue
+      {"\xc3", "\\xC3"},                                      // nothing follows
+      {"\xe2\x82/", "\\xE2\\x82/"},                           // too little follows
+      {"\xc0\xaf\xe0\x80\xaf", "\\xC0\\xAF\\xE0\\x80\\xAF"},  // longer than need be
+      {"\xed\xa0\x80", "\\xED\\xA0\\x80"},                    // a surrogate
+      {"\xf4\x90\x80\x80\xff", "\\xF4\\x90\\x80\\x80\\xFF"},  // beyond the last character
+  };
+  for (const auto& [name, text] : kNames) {
+    EXPECT_EQ(EscapeName(name), text);
+    EXPECT_EQ(UnescapeName(text), name);
+  }
+}
+
+TEST(EscapeName, EscapesABackslashOnlyWhereItWouldMislead) {
+  EXPECT_EQ(EscapeName("\\xE9"), "\\x5CxE9");
+  EXPECT_EQ(EscapeName("\\x5C"), "\\x5Cx5C");
+  EXPECT_EQ(EscapeName("\\\\xE9"), "\\\\x5CxE9");
+  EXPECT_EQ(EscapeName("\\x\xe9"), "\\x\\xE9");
+  EXPECT_EQ(EscapeName("\\xE\xe9"), "\\xE\\xE9");
+}
+
+TEST(EscapeName, IsReversibleWhateverTheBytes) {
+  constexpr char kBytes[] = "\\\\\\xx5C8E9F/\x80\x8f\xc3\xa9\xe2\xed\xf0\xf4\xff";
+  std::minstd_rand random(1);
+  for (int i = 0; i < 100'000; ++i) {
+    std::string name(random() % 12, '\0');
+    for (char& c : name) c = kBytes[random() % (sizeof kBytes - 1)];
+    const std::string text = EscapeName(name);
+    ASSERT_EQ(UnescapeName(text), name);
+    ASSERT_EQ(EscapeName(text) == text, text == name) << text;
+  }
+}
+
+}  // namespace
+}  // namespace pomona

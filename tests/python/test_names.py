@@ -1,0 +1,172 @@
+"""Names that files may have come back from every output, in every reader, and from Python."""
+
+import csv
+import itertools
+import json
+import os
+import re
+import subprocess
+
+import duckdb
+import pandas as pd
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+from conftest import RUN_ID
+
+LABELS = [
+    b"comma, and more",
+    b'"quoted"',
+    b'one "',
+    b"new\nline",
+    b"carriage\rreturn\r\n",
+    b"=1+1",
+    b"+1",
+    b"-1",
+    b"@SUM(A1)",
+    b"#comment",
+    b" spaces ",
+    b"tab\t;|'",
+    b"NULL",
+    b"NaN",
+    b"back\\slash\\",
+    b"\\x and \\n and \\xe9",
+    b"100%41",
+    "Café 北京 🍎 é\u2028".encode(),
+    b"b" * 255,
+    b"latin-1 caf\xe9",
+    b"\xff\xfe\x80",
+    b"cut \xe2\x82",
+    b"surrogate \xed\xa0\x80",
+    b"looks escaped \\xE9 \\x5C \\\\xFF",
+]
+
+
+def unescape(text):
+    """docs/formats.md, "Names that are not UTF-8"."""
+    escaped = rb"\\x([89A-F][0-9A-F]|5C)"
+    return re.sub(escaped, lambda found: bytes.fromhex(found[1].decode()), text.encode())
+
+
+@pytest.fixture(scope="module")
+def tree(sample_tree, tmp_path_factory):
+    """A picture and a broken one for each label, both of a name like the label's."""
+    tree = os.fsencode(tmp_path_factory.mktemp("names"))
+    pictures = itertools.cycle(sorted(sample_tree.rglob("*.jpg")))
+    for label in LABELS:
+        folder = os.path.join(tree, label)
+        os.mkdir(folder)
+        with open(os.path.join(folder, label[:250] + b".jpg"), "wb") as file:
+            file.write(next(pictures).read_bytes())
+        with open(os.path.join(folder, b"!" + label[:250] + b".jpg"), "wb") as file:
+            file.write(b"broken")
+    return tree
+
+
+@pytest.fixture(scope="module")
+def output(run, tree):
+    return run(os.fsdecode(tree), "--pca-components", "3")
+
+
+@pytest.fixture(scope="module")
+def expected(tree):
+    """(path, label) of the rows, of the rejects."""
+    rows = [(os.path.join(tree, label, label[:250] + b".jpg"), label) for label in LABELS]
+    rejects = [(os.path.join(tree, label, b"!" + label[:250] + b".jpg"), label) for label in LABELS]
+    return sorted(rows), sorted(rejects)
+
+
+def check(names, expected):
+    """Names as a reader gives them, in the outputs' order."""
+    names = list(names)
+    assert sorted((unescape(path), unescape(label)) for path, label in names) == expected
+    texts = [path.encode() for path, _ in names]
+    assert texts == sorted(texts)
+
+
+def part(output, folder, extension="csv"):
+    return str(output / f"{folder}_{RUN_ID}" / f"part-00000.{extension}")
+
+
+def read_python(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return [row[:2] for row in csv.reader(file, strict=True)][1:]
+
+
+def read_pandas(path):
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return frame[["path", "label"]].itertuples(index=False, name=None)
+
+
+def read_pyarrow(path):
+    table = pyarrow.csv.read_csv(
+        path,
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        convert_options=pyarrow.csv.ConvertOptions(strings_can_be_null=False),
+    )
+    return zip(table["path"].to_pylist(), table["label"].to_pylist())
+
+
+def read_duckdb(path):
+    options = "all_varchar=true, header=true, delim=',', quote='\"', escape='\"', comment=''"
+    return duckdb.sql(f"SELECT path, label FROM read_csv('{path}', {options})").fetchall()
+
+
+CSV_READERS = [read_python, read_pandas, read_pyarrow, read_duckdb]
+
+
+@pytest.mark.parametrize("read", CSV_READERS, ids=lambda read: read.__name__)
+def test_csv(output, expected, read):
+    rows, rejects = expected
+    for folder in ["features/csv/features", "pca/csv/pca", "metadata/metadata"]:
+        check(read(part(output, folder)), rows)
+    check(read(part(output, "errors/errors")), rejects)
+
+
+def test_csv_in_spark(output, expected, spark):
+    rows, rejects = expected
+    reader = spark.read.options(header=True, multiLine=True, escape='"', lineSep="\n")
+    for folder, names in [("metadata/metadata", rows), ("errors/errors", rejects)]:
+        frame = reader.csv(part(output, folder)).select("path", "label")
+        check([tuple(row) for row in frame.collect()], names)
+
+
+def test_parquet(output, expected, spark):
+    for folder in ["features/parquet/features", "pca/parquet/pca"]:
+        path = part(output, folder, "parquet")
+        table = pyarrow.parquet.read_table(path)
+        table.validate(full=True)  # that strings are UTF-8, too
+        check(zip(table["path"].to_pylist(), table["label"].to_pylist()), expected[0])
+        check(duckdb.sql(f"SELECT path, label FROM '{path}'").fetchall(), expected[0])
+        frame = spark.read.parquet(path).select("path", "label")
+        check([tuple(row) for row in frame.collect()], expected[0])
+
+
+def test_check_json(pomona, tree, expected):
+    done = subprocess.run([pomona, "check", tree, "--json"], capture_output=True, check=True)
+    lines = [json.loads(line) for line in done.stdout.decode().strip().split("\n")]
+    for verdict, names in zip(["ok", "reject"], expected):
+        check([(it["path"], it["label"]) for it in lines if it["verdict"] == verdict], names)
+
+
+def test_check_prints_one_line_a_file(pomona, tree):
+    done = subprocess.run([pomona, "check", tree], capture_output=True, check=True)
+    assert done.stdout.count(b"\n") == 2 * len(LABELS) + 1
+    done.stdout.decode()
+
+
+def test_globs_see_names_as_the_outputs_have_them(run, tree):
+    globs = ["--include", r"*\\xE9/*", "--include", r"*\\xFF\\xFE*", "--exclude", "*!*"]
+    output = run(os.fsdecode(tree), "--pca-components", "1", *globs)
+    names = read_python(part(output, "metadata/metadata"))
+    assert [label for _, label in names] == [r"\xFF\xFE\x80", r"latin-1 caf\xE9"]
+
+
+def test_python_gives_the_same_names(output, tree, expected):
+    pomona = pytest.importorskip("pomona")
+    paths = [path for path, _ in expected[0]]
+    images = [os.fsdecode(path) for path in paths]
+    table = pomona.Extractor().extract(images, root=os.fsdecode(tree))
+    names = zip(table["path"].to_pylist(), table["label"].to_pylist())
+    of_run = [tuple(row) for row in read_python(part(output, "metadata/metadata"))]
+    assert sorted(names) == sorted(of_run)
