@@ -24,7 +24,7 @@ BUILD_PACKAGES := g++ cmake ninja-build pkg-config python3 python3-venv curl \
 # Spark runs on Java; any runtime from 17 on will do.
 JAVA_PACKAGE := openjdk-17-jre-headless
 
-.PHONY: deps build wheel run test test-long arm64 fuzz format clean
+.PHONY: deps build wheel run test test-long arm64 fuzz test-sanitizers format clean
 .DELETE_ON_ERROR:
 
 deps: $(BUILD)/.packages $(VENV)/.sdk
@@ -197,6 +197,26 @@ fuzz: $(FUZZ)/build.ninja
 	cmake --build $(FUZZ)
 	POMONA_PROGRAM=$(abspath $(FUZZ)/pomona) \
 	  python3 tests/fuzz/run.py $(FUZZ) --seconds $(FUZZ_SECONDS)
+
+# The unit tests under AddressSanitizer and UBSan, those of the pipeline under ThreadSanitizer.
+ASAN := $(BUILD)/asan
+TSAN := $(BUILD)/tsan
+
+$(ASAN)/build.ninja: SANITIZE := address,undefined
+$(TSAN)/build.ninja: SANITIZE := thread
+$(ASAN)/build.ninja $(TSAN)/build.ninja: CMakeLists.txt cmake/Dependencies.cmake $(VENV)/.sdk
+	cmake -S . -B $(@D) -G Ninja -DPOMONA_PYTHON=$(abspath $(VENV)/bin/python) \
+	  -DPOMONA_SANITIZE=$(SANITIZE) -DPOMONA_OPENVINO=OFF -DPOMONA_BENCH=OFF
+	touch $@
+
+# Arrow comes without instrumentation: what stands in its code is not looked at.
+export TSAN_OPTIONS := suppressions=$(abspath tests/tsan.supp)
+
+test-sanitizers: $(WEIGHTS) $(ASAN)/build.ninja $(TSAN)/build.ninja
+	cmake --build $(ASAN)
+	ctest --test-dir $(ASAN) --output-on-failure --parallel 2
+	cmake --build $(TSAN) --target pipeline_test
+	ctest --test-dir $(TSAN)/tests/pipeline --output-on-failure
 
 format: $(VENV)/.sdk
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check clang-format==23.1.5

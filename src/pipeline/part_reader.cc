@@ -166,6 +166,10 @@ class CsvPart : public PartReader {
         if (batch_->num_columns() != (dimensions_ > 0 ? 3 : 2)) {
           return Broken(path_, "a wrong number of columns");
         }
+        // Of other names they would have whatever types their text suggests.
+        for (const auto& column : batch_->columns()) {
+          if (column->type_id() != arrow::Type::BINARY) return Broken(path_, "other columns");
+        }
         continue;
       }
       block->paths.emplace_back(Text(0));

@@ -133,18 +133,21 @@ std::optional<json> Verifier::ReadJson(const OutputFolder& folder) {
   return parsed;
 }
 
-// A number that may be missing from damaged JSON.
-std::optional<int64_t> Number(const json& object, const std::string& name) {
+// A count that may be missing from damaged JSON.
+std::optional<int64_t> Count(const json& object, const std::string& name) {
+  constexpr int64_t kMost = int64_t{1} << 53;  // what sums of a few leave far from overflow
   if (!object.is_object() || !object.contains(name) || !object[name].is_number_integer()) return {};
-  return object[name].get<int64_t>();
+  const int64_t count = object[name].get<int64_t>();
+  if (count < 0 || count > kMost) return {};
+  return count;
 }
 
 void Verifier::CheckRunInfo() {
   const std::optional<json> info = ReadJson(kRunInfo);
   if (!info) return;
   const json counts = info->value("counts", json());
-  const auto listed = Number(counts, "listed"), rows = Number(counts, "rows"),
-             rejects = Number(counts, "rejects"), skips = Number(counts, "skips");
+  const auto listed = Count(counts, "listed"), rows = Count(counts, "rows"),
+             rejects = Count(counts, "rejects"), skips = Count(counts, "skips");
   if (!listed || !rows || !rejects || !skips) {
     return Report(Path(kRunInfo, PartName(0, "json")) + ": the counts are missing");
   }
@@ -155,7 +158,7 @@ void Verifier::CheckRunInfo() {
   }
   CheckErrors(*rejects);
   if (const std::optional<json> model = ReadJson(kModelInfo)) {
-    if (Number(*model, "num_images_processed") != rows) {
+    if (Count(*model, "num_images_processed") != rows) {
       Report(Path(kModelInfo, PartName(0, "json")) + ": another number of images than run_info's");
     }
   }

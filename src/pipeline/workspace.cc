@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <ranges>
 
 namespace pomona {
 namespace {
@@ -193,14 +192,15 @@ arrow::Status Workspace::WithdrawUnfinished() const {
 // The run's existence ends first, and the journal last.
 arrow::Status Workspace::Withdraw(const std::string& run_id) const {
   const std::string bin = work_ + "/withdrawn";
-  for (const OutputFolder* folder : std::views::reverse(kAllFolders)) {
+  // No std::views::reverse: clang 14 of Debian 12 cannot compile it with GCC's library.
+  for (auto folder = std::rbegin(kAllFolders); folder != std::rend(kAllFolders); ++folder) {
     ARROW_RETURN_NOT_OK(RemoveAll(bin));
-    const std::string published = output_ + "/" + folder->Path(run_id);
+    const std::string published = output_ + "/" + (*folder)->Path(run_id);
     std::error_code error;
     fs::rename(published, bin, error);
     if (error == std::errc::no_such_file_or_directory) continue;
     if (error) return DiskError("withdraw", published, error.value());
-    ARROW_RETURN_NOT_OK(SyncFolder(output_ + "/" + folder->kind));
+    ARROW_RETURN_NOT_OK(SyncFolder(output_ + "/" + (*folder)->kind));
   }
   ARROW_RETURN_NOT_OK(RemoveAll(bin));
   return RemoveAll(JournalPath());

@@ -24,5 +24,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const float value : fragment->features()) sum += value;
   (void)sum;
   (void)fragment->ReadMoments();
+  (void)fragment->Verify();
   return 0;
 }

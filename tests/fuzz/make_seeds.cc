@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "pipeline/checksums.h"
 #include "pipeline/fragment.h"
 #include "weights/fixtures.h"
 
@@ -18,7 +19,8 @@ std::string ReadHeader(const std::string& path) {
 }
 
 arrow::Status Make(const fs::path& folder) {
-  for (const char* target : {"weights", "pca", "keras_hdf5", "globs", "fragment"}) {
+  for (const char* target :
+       {"weights", "pca", "keras_hdf5", "globs", "fragment", "checksums", "csv_part"}) {
     fs::create_directories(folder / target);
   }
   KerasWeights weights = MadeUpWeights(0.35);
@@ -49,6 +51,12 @@ arrow::Status Make(const fs::path& folder) {
 
   WriteFile(folder / "globs/1", "*/Apple*[!a-c]?.jp*g\nTraining/Apple Red 1/7_100.jpg");
   WriteFile(folder / "globs/2", "[[:alpha:]]*\\*\na/b*");
+
+  WriteFile(folder / "checksums/two",
+            ChecksumsText({{"a/b,c", std::string(64, 'a')}, {"d", std::string(64, '0')}}));
+  WriteFile(folder / "csv_part/vectors",
+            "path,label,features_string\n/a,b,\"1,-2.5e-38,inf\"\n\"/a\n\"\"\",,\"0,0,1\"\n");
+  WriteFile(folder / "csv_part/metadata", "path,label\n/a/b,a\n\"/,\r\n\",\n");
   return arrow::Status::OK();
 }
 

@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 
-TARGETS = ["decode", "safetensors", "weights", "pca", "keras_hdf5", "globs", "fragment"]
+TARGETS = ["decode", "safetensors", "weights", "pca", "keras_hdf5", "globs"]
+TARGETS += ["fragment", "checksums", "csv_part"]
 # The seeds of other targets that serve as well.
 ALSO = {"safetensors": ["pca", "fragment"]}
 
@@ -32,7 +33,7 @@ def make_seeds(build, folder):
     folder.mkdir(parents=True)
     subprocess.run([build / "tests/fuzz/fuzz_seeds", folder], check=True)
     data = pathlib.Path(os.environ.get("POMONA_TEST_DATA", "none"))
-    images = [path for path in sorted((data / "bad-images").glob("*/*"))]
+    images = sorted((data / "bad-images").glob("*/*"))
     images += sorted((data / "fruits").rglob("*.jpg"))[:5]
     if not images:
         print("POMONA_TEST_DATA names no images to start from", flush=True)
@@ -85,7 +86,7 @@ def fuzz(build, name, seconds):
             env={**ENVIRONMENT, "TMPDIR": memory},
             check=False,
         )
-    progress = re.findall(r"^#(\d+):? .*?cov: (\d+) ft: (\d+)", log.read_text("latin-1"), re.M)
+    progress = re.findall(r"^#(\d+):?\s.*?cov: (\d+) ft: (\d+)", log.read_text("latin-1"), re.M)
     runs, cov, ft = progress[-1] if progress else "???"
     found = sorted(crashes.iterdir())
     if name == "keras_hdf5":

@@ -1,0 +1,18 @@
+// A list of checksums: refused, or the same when written and read again.
+#include "expect.h"
+#include "pipeline/checksums.h"
+#include "temp_folder.h"
+
+using namespace pomona;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const TempFolder folder;  // run.py puts it into memory
+  static const std::string path = folder / "file";
+  folder.Write("file", std::string(reinterpret_cast<const char*>(data), size));
+  const auto checksums = ReadChecksums(path);
+  if (!checksums.ok()) return 0;
+  folder.Write("file", ChecksumsText(*checksums));
+  const auto again = ReadChecksums(path);
+  EXPECT(again.ok() && *again == *checksums);
+  return 0;
+}
