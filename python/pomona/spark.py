@@ -10,10 +10,13 @@ import contextlib
 import functools
 import hashlib
 import os
+import sys
+import zipimport
 from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.ml.functions import array_to_vector
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -23,13 +26,14 @@ from ._core import vector_text
 
 __all__ = ["extract_features", "fit_pca", "plain_path", "read_images", "transform"]
 
-EXTRACTED = (
-    "path string, label string, verdict string, features array<float>, "
-    "stage string, reason string, message string"
-)
+_FLOAT_BYTES = pa.scalar(4, pa.int32())
 
-# What one message between the JVM and a Python worker holds: images may be large.
-_BATCH_ROWS = 32
+# How feature vectors stand in a DataFrame.
+_VECTORS = {"list": "array<float>", "binary": "binary"}
+
+# Rows in one message between the JVM and a Python worker: images may be large.
+BATCH_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
+_IMAGES_AT_ONCE = 32
 
 # Rows that are added to the moments at once; fewer take longer.
 _MOMENTS_ROWS = 4096
@@ -42,7 +46,7 @@ def read_images(spark: SparkSession, *folders: str, recursive: bool = True) -> D
     (the same DataFrame without its column `content`).
     """
     # Spark's own 4 MB for opening a file would make tasks of 32 small images.
-    spark.conf.set("spark.sql.files.openCostInBytes", str(256 * 1024))
+    spark.conf.set("spark.sql.files.openCostInBytes", str(512 * 1024))
     return (
         spark.read.format("binaryFile")
         .option("recursiveFileLookup", recursive)
@@ -65,24 +69,39 @@ def extract_features(
     weights: str | os.PathLike[str] | None = None,
     root: str = "",
     keep: Any = None,
+    vectors: str = "list",
 ) -> DataFrame:
     """Features of the images in the columns `path` and `content` of a DataFrame.
 
     weights: a file on the driver, made by `pomona weights`; it is broadcast. None: ImageNet's.
     root: the folder that paths are below: an image right in it has no label.
     keep: a function of an Arrow array of paths that gives a mask of those to take.
+    vectors: `list` (array<float>) or `binary` (the bytes of float32, little-endian, which pass
+    through Spark faster; all functions here take both).
 
     Returns path, label, verdict (`ok`, `reject`, `skip`), features (null unless ok), stage, reason,
     message: a row for each image, and for a broken one its reason, never a failed task.
     """
-    spark = _prepared(df)
+    spark = df.sparkSession
+    # Spark reads this when a query starts, so it cannot be given back here.
+    spark.conf.set(BATCH_ROWS, str(_IMAGES_AT_ONCE))
     broadcast = None
     if weights is not None:
         with open(weights, "rb") as file:
             broadcast = spark.sparkContext.broadcast(file.read())
-    extract = functools.partial(_extract, weights=broadcast, root=root, keep=keep)
+    extract = functools.partial(
+        _extract, weights=broadcast, root=root, keep=keep, packed=vectors == "binary"
+    )
     files = df.select(plain_path(F.col("path")).alias("path"), "content")
-    return files.mapInArrow(extract, EXTRACTED)
+    return files.mapInArrow(extract, extracted_schema(vectors))
+
+
+def extracted_schema(vectors: str) -> str:
+    """The columns of extract_features()."""
+    return (
+        f"path string, label string, verdict string, features {_VECTORS[vectors]}, "
+        "stage string, reason string, message string"
+    )
 
 
 def fit_pca(
@@ -98,7 +117,7 @@ def fit_pca(
     Each partition gives its moments, which executors merge in two steps; the driver sees one row,
     whatever the number of images.
     """
-    spark = _prepared(df)
+    spark = df.sparkSession
     parts = df.select(features).mapInArrow(_moments, "part int, moments binary")
     for tasks in (spark.sparkContext.defaultParallelism, 1):
         parts = (
@@ -126,46 +145,61 @@ def transform(
 
     vectors: `list` (array<float>) or `spark` (MLlib's vector of float64).
     """
-    projected = _project(df, pca, features, output, "array<double>", text=False)
-    column = F.col(output)
-    column = array_to_vector(column) if vectors == "spark" else column.cast("array<float>")
-    return projected.withColumn(output, column)
+    projected = _project(df, pca, features, output, text=False)
+    return projected.withColumn(output, vectors_column(output, vectors))
 
 
-def transform_to_text(df: DataFrame, pca: PCA, output: str) -> DataFrame:
-    """The same as `path,label` and the numbers as they stand in CSV."""
-    return _project(df, pca, "features", output, "string", text=True)
+def vectors_column(name: str, vectors: str) -> Column:
+    """A column of array<double> as transform() gives it."""
+    column = F.col(name)
+    return array_to_vector(column) if vectors == "spark" else column.cast("array<float>")
 
 
-def features_to_text(df: DataFrame, output: str) -> DataFrame:
+def transform_with_text(df: DataFrame, pca: PCA) -> DataFrame:
+    """pca_features as array<double> and, as it stands in CSV, pca_features_string."""
+    return _project(df, pca, "features", "pca_features", text=True)
+
+
+def features_to_lists(df: DataFrame) -> DataFrame:
+    """Feature vectors as array<float>."""
+    return df.mapInArrow(_to_lists, "path string, label string, features array<float>")
+
+
+def features_to_text(df: DataFrame) -> DataFrame:
     """Feature vectors as they stand in CSV."""
-    _prepared(df)
-    return df.select("path", "label", "features").mapInArrow(
-        functools.partial(_to_text, output=output), f"path string, label string, {output} string"
-    )
+    return df.mapInArrow(_to_text, "path string, label string, features_string string")
 
 
-def _project(df, pca, features, output, output_type, text):
-    spark = _prepared(df)
+def _project(df, pca, features, output, text):
     kept = [field for field in df.schema.fields if field.name != features]
     schema = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in kept)
     project = functools.partial(
         _project_batches,
-        pca=spark.sparkContext.broadcast(pca.to_bytes()),
+        pca=df.sparkSession.sparkContext.broadcast(pca.to_bytes()),
         features=features,
         output=output,
         text=text,
     )
-    return df.mapInArrow(project, f"{schema}, `{output}` {output_type}")
-
-
-def _prepared(df):
-    # Spark reads this when it turns a DataFrame into tasks, so it cannot be given back here.
-    df.sparkSession.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(_BATCH_ROWS))
-    return df.sparkSession
+    schema += f", `{output}` array<double>" + (f", `{output}_string` string" if text else "")
+    return df.mapInArrow(project, schema)
 
 
 # What follows runs in the Python workers.
+
+
+def _in_worker(function):
+    """Before each task, PySpark 3.5's worker has every importer of an archive read it again: 13 times
+    pyspark.zip, 70 ms. Importers that are forgotten are made anew where they are needed.
+    """
+
+    @functools.wraps(function)
+    def called(*args, **kwargs):
+        for path, importer in list(sys.path_importer_cache.items()):
+            if isinstance(importer, zipimport.zipimporter):
+                del sys.path_importer_cache[path]
+        return function(*args, **kwargs)
+
+    return called
 
 
 @functools.lru_cache(maxsize=1)
@@ -188,15 +222,39 @@ class _Weights:
         return self.digest == other.digest
 
 
-def _extract(batches: Iterator[pa.RecordBatch], weights, root, keep) -> Iterator[pa.RecordBatch]:
+@_in_worker
+def _extract(
+    batches: Iterator[pa.RecordBatch], weights, root, keep, packed
+) -> Iterator[pa.RecordBatch]:
     extractor = _extractor(weights and _Weights(weights.value))
     for batch in batches:
         if keep is not None:
             batch = batch.filter(keep(batch["path"]))
         table = extractor.extract(batch["content"], paths=batch["path"], root=root)
-        yield from table.to_batches()
+        for part in table.to_batches():
+            yield _with_features(part, _packed(part["features"])) if packed else part
 
 
+def _packed(lists):
+    """The vectors as their bytes."""
+    offsets = pc.multiply(lists.offsets, _FLOAT_BYTES)
+    buffers = [None, offsets.buffers()[1], lists.values.buffers()[1]]
+    return pc.if_else(lists.is_valid(), pa.Array.from_buffers(pa.binary(), len(lists), buffers), None)
+
+
+def _lists(vectors):
+    """The vectors as lists, whichever way they came."""
+    if not pa.types.is_binary(vectors.type):
+        return vectors
+    _, offsets, values = vectors.buffers()
+    offsets = pa.Array.from_buffers(
+        pa.int32(), len(vectors) + 1, [None, offsets], offset=vectors.offset
+    )
+    values = pa.Array.from_buffers(pa.float32(), values.size // _FLOAT_BYTES.as_py(), [None, values])
+    return pa.ListArray.from_arrays(pc.divide(offsets, _FLOAT_BYTES), values)
+
+
+@_in_worker
 def _moments(batches):
     from pyspark import TaskContext
 
@@ -212,7 +270,7 @@ def _moments(batches):
 def _gathered(batches):
     chunks, rows = [], 0
     for batch in batches:
-        chunks.append(batch.column(0))
+        chunks.append(_lists(batch.column(0)))
         rows += len(batch)
         if rows >= _MOMENTS_ROWS:
             yield pa.concat_arrays(chunks)
@@ -221,6 +279,7 @@ def _gathered(batches):
         yield pa.concat_arrays(chunks)
 
 
+@_in_worker
 def _merge_moments(batches):
     number, moments = None, None
     for batch in batches:
@@ -243,23 +302,34 @@ def _part(number, moments):
     })
 
 
+@_in_worker
 def _project_batches(batches, pca, features, output, text):
     pca = PCA.from_bytes(pca.value)
     for batch in batches:
-        column = pca.transform(batch[features])
+        columns = {name: batch[name] for name in batch.schema.names if name != features}
+        columns[output] = pca.transform(_lists(batch[features]))
         if text:
-            column = vector_text(column)
-        yield _replaced(batch, features, output, column)
+            columns[f"{output}_string"] = vector_text(columns[output])
+        yield pa.record_batch(columns)
 
 
-def _to_text(batches, output):
+@_in_worker
+def _to_text(batches):
     for batch in batches:
-        yield _replaced(batch, "features", output, vector_text(batch["features"]))
+        text = vector_text(_lists(batch["features"]))
+        yield pa.record_batch(
+            {"path": batch["path"], "label": batch["label"], "features_string": text}
+        )
 
 
-def _replaced(batch, name, new_name, column):
-    columns = {field: batch[field] for field in batch.schema.names if field != name}
-    return pa.record_batch({**columns, new_name: column})
+@_in_worker
+def _to_lists(batches):
+    for batch in batches:
+        yield _with_features(batch, _lists(batch["features"]))
+
+
+def _with_features(batch, vectors):
+    return batch.set_column(batch.schema.get_field_index("features"), "features", vectors)
 
 
 @contextlib.contextmanager

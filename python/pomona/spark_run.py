@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import contextlib
 import dataclasses
 import datetime
@@ -15,7 +16,7 @@ import time
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark import StorageLevel
+from pyspark import StorageLevel, inheritable_thread_target
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -29,6 +30,12 @@ _MAX_FILE_BYTES = 1 << 30
 
 # Rows in a part where the cluster would have nothing to do with larger ones.
 _SMALL_PART_ROWS = 4096
+
+# In one message between the JVM and a Python worker: of vectors, some MB.
+_VECTORS_AT_ONCE = 1024
+
+# Numbers of vectors hardly repeat.
+_PARQUET = {"compression": "zstd", "parquet.enable.dictionary": False}
 
 # What the outputs' CSV is, in Spark's words.
 _CSV = {
@@ -140,9 +147,11 @@ class _Job:
             if not self.files.is_folder(self.tree):
                 raise ValueError(f"INPUT {self.source}: no such folder")
             self.root = self.files.plain(self.tree)
-            content, listing = self.select()
+            tree = ps.read_images(self.spark, self.tree)
+            found = tree.select("path", "length", "modificationTime")
             # Kept, since Spark looks at each file anew and leaves out what is gone by then.
-            listing = listing.persist(StorageLevel.DISK_ONLY)
+            found.persist(StorageLevel.DISK_ONLY)
+            content, listing = self.select(tree, found)
             listed, fingerprint = self.count(listing)
         if listed == 0:
             raise ValueError(f"no files under {self.source} that the mode and the globs select")
@@ -156,10 +165,12 @@ class _Job:
                     weights=self.options.weights or None,
                     root=self.root,
                     keep=self.selection,
-                ).write.mode("overwrite").parquet(work)
+                    vectors="binary",
+                ).write.mode("overwrite").option("compression", "none").parquet(work)
+        self.spark.conf.set(ps.BATCH_ROWS, str(_VECTORS_AT_ONCE))
         log.info("%d items, %.0f images/s", listed, listed / self.seconds["extract"])
 
-        extracted = self.spark.read.schema(ps.EXTRACTED).parquet(work)
+        extracted = self.spark.read.schema(ps.extracted_schema("binary")).parquet(work)
         rows, rejects, skips = self.counts(extracted)
         errors = extracted.where("verdict = 'reject'")
         if rows + sum(rejects.values()) + sum(skips.values()) != listed:
@@ -179,18 +190,15 @@ class _Job:
                 f"allows; see the rejects in {work}"
             )
 
-        ordered = self.ordered(extracted, rows)
-        with self.stage("fit"):
-            pca = ps.fit_pca(
-                ordered,
-                self.options.pca_components,
-                center=self.options.center,
-                standardize=self.options.standardize,
-            )
+        with self.stage("sort"):
+            ordered = self.ordered(extracted, rows)
         with self.stage("write"):
-            self.write(ordered, errors, pca)
+            # The features do not wait for the PCA.
+            _in_parallel(
+                lambda: self.write_pca(ordered), lambda: self.write_features(ordered, errors)
+            )
         ordered.unpersist()
-        listing.unpersist()
+        found.unpersist()
         self.seconds["total"] = time.monotonic() - self.started
         self.publish_run_info(listed, rows, rejects, skips)
         self.files.remove(work)
@@ -205,17 +213,16 @@ class _Job:
             "seconds": self.seconds,
         }
 
-    def select(self):
+    def select(self, tree, found):
         """The files of the run with and without their content; sets self.selection."""
-        tree = ps.read_images(self.spark, self.tree)
-        tree = _with_empty_files(tree)
-        listing = self.listing(tree)
+        empty = _empty_files(tree, found)
+        listing = self.listing(found.unionByName(empty.select(found.columns)))
         options = self.options
         limit = _core.item_limit(options)
         unlimited = limit == 2**63 - 1
         if options.mode == "full" and not options.include and not options.exclude and unlimited:
             self.selection = None
-            return tree, listing
+            return tree.unionByName(empty), listing
         apples = _Selection(self.root, {}, only_apples=True)
         only_apples = options.mode == "apples" or (
             options.mode == "mini" and not _filtered(listing, apples).isEmpty()
@@ -233,7 +240,7 @@ class _Job:
         # Only the folders that hold any of them are read.
         folders = listing.select(F.regexp_replace("uri", "/[^/]*$", "")).distinct().collect()
         content = ps.read_images(self.spark, *(row[0] for row in folders), recursive=False)
-        return _with_empty_files(content), listing
+        return content.unionByName(empty), listing
 
     def listing(self, tree):
         files = tree.select(
@@ -281,40 +288,52 @@ class _Job:
         """The rows in path order, over as many parts as there is work for."""
         busy = min(-(-rows // _SMALL_PART_ROWS), 2 * self.spark.sparkContext.defaultParallelism)
         parts = max(1, busy, -(-rows // self.options.part_rows))
-        return (
+        ordered = (
             extracted.where("verdict = 'ok'")
             .select("path", "label", "features")
             .repartitionByRange(parts, "path")
             .sortWithinPartitions("path")
             .persist(StorageLevel.DISK_ONLY)
         )
+        ordered.count()  # so that those who use it find it there
+        return ordered
 
-    def write(self, ordered, errors, pca):
-        projected = ps.transform(
-            ordered, pca, vectors="spark" if self.options.spark_vectors else "list"
-        )
+    def write_pca(self, ordered):
+        with self.stage("fit"):
+            pca = ps.fit_pca(
+                ordered,
+                self.options.pca_components,
+                center=self.options.center,
+                standardize=self.options.standardize,
+            )
+        projected = ps.transform_with_text(ordered, pca).persist(StorageLevel.DISK_ONLY)
         if self.options.parquet:
-            self.parquet(ordered, "features/parquet", "features")
-            self.parquet(projected, "pca/parquet", "pca")
+            vectors = "spark" if self.options.spark_vectors else "list"
+            column = ps.vectors_column("pca_features", vectors).alias("pca_features")
+            self.parquet(projected.select("path", "label", column), "pca/parquet", "pca")
         if self.options.csv:
-            self.csv(ps.features_to_text(ordered, "features_string"), "features/csv", "features")
-            self.csv(ps.transform_to_text(ordered, pca, "pca_features_string"), "pca/csv", "pca")
-        self.csv(ordered.select("path", "label"), "metadata")
-        columns = ("path", "label", "stage", "reason", "message")
-        self.csv(errors.select(*columns).repartition(1).sortWithinPartitions("path"), "errors")
+            self.csv(projected.drop("pca_features"), "pca/csv", "pca")
+        projected.unpersist()
         model_info = _core.model_info_json(self.run_id, pca, self.extractor)
         self.text(model_info, "json", "model_info")
         self.text(_core.variance_csv(pca), "csv", "model_info", "variance")
         self.text(pca.to_bytes(), "safetensors", "model_info", "pca_model")
+
+    def write_features(self, ordered, errors):
+        if self.options.parquet:
+            self.parquet(ps.features_to_lists(ordered), "features/parquet", "features")
+        if self.options.csv:
+            self.csv(ps.features_to_text(ordered), "features/csv", "features")
+        self.csv(ordered.select("path", "label"), "metadata")
+        columns = ("path", "label", "stage", "reason", "message")
+        self.csv(errors.select(*columns).repartition(1).sortWithinPartitions("path"), "errors")
 
     def folder(self, kind, name=None):
         return f"{self.output}/{kind}/{name or kind}_{self.run_id}"
 
     def parquet(self, df, kind, name):
         with ps.described(self.spark, f"write {kind}"):
-            df.write.mode("overwrite").option("compression", "zstd").parquet(
-                self.folder(kind, name)
-            )
+            df.write.mode("overwrite").options(**_PARQUET).parquet(self.folder(kind, name))
 
     def csv(self, df, kind, name=None):
         with ps.described(self.spark, f"write {kind}"):
@@ -351,17 +370,25 @@ class _Job:
         log.info("%s: %.1f s", name, self.seconds[name])
 
 
-def _with_empty_files(files):
-    """Adds the files of no bytes, which Spark leaves out without a word.
+def _in_parallel(*functions):
+    """Calls them at once, each with a thread of Spark's own properties; raises what they raise."""
+    with concurrent.futures.ThreadPoolExecutor(len(functions)) as pool:
+        for call in [pool.submit(inheritable_thread_target(call)) for call in functions]:
+            call.result()
+
+
+def _empty_files(tree, found):
+    """The files of no bytes, which Spark leaves out without a word: those of the tree's file index
+    that were not found.
 
     All of this stays in the JVM: the driver's Python sees no path.
     """
-    spark = files.sparkSession
-    everything = files._jdf.inputFiles()
-    if len(everything) == files.select("path").count():
-        return files
-    jvm = spark.sparkContext._jvm
+    spark = tree.sparkSession
+    everything = tree._jdf.inputFiles()
     count = len(everything)
+    if count == found.count():
+        return tree.limit(0)
+    jvm = spark.sparkContext._jvm
     objects = spark.sparkContext._gateway.new_array(jvm.java.lang.Object, count)
     jvm.java.lang.System.arraycopy(everything, 0, objects, 0, count)
     names = spark._jsparkSession.createDataset(
@@ -369,14 +396,13 @@ def _with_empty_files(files):
     )
     encoded = F.replace(F.col("value"), F.lit("+"), F.lit("%2B"))  # these are URIs, not forms
     path = F.regexp_replace(F.url_decode(encoded), "^file:/+", "file:/")
-    empty = type(files)(names.toDF(), spark).select(path.alias("path"))
-    empty = empty.join(files.select("path"), "path", "left_anti").select(
+    empty = type(tree)(names.toDF(), spark).select(path.alias("path"))
+    return empty.join(found, "path", "left_anti").select(
         "path",
         F.lit(None).cast("timestamp").alias("modificationTime"),
         F.lit(0).cast("long").alias("length"),
         F.lit(b"").alias("content"),
     )
-    return files.unionByName(empty)
 
 
 def _filtered(listing, selection):
