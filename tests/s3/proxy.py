@@ -21,6 +21,8 @@ ANSWERS = {
     "slow_down": (503, error("SlowDown")),
     "internal": (500, error("InternalError")),
     "unavailable": (503, b""),
+    "incomplete": (400, error("IncompleteBody")),
+    "bad_digest": (400, error("BadDigest")),
     "no_such_key": (404, error("NoSuchKey")),
     "access_denied": (403, error("AccessDenied")),
     "expired": (400, error("ExpiredToken")),

@@ -98,6 +98,26 @@ def test_passing_faults(sample_bucket, sample_tree, sample_run, tmp_path, percen
     assert_same(output, sample_run, sample_bucket.url("in"), sample_tree)
 
 
+@pytest.mark.parametrize("answer", ["incomplete", "bad_digest"])
+def test_a_request_spoilt_on_its_way(sample_bucket, sample_tree, sample_run, tmp_path, answer):
+    seen = set()
+
+    def decide(verb, path):
+        first = verb == "PUT" and path not in seen
+        seen.add(path)
+        return answer if first else None
+
+    url = sample_bucket.url(answer)
+    with Proxy(sample_bucket.endpoint) as proxy:
+        proxy.decide = decide
+        command = ["run", sample_tree, url, *OPTIONS, "--s3-endpoint", proxy.endpoint]
+        finished = sample_bucket.run(*command)
+    assert finished.returncode == 0, finished.stderr
+    assert proxy.faults[answer] > 20
+    output = published(sample_bucket, answer, tmp_path)
+    assert_same(output, sample_run, str(sample_tree), sample_tree)
+
+
 def test_a_failed_upload_leaves_nothing_and_resumes(bucket, sample_tree, sample_run, tmp_path):
     with Proxy(bucket.endpoint) as proxy:
         proxy.decide = lambda verb, path: (
