@@ -108,9 +108,7 @@ void AddCheckCommand(CLI::App& app, Action* action) {
   check->add_flag("--json", arguments->json, "One JSON object a file, with hashes of the pixels");
   check->add_option("--threads", arguments->options.threads, "Threads (default: all cores)")
       ->type_name("N");
-  check->add_option("--s3-endpoint", arguments->s3.endpoint, "S3 server")->type_name("URL");
-  check->add_flag("--s3-anonymous", arguments->s3.anonymous,
-                  "Read public buckets without credentials");
+  AddS3Options(check, &arguments->s3);
   check->callback([arguments, action] { *action = [arguments] { return CheckTree(*arguments); }; });
 }
 

@@ -7,6 +7,8 @@
 #include <functional>
 #include <string>
 
+#include "pomona/options.h"
+
 namespace pomona::cli {
 
 enum class ExitCode : int {
@@ -28,6 +30,12 @@ inline const CLI::Validator kAtLeastOne(
                                                   : std::string();
     },
     "");
+
+// How to reach s3:// paths.
+inline void AddS3Options(CLI::App* command, S3Options* s3) {
+  command->add_option("--s3-endpoint", s3->endpoint, "S3 server")->type_name("URL");
+  command->add_flag("--s3-anonymous", s3->anonymous, "Read public buckets without credentials");
+}
 
 // Each registers its subcommand on `app`; when the user chose it, parsing sets *action.
 void AddRunCommand(CLI::App& app, Action* action);

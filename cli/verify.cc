@@ -15,6 +15,7 @@ void AddVerifyCommand(CLI::App& app, Action* action) {
   struct Options {
     std::string output;
     std::string run_id;
+    S3Options s3;
   };
   const auto options = std::make_shared<Options>();
 
@@ -23,10 +24,11 @@ void AddVerifyCommand(CLI::App& app, Action* action) {
       ->required();
   command->add_option("--run-id", options->run_id, "Which run (default: the one published last)")
       ->type_name("ID");
+  AddS3Options(command, &options->s3);
   command->callback([options, action] {
     *action = [options]() -> arrow::Result<ExitCode> {
-      ARROW_ASSIGN_OR_RAISE(const VerifyResult result,
-                            Verify(options->output, options->run_id, CatchInterrupts()));
+      ARROW_ASSIGN_OR_RAISE(const VerifyResult result, Verify(options->output, options->run_id,
+                                                              options->s3, CatchInterrupts()));
       for (const std::string& problem : result.problems) std::printf("%s\n", problem.c_str());
       std::printf("run %s: %" PRId64 " files, %" PRId64 " rows: %s\n", result.run_id.c_str(),
                   result.files, result.rows, result.problems.empty() ? "sound" : "damaged");

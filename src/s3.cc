@@ -117,6 +117,9 @@ std::string_view Meaning(const Failure& failure) {
   return {};
 }
 
+// Whether the server objects to what became of a request on its way. The SDK does not repeat these.
+bool WasSpoilt(std::string_view code) { return code == "IncompleteBody" || code == "BadDigest"; }
+
 }  // namespace
 
 // Hears of every request that fails, on the thread that made it, and says whether to repeat it.
@@ -130,7 +133,8 @@ class S3Connection::Patience : public arrow::fs::S3RetryStrategy {
     if (!reached_ && error.error_type == kNetworkConnection) attempts = kConnectAttempts;
     // The SDK corrects its clock by such an answer: once is enough.
     if (error.exception_name == "RequestTimeTooSkewed") attempts = 2;
-    const bool again = error.should_retry && !Stopped() && attempt + 1 < attempts;
+    const bool passing = error.should_retry || WasSpoilt(error.exception_name);
+    const bool again = passing && !Stopped() && attempt + 1 < attempts;
     if (again) {
       ++retries_;
     } else {

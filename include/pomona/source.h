@@ -21,6 +21,7 @@ using FileBytes = std::vector<uint8_t>;
 
 // What a storage that is not this machine was asked for.
 struct TransferCounts {
+  int64_t listings = 0;  // requests that listed files; repeated ones are not in it
   int64_t requests = 0;  // of files' content; repeated ones count again
   int64_t retries = 0;   // requests of any kind that were repeated
   int64_t bytes = 0;

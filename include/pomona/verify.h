@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "pomona/options.h"
+
 namespace pomona {
 
 struct VerifyResult {
@@ -19,15 +21,16 @@ struct VerifyResult {
 
 inline constexpr size_t kMaxProblems = 100;
 
-// Checks a run of the local folder `output`: every file's checksum; the rows of all its tables
-// against each other, their order and number; listed = rows + rejects + skips; the PCA's
-// projections, computed anew from the features.
+// Checks a run published in `output`, a local folder or one on S3: every file's checksum; the rows
+// of all its tables against each other, their order and number; listed = rows + rejects + skips;
+// the PCA's projections, computed anew from the features.
 //
 // `run_id`: empty for the run published last.
 // Memory: bounded by a block of rows of each table.
 // Errors: Invalid where there is no such run; Cancelled; IOError. What is wrong with the run is no
 // error but a problem.
 arrow::Result<VerifyResult> Verify(const std::string& output, const std::string& run_id,
+                                   const S3Options& s3 = {},
                                    const std::atomic<bool>* cancel = nullptr);
 
 }  // namespace pomona

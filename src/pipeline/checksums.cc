@@ -1,9 +1,7 @@
 #include "checksums.h"
 
-#include <cerrno>
-#include <fstream>
+#include <sstream>
 
-#include "disk.h"
 #include "layout.h"
 
 namespace pomona {
@@ -14,8 +12,8 @@ constexpr std::string_view kGap = "  ";
 
 }  // namespace
 
-std::string ChecksumsPath(const std::string& output, const std::string& run_id) {
-  return output + "/" + kRunInfo.Path(run_id) + "/" + kChecksumsName;
+std::string ChecksumsPath(const std::string& run_id) {
+  return kRunInfo.Path(run_id) + "/" + kChecksumsName;
 }
 
 std::string ChecksumsText(const Checksums& checksums) {
@@ -25,15 +23,16 @@ std::string ChecksumsText(const Checksums& checksums) {
   return text;
 }
 
-arrow::Result<Checksums> ReadChecksums(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file.is_open()) return DiskError("open", path, errno);
+arrow::Result<Checksums> ReadChecksums(const PublishedFiles& files, const std::string& run_id) {
+  const std::string path = ChecksumsPath(run_id);
+  ARROW_ASSIGN_OR_RAISE(std::string text, files.Read(path));
+  std::istringstream lines(std::move(text));
   Checksums checksums;
-  for (std::string line; std::getline(file, line);) {
+  for (std::string line; std::getline(lines, line);) {
     // A last line without an end was cut short.
-    if (file.eof() || line.size() <= kHexChars + kGap.size() ||
+    if (lines.eof() || line.size() <= kHexChars + kGap.size() ||
         line.substr(kHexChars, kGap.size()) != kGap) {
-      return arrow::Status::Invalid(path, ": a line that is no checksum");
+      return arrow::Status::Invalid(files.Path(path), ": a line that is no checksum");
     }
     checksums[line.substr(kHexChars + kGap.size())] = line.substr(0, kHexChars);
   }

@@ -7,6 +7,8 @@
 #include <map>
 #include <string>
 
+#include "published_files.h"
+
 namespace pomona {
 
 // SHA-256 in hexadecimal by path below the output.
@@ -14,10 +16,11 @@ using Checksums = std::map<std::string, std::string>;
 
 inline constexpr const char* kChecksumsName = "_SHA256SUMS";
 
-std::string ChecksumsPath(const std::string& output, const std::string& run_id);
+// Below the output.
+std::string ChecksumsPath(const std::string& run_id);
 std::string ChecksumsText(const Checksums& checksums);
 
 // Errors: IOError, Invalid; both name the file.
-arrow::Result<Checksums> ReadChecksums(const std::string& path);
+arrow::Result<Checksums> ReadChecksums(const PublishedFiles& files, const std::string& run_id);
 
 }  // namespace pomona

@@ -58,23 +58,6 @@ arrow::Status SyncFolder(const std::string& path) {
   return error == 0 || error == EINVAL ? arrow::Status::OK() : DiskError("flush", path, error);
 }
 
-arrow::Result<std::string> Sha256Of(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return DiskError("open", path, errno);
-  Sha256 sha256;
-  std::vector<uint8_t> buffer(1 << 18);
-  ssize_t count;
-  while ((count = read(fd, buffer.data(), buffer.size())) != 0) {
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) break;
-    sha256.Add(std::span(buffer).first(count));
-  }
-  const int error = errno;
-  close(fd);
-  if (count < 0) return DiskError("read", path, error);
-  return sha256.Hex();
-}
-
 OutputFile::OutputFile(int fd, std::string path, std::string* sha256)
     : fd_(fd), path_(std::move(path)), result_(sha256) {}
 

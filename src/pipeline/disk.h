@@ -30,9 +30,6 @@ arrow::Status RemoveAll(const std::string& path);
 // Makes the names in a folder durable: those created in it, moved into it, removed from it.
 arrow::Status SyncFolder(const std::string& path);
 
-// SHA-256 of a file, in hexadecimal.
-arrow::Result<std::string> Sha256Of(const std::string& path);
-
 // A new file. Close() makes its content durable; its name is as durable as its folder.
 class OutputFile : public arrow::io::OutputStream {
  public:

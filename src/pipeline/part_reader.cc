@@ -2,7 +2,6 @@
 
 #include <arrow/array.h>
 #include <arrow/csv/api.h>
-#include <arrow/io/file.h>
 #include <parquet/column_reader.h>
 #include <parquet/exception.h>
 #include <parquet/file_reader.h>
@@ -14,45 +13,37 @@ namespace pomona {
 namespace {
 
 constexpr size_t kBlockRows = 512;
-constexpr int64_t kBufferBytes = 1 << 20;
 
-arrow::Status Broken(const std::string& path, std::string_view why) {
-  return arrow::Status::Invalid(path, ": ", why);
-}
-
-// The libraries' own errors do not all say which file they are about.
-arrow::Status Naming(const std::string& path, const arrow::Status& status) {
-  if (status.ok() || status.message().starts_with(path)) return status;
-  return status.WithMessage(path, ": ", status.message());
-}
+arrow::Status Broken(std::string_view why) { return arrow::Status::Invalid(why); }
 
 class ParquetPart : public PartReader {
  public:
-  ParquetPart(std::string path, int dimensions) : path_(std::move(path)), dimensions_(dimensions) {}
+  ParquetPart(PublishedFiles files, std::string path, int dimensions)
+      : files_(std::move(files)), path_(std::move(path)), dimensions_(dimensions) {}
 
   arrow::Status Open() {
     BEGIN_PARQUET_CATCH_EXCEPTIONS
     parquet::ReaderProperties properties;
     properties.enable_buffered_stream();
-    properties.set_buffer_size(kBufferBytes);
+    properties.set_buffer_size(files_.read_bytes());
     properties.set_page_checksum_verification(true);
-    ARROW_ASSIGN_OR_RAISE(auto file, arrow::io::ReadableFile::Open(path_));
+    ARROW_ASSIGN_OR_RAISE(auto file, files_.OpenFile(path_));
     reader_ = parquet::ParquetFileReader::Open(std::move(file), properties);
     const parquet::FileMetaData& metadata = *reader_->metadata();
     const int columns = metadata.num_columns();
-    if (metadata.num_row_groups() != 1 || columns < 3) return Broken(path_, "not one of ours");
+    if (metadata.num_row_groups() != 1 || columns < 3) return Broken("not one of ours");
     rows_left_ = static_cast<size_t>(metadata.num_rows());
     group_ = reader_->RowGroup(0);
     paths_ = Column<parquet::ByteArrayType>(0);
     labels_ = Column<parquet::ByteArrayType>(1);
     floats_ = Column<parquet::FloatType>(columns - 1);
     doubles_ = Column<parquet::DoubleType>(columns - 1);
-    if (!paths_ || !labels_ || (!floats_ && !doubles_)) return Broken(path_, "not one of ours");
+    if (!paths_ || !labels_ || (!floats_ && !doubles_)) return Broken("not one of ours");
     return arrow::Status::OK();
     END_PARQUET_CATCH_EXCEPTIONS
   }
 
-  arrow::Status Read(RowBlock* block) override { return Naming(path_, ReadBlock(block)); }
+  arrow::Status Read(RowBlock* block) override { return files_.Explain(path_, ReadBlock(block)); }
 
  private:
   arrow::Status ReadBlock(RowBlock* block) {
@@ -85,7 +76,7 @@ class ParquetPart : public PartReader {
       const auto left = static_cast<int64_t>(rows - strings->size());
       const int64_t levels =
           column.ReadBatch(left, definition.data(), nullptr, values.data(), &count);
-      if (count == 0 || count != levels) return Broken(path_, "a path or label is missing");
+      if (count == 0 || count != levels) return Broken("a path or label is missing");
       for (int64_t i = 0; i < count; ++i) {
         strings->emplace_back(reinterpret_cast<const char*>(values[i].ptr), values[i].len);
       }
@@ -105,17 +96,18 @@ class ParquetPart : public PartReader {
       const int64_t levels =
           column.ReadBatch(static_cast<int64_t>(size - at), definition_.data() + at,
                            repetition_.data() + at, values->data() + at, &count);
-      if (count == 0 || count != levels) return Broken(path_, "a value is missing");
+      if (count == 0 || count != levels) return Broken("a value is missing");
       at += static_cast<size_t>(count);
     }
     for (size_t i = 0; i < size; ++i) {
       if ((repetition_[i] == 0) != (i % static_cast<size_t>(dimensions_) == 0)) {
-        return Broken(path_, "a vector of a wrong length");
+        return Broken("a vector of a wrong length");
       }
     }
     return arrow::Status::OK();
   }
 
+  const PublishedFiles files_;
   const std::string path_;
   const int dimensions_;
   size_t rows_left_ = 0;
@@ -127,11 +119,12 @@ class ParquetPart : public PartReader {
   std::vector<int16_t> definition_, repetition_;
 };
 
-arrow::Result<std::shared_ptr<arrow::csv::StreamingReader>> OpenCsv(const std::string& path) {
-  ARROW_ASSIGN_OR_RAISE(auto file, arrow::io::ReadableFile::Open(path));
+arrow::Result<std::shared_ptr<arrow::csv::StreamingReader>> OpenCsv(const PublishedFiles& files,
+                                                                    const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(auto file, files.OpenFile(path));
   auto read = arrow::csv::ReadOptions::Defaults();
   read.use_threads = false;
-  read.block_size = kBufferBytes;
+  read.block_size = static_cast<int32_t>(files.read_bytes());
   auto parse = arrow::csv::ParseOptions::Defaults();
   parse.newlines_in_values = true;  // in paths
   parse.ignore_empty_lines = false;
@@ -141,34 +134,36 @@ arrow::Result<std::shared_ptr<arrow::csv::StreamingReader>> OpenCsv(const std::s
        {"path", "label", "features_string", "pca_features_string", "stage", "reason", "message"}) {
     convert.column_types[name] = arrow::binary();
   }
-  auto reader = arrow::csv::StreamingReader::Make(arrow::io::default_io_context(), std::move(file),
-                                                  read, parse, convert);
-  ARROW_RETURN_NOT_OK(Naming(path, reader.status()));
-  return reader;
+  return arrow::csv::StreamingReader::Make(arrow::io::default_io_context(), std::move(file), read,
+                                           parse, convert);
 }
 
 class CsvPart : public PartReader {
  public:
-  CsvPart(std::string path, int dimensions) : path_(std::move(path)), dimensions_(dimensions) {}
+  CsvPart(PublishedFiles files, std::string path, int dimensions)
+      : files_(std::move(files)), path_(std::move(path)), dimensions_(dimensions) {}
 
   arrow::Status Open() {
-    ARROW_ASSIGN_OR_RAISE(reader_, OpenCsv(path_));
+    ARROW_ASSIGN_OR_RAISE(reader_, OpenCsv(files_, path_));
     return arrow::Status::OK();
   }
 
-  arrow::Status Read(RowBlock* block) override {
+  arrow::Status Read(RowBlock* block) override { return files_.Explain(path_, ReadBlock(block)); }
+
+ private:
+  arrow::Status ReadBlock(RowBlock* block) {
     *block = {};
     while (block->rows() < kBlockRows) {
       if (!batch_ || row_ == batch_->num_rows()) {
         row_ = 0;
-        ARROW_RETURN_NOT_OK(Naming(path_, reader_->ReadNext(&batch_)));
+        ARROW_RETURN_NOT_OK(reader_->ReadNext(&batch_));
         if (!batch_) break;
         if (batch_->num_columns() != (dimensions_ > 0 ? 3 : 2)) {
-          return Broken(path_, "a wrong number of columns");
+          return Broken("a wrong number of columns");
         }
         // Of other names they would have whatever types their text suggests.
         for (const auto& column : batch_->columns()) {
-          if (column->type_id() != arrow::Type::BINARY) return Broken(path_, "other columns");
+          if (column->type_id() != arrow::Type::BINARY) return Broken("other columns");
         }
         continue;
       }
@@ -180,7 +175,6 @@ class CsvPart : public PartReader {
     return arrow::Status::OK();
   }
 
- private:
   std::string_view Text(int column) const {
     return static_cast<const arrow::BinaryArray&>(*batch_->column(column)).GetView(row_);
   }
@@ -189,16 +183,17 @@ class CsvPart : public PartReader {
     const char* at = text.data();
     const char* const end = at + text.size();
     for (int i = 0; i < dimensions_; ++i) {
-      if (i > 0 && (at == end || *at++ != ',')) return Broken(path_, "a vector of a wrong length");
+      if (i > 0 && (at == end || *at++ != ',')) return Broken("a vector of a wrong length");
       float value = 0;
       const auto parsed = std::from_chars(at, end, value);
-      if (parsed.ec != std::errc()) return Broken(path_, "a vector with something else in it");
+      if (parsed.ec != std::errc()) return Broken("a vector with something else in it");
       at = parsed.ptr;
       values->push_back(value);
     }
-    return at == end ? arrow::Status::OK() : Broken(path_, "a vector of a wrong length");
+    return at == end ? arrow::Status::OK() : Broken("a vector of a wrong length");
   }
 
+  const PublishedFiles files_;
   const std::string path_;
   const int dimensions_;
   std::shared_ptr<arrow::csv::StreamingReader> reader_;
@@ -207,29 +202,34 @@ class CsvPart : public PartReader {
 };
 
 template <typename Part>
-arrow::Result<std::unique_ptr<PartReader>> OpenPart(const std::string& path, int dimensions) {
-  auto part = std::make_unique<Part>(path, dimensions);
-  ARROW_RETURN_NOT_OK(Naming(path, part->Open()));
+arrow::Result<std::unique_ptr<PartReader>> OpenPart(const PublishedFiles& files,
+                                                    const std::string& path, int dimensions) {
+  auto part = std::make_unique<Part>(files, path, dimensions);
+  ARROW_RETURN_NOT_OK(files.Explain(path, part->Open()));
   return part;
 }
 
 }  // namespace
 
-arrow::Result<std::unique_ptr<PartReader>> OpenParquetPart(const std::string& path,
+arrow::Result<std::unique_ptr<PartReader>> OpenParquetPart(const PublishedFiles& files,
+                                                           const std::string& path,
                                                            int dimensions) {
-  return OpenPart<ParquetPart>(path, dimensions);
+  return OpenPart<ParquetPart>(files, path, dimensions);
 }
 
-arrow::Result<std::unique_ptr<PartReader>> OpenCsvPart(const std::string& path, int dimensions) {
-  return OpenPart<CsvPart>(path, dimensions);
+arrow::Result<std::unique_ptr<PartReader>> OpenCsvPart(const PublishedFiles& files,
+                                                       const std::string& path, int dimensions) {
+  return OpenPart<CsvPart>(files, path, dimensions);
 }
 
-arrow::Result<int64_t> CountCsvRows(const std::string& path) {
-  ARROW_ASSIGN_OR_RAISE(const auto reader, OpenCsv(path));
+arrow::Result<int64_t> CountCsvRows(const PublishedFiles& files, const std::string& path) {
+  const auto reader = OpenCsv(files, path);
+  if (!reader.ok()) return files.Explain(path, reader.status());
   int64_t rows = 0;
   while (true) {
     std::shared_ptr<arrow::RecordBatch> batch;
-    ARROW_RETURN_NOT_OK(Naming(path, reader->ReadNext(&batch)));
+    const arrow::Status read = (*reader)->ReadNext(&batch);
+    if (!read.ok()) return files.Explain(path, read);
     if (!batch) return rows;
     rows += batch->num_rows();
   }

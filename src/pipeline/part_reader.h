@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "published_files.h"
+
 namespace pomona {
 
 // Consecutive rows of a part. The vectors are float32 or float64, as the part has them; a part
@@ -34,12 +36,14 @@ class PartReader {
 };
 
 // Checks the checksums of the pages. `dimensions`: of the vectors.
-arrow::Result<std::unique_ptr<PartReader>> OpenParquetPart(const std::string& path, int dimensions);
+arrow::Result<std::unique_ptr<PartReader>> OpenParquetPart(const PublishedFiles& files,
+                                                           const std::string& path, int dimensions);
 
 // `dimensions` is 0 where the file has two columns only.
-arrow::Result<std::unique_ptr<PartReader>> OpenCsvPart(const std::string& path, int dimensions);
+arrow::Result<std::unique_ptr<PartReader>> OpenCsvPart(const PublishedFiles& files,
+                                                       const std::string& path, int dimensions);
 
 // The rows of a CSV file below its header.
-arrow::Result<int64_t> CountCsvRows(const std::string& path);
+arrow::Result<int64_t> CountCsvRows(const PublishedFiles& files, const std::string& path);
 
 }  // namespace pomona

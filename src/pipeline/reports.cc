@@ -24,7 +24,8 @@ ordered_json Versions() {
 }
 
 ordered_json Transfers(const TransferCounts& counts) {
-  return {{"requests", counts.requests},
+  return {{"listings", counts.listings},
+          {"requests", counts.requests},
           {"retries", counts.retries},
           {"bytes", counts.bytes},
           {"request_seconds", counts.seconds}};

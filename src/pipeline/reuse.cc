@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "checksums.h"
-#include "disk.h"
 #include "layout.h"
 
 namespace pomona {
@@ -31,33 +31,38 @@ std::string Metadata(const SafetensorsFile& file, const std::string& key) {
   return entry == file.metadata().end() ? "" : entry->second;
 }
 
-std::string RecordPath(const std::string& output, const std::string& run_id, size_t part) {
-  return output + "/" + kRunInfo.Path(run_id) + "/" + ItemRecordName(part);
+std::string RecordPath(const std::string& run_id, size_t part) {
+  return kRunInfo.Path(run_id) + "/" + ItemRecordName(part);
 }
 
-// The rows that a run has with this recipe.
-int64_t RowsOf(const std::string& output, const std::string& run_id, const std::string& recipe) {
-  int64_t rows = 0;
-  for (size_t part = 0;; ++part) {
-    const auto record = SafetensorsFile::Open(RecordPath(output, run_id, part));
-    if (!record.ok() || Metadata(**record, "recipe") != recipe) return rows;
-    const auto sizes = (*record)->Get("size");
-    if (sizes.ok()) rows += static_cast<int64_t>(sizes->values<int64_t>().size());
-  }
+arrow::Result<std::shared_ptr<const SafetensorsFile>> ReadRecord(const PublishedFiles& files,
+                                                                 const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(const std::string bytes, files.Read(path));
+  return SafetensorsFile::Copy(files.Path(path), std::as_bytes(std::span(bytes)));
+}
+
+// The rows of a run; 0 where it was made by another recipe.
+int64_t RowsOf(const PublishedFiles& files, const std::string& run_id, const std::string& recipe) {
+  const auto record = ReadRecord(files, RecordPath(run_id, 0));
+  if (!record.ok() || Metadata(**record, "recipe") != recipe) return 0;
+  const auto text = files.Read(kRunInfo.Path(run_id) + "/" + PartName(0, "json"));
+  const auto info = nlohmann::json::parse(text.ValueOr(""), nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json::json_pointer rows("/counts/rows");
+  return info.contains(rows) && info[rows].is_number_integer() ? info[rows].get<int64_t>() : 0;
 }
 
 }  // namespace
 
-std::vector<std::string> PublishedRuns(const std::string& output) {
+arrow::Result<std::vector<std::string>> PublishedRuns(const PublishedFiles& files) {
+  // With what is in the folders, rather than to ask for each of them.
+  ARROW_ASSIGN_OR_RAISE(const auto listed, files.List(kRunInfo.kind, /*recursive=*/true));
   const std::string prefix = kRunInfo.name + '_';
-  std::vector<std::pair<fs::file_time_type, std::string>> runs;
-  std::error_code error;
-  for (fs::directory_iterator entry(output + "/" + kRunInfo.kind, error), end;
-       !error && entry != end; entry.increment(error)) {
-    const std::string name = entry->path().filename();
-    std::error_code no_time;
-    const auto time = fs::last_write_time(entry->path() / "_SUCCESS", no_time);
-    if (name.starts_with(prefix) && !no_time) runs.emplace_back(time, name.substr(prefix.size()));
+  std::vector<std::pair<arrow::fs::TimePoint, std::string>> runs;
+  for (const arrow::fs::FileInfo& info : listed) {
+    const std::string folder = fs::path(info.path()).parent_path().filename();
+    if (info.base_name() == "_SUCCESS" && folder.starts_with(prefix)) {
+      runs.emplace_back(info.mtime(), folder.substr(prefix.size()));
+    }
   }
   std::sort(runs.rbegin(), runs.rend());
   std::vector<std::string> ids;
@@ -81,26 +86,28 @@ arrow::Status WriteItemRecord(const std::string& path, const std::string& recipe
       {{"recipe", recipe}, {"last_path", items.empty() ? "" : Hex(items.back()->path)}});
 }
 
-EarlierRun::EarlierRun(std::string output, std::string run_id, std::string recipe, int dimensions)
-    : output_(std::move(output)),
+EarlierRun::EarlierRun(PublishedFiles files, std::string run_id, std::string recipe, int dimensions)
+    : files_(std::move(files)),
       run_id_(std::move(run_id)),
       recipe_(std::move(recipe)),
       dimensions_(dimensions) {}
 
-std::unique_ptr<EarlierRun> EarlierRun::Find(const std::string& output, const std::string& recipe,
-                                             int dimensions) {
+arrow::Result<std::unique_ptr<EarlierRun>> EarlierRun::Find(const PublishedFiles& files,
+                                                            const std::string& recipe,
+                                                            int dimensions) {
+  ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> ids, PublishedRuns(files));
   std::vector<std::pair<std::string, int64_t>> runs;  // ids and rows, the newest first
   int64_t most_rows = 0;
-  for (const std::string& id : PublishedRuns(output)) {
+  for (const std::string& id : ids) {
     if (runs.size() == kRecentRuns) break;
-    const int64_t rows = RowsOf(output, id, recipe);
+    const int64_t rows = RowsOf(files, id, recipe);
     if (rows == 0) continue;
     runs.emplace_back(id, rows);
     most_rows = std::max(most_rows, rows);
   }
   for (const auto& [id, rows] : runs) {
     if (2 * rows >= most_rows) {
-      return std::unique_ptr<EarlierRun>(new EarlierRun(output, id, recipe, dimensions));
+      return std::unique_ptr<EarlierRun>(new EarlierRun(files, id, recipe, dimensions));
     }
   }
   return nullptr;
@@ -111,34 +118,35 @@ arrow::Status EarlierRun::OpenPart(std::string_view wanted) {
   const std::string last = Hex(wanted);
   while (true) {
     const size_t part = part_++;
-    const std::string path = RecordPath(output_, run_id_, part);
-    ARROW_ASSIGN_OR_RAISE(const bool exists, Exists(path));
+    const std::string path = RecordPath(run_id_, part);
+    ARROW_ASSIGN_OR_RAISE(const bool exists, files_.Exists(path));
     if (!exists) {
       at_end_ = true;
       return arrow::Status::OK();
     }
-    ARROW_ASSIGN_OR_RAISE(record_, SafetensorsFile::Open(path));
+    ARROW_ASSIGN_OR_RAISE(record_, ReadRecord(files_, path));
     if (Metadata(*record_, "last_path") < last) continue;
-    if (Metadata(*record_, "recipe") != recipe_) return arrow::Status::Invalid(path, ": changed");
+    if (Metadata(*record_, "recipe") != recipe_) {
+      return arrow::Status::Invalid(record_->path(), ": changed");
+    }
 
     const auto name = [&](const OutputFolder& folder, std::string_view extension) {
       return folder.Path(run_id_) + "/" + PartName(part, extension);
     };
-    const std::string parquet = output_ + "/" + name(kFeaturesParquet, "parquet");
-    ARROW_ASSIGN_OR_RAISE(const bool has_parquet, Exists(parquet));
+    const std::string parquet = name(kFeaturesParquet, "parquet");
+    ARROW_ASSIGN_OR_RAISE(const bool has_parquet, files_.Exists(parquet));
     if (has_parquet) {
-      ARROW_ASSIGN_OR_RAISE(reader_, OpenParquetPart(parquet, dimensions_));
+      ARROW_ASSIGN_OR_RAISE(reader_, OpenParquetPart(files_, parquet, dimensions_));
     } else {
       // Text has no checksums in it.
       const std::string csv = name(kFeaturesCsv, "csv");
-      ARROW_ASSIGN_OR_RAISE(const Checksums checksums,
-                            ReadChecksums(ChecksumsPath(output_, run_id_)));
-      ARROW_ASSIGN_OR_RAISE(const std::string sha256, Sha256Of(output_ + "/" + csv));
+      ARROW_ASSIGN_OR_RAISE(const Checksums checksums, ReadChecksums(files_, run_id_));
+      ARROW_ASSIGN_OR_RAISE(const std::string sha256, files_.Sha256Of(csv));
       const auto expected = checksums.find(csv);
       if (expected == checksums.end() || expected->second != sha256) {
-        return arrow::Status::Invalid(output_, "/", csv, ": its checksum is wrong");
+        return arrow::Status::Invalid(files_.Path(csv), ": its checksum is wrong");
       }
-      ARROW_ASSIGN_OR_RAISE(reader_, OpenCsvPart(output_ + "/" + csv, dimensions_));
+      ARROW_ASSIGN_OR_RAISE(reader_, OpenCsvPart(files_, csv, dimensions_));
     }
     part_row_ = row_ = 0;
     return reader_->Read(&block_);

@@ -13,6 +13,7 @@
 #include "part_reader.h"
 #include "pomona/item.h"
 #include "pomona/safetensors.h"
+#include "published_files.h"
 
 namespace pomona {
 
@@ -22,18 +23,19 @@ namespace pomona {
 arrow::Status WriteItemRecord(const std::string& path, const std::string& recipe,
                               const std::vector<const Item*>& items);
 
-// The ids of the runs published in `output`, the newest first.
-std::vector<std::string> PublishedRuns(const std::string& output);
+// The ids of the published runs, the newest first.
+arrow::Result<std::vector<std::string>> PublishedRuns(const PublishedFiles& files);
 
 // The rows of an earlier run, walked through in the order of their paths.
 //
 // Threads: one caller at a time.
 class EarlierRun {
  public:
-  // The run published last in `output` with this recipe; null where there is none. One that took
-  // only a small part of the tree (less than half of another's rows) is passed over.
-  static std::unique_ptr<EarlierRun> Find(const std::string& output, const std::string& recipe,
-                                          int dimensions);
+  // The run published last with this recipe; null where there is none. One that took only a small
+  // part of the tree (less than half of another's rows) is passed over.
+  // Errors: IOError where nobody can say which runs there are.
+  static arrow::Result<std::unique_ptr<EarlierRun>> Find(const PublishedFiles& files,
+                                                         const std::string& recipe, int dimensions);
 
   const std::string& run_id() const { return run_id_; }
 
@@ -46,11 +48,11 @@ class EarlierRun {
                      std::span<uint8_t> found);
 
  private:
-  EarlierRun(std::string output, std::string run_id, std::string recipe, int dimensions);
+  EarlierRun(PublishedFiles files, std::string run_id, std::string recipe, int dimensions);
   arrow::Status OpenPart(std::string_view wanted);
   arrow::Status Fill(std::span<const Item> items, float* features, uint8_t* found);
 
-  const std::string output_;
+  const PublishedFiles files_;
   const std::string run_id_;
   const std::string recipe_;
   const int dimensions_;

@@ -181,8 +181,15 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
       model.digest + '\n' + std::string(kPreprocessing) + '\n' + details.engine + '\n' + kVersion;
   const std::vector<FragmentRange> fragments = CutFragments(items, options.fragment_items, recipe);
   ARROW_RETURN_NOT_OK(TellOfOtherFragments(*workspace, fragments, hooks));
-  const std::unique_ptr<EarlierRun> earlier =
-      options.fresh ? nullptr : EarlierRun::Find(output, recipe, engine->features());
+  std::unique_ptr<EarlierRun> earlier;
+  if (!options.fresh) {
+    auto found = EarlierRun::Find(remote ? remote->published() : PublishedFiles(output), recipe,
+                                  engine->features());
+    if (!found.ok() && hooks.log) {
+      hooks.log("no features are taken over from earlier runs: " + found.status().message());
+    }
+    if (found.ok()) earlier = *std::move(found);
+  }
   ARROW_ASSIGN_OR_RAISE(
       const Extraction extraction,
       Extract({source, *engine, earlier.get(), items, fragments,

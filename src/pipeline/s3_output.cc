@@ -98,22 +98,9 @@ std::string S3Output::Path(std::string_view below) const {
   return S3ArrowPath(uri_) + '/' + std::string(below);
 }
 
-arrow::Result<bool> S3Output::Exists(const std::string& below) const {
-  const auto info = connection_->files().GetFileInfo(Path(below));
-  if (!info.ok()) return connection_->Explain("cannot look for", uri_ + '/' + below, info.status());
-  return info->type() != arrow::fs::FileType::NotFound;
-}
-
 arrow::Result<std::string> S3Output::ReadText(const std::string& below) const {
-  const auto read = [&]() -> arrow::Result<std::string> {
-    ARROW_ASSIGN_OR_RAISE(const auto file, connection_->files().OpenInputFile(Path(below)));
-    ARROW_ASSIGN_OR_RAISE(const int64_t size, file->GetSize());
-    ARROW_ASSIGN_OR_RAISE(const auto buffer, file->ReadAt(0, size));
-    return buffer->ToString();
-  };
-  const auto text = read();
+  auto text = published().Read(below);
   if (arrow::internal::ErrnoFromStatus(text.status()) == ENOENT) return std::string();
-  if (!text.ok()) return connection_->Explain("cannot read", uri_ + '/' + below, text.status());
   return text;
 }
 
@@ -160,7 +147,7 @@ arrow::Status S3Output::PutFile(const std::string& local, const std::string& bel
 }
 
 arrow::Status S3Output::RemoveFolder(const std::string& below) const {
-  ARROW_ASSIGN_OR_RAISE(const bool there, Exists(below));
+  ARROW_ASSIGN_OR_RAISE(const bool there, published().Exists(below));
   if (!there) return arrow::Status::OK();
   const arrow::Status status = connection_->files().DeleteDir(Path(below));
   return status.ok() ? status : connection_->Explain("cannot remove", uri_ + '/' + below, status);
@@ -171,8 +158,9 @@ arrow::Status S3Output::Begin(const std::string& run_id, const RunHooks& hooks) 
   ARROW_RETURN_NOT_OK(TakeLock(hooks));
   connection_->Reached();
   ARROW_RETURN_NOT_OK(WithdrawUnfinished());
-  ARROW_ASSIGN_OR_RAISE(const bool published, Exists(kRunInfo.Path(run_id) + '/' + kSuccess));
-  if (published) {
+  ARROW_ASSIGN_OR_RAISE(const bool is_published,
+                        published().Exists(kRunInfo.Path(run_id) + '/' + kSuccess));
+  if (is_published) {
     return arrow::Status::Invalid("the run ", run_id, " is already published in ", uri_,
                                   "; choose another --run-id");
   }
@@ -220,8 +208,9 @@ void S3Output::KeepLock() {
 arrow::Status S3Output::WithdrawUnfinished() {
   ARROW_ASSIGN_OR_RAISE(const std::string run_id, ReadText(kJournal));
   if (run_id.empty()) return arrow::Status::OK();
-  ARROW_ASSIGN_OR_RAISE(const bool published, Exists(kRunInfo.Path(run_id) + '/' + kSuccess));
-  if (published) return arrow::Status::OK();
+  ARROW_ASSIGN_OR_RAISE(const bool is_published,
+                        published().Exists(kRunInfo.Path(run_id) + '/' + kSuccess));
+  if (is_published) return arrow::Status::OK();
   for (const OutputFolder* folder : std::views::reverse(kAllFolders)) {
     ARROW_RETURN_NOT_OK(RemoveFolder(folder->Path(run_id)));
   }
@@ -262,7 +251,7 @@ arrow::Status S3Output::Finish(const std::string& local_root,
 }
 
 TransferCounts S3Output::transfers() const {
-  return {requests_, connection_->retries(), bytes_, 1e-6 * static_cast<double>(microseconds_)};
+  return {0, requests_, connection_->retries(), bytes_, 1e-6 * static_cast<double>(microseconds_)};
 }
 
 }  // namespace pomona

@@ -18,6 +18,7 @@
 #include "pomona/pipeline.h"
 #include "pomona/s3.h"
 #include "pomona/source.h"
+#include "published_files.h"
 
 namespace pomona {
 
@@ -45,6 +46,9 @@ class S3Output {
 
   const std::string& uri() const { return uri_; }
 
+  // The runs that are there.
+  PublishedFiles published() const { return {uri_, connection_}; }
+
   // Where runs into this output are made: in the user's cache, by the URI.
   std::string LocalFolder() const;
 
@@ -68,7 +72,6 @@ class S3Output {
   S3Output() = default;
 
   std::string Path(std::string_view below) const;
-  arrow::Result<bool> Exists(const std::string& below) const;
   arrow::Result<std::string> ReadText(const std::string& below) const;  // "" where there is none
   arrow::Status Put(const std::string& below, std::string_view text);
   arrow::Status PutFile(const std::string& local, const std::string& below,
@@ -79,7 +82,7 @@ class S3Output {
   void KeepLock();
 
   std::string uri_;
-  std::unique_ptr<S3Connection> connection_;
+  std::shared_ptr<S3Connection> connection_;
   std::string run_id_;
   std::set<std::string> uploaded_;  // by path below the output
   bool finished_ = false;

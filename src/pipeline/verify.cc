@@ -1,22 +1,19 @@
 #include "pomona/verify.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <span>
 #include <utility>
 
 #include "checksums.h"
-#include "disk.h"
 #include "layout.h"
 #include "part_reader.h"
 #include "pomona/pca.h"
-#include "pomona/source.h"
+#include "published_files.h"
 #include "reuse.h"
 
 namespace pomona {
@@ -38,8 +35,8 @@ struct Table {
 
 class Verifier {
  public:
-  Verifier(std::string output, std::string run_id, const std::atomic<bool>* cancel)
-      : output_(std::move(output)), cancel_(cancel) {
+  Verifier(PublishedFiles files, std::string run_id, const std::atomic<bool>* cancel)
+      : files_(std::move(files)), cancel_(cancel) {
     result_.run_id = std::move(run_id);
   }
 
@@ -59,11 +56,13 @@ class Verifier {
     if (!status.ok()) Report(status.message());
   }
 
+  // Below the output.
   std::string Path(const OutputFolder& folder, const std::string& name) const {
-    return output_ + "/" + folder.Path(result_.run_id) + "/" + name;
+    return folder.Path(result_.run_id) + "/" + name;
   }
 
   std::optional<json> ReadJson(const OutputFolder& folder);
+  arrow::Result<Pca> LoadPca() const;
   void CheckFiles();
   void CheckRunInfo();
   void CheckTables();
@@ -72,10 +71,10 @@ class Verifier {
   arrow::Status CheckBlock(Table::Kind kind, const std::string& path, const RowBlock& block,
                            const RowBlock& first) const;
 
-  const std::string output_;
+  const PublishedFiles files_;
   const std::atomic<bool>* const cancel_;
   VerifyResult result_;
-  std::set<std::string> files_;  // that the checksums name
+  std::set<std::string> names_;  // of files, that have a checksum
   std::optional<int64_t> rows_;  // that run_info tells
   std::string last_path_;        // of the row before
   std::vector<double> projected_;
@@ -83,51 +82,53 @@ class Verifier {
 
 // All files are there, as they were, and none beside them.
 void Verifier::CheckFiles() {
-  const auto checksums = ReadChecksums(ChecksumsPath(output_, result_.run_id));
+  const auto checksums = ReadChecksums(files_, result_.run_id);
   if (!checksums.ok()) return Report(checksums.status());
   for (const auto& [path, sha256] : *checksums) {
     if (cancel_ && *cancel_) return;
-    files_.insert(path);
-    const auto found = Sha256Of(output_ + "/" + path);
+    names_.insert(path);
+    const auto found = files_.Sha256Of(path);
     if (!found.ok()) {
       Report(found.status());
     } else if (*found != sha256) {
-      Report(output_ + "/" + path + ": its checksum is wrong");
+      Report(files_.Path(path) + ": its checksum is wrong");
     }
   }
-  result_.files = static_cast<int64_t>(files_.size());
+  result_.files = static_cast<int64_t>(names_.size());
 
   std::set<std::string> folders;
-  for (const std::string& path : files_) folders.insert(fs::path(path).parent_path());
+  for (const std::string& path : names_) folders.insert(fs::path(path).parent_path());
   for (const OutputFolder* folder : kAllFolders) {
     const std::string path = folder->Path(result_.run_id);
-    std::error_code error;
+    const auto listed = files_.List(path);
+    if (!listed.ok()) {
+      Report(listed.status());
+      continue;
+    }
     bool success = false;
-    for (fs::directory_iterator entry(output_ + "/" + path, error), end; !error && entry != end;
-         entry.increment(error)) {
-      const std::string name = entry->path().filename();
+    for (const arrow::fs::FileInfo& info : *listed) {
+      const std::string name = info.base_name();
       success = success || name == "_SUCCESS";
       const bool known = name == "_SUCCESS" || name == kChecksumsName ||
-                         files_.contains(path + "/" + name) || name.starts_with('.');
-      if (!known) Report(entry->path().string() + ": no file of this run");
+                         names_.contains(path + "/" + name) || name.starts_with('.');
+      if (!known) Report(files_.Path(path) + "/" + name + ": no file of this run");
     }
     if (folders.contains(path) && !success) {
-      Report(output_ + "/" + path + "/_SUCCESS is missing");
+      Report(files_.Path(path) + "/_SUCCESS is missing");
     }
   }
 }
 
 std::optional<json> Verifier::ReadJson(const OutputFolder& folder) {
   const std::string path = Path(folder, PartName(0, "json"));
-  std::ifstream file(path, std::ios::binary);
-  if (!file.is_open()) {
-    Report(DiskError("open", path, errno));
+  const auto text = files_.Read(path);
+  if (!text.ok()) {
+    Report(text.status());
     return std::nullopt;
   }
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  json parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  json parsed = json::parse(*text, nullptr, /*allow_exceptions=*/false);
   if (!parsed.is_object()) {
-    Report(path + ": no JSON object");
+    Report(files_.Path(path) + ": no JSON object");
     return std::nullopt;
   }
   return parsed;
@@ -149,7 +150,7 @@ void Verifier::CheckRunInfo() {
   const auto listed = Count(counts, "listed"), rows = Count(counts, "rows"),
              rejects = Count(counts, "rejects"), skips = Count(counts, "skips");
   if (!listed || !rows || !rejects || !skips) {
-    return Report(Path(kRunInfo, PartName(0, "json")) + ": the counts are missing");
+    return Report(files_.Path(Path(kRunInfo, PartName(0, "json"))) + ": the counts are missing");
   }
   rows_ = rows;
   if (*listed != *rows + *rejects + *skips) {
@@ -159,23 +160,32 @@ void Verifier::CheckRunInfo() {
   CheckErrors(*rejects);
   if (const std::optional<json> model = ReadJson(kModelInfo)) {
     if (Count(*model, "num_images_processed") != rows) {
-      Report(Path(kModelInfo, PartName(0, "json")) + ": another number of images than run_info's");
+      Report(files_.Path(Path(kModelInfo, PartName(0, "json"))) +
+             ": another number of images than run_info's");
     }
   }
 }
 
 void Verifier::CheckErrors(int64_t rejects) {
   const std::string path = Path(kErrors, PartName(0, "csv"));
-  const auto lines = CountCsvRows(path);
+  const auto lines = CountCsvRows(files_, path);
   if (!lines.ok()) return Report(lines.status());
   if (*lines != rejects) {
-    Report(path + ": " + std::to_string(*lines) + " rows, but " + std::to_string(rejects) +
-           " rejects in run_info");
+    Report(files_.Path(path) + ": " + std::to_string(*lines) + " rows, but " +
+           std::to_string(rejects) + " rejects in run_info");
   }
 }
 
+arrow::Result<Pca> Verifier::LoadPca() const {
+  const std::string path = Path(kPcaModel, PartName(0, "safetensors"));
+  ARROW_ASSIGN_OR_RAISE(const std::string bytes, files_.Read(path));
+  auto pca = Pca::Deserialize(std::as_bytes(std::span(bytes)));
+  if (!pca.ok()) return files_.Explain(path, pca.status());
+  return pca;
+}
+
 void Verifier::CheckTables() {
-  const auto pca = Pca::Load(Path(kPcaModel, PartName(0, "safetensors")));
+  const auto pca = LoadPca();
   Report(pca.status());
   // Without the model, nothing tells the length of vectors.
   if (!pca.ok()) return;
@@ -192,7 +202,7 @@ void Verifier::CheckTables() {
         Table{Kind::kMetadata, &kMetadata, "csv", OpenCsvPart, 0}}) {
     const std::string folder = table.folder->Path(result_.run_id) + "/part-";
     const auto in_folder = [&](const std::string& path) { return path.starts_with(folder); };
-    const auto count = static_cast<size_t>(std::count_if(files_.begin(), files_.end(), in_folder));
+    const auto count = static_cast<size_t>(std::count_if(names_.begin(), names_.end(), in_folder));
     if (count == 0) continue;
     tables.push_back(table);
     if (tables.size() > 1 && count != parts) {
@@ -222,7 +232,7 @@ void Verifier::CheckPart(size_t part, const std::vector<Table>& tables, const Pc
   std::vector<Walk> walks;
   for (const Table& table : tables) {
     Walk walk{&table, Path(*table.folder, PartName(part, table.extension)), nullptr, {}};
-    auto reader = table.open(walk.path, table.dimensions);
+    auto reader = table.open(files_, walk.path, table.dimensions);
     Report(reader.status());
     if (!reader.ok()) continue;
     walk.reader = *std::move(reader);
@@ -232,7 +242,7 @@ void Verifier::CheckPart(size_t part, const std::vector<Table>& tables, const Pc
     std::erase_if(walks, [&](Walk& walk) {
       arrow::Status read = walk.reader->Read(&walk.block);
       if (read.ok() && walk.table->kind == Table::Kind::kFeatures && !walk.block.doubles.empty()) {
-        read = arrow::Status::Invalid(walk.path, ": features are float32");
+        read = arrow::Status::Invalid(files_.Path(walk.path), ": features are float32");
       }
       Report(read);
       return !read.ok();
@@ -242,7 +252,9 @@ void Verifier::CheckPart(size_t part, const std::vector<Table>& tables, const Pc
     const Walk& first = walks.front();
     result_.rows += static_cast<int64_t>(first.block.rows());
     for (const std::string& path : first.block.paths) {
-      if (path <= last_path_) Report(first.path + ": " + path + " stands after " + last_path_);
+      if (path <= last_path_) {
+        Report(files_.Path(first.path) + ": " + path + " stands after " + last_path_);
+      }
       last_path_ = path;
     }
     projected_.clear();
@@ -251,7 +263,8 @@ void Verifier::CheckPart(size_t part, const std::vector<Table>& tables, const Pc
       pca.Project(first.block.floats, projected_);
     }
     const auto differs = [&](const Walk& walk) {
-      const arrow::Status same = CheckBlock(walk.table->kind, walk.path, walk.block, first.block);
+      const arrow::Status same =
+          CheckBlock(walk.table->kind, files_.Path(walk.path), walk.block, first.block);
       Report(same);
       return !same.ok();
     };
@@ -284,17 +297,17 @@ arrow::Status Verifier::CheckBlock(Table::Kind kind, const std::string& path, co
 }  // namespace
 
 arrow::Result<VerifyResult> Verify(const std::string& output, const std::string& run_id,
-                                   const std::atomic<bool>* cancel) {
-  ARROW_ASSIGN_OR_RAISE(const std::string folder, LocalPath(output));
+                                   const S3Options& s3, const std::atomic<bool>* cancel) {
+  ARROW_ASSIGN_OR_RAISE(const PublishedFiles files, PublishedFiles::Open(output, s3, cancel));
   std::string id = run_id;
   if (id.empty()) {
-    const std::vector<std::string> runs = PublishedRuns(folder);
-    if (runs.empty()) return arrow::Status::Invalid("no run is published in ", folder);
+    ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> runs, PublishedRuns(files));
+    if (runs.empty()) return arrow::Status::Invalid("no run is published in ", files.output());
     id = runs.front();
   }
-  ARROW_ASSIGN_OR_RAISE(const bool published, Exists(folder + "/" + kRunInfo.Path(id)));
-  if (!published) return arrow::Status::Invalid("no run ", id, " is published in ", folder);
-  return Verifier(folder, id, cancel).Verify();
+  ARROW_ASSIGN_OR_RAISE(const bool published, files.Exists(kRunInfo.Path(id)));
+  if (!published) return arrow::Status::Invalid("no run ", id, " is published in ", files.output());
+  return Verifier(files, id, cancel).Verify();
 }
 
 }  // namespace pomona

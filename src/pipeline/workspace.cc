@@ -6,6 +6,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "published_files.h"
+
 namespace pomona {
 namespace {
 
@@ -132,14 +134,15 @@ arrow::Status Workspace::WritePart(const OutputFolder& folder, size_t part,
 }
 
 arrow::Status Workspace::NotePart(const std::string& path) {
-  ARROW_ASSIGN_OR_RAISE(*ChecksumOf(path), Sha256Of(path));
+  const std::string below = fs::path(path).lexically_relative(StagedRoot());
+  ARROW_ASSIGN_OR_RAISE(*ChecksumOf(path), PublishedFiles(StagedRoot()).Sha256Of(below));
   return arrow::Status::OK();
 }
 
 arrow::Status Workspace::Publish(const std::vector<OutputFolder>& folders,
                                  const PublishElsewhere& elsewhere) {
   ARROW_RETURN_NOT_OK(
-      WriteFile(ChecksumsPath(work_ + "/publish", run_id_), ChecksumsText(checksums_)));
+      WriteFile(work_ + "/publish/" + ChecksumsPath(run_id_), ChecksumsText(checksums_)));
   for (const OutputFolder& folder : folders) {
     ARROW_RETURN_NOT_OK(WriteFile(StagedFolder(folder) + "/" + kSuccess, ""));
     ARROW_RETURN_NOT_OK(SyncFolder(StagedFolder(folder)));

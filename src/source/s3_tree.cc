@@ -114,7 +114,8 @@ class S3Tree : public Source {
   }
 
   TransferCounts transfers() const override {
-    return {requests_, connection_->retries(), bytes_, 1e-6 * static_cast<double>(microseconds_)};
+    return {listings_, requests_, connection_->retries(), bytes_,
+            1e-6 * static_cast<double>(microseconds_)};
   }
 
  private:
@@ -126,7 +127,9 @@ class S3Tree : public Source {
     below.recursive = recursive;
     return arrow::VisitAsyncGenerator(
         connection_->files().GetFileInfoGenerator(below),
-        [use = std::move(use)](const std::vector<fs::FileInfo>& batch) {
+        // A batch is what one request lists.
+        [this, use = std::move(use)](const std::vector<fs::FileInfo>& batch) {
+          ++listings_;
           std::for_each(batch.begin(), batch.end(), use);
           return arrow::Status::OK();
         });
@@ -220,7 +223,7 @@ class S3Tree : public Source {
   std::unique_ptr<S3Connection> connection_;
   std::vector<Item> files_;           // directly below the root
   std::vector<std::string> folders_;  // as well
-  std::atomic<int64_t> requests_ = 0, bytes_ = 0, microseconds_ = 0;
+  std::atomic<int64_t> listings_ = 0, requests_ = 0, bytes_ = 0, microseconds_ = 0;
   ReadAhead read_ahead_;
 };
 

@@ -7,11 +7,11 @@ using namespace pomona;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const TempFolder folder;  // run.py puts it into memory
-  static const std::string path = folder / "file";
+  static const PublishedFiles files(folder.path());
   folder.Write("file", std::string(reinterpret_cast<const char*>(data), size));
-  (void)CountCsvRows(path);
+  (void)CountCsvRows(files, "file");
   for (const int dimensions : {0, 3}) {
-    const auto part = OpenCsvPart(path, dimensions);
+    const auto part = OpenCsvPart(files, "file", dimensions);
     if (!part.ok()) continue;
     RowBlock block;
     while ((*part)->Read(&block).ok() && block.rows() > 0) {

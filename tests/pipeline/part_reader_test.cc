@@ -11,7 +11,7 @@ TEST(CsvPart, ReadsWhatTheSinksWrite) {
   const TempFolder folder;
   folder.Write("part.csv",
                "path,label,features_string\n\"/a,\n\"\"\",,\"1,-2.5e-38\"\n/b,c,\"0,3\"\n");
-  const auto part = OpenCsvPart(folder / "part.csv", 2);
+  const auto part = OpenCsvPart(PublishedFiles(folder.path()), "part.csv", 2);
   ASSERT_TRUE(part.ok()) << part.status();
   RowBlock block;
   ASSERT_TRUE((*part)->Read(&block).ok());
@@ -25,7 +25,7 @@ TEST(CsvPart, ReadsWhatTheSinksWrite) {
 TEST(CsvPart, RefusesOtherColumns) {
   const TempFolder folder;
   folder.Write("part.csv", "path,number\n/a,1\n");  // which reads as integers
-  const auto part = OpenCsvPart(folder / "part.csv", 0);
+  const auto part = OpenCsvPart(PublishedFiles(folder.path()), "part.csv", 0);
   ASSERT_TRUE(part.ok()) << part.status();
   RowBlock block;
   const arrow::Status status = (*part)->Read(&block);

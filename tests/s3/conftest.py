@@ -31,6 +31,9 @@ class Bucket:
         with self.files.open_output_stream(f"{self.name}/{key}") as stream:
             stream.write(content)
 
+    def get(self, key):
+        return self.files.open_input_file(f"{self.name}/{key}").read()
+
     def keys(self, key=""):
         below = pyarrow.fs.FileSelector(f"{self.name}/{key}", recursive=True, allow_not_found=True)
         return sorted(

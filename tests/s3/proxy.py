@@ -9,6 +9,8 @@ import struct
 import threading
 import urllib.parse
 
+import pytest
+
 
 def error(code):
     return f"<Error><Code>{code}</Code><Message>As the test asked.</Message></Error>".encode()
@@ -19,6 +21,8 @@ ANSWERS = {
     "slow_down": (503, error("SlowDown")),
     "internal": (500, error("InternalError")),
     "unavailable": (503, b""),
+    "incomplete": (400, error("IncompleteBody")),
+    "bad_digest": (400, error("BadDigest")),
     "no_such_key": (404, error("NoSuchKey")),
     "access_denied": (403, error("AccessDenied")),
     "expired": (400, error("ExpiredToken")),
@@ -28,6 +32,15 @@ ANSWERS = {
 # What can go wrong with a request: one of those; the connection reset before or after the server
 # heard it; no answer at all; an answer that ends early.
 TRANSIENT = ("slow_down", "internal", "unavailable", "reset", "lose_answer", "stall", "cut")
+
+
+def seeds(count, short):
+    """Seeds of runs, the first ones for the short suite."""
+    return [pytest.param(seed, marks=[pytest.mark.long] * (seed >= short)) for seed in range(count)]
+
+
+A_HUNDRED = seeds(100, short=3)
+A_FEW = seeds(40, short=2)
 
 
 class Fault(Exception):

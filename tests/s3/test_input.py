@@ -79,18 +79,24 @@ def test_a_whole_bucket_and_the_order_of_paths(bucket, picture):
         assert [each["label"] for each in found] == ["a-b", "a", "a", "d", "", "b"]
 
 
-def test_listings_of_many_pages(bucket, picture):
-    expected = []
+def test_listings_of_many_pages(bucket, picture, tmp_path):
+    expected = ["in/few/1.jpg", "in/few/2.jpg"]
+    for key in expected:
+        bucket.put(key, picture)
     with Proxy(bucket.endpoint) as proxy:
         for number in range(2100):
             expected.append(f"in/many/{number:05}.txt")
         with ThreadPoolExecutor(16) as pool:
-            list(pool.map(lambda key: bucket.put(key, b"no image"), expected))
+            list(pool.map(lambda key: bucket.put(key, b"no image"), expected[2:]))
         bucket.endpoint = proxy.endpoint
         found = verdicts(bucket.run("check", bucket.url("in"), "--json"))
-        listings = [path for verb, path in proxy.log if "list-type" in path]
+        listings = sum("list-type" in path for verb, path in proxy.log)
+        options = ["--run-id", "test", "--pca-components", "1", "--quiet"]
+        assert bucket.run("run", bucket.url("in"), tmp_path, *options).returncode == 0
     assert [each["path"] for each in found] == [bucket.url(key) for key in expected]
-    assert len(listings) == 4  # the root's and three pages of the folder's
+    assert listings == 5  # the root's, the smaller folder's and three pages of the other's
+    run_info = json.loads((tmp_path / "run_info/run_info_test/part-00000.json").read_text())
+    assert run_info["s3"]["reads"]["listings"] == listings
 
 
 def test_reads_ahead_within_bounds(sample_bucket):

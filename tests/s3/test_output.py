@@ -2,12 +2,13 @@
 
 import json
 import os
+import random
 import signal
 import time
 
 import pytest
 from compare import assert_same
-from proxy import TRANSIENT, Proxy
+from proxy import A_FEW, A_HUNDRED, TRANSIENT, Proxy
 
 OPTIONS = ["--run-id", "test", "--quiet", "--pca-components", "10", "--vectors", "spark"]
 
@@ -51,6 +52,10 @@ def test_s3_to_s3_gives_what_local_folders_give(new_bucket, data, fruits_run, tm
     files = [path for path in output.rglob("part-*") if "run_info" not in path.parts]
     assert writes["requests"] >= len(files)
     assert writes["bytes"] >= sum(path.stat().st_size for path in files)
+    # Files larger than what is read at once.
+    assert max(path.stat().st_size for path in files) > 10 << 20
+    verified = bucket.run("verify", bucket.url("out"))
+    assert verified.stdout.endswith(", 1716 rows: sound\n"), verified.stdout
     # Nothing stays in the cache.
     assert [path for path in cache.rglob("*") if path.is_file()] == []
 
@@ -78,7 +83,7 @@ def test_an_output_below_the_input_is_no_part_of_it(bucket, sample_tree):
         assert json.loads(info.read())["counts"]["listed"] == 120
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", A_HUNDRED)
 @pytest.mark.parametrize("percent", [1, 5, 20])
 def test_passing_faults(sample_bucket, sample_tree, sample_run, tmp_path, percent, seed):
     rates = dict.fromkeys(["GET", "HEAD", "PUT", "POST", "DELETE"], percent / 100)
@@ -91,6 +96,26 @@ def test_passing_faults(sample_bucket, sample_tree, sample_run, tmp_path, percen
     assert finished.returncode == 0, finished.stderr
     output = published(sample_bucket, name, tmp_path)
     assert_same(output, sample_run, sample_bucket.url("in"), sample_tree)
+
+
+@pytest.mark.parametrize("answer", ["incomplete", "bad_digest"])
+def test_a_request_spoilt_on_its_way(sample_bucket, sample_tree, sample_run, tmp_path, answer):
+    seen = set()
+
+    def decide(verb, path):
+        first = verb == "PUT" and path not in seen
+        seen.add(path)
+        return answer if first else None
+
+    url = sample_bucket.url(answer)
+    with Proxy(sample_bucket.endpoint) as proxy:
+        proxy.decide = decide
+        command = ["run", sample_tree, url, *OPTIONS, "--s3-endpoint", proxy.endpoint]
+        finished = sample_bucket.run(*command)
+    assert finished.returncode == 0, finished.stderr
+    assert proxy.faults[answer] > 20
+    output = published(sample_bucket, answer, tmp_path)
+    assert_same(output, sample_run, str(sample_tree), sample_tree)
 
 
 def test_a_failed_upload_leaves_nothing_and_resumes(bucket, sample_tree, sample_run, tmp_path):
@@ -137,6 +162,30 @@ def test_killed_while_publishing(bucket, sample_tree, sample_run, tmp_path):
         assert_same(result, sample_run, str(sample_tree), sample_tree)
         run_info = json.loads((result / "run_info/run_info_test/part-00000.json").read_text())
         assert run_info["counts"]["resumed"] == 120
+
+
+@pytest.mark.parametrize("seed", A_FEW)
+def test_killed_at_any_time(sample_bucket, sample_tree, sample_run, tmp_path, seed):
+    """Slowed down so that half of the time goes into the publication."""
+    output = f"killed-{seed}"
+    url = sample_bucket.url(output)
+    command = ["run", sample_bucket.url("in"), url, *OPTIONS]
+    with Proxy(sample_bucket.endpoint, latency=0.1) as proxy:
+        process = sample_bucket.start(*command, "--s3-endpoint", proxy.endpoint)
+        time.sleep(random.Random(seed).uniform(0.5, 6))
+        process.kill()
+        process.communicate()
+    # Whatever of it is there, nobody takes it for a run.
+    done = f"{output}/run_info/run_info_test/_SUCCESS" in sample_bucket.keys(output)
+    verified = sample_bucket.run("verify", url)
+    if done:
+        assert verified.returncode == 0, verified.stdout
+    else:
+        assert f"no run is published in {url}" in verified.stderr
+    finished = sample_bucket.run(*command)
+    assert finished.returncode == done, finished.stderr
+    result = published(sample_bucket, output, tmp_path)
+    assert_same(result, sample_run, sample_bucket.url("in"), sample_tree)
 
 
 def test_one_writer(bucket, sample_tree, tmp_path):

@@ -1,0 +1,117 @@
+#include "published_files.h"
+
+#include <arrow/buffer.h>
+#include <arrow/filesystem/localfs.h>
+#include <arrow/util/future.h>
+#include <arrow/util/io_util.h>
+
+#include <queue>
+#include <span>
+#include <utility>
+
+#include "disk.h"
+#include "pomona/source.h"
+#include "sha256.h"
+
+namespace pomona {
+namespace {
+
+// Of one file that is read from its beginning to its end.
+constexpr size_t kReadsAtOnce = 4;
+
+}  // namespace
+
+PublishedFiles::PublishedFiles(std::string output)
+    : output_(std::move(output)), files_(std::make_shared<arrow::fs::LocalFileSystem>()) {}
+
+PublishedFiles::PublishedFiles(std::string output, std::shared_ptr<S3Connection> connection)
+    : output_(std::move(output)),
+      connection_(std::move(connection)),
+      files_(connection_, &connection_->files()) {}
+
+arrow::Result<PublishedFiles> PublishedFiles::Open(const std::string& output, const S3Options& s3,
+                                                   const std::atomic<bool>* cancel) {
+  if (!IsS3Uri(output)) {
+    ARROW_ASSIGN_OR_RAISE(std::string path, LocalPath(output));
+    return PublishedFiles(std::move(path));
+  }
+  ARROW_ASSIGN_OR_RAISE(std::string uri, NormalS3Uri(output));
+  ARROW_ASSIGN_OR_RAISE(auto connection, S3Connection::Open(uri, s3, cancel));
+  return PublishedFiles(std::move(uri), std::move(connection));
+}
+
+std::string PublishedFiles::FileSystemPath(const std::string& below) const {
+  return connection_ ? S3ArrowPath(Path(below)) : Path(below);
+}
+
+arrow::Result<bool> PublishedFiles::Exists(const std::string& below) const {
+  const auto info = files_->GetFileInfo(FileSystemPath(below));
+  if (!info.ok()) return Explain(below, info.status());
+  return info->type() != arrow::fs::FileType::NotFound;
+}
+
+arrow::Result<std::vector<arrow::fs::FileInfo>> PublishedFiles::List(const std::string& folder,
+                                                                     bool recursive) const {
+  arrow::fs::FileSelector selector;
+  selector.base_dir = FileSystemPath(folder);
+  selector.recursive = recursive;
+  selector.allow_not_found = true;
+  auto listed = files_->GetFileInfo(selector);
+  if (!listed.ok()) return Explain(folder, listed.status());
+  if (connection_) connection_->Reached();
+  return listed;
+}
+
+arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> PublishedFiles::OpenFile(
+    const std::string& below) const {
+  auto file = files_->OpenInputFile(FileSystemPath(below));
+  if (!file.ok()) return Explain(below, file.status());
+  return file;
+}
+
+arrow::Result<std::string> PublishedFiles::Read(const std::string& below) const {
+  ARROW_ASSIGN_OR_RAISE(const auto file, OpenFile(below));
+  const auto read = [&]() -> arrow::Result<std::string> {
+    ARROW_ASSIGN_OR_RAISE(const int64_t size, file->GetSize());
+    ARROW_ASSIGN_OR_RAISE(const auto bytes, file->ReadAt(0, size));
+    return bytes->ToString();
+  };
+  auto text = read();
+  if (!text.ok()) return Explain(below, text.status());
+  return text;
+}
+
+arrow::Result<std::string> PublishedFiles::Sha256Of(const std::string& below) const {
+  ARROW_ASSIGN_OR_RAISE(const auto file, OpenFile(below));
+  Sha256 sha256;
+  const auto hash = [&]() -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(const int64_t size, file->GetSize());
+    std::queue<arrow::Future<std::shared_ptr<arrow::Buffer>>> reading;
+    for (int64_t at = 0; at < size || !reading.empty();) {
+      for (; at < size && reading.size() < kReadsAtOnce; at += read_bytes()) {
+        reading.push(file->ReadAsync(at, read_bytes()));
+      }
+      ARROW_ASSIGN_OR_RAISE(const auto bytes, reading.front().MoveResult());
+      reading.pop();
+      sha256.Add(std::span(bytes->data(), static_cast<size_t>(bytes->size())));
+    }
+    return arrow::Status::OK();
+  };
+  const arrow::Status status = hash();
+  if (!status.ok()) return Explain(below, status);
+  return sha256.Hex();
+}
+
+arrow::Status PublishedFiles::Explain(const std::string& below, const arrow::Status& status) const {
+  const std::string path = Path(below);
+  if (const int error = arrow::internal::ErrnoFromStatus(status)) {
+    return DiskError("read", path, error);
+  }
+  if (status.ok() || status.message().find(path) != std::string::npos) return status;
+  if (connection_ && status.message().find("AWS Error") != std::string::npos) {
+    return connection_->Explain("cannot read", path, status);
+  }
+  return status.WithMessage(path, ": ", status.message());
+}
+
+}  // namespace pomona

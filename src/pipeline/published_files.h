@@ -1,0 +1,68 @@
+// The files of published runs, read alike from a local folder and from S3.
+#pragma once
+
+#include <arrow/filesystem/filesystem.h>
+#include <arrow/io/interfaces.h>
+#include <arrow/result.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pomona/options.h"
+#include "pomona/s3.h"
+
+namespace pomona {
+
+// Files are named by their paths below the output.
+//
+// Threads: safe to share.
+// Errors: those of one file name its whole path, as the user knows it.
+class PublishedFiles {
+ public:
+  // Of a local folder, by its absolute path.
+  explicit PublishedFiles(std::string output);
+
+  // Of an output on S3. REQUIRES: a normal URI, of the connection's bucket.
+  PublishedFiles(std::string output, std::shared_ptr<S3Connection> connection);
+
+  // Of the output that a path or URI names. Errors: those of LocalPath() and S3Connection::Open().
+  static arrow::Result<PublishedFiles> Open(const std::string& output, const S3Options& s3,
+                                            const std::atomic<bool>* cancel);
+
+  const std::string& output() const { return output_; }
+  std::string Path(const std::string& below) const { return output_ + '/' + below; }
+
+  // Bytes worth asking for at once.
+  int64_t read_bytes() const { return connection_ ? 4 << 20 : 1 << 20; }
+
+  arrow::Result<bool> Exists(const std::string& below) const;
+
+  // What is in a folder; nothing where there is none.
+  arrow::Result<std::vector<arrow::fs::FileInfo>> List(const std::string& folder,
+                                                       bool recursive = false) const;
+
+  // Errors of the file itself are to be explained. REQUIRES: closed before this dies.
+  arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenFile(
+      const std::string& below) const;
+
+  // The content of a small file.
+  arrow::Result<std::string> Read(const std::string& below) const;
+
+  // SHA-256 in hexadecimal.
+  arrow::Result<std::string> Sha256Of(const std::string& below) const;
+
+  // A failure to read the file, or to make sense of it, in the user's words.
+  arrow::Status Explain(const std::string& below, const arrow::Status& status) const;
+
+ private:
+  std::string FileSystemPath(const std::string& below) const;
+
+  std::string output_;
+  std::shared_ptr<S3Connection> connection_;  // null: local
+  std::shared_ptr<arrow::fs::FileSystem> files_;
+};
+
+}  // namespace pomona
