@@ -7,7 +7,8 @@
 | fit | PCA(k).fit on rows that are cached as MLlib's vectors |
 | transform | transform of the same rows, path and vector written as Parquet |
 
-pomona.spark's side has the same rows as arrays of floats, cached as well; it needs the package.
+pomona.spark's side has the same rows as bytes of floats, as its job keeps them, cached as well; it
+needs the package.
 
 The rows are random but correlated: 64 hidden factors, mixed, with noise, negative values cut off as
 the network's last activation does. A fit of 2,000 rows comes first and is not counted.
@@ -47,6 +48,15 @@ def features(batches):
             [batch["id"].cast(pa.string()), lists.cast(pa.list_(pa.float32()))],
             ["path", "features"],
         )
+
+
+def packed(batches):
+    """The rows of features() as extract_features(vectors="binary") gives them."""
+    width = pa.binary(4 * FEATURES)
+    for batch in features(batches):
+        buffers = [None, batch["features"].values.buffers()[1]]
+        rows = pa.Array.from_buffers(width, len(batch), buffers)
+        yield batch.set_column(1, "features", rows.cast(pa.binary()))
 
 
 def main():
@@ -90,7 +100,7 @@ def main():
 
     def arrays(rows):
         ids = spark.range(0, rows, numPartitions=4 * args.cores)
-        frame = ids.mapInArrow(features, "path string, features array<float>").cache()
+        frame = ids.mapInArrow(packed, "path string, features binary").cache()
         frame.count()
         return frame
 
