@@ -9,8 +9,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <random>
-#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -222,8 +222,9 @@ arrow::Status S3Output::WithdrawUnfinished() {
   if (run_id.empty()) return arrow::Status::OK();
   ARROW_ASSIGN_OR_RAISE(const bool published, Exists(kRunInfo.Path(run_id) + '/' + kSuccess));
   if (published) return arrow::Status::OK();
-  for (const OutputFolder* folder : std::views::reverse(kAllFolders)) {
-    ARROW_RETURN_NOT_OK(RemoveFolder(folder->Path(run_id)));
+  // No std::views::reverse: see Workspace::Withdraw().
+  for (auto folder = std::rbegin(kAllFolders); folder != std::rend(kAllFolders); ++folder) {
+    ARROW_RETURN_NOT_OK(RemoveFolder((*folder)->Path(run_id)));
   }
   return Put(kJournal, "");
 }
