@@ -6,6 +6,7 @@
 SHELL := /bin/sh
 
 BUILD := build
+PYTHON := python3
 VENV := $(BUILD)/venv
 WEIGHTS := $(BUILD)/mobilenet_v2_imagenet.safetensors
 PROGRAM := $(BUILD)/pomona
@@ -35,7 +36,7 @@ $(BUILD)/.packages: Makefile tools/install_packages.sh
 	touch $@
 
 $(VENV)/.created: $(BUILD)/.packages
-	python3 -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	touch $@
 
 # The wheels of Arrow and OpenVINO serve as SDKs: headers and shared libraries.
@@ -75,7 +76,7 @@ $(VENV)/.package: $(WHEEL)/.built
 SPARK4 := $(BUILD)/spark4-venv
 
 $(SPARK4)/.created: requirements/spark4.txt $(VENV)/.test
-	python3 -m venv $(SPARK4)
+	$(PYTHON) -m venv $(SPARK4)
 	$(SPARK4)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
@@ -101,7 +102,7 @@ $(SERVERS)/minio:
 EMR_VENV := $(BUILD)/emr-venv
 
 $(EMR_VENV)/.test: requirements/emr.txt $(BUILD)/.packages
-	python3 -m venv $(EMR_VENV)
+	$(PYTHON) -m venv $(EMR_VENV)
 	$(EMR_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
@@ -212,7 +213,7 @@ $(ASAN)/build.ninja $(TSAN)/build.ninja: CMakeLists.txt cmake/Dependencies.cmake
 # Arrow comes without instrumentation: what stands in its code is not looked at.
 export TSAN_OPTIONS := suppressions=$(abspath tests/tsan.supp)
 
-test-sanitizers: $(WEIGHTS) $(ASAN)/build.ninja $(TSAN)/build.ninja
+test-sanitizers: build $(ASAN)/build.ninja $(TSAN)/build.ninja
 	cmake --build $(ASAN)
 	ctest --test-dir $(ASAN) --output-on-failure --parallel 2
 	cmake --build $(TSAN) --target pipeline_test

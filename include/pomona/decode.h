@@ -39,10 +39,15 @@ bool HasImageExtension(std::string_view path);
 struct DecodeLimits {
   int64_t max_pixels = 178'956'970;  // where Pillow raises DecompressionBombError
 
+  // A row takes its time even if it is one pixel wide. libpng's own limit.
+  int64_t max_side = 1'000'000;
+
   // Passes over the coefficients of a JPEG, which a file may ask for every few bytes; real ones
   // have about ten. The second bounds their time: scans x pixels.
   int max_scans = 100;
   int64_t max_scan_pixels = 1'000'000'000;
+  // Arithmetic coding makes up coefficients where the data end. Scans x pixels x components.
+  int64_t max_arithmetic_samples = 300'000'000;
 
   // Text and colour profile of a PNG, expanded: one chunk, and all together. Pillow's limits.
   int64_t max_text_bytes = int64_t{1} << 20;

@@ -1,6 +1,7 @@
 // The codecs behind Decoder, one file each.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -37,8 +38,14 @@ inline Reject Refuse(Reason reason, std::string message) {
   return {Stage::kDecode, reason, std::move(message)};
 }
 
-// Nothing where the sides are above 0 and width x height is within the limits.
+// Nothing where the sides are above 0, and they and width x height are within the limits.
 std::optional<Reject> CheckSize(int64_t width, int64_t height, const DecodeLimits& limits);
+
+// Scans x pixels that a JPEG may ask for.
+inline int64_t MaxScanPixels(const DecodeLimits& limits, bool arithmetic, int64_t components) {
+  if (!arithmetic) return limits.max_scan_pixels;
+  return std::min(limits.max_scan_pixels, limits.max_arithmetic_samples / components);
+}
 
 // Each decodes a whole file of its format and leaves the pixels, which the picture refers to, in
 // one of the buffers.

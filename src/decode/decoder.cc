@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "codecs.h"
 #include "pomona/decode.h"
 
@@ -5,10 +7,13 @@ namespace pomona {
 
 std::optional<Reject> CheckSize(int64_t width, int64_t height, const DecodeLimits& limits) {
   if (width <= 0 || height <= 0) return Refuse(Reason::kCorrupt, "a picture of no size");
-  if (width <= limits.max_pixels / height) return std::nullopt;  // a product might overflow
-  return Refuse(Reason::kTooLarge, std::to_string(width) + " x " + std::to_string(height) +
-                                       " pixels, more than the limit of " +
-                                       std::to_string(limits.max_pixels));
+  const bool too_many = width > limits.max_pixels / height;  // a product might overflow
+  if (!too_many && std::max(width, height) <= limits.max_side) return std::nullopt;
+  return Refuse(Reason::kTooLarge,
+                std::to_string(width) + " x " + std::to_string(height) +
+                    " pixels, more than the limit of " +
+                    (too_many ? std::to_string(limits.max_pixels)
+                              : std::to_string(limits.max_side) + " in a row or column"));
 }
 
 class Decoder::Impl {

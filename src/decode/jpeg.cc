@@ -132,8 +132,8 @@ Outcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* 
     return Outcome::kTooLarge;
   }
   reader->max_scans = static_cast<int>(std::min<int64_t>(
-      limits.max_scans,
-      limits.max_scan_pixels / (int64_t{cinfo.image_width} * cinfo.image_height)));
+      limits.max_scans, MaxScanPixels(limits, cinfo.arith_code, cinfo.num_components) /
+                            (int64_t{cinfo.image_width} * cinfo.image_height)));
 
   switch (cinfo.num_components) {
     case 1:

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "codecs.h"
 #include "pixels.h"
@@ -260,6 +261,49 @@ bool ReadExpanded(TIFF* tiff, const TiffLayout& layout, const Parts& parts,
   return ReadRows(layout, parts, kHostOrder, target, read);
 }
 
+// The rows that a JPEG says it has; 0 where it says nothing.
+size_t JpegRows(std::span<const uint8_t> jpeg) {
+  size_t rows = 0;
+  for (size_t at = 0; at + 7 <= jpeg.size(); ++at) {
+    const int marker = jpeg[at] == 0xff ? jpeg[at + 1] : 0;
+    const bool frame =
+        (marker & 0xf0) == 0xc0 && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
+    if (frame) rows = std::max<size_t>(rows, Read16(&jpeg[at + 5], ByteOrder::kBig));
+  }
+  return rows;
+}
+
+// Whether the JPEG strips or tiles ask for more passes than a JPEG file may. libtiff allows each of
+// them a hundred, and they may all be the same few bytes.
+bool TooManyScans(std::span<const uint8_t> file, TIFF* tiff, const TiffLayout& layout,
+                  const Parts& parts, const DecodeLimits& limits) {
+  std::vector<uint64_t> begins;  // of scans, whose data hold no such marker
+  bool arithmetic = false;
+  for (size_t at = 0; at + 2 <= file.size(); ++at) {
+    if (file[at] != 0xff) continue;
+    if (file[at + 1] == 0xda) begins.push_back(at);
+    arithmetic |= file[at + 1] == 0xc9 || file[at + 1] == 0xca;
+  }
+  const auto begins_before = [&](uint64_t at) {
+    return std::lower_bound(begins.begin(), begins.end(), at) - begins.begin();
+  };
+  const size_t components = layout.planes ? 1 : layout.bits.size();
+  const int64_t max_scan_pixels =
+      MaxScanPixels(limits, arithmetic, static_cast<int64_t>(components));
+  int64_t scan_pixels = 0;
+  for (uint32_t i = 0; i < parts.count; ++i) {
+    const uint64_t at = std::min<uint64_t>(TIFFGetStrileOffset(tiff, i), file.size());
+    const uint64_t size = std::min<uint64_t>(TIFFGetStrileByteCount(tiff, i), file.size() - at);
+    const int64_t scans = begins_before(at + size) - begins_before(at);
+    size_t rows = parts.rows;
+    // libtiff takes a last strip that goes on below the picture.
+    if (i + 1 == parts.count) rows = std::max(rows, JpegRows(file.subspan(at, size)));
+    scan_pixels += scans * static_cast<int64_t>(parts.columns * rows);
+    if (scans > limits.max_scans || scan_pixels > max_scan_pixels) return true;
+  }
+  return false;
+}
+
 std::optional<Reject> ReadCompressed(std::span<const uint8_t> file, const TiffLayout& layout,
                                      const Parts& parts, const DecodeLimits& limits,
                                      const Target& target) {
@@ -267,6 +311,10 @@ std::optional<Reject> ReadCompressed(std::span<const uint8_t> file, const TiffLa
   const TiffHandle tiff = OpenTiff(&memory);
   bool read = false;
   if (tiff != nullptr) {
+    if (layout.compression == COMPRESSION_JPEG &&
+        TooManyScans(file, tiff.get(), layout, parts, limits)) {
+      return Refuse(Reason::kTooLarge, "more scans than the limit allows");
+    }
     const bool jpeg = layout.compression == COMPRESSION_JPEG && !layout.planes;
     if (layout.photometric == PHOTOMETRIC_YCBCR && layout.bits.size() == 3 && !jpeg) {
       read = ReadYcbcr(tiff.get(), layout, parts, limits, target.rgb);

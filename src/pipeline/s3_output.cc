@@ -9,8 +9,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <random>
-#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -211,8 +211,9 @@ arrow::Status S3Output::WithdrawUnfinished() {
   ARROW_ASSIGN_OR_RAISE(const bool is_published,
                         published().Exists(kRunInfo.Path(run_id) + '/' + kSuccess));
   if (is_published) return arrow::Status::OK();
-  for (const OutputFolder* folder : std::views::reverse(kAllFolders)) {
-    ARROW_RETURN_NOT_OK(RemoveFolder(folder->Path(run_id)));
+  // No std::views::reverse: see Workspace::Withdraw().
+  for (auto folder = std::rbegin(kAllFolders); folder != std::rend(kAllFolders); ++folder) {
+    ARROW_RETURN_NOT_OK(RemoveFolder((*folder)->Path(run_id)));
   }
   return Put(kJournal, "");
 }

@@ -174,20 +174,35 @@ TEST(DecodeJpegTest, TablesDoNotOutliveTheirFile) {
   EXPECT_EQ(Decode(&decoder, without).verdict, "corrupt");
 }
 
-TEST(DecodeJpegTest, RefusesEndlessScans) {
-  const Bytes file = MakeJpeg(31, 17, Ramp(31, 17), {.progressive = true});
-  // Repeats the last scan, which refines what is there already.
+// With the last scan of a progressive file, which refines what is there already, once more and
+// more.
+Bytes RepeatLastScan(const Bytes& file, int times) {
   size_t scan = 0;
   for (size_t i = 0; i + 1 < file.size(); ++i) {
     if (file[i] == 0xff && file[i + 1] == 0xda) scan = i;
   }
-  Bytes hostile(file.begin(), file.end() - 2);
-  for (int i = 0; i < 200; ++i) hostile.insert(hostile.end(), file.begin() + scan, file.end() - 2);
-  hostile.insert(hostile.end(), file.end() - 2, file.end());
+  Bytes longer(file.begin(), file.end() - 2);
+  for (int i = 0; i < times; ++i) longer.insert(longer.end(), file.begin() + scan, file.end() - 2);
+  longer.insert(longer.end(), file.end() - 2, file.end());
+  return longer;
+}
+
+TEST(DecodeJpegTest, RefusesEndlessScans) {
+  const Bytes hostile = RepeatLastScan(MakeJpeg(31, 17, Ramp(31, 17), {.progressive = true}), 200);
   EXPECT_EQ(Decode(hostile).verdict, "too_large");
   EXPECT_EQ(Decode(hostile, {.max_scans = 1000}).verdict, "ok");
   EXPECT_EQ(Decode(hostile, {.max_scans = 1000, .max_scan_pixels = 31 * 17 * 20}).verdict,
             "too_large");
+}
+
+TEST(DecodeJpegTest, ArithmeticCodingHasLimitsOfItsOwn) {
+  constexpr int64_t kSamples = int64_t{31} * 17 * 3;
+  for (const bool arithmetic : {false, true}) {
+    const Bytes file = MakeJpeg(31, 17, Ramp(31, 17), {.arithmetic = arithmetic});
+    EXPECT_EQ(Decode(file, {.max_arithmetic_samples = kSamples}).verdict, "ok");
+    EXPECT_EQ(Decode(file, {.max_arithmetic_samples = kSamples - 1}).verdict,
+              arithmetic ? "too_large" : "ok");
+  }
 }
 
 TEST(DecodeJpegTest, MissingScans) {
@@ -400,6 +415,69 @@ TEST(DecodePngTest, LimitOfPixels) {
   EXPECT_EQ(Decode(file, {.max_pixels = 15 * 9 - 1}).verdict, "too_large");
 }
 
+// --- TIFF ---
+
+// A gray picture 32 pixels wide in strips of `rows` rows, which are all the same JPEG.
+Bytes MakeTiff(const Bytes& jpeg, int rows, int strips) {
+  Bytes file = {'I', 'I', '*', 0};
+  const auto append = [&](size_t value, int bytes) {
+    for (; bytes > 0; --bytes, value >>= 8) file.push_back(value & 255);
+  };
+  const size_t offsets_at = 8 + jpeg.size();
+  const size_t sizes_at = offsets_at + size_t{4} * strips;
+  append(sizes_at + size_t{4} * strips, 4);
+  file.insert(file.end(), jpeg.begin(), jpeg.end());
+  for (int i = 0; i < strips; ++i) append(8, 4);
+  for (int i = 0; i < strips; ++i) append(jpeg.size(), 4);
+  const bool one = strips == 1;  // a single value stands in its entry
+  const std::array<std::array<size_t, 3>, 8> entries = {
+      {{256, 1, 32},
+       {257, 1, size_t{1} * rows * strips},
+       {258, 1, 8},
+       {259, 1, 7},
+       {262, 1, 1},
+       {273, size_t(strips), one ? 8 : offsets_at},
+       {278, 1, size_t(rows)},
+       {279, size_t(strips), one ? jpeg.size() : sizes_at}}};
+  append(entries.size(), 2);
+  for (const auto& [tag, count, value] : entries) {
+    append(tag, 2);
+    append(4, 2);  // numbers of 32 bits
+    append(count, 4);
+    append(value, 4);
+  }
+  append(0, 4);
+  return file;
+}
+
+TEST(DecodeTiffTest, RefusesEndlessScans) {
+  const Bytes jpeg =
+      RepeatLastScan(MakeJpeg(32, 16, Flat(32 * 16, {77}),
+                              {.in = JCS_GRAYSCALE, .stored = JCS_GRAYSCALE, .progressive = true}),
+                     40);
+  int scans = 0;
+  for (size_t i = 0; i + 1 < jpeg.size(); ++i) scans += jpeg[i] == 0xff && jpeg[i + 1] == 0xda;
+  const int64_t scan_pixels = int64_t{scans} * 32 * 16;
+  const Bytes ten = MakeTiff(jpeg, 16, 10);
+  EXPECT_EQ(Decode(ten).at(31, 159), (Color{77, 77, 77}));
+  EXPECT_EQ(Decode(ten, {.max_scans = scans}).verdict, "ok");
+  EXPECT_EQ(Decode(ten, {.max_scans = scans - 1}).verdict, "too_large");
+  EXPECT_EQ(Decode(ten, {.max_scan_pixels = 10 * scan_pixels}).verdict, "ok");
+  EXPECT_EQ(Decode(ten, {.max_scan_pixels = 10 * scan_pixels - 1}).verdict, "too_large");
+  EXPECT_EQ(Decode(ten, {.max_arithmetic_samples = 1}).verdict, "ok");
+  // The JPEG goes on below the picture.
+  const Bytes half = MakeTiff(jpeg, 8, 1);
+  EXPECT_EQ(Decode(half).at(31, 7), (Color{77, 77, 77}));
+  EXPECT_EQ(Decode(half, {.max_scan_pixels = scan_pixels}).verdict, "ok");
+  EXPECT_EQ(Decode(half, {.max_scan_pixels = scan_pixels - 1}).verdict, "too_large");
+  const Bytes arithmetic =
+      MakeTiff(MakeJpeg(32, 16, Flat(32 * 16, {77}),
+                        {.in = JCS_GRAYSCALE, .stored = JCS_GRAYSCALE, .arithmetic = true}),
+               16, 2);
+  EXPECT_EQ(Decode(arithmetic, {.max_arithmetic_samples = 2 * 32 * 16}).verdict, "ok");
+  EXPECT_EQ(Decode(arithmetic, {.max_arithmetic_samples = 2 * 32 * 16 - 1}).verdict, "too_large");
+}
+
 // --- Anything ---
 
 TEST(DecodeTest, NoImage) {
@@ -459,11 +537,20 @@ TEST(DecodeTest, LimitsOfPixelsInEveryFormat) {
   }
 }
 
+TEST(DecodeTest, LimitOfSides) {
+  EXPECT_EQ(Decode(ToBytes("P5 1000001 1 255\n")).verdict, "too_large");
+  EXPECT_EQ(Decode(ToBytes("P5 1 1000001 255\n")).verdict, "too_large");
+  EXPECT_EQ(Decode(ToBytes("P5 1 1000000 255\n")).verdict, "truncated");
+  const Bytes file = MakePng(15, 9, 8, PNG_COLOR_TYPE_RGB, Ramp(15, 9));
+  EXPECT_EQ(Decode(file, {.max_side = 15}).verdict, "ok");
+  EXPECT_EQ(Decode(file, {.max_side = 14}).verdict, "too_large");
+}
+
 TEST(DecodeTest, LimitOfTiles) {
   using std::string_view_literals::operator""sv;
-  // 1 x 170,000,000 pixels in tiles of 16,384 x 16,384, which may all be the same few bytes.
+  // 1 x 1,000,000 pixels in tiles of 16,384 x 16,384, which may all be the same few bytes.
   constexpr std::string_view kTiff =
-      "II*\0\x08\0\0\0\5\0\0\1\3\0\1\0\0\0\1\0\0\0\1\1\4\0\1\0\0\0\x80\xfc\x21\x0a\3\1\3\0\1\0\0\0"
+      "II*\0\x08\0\0\0\5\0\0\1\3\0\1\0\0\0\1\0\0\0\1\1\4\0\1\0\0\0\x40\x42\x0f\0\3\1\3\0\1\0\0\0"
       "\x08\0\0\0\x42\1\3\0\1\0\0\0\0\x40\0\0\x43\1\3\0\1\0\0\0\0\x40\0\0\0\0\0\0"sv;
   EXPECT_EQ(Decode(ToBytes(kTiff)).verdict, "too_large");
 }

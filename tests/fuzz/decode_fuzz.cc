@@ -14,6 +14,7 @@ namespace {
 // Small, so that whatever passes them shows in time and memory.
 constexpr DecodeLimits kLimits = {.max_pixels = 1 << 20,
                                   .max_scan_pixels = 10 << 20,
+                                  .max_arithmetic_samples = 4 << 20,
                                   .max_text_bytes = 1 << 16,
                                   .max_texts_bytes = 1 << 20,
                                   .max_frames = 100,
