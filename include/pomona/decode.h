@@ -47,7 +47,7 @@ struct DecodeLimits {
   int max_scans = 100;
   int64_t max_scan_pixels = 1'000'000'000;
   // Arithmetic coding makes up coefficients where the data end. Scans x pixels x components.
-  int64_t max_arithmetic_samples = 300'000'000;
+  int64_t max_arithmetic_samples = 150'000'000;
 
   // Text and colour profile of a PNG, expanded: one chunk, and all together. Pillow's limits.
   int64_t max_text_bytes = int64_t{1} << 20;
