@@ -299,14 +299,14 @@ def test_speculation(spark_submit, standalone, job, tree, expected, tmp_path):
 
 FIT_AND_TRANSFORM = """
 import resource, sys
-import numpy, pyarrow, pomona.spark
+import numpy, pomona.spark, pyarrow
 from pyspark.sql import SparkSession
 
 def features(batches):
     for batch in batches:
         numbers = numpy.random.default_rng(int(batch["id"][0].as_py())).random((len(batch), 1280), "f4")
         lists = pyarrow.FixedSizeListArray.from_arrays(numbers.ravel(), 1280)
-        yield pyarrow.record_batch({"path": batch["id"].cast("string"), "features": lists.cast("list<float>")})
+        yield pyarrow.record_batch({"path": batch["id"].cast(pyarrow.string()), "features": lists.cast(pyarrow.list_(pyarrow.float32()))})
 
 rows, output = int(sys.argv[1]), sys.argv[2]
 spark = SparkSession.builder.config("spark.sql.execution.arrow.maxRecordsPerBatch", 1000).getOrCreate()
