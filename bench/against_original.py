@@ -40,18 +40,12 @@ def main():
         "--conf spark.driver.bindAddress=127.0.0.1 pyspark-shell"
     )
 
-    def sample(images):
-        tree = os.path.join(args.scratch, f"sample{images}")
-        if not os.path.exists(tree):
-            command = [program, "sample", tree, "--images", str(images)]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        return tree
-
     def rate(images, *command):
         measure.fresh(output)
         return images / measure.run([sys.executable, *command]).seconds
 
-    small, large = sample(args.original), sample(args.images)
+    small = measure.sample(program, args.scratch, args.original)
+    large = measure.sample(program, args.scratch, args.images)
     originals, ours = [], []
     for _ in range(args.rounds):
         originals.append(

@@ -39,6 +39,14 @@ def fresh(folder):
     return folder
 
 
+def sample(program, scratch, images):
+    """A sample tree, made if it is not there yet."""
+    tree = os.path.join(scratch, f"sample{images}")
+    if not os.path.exists(tree):
+        run([program, "sample", tree, "--images", images])
+    return tree
+
+
 def run_info(output):
     """The run_info of the only run in this output."""
     [path] = glob.glob(os.path.join(output, "run_info", "run_info_*", "part-*"))

@@ -10,7 +10,6 @@ import argparse
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,13 +31,6 @@ def main():
     parser.add_argument("--scratch", default=os.path.join(tempfile.gettempdir(), "pomona_bench"))
     args = parser.parse_args()
     program = pathlib.Path(sys.executable).with_name("pomona")
-
-    def sample(images):
-        tree = os.path.join(args.scratch, f"sample{images}")
-        if not os.path.exists(tree):
-            command = [program, "sample", tree, "--images", str(images)]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        return tree
 
     spark = (
         SparkSession.builder.master(f"local[{args.threads}]")
@@ -62,8 +54,8 @@ def main():
         command = [program, "run", tree, output, "--threads", args.threads, "--quiet"]
         return measure.run(command).seconds
 
-    on_spark(sample(200))
-    tree = sample(args.images)
+    on_spark(measure.sample(program, args.scratch, 200))
+    tree = measure.sample(program, args.scratch, args.images)
     jobs, programs = [], []
     for _ in range(args.rounds):
         programs.append(alone(tree))
