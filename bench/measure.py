@@ -40,10 +40,12 @@ def fresh(folder):
 
 
 def sample(program, scratch, images):
-    """A sample tree, made if it is not there yet."""
-    tree = os.path.join(scratch, f"sample{images}")
-    if not os.path.exists(tree):
+    """A sample tree, made if it is not there yet, or was not finished."""
+    tree = os.path.join(scratch, f"sample_{images}")
+    done = os.path.join(tree, ".complete")
+    if not os.path.exists(done):
         run([program, "sample", tree, "--images", images])
+        open(done, "w").close()
     return tree
 
 

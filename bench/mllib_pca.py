@@ -52,11 +52,8 @@ def features(batches):
 
 def packed(batches):
     """The rows of features() as extract_features(vectors="binary") gives them."""
-    width = pa.binary(4 * FEATURES)
     for batch in features(batches):
-        buffers = [None, batch["features"].values.buffers()[1]]
-        rows = pa.Array.from_buffers(width, len(batch), buffers)
-        yield batch.set_column(1, "features", rows.cast(pa.binary()))
+        yield batch.set_column(1, "features", pomona.spark.packed(batch["features"]))
 
 
 def main():

@@ -38,11 +38,7 @@ def main():
     print("| images | images/s | extract stage, images/s | engine's ceiling | share | peak MiB |")
     print("| --- | --- | --- | --- | --- | --- |")
     for images in args.images:
-        tree = os.path.join(args.scratch, f"sample_{images}")
-        done = os.path.join(tree, ".complete")
-        if not os.path.exists(done):
-            measure.run([args.program, "sample", tree, "--images", images])
-            open(done, "w").close()
+        tree = measure.sample(args.program, args.scratch, images)
         output = os.path.join(args.scratch, "scale")
         rates, extract_rates, ceilings, shares, peaks = [], [], [], [], []
         before = ceiling()

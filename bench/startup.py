@@ -21,9 +21,8 @@ def main():
     measure.add_common_arguments(parser)
     args = parser.parse_args()
 
-    tree = os.path.join(args.scratch, f"sample_{IMAGES}")
+    tree = measure.sample(args.program, args.scratch, IMAGES)
     output = os.path.join(args.scratch, "startup")
-    measure.run([args.program, "sample", tree, "--images", IMAGES])
     first_rows = []
     for _ in range(args.rounds):
         measure.run(measure.pomona_run(args, tree, measure.fresh(output)))

@@ -90,7 +90,7 @@ def extract_features(
         with open(weights, "rb") as file:
             broadcast = spark.sparkContext.broadcast(file.read())
     extract = functools.partial(
-        _extract, weights=broadcast, root=root, keep=keep, packed=vectors == "binary"
+        _extract, weights=broadcast, root=root, keep=keep, as_bytes=vectors == "binary"
     )
     files = df.select(plain_path(F.col("path")).alias("path"), "content")
     return files.mapInArrow(extract, extracted_schema(vectors))
@@ -145,7 +145,7 @@ def transform(
 
     vectors: `list` (array<float>) or `spark` (MLlib's vector of float64).
     """
-    projected = _project(df, pca, features, output, text=False)
+    projected = project(df, pca, features, output)
     return projected.withColumn(output, vectors_column(output, vectors))
 
 
@@ -153,11 +153,6 @@ def vectors_column(name: str, vectors: str) -> Column:
     """A column of array<double> as transform() gives it."""
     column = F.col(name)
     return array_to_vector(column) if vectors == "spark" else column.cast("array<float>")
-
-
-def transform_with_text(df: DataFrame, pca: PCA) -> DataFrame:
-    """pca_features as array<double> and, as it stands in CSV, pca_features_string."""
-    return _project(df, pca, "features", "pca_features", text=True)
 
 
 def features_to_lists(df: DataFrame) -> DataFrame:
@@ -170,7 +165,15 @@ def features_to_text(df: DataFrame) -> DataFrame:
     return df.mapInArrow(_to_text, "path string, label string, features_string string")
 
 
-def _project(df, pca, features, output, text):
+def project(
+    df: DataFrame,
+    pca: PCA,
+    features: str = "features",
+    output: str = "pca_features",
+    *,
+    text: bool = False,
+) -> DataFrame:
+    """As transform(), but array<double>; with text, also OUTPUT_string, the same as CSV has it."""
     kept = [field for field in df.schema.fields if field.name != features]
     schema = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in kept)
     project = functools.partial(
@@ -224,7 +227,7 @@ class _Weights:
 
 @_in_worker
 def _extract(
-    batches: Iterator[pa.RecordBatch], weights, root, keep, packed
+    batches: Iterator[pa.RecordBatch], weights, root, keep, as_bytes
 ) -> Iterator[pa.RecordBatch]:
     extractor = _extractor(weights and _Weights(weights.value))
     for batch in batches:
@@ -232,10 +235,10 @@ def _extract(
             batch = batch.filter(keep(batch["path"]))
         table = extractor.extract(batch["content"], paths=batch["path"], root=root)
         for part in table.to_batches():
-            yield _with_features(part, _packed(part["features"])) if packed else part
+            yield _with_features(part, packed(part["features"])) if as_bytes else part
 
 
-def _packed(lists):
+def packed(lists):
     """The vectors as their bytes."""
     offsets = pc.multiply(lists.offsets, _FLOAT_BYTES)
     buffers = [None, offsets.buffers()[1], lists.values.buffers()[1]]

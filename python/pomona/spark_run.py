@@ -306,7 +306,8 @@ class _Job:
                 center=self.options.center,
                 standardize=self.options.standardize,
             )
-        projected = ps.transform_with_text(ordered, pca).persist(StorageLevel.DISK_ONLY)
+        projected = ps.project(ordered, pca, text=self.options.csv)
+        projected.persist(StorageLevel.DISK_ONLY)
         if self.options.parquet:
             vectors = "spark" if self.options.spark_vectors else "list"
             column = ps.vectors_column("pca_features", vectors).alias("pca_features")
