@@ -33,6 +33,14 @@ constexpr int kNetworkConnection = 99;
 
 constexpr std::string_view kSchemes[] = {"s3://", "s3a://", "s3n://"};
 
+// Where distributions keep the authorities that sign servers' certificates.
+constexpr const char* kAuthorities[] = {
+    "/etc/ssl/certs/ca-certificates.crt",  // Debian, Ubuntu, Arch
+    "/etc/pki/tls/certs/ca-bundle.crt",    // Amazon Linux, Red Hat, Fedora
+    "/etc/ssl/ca-bundle.pem",              // SUSE
+    "/etc/ssl/cert.pem",                   // Alpine
+};
+
 struct Failure {
   int type = 0;
   std::string code;  // S3's name of the error; may be empty
@@ -53,6 +61,16 @@ milliseconds Delay(int64_t attempt) {
 std::string Environment(const char* name) {
   const char* value = std::getenv(name);
   return value ? value : "";
+}
+
+// The file of the authorities that TLS believes; empty where OpenSSL is told by its own variables.
+std::string AuthoritiesFile() {
+  if (std::string bundle = Environment("AWS_CA_BUNDLE"); !bundle.empty()) return bundle;
+  if (!Environment("SSL_CERT_FILE").empty() || !Environment("SSL_CERT_DIR").empty()) return {};
+  for (const char* path : kAuthorities) {
+    if (access(path, R_OK) == 0) return path;
+  }
+  return {};
 }
 
 // Loads Arrow's S3 module from beside Arrow; where there is none, Arrow may have S3 built in.
@@ -82,6 +100,9 @@ std::string WithoutSlashes(std::string text) {
 
 // What the SDK says of a connection: "curlCode: 7, Couldn't connect to server; Details: ...".
 std::string ConnectionProblem(const std::string& message) {
+  if (message.find("SSL peer certificate") != std::string::npos) {
+    return "no authority known here signed its certificate; AWS_CA_BUNDLE may name a file of them";
+  }
   const size_t code = message.find("curlCode: ");
   if (code == std::string::npos) return message;
   const size_t begin = message.find(", ", code);
@@ -211,6 +232,7 @@ arrow::Result<std::unique_ptr<S3Connection>> S3Connection::Open(const std::strin
   endpoint = WithoutSlashes(endpoint);
 
   std::unique_ptr<S3Connection> connection(new S3Connection);
+  connection->patience_ = std::make_shared<Patience>(cancel);
   // With delayed open, what fits into one request is written by one.
   std::string query = "?allow_delayed_open=true";
   if (endpoint.empty()) {
@@ -233,7 +255,14 @@ arrow::Result<std::unique_ptr<S3Connection>> S3Connection::Open(const std::strin
     query += "&region=" + (region.empty() ? "us-east-1" : arrow::util::UriEscape(region));
   }
 
-  connection->patience_ = std::make_shared<Patience>(cancel);
+  // Arrow's wheel would look where the distribution that built it keeps them.
+  if (const std::string authorities = AuthoritiesFile(); !authorities.empty()) {
+    if (access(authorities.c_str(), R_OK) != 0) {
+      return arrow::Status::IOError("AWS_CA_BUNDLE: cannot read ", authorities);
+    }
+    query += "&tls_ca_file_path=" + arrow::util::UriEscape(authorities);
+  }
+
   ARROW_ASSIGN_OR_RAISE(connection->executor_, ThreadPool::Make(kS3RequestsAtOnce));
   arrow::fs::FileSystemFactoryOptions extra = {
       {"retry_strategy", std::shared_ptr<arrow::fs::S3RetryStrategy>(connection->patience_)}};

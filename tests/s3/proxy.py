@@ -85,15 +85,19 @@ class Proxy:
 
     rates: by HTTP verb, a share of its requests that fail; `kinds` names the faults to choose from.
     decide: asked for each request, (verb, path with query) -> the name of a fault or None; wins.
+    tls: an ssl.SSLContext, to be spoken to by https.
     """
 
-    def __init__(self, server, rates=None, kinds=TRANSIENT, seed=0, latency=0.0, stall=60.0):
+    def __init__(
+        self, server, rates=None, kinds=TRANSIENT, seed=0, latency=0.0, stall=60.0, tls=None
+    ):
         self.server = urllib.parse.urlsplit(server)
         self.rates = rates or {}
         self.kinds = kinds
         self.random = random.Random(seed)
         self.latency = latency
         self.stall = stall
+        self.tls = tls
         self.decide = lambda verb, path: None
         self.requests = collections.Counter()  # by verb
         self.faults = collections.Counter()  # by name
@@ -109,9 +113,12 @@ class Proxy:
         def serve():
             asyncio.set_event_loop(self._loop)
             listening = self._loop.run_until_complete(
-                asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**24, backlog=512)
+                asyncio.start_server(
+                    self._serve, "127.0.0.1", 0, limit=2**24, backlog=512, ssl=self.tls
+                )
             )
-            self.endpoint = "http://127.0.0.1:%d" % listening.sockets[0].getsockname()[1]
+            port = listening.sockets[0].getsockname()[1]
+            self.endpoint = f"{'https' if self.tls else 'http'}://127.0.0.1:{port}"
             started.set()
             self._loop.run_forever()
             listening.close()

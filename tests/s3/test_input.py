@@ -1,6 +1,10 @@
 """Trees on S3, read from a real server."""
 
+import http.server
 import json
+import ssl
+import subprocess
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -176,3 +180,81 @@ def test_settings_come_from_where_aws_tools_take_them(sample_bucket, tmp_path):
         assert "the access key is not known there" in refused
     finally:
         del sample_bucket.environment
+
+
+def test_credentials_of_the_instance(sample_bucket):
+    server = sample_bucket.server
+
+    class Metadata(http.server.BaseHTTPRequestHandler):
+        """What an EC2 instance may ask about its role."""
+
+        def answer(self, text):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def do_PUT(self):
+            self.answer("token")
+
+        def do_GET(self):
+            assert self.headers["x-aws-ec2-metadata-token"] == "token"
+            keys = {"AccessKeyId": server.access_key, "SecretAccessKey": server.secret_key}
+            keys |= {"Code": "Success", "Token": "", "Expiration": "2100-01-01T00:00:00Z"}
+            self.answer(json.dumps(keys) if self.path.endswith("/fruits") else "fruits")
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Metadata) as metadata:
+        threading.Thread(target=metadata.serve_forever).start()
+        finished = sample_bucket.run(
+            "check",
+            sample_bucket.url("in/Training/Lemon"),
+            "--json",
+            AWS_ACCESS_KEY_ID="",
+            AWS_SECRET_ACCESS_KEY="",
+            AWS_EC2_METADATA_DISABLED="false",
+            AWS_EC2_METADATA_SERVICE_ENDPOINT="http://127.0.0.1:%d" % metadata.server_port,
+        )
+        metadata.shutdown()
+    assert len(verdicts(finished)) == 10
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A server's certificate that it signed itself, with its key."""
+    file = tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        + ["-nodes", "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
+        + ["-keyout", tmp_path / "key.pem", "-out", file],
+        check=True,
+        capture_output=True,
+    )
+    file.write_text(file.read_text() + (tmp_path / "key.pem").read_text())
+    return file
+
+
+def test_tls(sample_bucket, certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    nobody = {"AWS_CA_BUNDLE": "", "SSL_CERT_FILE": "", "SSL_CERT_DIR": ""}
+    with Proxy(sample_bucket.endpoint, tls=context) as proxy:
+        command = [sample_bucket.url("in/Training/Lemon"), "--s3-endpoint", proxy.endpoint]
+        for name in ("AWS_CA_BUNDLE", "SSL_CERT_FILE"):
+            proxy.log.clear()
+            authority = nobody | {name: str(certificate)}
+            finished = sample_bucket.run("check", *command, "--json", **authority)
+            assert len(verdicts(finished)) == 10
+            # The listing, and one request an object: TLS vouches for the bytes.
+            assert len(proxy.log) == 11
+        assert f"no connection to {proxy.endpoint}: no authority known here signed its" in broken(
+            sample_bucket, *command, **nobody
+        )
+    assert "AWS_CA_BUNDLE: cannot read /nowhere" in broken(
+        sample_bucket, *command, **nobody | {"AWS_CA_BUNDLE": "/nowhere"}
+    )
+    assert "expected http:// or https://" in broken(
+        sample_bucket, sample_bucket.url(), "--s3-endpoint", "ftp://127.0.0.1"
+    )
