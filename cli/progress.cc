@@ -25,6 +25,12 @@ std::string Duration(double seconds) {
   return text;
 }
 
+// What takes its time: not what was taken over from earlier runs.
+int64_t Made(const Progress& progress) {
+  if (progress.stage != "extract") return progress.done;
+  return progress.done - progress.counts.resumed - progress.counts.reused;
+}
+
 }  // namespace
 
 arrow::Result<ProgressStyle> ParseProgressStyle(std::string_view text) {
@@ -48,7 +54,7 @@ void ProgressPrinter::operator()(const Progress& progress) {
     Finish();
     stage_ = progress.stage;
     stage_start_ = last_ = now;
-    stage_done_at_start_ = progress.done;
+    made_at_start_ = Made(progress);
     return;
   }
   if (style_ == ProgressStyle::kLog) {
@@ -76,7 +82,7 @@ void ProgressPrinter::Finish() {
 std::string ProgressPrinter::Line(const Progress& progress, Clock::time_point now) const {
   const double elapsed = std::chrono::duration<double>(now - stage_start_).count();
   const double rate =
-      elapsed > 0 ? static_cast<double>(progress.done - stage_done_at_start_) / elapsed : 0;
+      elapsed > 0 ? static_cast<double>(Made(progress) - made_at_start_) / elapsed : 0;
   std::string line = stage_ + ' ' + std::to_string(progress.done);
   if (progress.total > 0) {
     line += '/' + std::to_string(progress.total) + ' ' +

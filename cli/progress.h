@@ -31,7 +31,7 @@ class ProgressPrinter {
   ProgressStyle style_;
   std::string stage_;
   Clock::time_point stage_start_;
-  int64_t stage_done_at_start_ = 0;
+  int64_t made_at_start_ = 0;
   Clock::time_point last_;
   bool bar_open_ = false;
 };

@@ -33,7 +33,7 @@ struct Counts {
 struct Progress {
   std::string_view stage;  // "list", "extract", "fit", "write", "upload"
   int64_t done = 0;        // items, rows or (uploaded) bytes of this stage
-  int64_t total = 0;       // 0 where not known yet
+  int64_t total = 0;       // 0 where not known yet: while items are still being listed, too
   Counts counts;
 };
 
@@ -92,7 +92,7 @@ struct ModelIdentity {
   double alpha = 1.0;
 };
 
-// Called once the input is listed and the output is locked.
+// Called once the output is locked.
 using EngineFactory = std::function<arrow::Result<std::unique_ptr<Engine>>()>;
 
 // The same with the source and the engine given: for tests and other front ends. `input` and

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,21 +29,24 @@ struct TransferCounts {
   double seconds = 0;  // spent in requests, summed over those that ran at once
 };
 
+// Takes items as they become known; false: that is enough.
+using TakeItems = std::function<bool(std::vector<Item>)>;
+
 // Where items come from.
 //
-// Threads: List() once, by one thread; the others by any number at once, each Read() with a buffer
-// of its own.
+// Threads: List() once, by one thread; the others by any number at once, while it lists too, each
+// Read() with a buffer of its own.
 class Source {
  public:
   virtual ~Source() = default;
 
-  // Every file below the root, sorted by path, bytewise.
+  // Hands over every file below the root, sorted by path, bytewise.
   // Errors: IOError where a folder cannot be listed, since nobody could tell what is missing.
-  virtual arrow::Result<std::vector<Item>> List() = 0;
+  virtual arrow::Status List(const TakeItems& take) = 0;
 
   // Says which items Read() will be asked for next, once each and about in this order, so that a
   // source far away can read ahead.
-  // REQUIRES: they are elements of one array, in its order; they stay there until they are read.
+  // REQUIRES: they stay where they are until they are read.
   virtual void Announce(const std::vector<const Item*>&) {}
 
   // Reads the whole file into `bytes`. What keeps one file from being read is a Reject.
@@ -52,6 +56,9 @@ class Source {
   // All zero where files are on this machine.
   virtual TransferCounts transfers() const { return {}; }
 };
+
+// All items at once.
+arrow::Result<std::vector<Item>> ListAll(Source& source);
 
 // The tree that a path or URI names: a local one, or one on S3 (s3://, s3a://, s3n://).
 // `cancel`: ends waiting for S3 early, where given; outlives the source.

@@ -64,7 +64,7 @@ class Checker {
 arrow::Result<Counts> Check(Source& source, const CheckOptions& options,
                             const std::function<void(const CheckResult&)>& report,
                             const std::atomic<bool>* cancel) {
-  ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items, source.List());
+  ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items, ListAll(source));
   const int threads = ThreadCount(options.threads);
   std::vector<std::unique_ptr<Checker>> checkers;
   for (int i = 0; i < threads; ++i) {

@@ -25,14 +25,17 @@ struct OpenFragment {
   enum class Verdict : uint8_t { kRow, kReject, kSkip };
 
   size_t index = 0;
+  const ListedFragment* listed = nullptr;
   std::atomic<size_t> remaining = 0;
   std::vector<float> features;  // a row for each item, in its place
   std::vector<uint8_t> reused;  // 1 for each item whose row an earlier run had
   std::vector<Verdict> verdicts;
   std::vector<std::optional<Reject>> rejects;
 
-  void Reset(size_t fragment, size_t items, size_t dimensions) {
+  void Reset(size_t fragment, const ListedFragment& of, size_t dimensions) {
     index = fragment;
+    listed = &of;
+    const size_t items = of.items.size();
     remaining = items;
     features.resize(items * dimensions);
     reused.assign(items, 0);
@@ -64,20 +67,24 @@ arrow::Result<std::optional<StoredFragment>> OpenEarlier(const std::string& path
 // What the workers share.
 class Extractor {
  public:
-  Extractor(const ExtractJob& job, std::vector<size_t> todo, Extraction* result)
-      : job_(job), todo_(std::move(todo)), result_(result) {
+  Extractor(const ExtractJob& job, Extraction* result) : job_(job), result_(result) {
     for (OpenFragment& fragment : open_) free_.push_back(&fragment);
   }
 
   void RunWorker();
 
-  void Stop() { stop_ = true; }
+  void Stop() {
+    stop_ = true;
+    job_.listing.Stop();
+  }
+  // What the user should know, heard once.
+  std::vector<std::string> TakeNotes();
   // REQUIRES: no worker runs any more.
   const arrow::Status& status() const { return status_; }
   const arrow::Status& reuse_status() const { return reuse_status_; }
   bool WaitForWorker(std::chrono::milliseconds patience) { return done_.try_acquire_for(patience); }
 
-  std::atomic<int64_t> rows = 0, rejects = 0, skips = 0, reused = 0;
+  std::atomic<int64_t> rows = 0, rejects = 0, skips = 0, resumed = 0, reused = 0;
 
  private:
   struct Claim {
@@ -86,41 +93,74 @@ class Extractor {
   };
 
   // The next item, in order.
-  Claim Next();
+  arrow::Result<Claim> Next();
+  arrow::Result<const ListedFragment*> NextToMake();
   void Advance();
   void Reuse(OpenFragment* fragment);
   arrow::Status Work();
   arrow::Status Finish(OpenFragment* fragment, WorkerSeconds* seconds);
 
   const ExtractJob& job_;
-  const std::vector<size_t> todo_;  // fragments to make
   Extraction* const result_;
   OpenFragment open_[kOpenFragments];
 
   std::mutex claim_mutex_;      // for what is below, down to free_mutex_, and for job_.earlier
   arrow::Status reuse_status_;  // the first failure to read the earlier run
-  size_t next_todo_ = 0;
+  size_t next_fragment_ = 0;
   OpenFragment* current_ = nullptr;  // null: the next fragment is to be opened
   size_t next_position_ = 0;         // an item of current_ to work on
   std::vector<OpenFragment*> free_;
   std::counting_semaphore<kOpenFragments> free_count_{kOpenFragments};
   std::mutex free_mutex_;  // for free_
 
-  std::mutex result_mutex_;  // for *result_ and status_
+  std::mutex result_mutex_;  // for *result_, status_ and notes_
   arrow::Status status_;
+  std::vector<std::string> notes_;
   std::atomic<bool> has_first_row_ = false;
   std::atomic<bool> stop_ = false;
   std::counting_semaphore<> done_{0};
 };
 
-Extractor::Claim Extractor::Next() {
+std::vector<std::string> Extractor::TakeNotes() {
+  const std::lock_guard lock(result_mutex_);
+  return std::exchange(notes_, {});
+}
+
+// The next fragment that is not stored; null: there is none.
+arrow::Result<const ListedFragment*> Extractor::NextToMake() {
+  while (!stop_) {
+    ARROW_ASSIGN_OR_RAISE(const ListedFragment* listed, job_.listing.Fragment(next_fragment_));
+    if (!listed) break;
+    const size_t index = next_fragment_++;
+    const auto stored = OpenEarlier(job_.fragment_path(index, listed->range), listed->range);
+    if (!stored.ok() || !*stored) {
+      if (!stored.ok()) {
+        const std::lock_guard lock(result_mutex_);
+        notes_.push_back("a stored fragment cannot be kept and is made again: " +
+                         stored.status().message());
+      }
+      return listed;
+    }
+    const FragmentReport& report = (*stored)->report();
+    rows += static_cast<int64_t>(report.rows.size());
+    rejects += static_cast<int64_t>(report.rejects.size());
+    skips += report.skip_count();
+    resumed += static_cast<int64_t>(listed->items.size());
+    const std::lock_guard lock(result_mutex_);
+    Count(report, result_);
+  }
+  return nullptr;
+}
+
+arrow::Result<Extractor::Claim> Extractor::Next() {
   const std::lock_guard lock(claim_mutex_);
   if (!current_) {
-    if (next_todo_ == todo_.size()) return {};
+    ARROW_ASSIGN_OR_RAISE(const ListedFragment* listed, NextToMake());
+    if (!listed) return Claim{};
     // Whoever waits here keeps the others waiting too, and rightly so: there is nowhere to put a
     // row until a fragment is stored.
     while (!free_count_.try_acquire_for(std::chrono::milliseconds(50))) {
-      if (stop_) return {};
+      if (stop_) return Claim{};
     }
     {
       const std::lock_guard free_lock(free_mutex_);
@@ -128,18 +168,16 @@ Extractor::Claim Extractor::Next() {
       free_.pop_back();
     }
     OpenFragment* const opened = current_;
-    const size_t index = todo_[next_todo_++];
-    opened->Reset(index, job_.fragments[index].size(), job_.engine.features());
+    opened->Reset(next_fragment_ - 1, *listed, job_.engine.features());
     if (job_.earlier) Reuse(opened);
     next_position_ = 0;
-    const FragmentRange& range = job_.fragments[index];
     std::vector<const Item*> items;
-    for (size_t i = 0; i < range.size(); ++i) {
-      if (!opened->reused[i]) items.push_back(&job_.items[range.begin + i]);
+    for (size_t i = 0; i < listed->items.size(); ++i) {
+      if (!opened->reused[i]) items.push_back(&listed->items[i]);
     }
     job_.source.Announce(items);
     Advance();
-    if (!current_) return {opened, opened->verdicts.size()};
+    if (!current_) return Claim{opened, opened->verdicts.size()};
   }
   const Claim claim{current_, next_position_++};
   Advance();
@@ -155,13 +193,11 @@ void Extractor::Advance() {
 
 // Takes over the rows that the earlier run has.
 void Extractor::Reuse(OpenFragment* fragment) {
-  const FragmentRange& range = job_.fragments[fragment->index];
   const arrow::Status status =
-      job_.earlier->Fill(std::span(job_.items).subspan(range.begin, range.size()),
-                         fragment->features, fragment->reused);
+      job_.earlier->Fill(fragment->listed->items, fragment->features, fragment->reused);
   if (reuse_status_.ok()) reuse_status_ = status;
   const int64_t count = std::count(fragment->reused.begin(), fragment->reused.end(), 1);
-  for (size_t i = 0; i < range.size(); ++i) {
+  for (size_t i = 0; i < fragment->reused.size(); ++i) {
     if (fragment->reused[i]) fragment->verdicts[i] = OpenFragment::Verdict::kRow;
   }
   fragment->remaining -= static_cast<size_t>(count);
@@ -174,7 +210,7 @@ void Extractor::RunWorker() {
   if (!status.ok()) {
     const std::lock_guard lock(result_mutex_);
     if (status_.ok()) status_ = status;
-    stop_ = true;
+    Stop();
   }
   done_.release();
 }
@@ -186,13 +222,14 @@ arrow::Status Extractor::Work() {
   WorkerSeconds seconds;
 
   while (!stop_) {
-    const auto [fragment, position] = Next();
+    ARROW_ASSIGN_OR_RAISE(const Claim claim, Next());
+    const auto [fragment, position] = claim;
     if (!fragment) break;
     if (position == fragment->verdicts.size()) {
       ARROW_RETURN_NOT_OK(Finish(fragment, &seconds));
       continue;
     }
-    const Item& item = job_.items[job_.fragments[fragment->index].begin + position];
+    const Item& item = fragment->listed->items[position];
 
     Stopwatch watch;
     ARROW_ASSIGN_OR_RAISE(std::optional<Reject> reject, job_.source.Read(item, &bytes));
@@ -254,9 +291,9 @@ arrow::Status Extractor::Finish(OpenFragment* fragment, WorkerSeconds* seconds) 
   moments.Add(rows);
   watch.Lap(&seconds->reduce);
 
-  const size_t index = fragment->index;
+  const FragmentRange& range = fragment->listed->range;
   ARROW_RETURN_NOT_OK(
-      WriteFragment(job_.fragment_path(index), job_.fragments[index], report, rows, moments));
+      WriteFragment(job_.fragment_path(fragment->index, range), range, report, rows, moments));
   watch.Lap(&seconds->store);
   {
     const std::lock_guard lock(result_mutex_);
@@ -278,57 +315,51 @@ bool IsSkip(std::string_view path, std::span<const uint8_t> bytes) {
 
 arrow::Result<Extraction> Extract(const ExtractJob& job) {
   const auto cancelled = [&] { return job.hooks.cancel && *job.hooks.cancel; };
+  const auto log = [&](const std::string& text) {
+    if (job.hooks.log) job.hooks.log(text);
+  };
   Extraction result;
-  result.counts.listed = static_cast<int64_t>(job.items.size());
-  std::vector<size_t> todo;
-  for (size_t i = 0; i < job.fragments.size() && !cancelled(); ++i) {
-    const auto stored = OpenEarlier(job.fragment_path(i), job.fragments[i]);
-    if (stored.ok() && *stored) {
-      Count((*stored)->report(), &result);
-      result.counts.resumed += static_cast<int64_t>(job.fragments[i].size());
-      continue;
+  Extractor extractor(job, &result);
+  bool listed = false;
+  const auto report = [&]() -> arrow::Status {
+    for (const std::string& note : extractor.TakeNotes()) log(note);
+    if (!listed && job.listing.complete()) {
+      listed = true;
+      ARROW_RETURN_NOT_OK(job.on_listed());
     }
-    todo.push_back(i);
-    if (!stored.ok() && job.hooks.log) {
-      job.hooks.log("a stored fragment cannot be kept and is made again: " +
-                    stored.status().message());
-    }
-  }
-  const Counts resumed = result.counts;
-  Progress progress{"extract", 0, resumed.listed, resumed};
-
-  Extractor extractor(job, todo, &result);
-  const auto report = [&] {
-    progress.counts.rows = resumed.rows + extractor.rows;
-    progress.counts.rejects = resumed.rejects + extractor.rejects;
-    progress.counts.skips = resumed.skips + extractor.skips;
+    Progress progress{"extract", 0, listed ? job.listing.count() : 0, {}};
+    progress.counts.rows = extractor.rows;
+    progress.counts.rejects = extractor.rejects;
+    progress.counts.skips = extractor.skips;
+    progress.counts.resumed = extractor.resumed;
     progress.counts.reused = extractor.reused;
     progress.done = progress.counts.rows + progress.counts.rejects + progress.counts.skips;
     if (job.hooks.progress) job.hooks.progress(progress);
-    return !cancelled();
+    return cancelled() ? arrow::Status::Cancelled("interrupted") : arrow::Status::OK();
   };
 
   std::vector<std::jthread> workers;
-  const int threads = todo.empty() ? 0 : job.threads;
-  for (int i = 0; i < threads; ++i) workers.emplace_back([&] { extractor.RunWorker(); });
-  bool stopped = false;
-  for (int running = threads; running > 0;) {
+  for (int i = 0; i < job.threads; ++i) workers.emplace_back([&] { extractor.RunWorker(); });
+  arrow::Status stopped;
+  for (int running = job.threads; running > 0;) {
     if (extractor.WaitForWorker(kPollInterval)) {
       --running;
-    } else if (!report()) {
-      stopped = true;
+    } else if (stopped.ok() && !(stopped = report()).ok()) {
       extractor.Stop();
     }
   }
   workers.clear();
-  ARROW_RETURN_NOT_OK(extractor.status());
+  const arrow::Status last = report();
+  for (const arrow::Status& status : {stopped, extractor.status(), last}) {
+    ARROW_RETURN_NOT_OK(status);
+  }
+  result.counts.listed = job.listing.count();
+  result.counts.resumed = extractor.resumed;
   result.counts.reused = extractor.reused;
-  if (!extractor.reuse_status().ok() && job.hooks.log) {
-    job.hooks.log(
-        "features of the run " + job.earlier->run_id() +
+  if (!extractor.reuse_status().ok()) {
+    log("features of the run " + job.earlier->run_id() +
         " cannot be taken over and are made again: " + extractor.reuse_status().message());
   }
-  if (!report() || stopped) return arrow::Status::Cancelled("interrupted");
   return result;
 }
 

@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "fragment.h"
+#include "listing.h"
 #include "pomona/engine.h"
 #include "pomona/pipeline.h"
 #include "pomona/source.h"
@@ -45,19 +45,19 @@ struct ExtractJob {
   Source& source;
   Engine& engine;
   EarlierRun* earlier;  // whose features are taken over; may be null
-  const std::vector<Item>& items;
-  const std::vector<FragmentRange>& fragments;
-  std::function<std::string(size_t)> fragment_path;  // by fragment
+  Listing& listing;
+  std::function<std::string(size_t, const FragmentRange&)> fragment_path;  // by fragment
   int threads;
   const RunHooks& hooks;
+  std::function<arrow::Status()> on_listed;  // called by the calling thread, as soon as all is
 };
 
-// Makes the fragments that are not stored yet. Each worker carries one image after another from
-// bytes to features, straight into its row of the fragment; whoever finishes the last image of a
-// fragment adds up its moments and stores it. So no image waits in a queue, and memory is bounded
-// by the two fragments that may be open at once.
+// Makes the fragments that are not stored yet, as they are listed. Each worker carries one image
+// after another from bytes to features, straight into its row of the fragment; whoever finishes the
+// last image of a fragment adds up its moments and stores it. So no image waits in a queue, and
+// memory is bounded by the two fragments that may be open at once.
 //
-// Errors: the first of a worker's; Cancelled. Fragments that were stored stay.
+// Errors: the first of a worker's or the listing's; Cancelled. Fragments that were stored stay.
 arrow::Result<Extraction> Extract(const ExtractJob& job);
 
 // Whether a file that could not be decoded is no image at all, by its name and its content.

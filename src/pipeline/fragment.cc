@@ -80,22 +80,11 @@ bool Accounts(const FragmentReport& report, size_t items) {
 
 }  // namespace
 
-std::vector<FragmentRange> CutFragments(const std::vector<Item>& items, int fragment_items,
-                                        const std::string& recipe) {
-  std::vector<FragmentRange> fragments;
-  for (size_t begin = 0; begin < items.size(); begin += fragment_items) {
-    FragmentRange range;
-    range.begin = begin;
-    range.end = std::min(items.size(), begin + fragment_items);
-    Sha256 digest;
-    digest.Add(kFormat).Add(recipe);
-    for (size_t i = range.begin; i < range.end; ++i) {
-      digest.Add(items[i].path).Add(items[i].size).Add(items[i].modified_ns);
-    }
-    range.key = digest.Hex();
-    fragments.push_back(std::move(range));
-  }
-  return fragments;
+FragmentRange RangeOf(std::span<const Item> items, size_t begin, const std::string& recipe) {
+  Sha256 digest;
+  digest.Add(kFormat).Add(recipe);
+  for (const Item& item : items) digest.Add(item.path).Add(item.size).Add(item.modified_ns);
+  return {begin, begin + items.size(), digest.Hex()};
 }
 
 int64_t FragmentReport::skip_count() const {

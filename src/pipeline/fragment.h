@@ -27,10 +27,9 @@ struct FragmentRange {
   size_t size() const { return end - begin; }
 };
 
-// Cuts the items into fragments of `fragment_items`. `recipe` names everything beside the items
-// that the results depend on.
-std::vector<FragmentRange> CutFragments(const std::vector<Item>& items, int fragment_items,
-                                        const std::string& recipe);
+// The range of the items that begin at `begin`. `recipe` names everything beside them that their
+// results depend on.
+FragmentRange RangeOf(std::span<const Item> items, size_t begin, const std::string& recipe);
 
 struct FragmentReject {
   int32_t item;  // position in the fragment

@@ -41,17 +41,6 @@ std::string TimestampNow() {
   return text;
 }
 
-arrow::Result<std::vector<Item>> ListItems(Source& source, const std::string& output,
-                                           const RunOptions& options) {
-  ARROW_ASSIGN_OR_RAISE(std::vector<Item> items, source.List());
-  // An output below the input is not part of it.
-  const std::string outputs = EscapeName(output) + "/";
-  std::erase_if(items, [&](const Item& item) { return item.path.starts_with(outputs); });
-  items = Select(std::move(items), options);
-  items.shrink_to_fit();
-  return items;
-}
-
 // Checks that nothing was lost.
 arrow::Status CheckCounts(const Counts& counts) {
   if (counts.listed != counts.rows + counts.rejects + counts.skips) {
@@ -64,12 +53,14 @@ arrow::Status CheckCounts(const Counts& counts) {
 
 // Says so where an unfinished run stored fragments of other items or for other weights. They are
 // kept until a run is published, as the user may have meant them.
-arrow::Status TellOfOtherFragments(const Workspace& workspace,
-                                   const std::vector<FragmentRange>& fragments,
+// REQUIRES: everything is listed.
+arrow::Status TellOfOtherFragments(const Workspace& workspace, Listing& listing,
                                    const RunHooks& hooks) {
   std::set<std::string> wanted;
-  for (size_t f = 0; f < fragments.size(); ++f) {
-    wanted.insert(workspace.FragmentPath(f, fragments[f].key));
+  for (size_t f = 0;; ++f) {
+    ARROW_ASSIGN_OR_RAISE(const ListedFragment* fragment, listing.Fragment(f));
+    if (!fragment) break;
+    wanted.insert(workspace.FragmentPath(f, fragment->range.key));
   }
   ARROW_ASSIGN_OR_RAISE(const int64_t others, workspace.CountOtherFragments(wanted));
   if (others > 0 && hooks.log) {
@@ -165,22 +156,10 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
   };
 
   if (hooks.progress) hooks.progress({"list", 0, 0, {}});
-  ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items, ListItems(source, details.output, options));
-  if (items.empty()) {
-    return arrow::Status::Invalid("no files under ", input,
-                                  " that the mode, --include and --exclude select");
-  }
-  summary.unlabelled =
-      std::ranges::count_if(items, [](const Item& item) { return item.label().empty(); });
-  end_stage(&details.stages.list);
-
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Engine> engine, make_engine());
   details.engine = engine->name();
-  *space_needed = SpaceNeeded(static_cast<int64_t>(items.size()), engine->features(), options);
   const std::string recipe =
       model.digest + '\n' + std::string(kPreprocessing) + '\n' + details.engine + '\n' + kVersion;
-  const std::vector<FragmentRange> fragments = CutFragments(items, options.fragment_items, recipe);
-  ARROW_RETURN_NOT_OK(TellOfOtherFragments(*workspace, fragments, hooks));
   std::unique_ptr<EarlierRun> earlier;
   if (!options.fresh) {
     auto found = EarlierRun::Find(remote ? remote->published() : PublishedFiles(output), recipe,
@@ -190,12 +169,27 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
     }
     if (found.ok()) earlier = *std::move(found);
   }
-  ARROW_ASSIGN_OR_RAISE(
-      const Extraction extraction,
-      Extract({source, *engine, earlier.get(), items, fragments,
-               [&](size_t f) { return workspace->FragmentPath(f, fragments[f].key); },
-               details.threads, hooks}));
+  Listing listing(source, details.output, options, recipe);
+  ARROW_ASSIGN_OR_RAISE(const Extraction extraction,
+                        Extract({source, *engine, earlier.get(), listing,
+                                 [&](size_t f, const FragmentRange& range) {
+                                   return workspace->FragmentPath(f, range.key);
+                                 },
+                                 details.threads, hooks,
+                                 [&] {
+                                   *space_needed =
+                                       SpaceNeeded(listing.count(), engine->features(), options);
+                                   return TellOfOtherFragments(*workspace, listing, hooks);
+                                 }}));
+  details.stages.list = listing.seconds();
   end_stage(&details.stages.extract);
+  const auto [items, fragments] = listing.TakeAll();
+  if (items.empty()) {
+    return arrow::Status::Invalid("no files under ", input,
+                                  " that the mode, --include and --exclude select");
+  }
+  summary.unlabelled =
+      std::ranges::count_if(items, [](const Item& item) { return item.label().empty(); });
   details.workers = extraction.seconds;
   details.reads = source.transfers();
   if (extraction.first_row) {

@@ -1,5 +1,6 @@
 #include "workspace.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -33,6 +34,9 @@ arrow::Result<std::vector<std::string>> NamesIn(const std::string& folder) {
   return names;
 }
 
+// Whole fragments have this name; while they are written they have others.
+bool IsFragment(const std::string& name) { return name.ends_with(".safetensors"); }
+
 }  // namespace
 
 Workspace::Workspace(std::string output, std::string run_id)
@@ -60,7 +64,13 @@ arrow::Result<std::unique_ptr<Workspace>> Workspace::Open(const std::string& out
   // Parts of a run that did not reach its end are made again from the fragments.
   ARROW_RETURN_NOT_OK(RemoveAll(work + "/publish"));
   if (fresh) ARROW_RETURN_NOT_OK(RemoveAll(work + "/fragments"));
-  ARROW_RETURN_NOT_OK(MakeFolders(work + "/fragments"));
+  const std::string fragments = work + "/fragments";
+  ARROW_RETURN_NOT_OK(MakeFolders(fragments));
+  ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> names, NamesIn(fragments));
+  for (const std::string& name : names) {
+    // Those that a run was killed over.
+    if (!IsFragment(name)) ARROW_RETURN_NOT_OK(RemoveAll(fragments + '/' + name));
+  }
   return workspace;
 }
 
@@ -73,16 +83,9 @@ std::string Workspace::FragmentPath(size_t index, const std::string& key) const 
 arrow::Result<int64_t> Workspace::CountOtherFragments(const std::set<std::string>& wanted) const {
   const std::string folder = work_ + "/fragments/";
   ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> names, NamesIn(folder));
-  int64_t others = 0;
-  for (const std::string& name : names) {
-    if (wanted.contains(folder + name)) continue;
-    if (name.ends_with(".safetensors")) {
-      ++others;
-    } else {  // a run was killed while it wrote this
-      ARROW_RETURN_NOT_OK(RemoveAll(folder + name));
-    }
-  }
-  return others;
+  return std::ranges::count_if(names, [&](const std::string& name) {
+    return IsFragment(name) && !wanted.contains(folder + name);
+  });
 }
 
 std::string Workspace::RefusedErrorsPath() const { return work_ + "/errors.csv"; }

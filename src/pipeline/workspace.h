@@ -25,7 +25,7 @@ namespace pomona {
 // Threads: the functions that return paths and streams may be called by any number at once.
 class Workspace {
  public:
-  // Creates the folders, takes the lock and clears up after a run that died while it published.
+  // Creates the folders, takes the lock and clears up after a run that died.
   // Errors: RunRefusal::kOutputBusy where another run holds it; Invalid where the output has
   // folders of this run id already; IOError.
   static arrow::Result<std::unique_ptr<Workspace>> Open(const std::string& output,
@@ -38,7 +38,7 @@ class Workspace {
   // Where the fragment with this key is, or will be.
   std::string FragmentPath(size_t index, const std::string& key) const;
 
-  // How many fragments are stored beside those at these paths. Removes files that are none.
+  // How many fragments are stored beside those at these paths.
   arrow::Result<int64_t> CountOtherFragments(const std::set<std::string>& wanted) const;
 
   // Where rejects are listed when a run is refused for them.

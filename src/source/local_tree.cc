@@ -53,7 +53,7 @@ class LocalTree : public Source {
  public:
   explicit LocalTree(std::string root) : root_(std::move(root)) {}
 
-  arrow::Result<std::vector<Item>> List() override {
+  arrow::Status List(const TakeItems& take) override {
     Listing listing;
     listing.root_size = root_ == "/" ? 1 : EscapeName(root_).size() + 1;
     ARROW_RETURN_NOT_OK(ListFolder(root_, &listing));
@@ -64,7 +64,8 @@ class LocalTree : public Source {
           first, others > 0 ? "; nor " + std::to_string(others) + " more folders" : "");
     }
     std::ranges::sort(listing.items, {}, &Item::path);
-    return std::move(listing.items);
+    take(std::move(listing.items));
+    return arrow::Status::OK();
   }
 
   arrow::Result<std::optional<Reject>> Read(const Item& item, FileBytes* bytes) override {
@@ -193,6 +194,15 @@ arrow::Result<std::string> LocalPath(const std::string& path_or_uri) {
   std::string normal = absolute.lexically_normal().string();
   while (normal.size() > 1 && normal.back() == '/') normal.pop_back();
   return normal;
+}
+
+arrow::Result<std::vector<Item>> ListAll(Source& source) {
+  std::vector<Item> all;
+  ARROW_RETURN_NOT_OK(source.List([&](std::vector<Item> items) {
+    std::ranges::move(items, std::back_inserter(all));
+    return true;
+  }));
+  return all;
 }
 
 arrow::Result<std::unique_ptr<Source>> OpenTree(const std::string& root, const S3Options& s3,

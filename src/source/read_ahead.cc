@@ -1,5 +1,6 @@
 #include "read_ahead.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace pomona {
@@ -16,8 +17,8 @@ arrow::Result<FileContent> ReadAhead::Take(const Item& item) {
   {
     const std::lock_guard lock(mutex_);
     // Whoever is ahead of the bounds still gets his item: takers are few.
-    while (!reading_.contains(&item) && !waiting_.empty() && waiting_.front() <= &item) {
-      ARROW_RETURN_NOT_OK(StartNext());
+    if (!reading_.contains(&item) && std::ranges::find(waiting_, &item) != waiting_.end()) {
+      while (!reading_.contains(&item)) ARROW_RETURN_NOT_OK(StartNext());
     }
     if (auto node = reading_.extract(&item); !node.empty()) {
       reading = std::move(node.mapped());
@@ -32,7 +33,9 @@ arrow::Result<FileContent> ReadAhead::Take(const Item& item) {
 
 arrow::Status ReadAhead::StartNext() {
   const Item* const item = waiting_.front();
-  ARROW_ASSIGN_OR_RAISE(reading_[item], executor_->Submit([this, item] { return read_(*item); }));
+  // A copy: a run that fails leaves what is being read behind.
+  ARROW_ASSIGN_OR_RAISE(reading_[item],
+                        executor_->Submit([this, item = *item] { return read_(item); }));
   waiting_.pop_front();
   reading_bytes_ += item->size;
   return arrow::Status::OK();

@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <iterator>
 #include <mutex>
 #include <span>
 #include <utility>
@@ -84,25 +87,39 @@ class S3Tree : public Source {
     return arrow::Status::OK();
   }
 
-  arrow::Result<std::vector<Item>> List() override {
-    std::vector<Item> items = std::move(files_);
-    std::mutex mutex;  // for items
-    for (size_t begin = 0; begin < folders_.size(); begin += kListingsAtOnce) {
-      const size_t end = std::min(folders_.size(), begin + kListingsAtOnce);
-      std::vector<arrow::Future<>> listings;
-      for (size_t i = begin; i < end; ++i) {
-        listings.push_back(Visit(folders_[i], /*recursive=*/true, [&](const fs::FileInfo& info) {
-          if (!info.IsFile()) return;
-          const std::lock_guard lock(mutex);
-          items.push_back(ItemOf(info));
-        }));
+  // The folders whose turn comes next are listed ahead.
+  arrow::Status List(const TakeItems& take) override {
+    std::ranges::sort(files_, {}, &Item::path);
+    std::ranges::sort(folders_, {}, [](const std::string& folder) { return folder + '/'; });
+    std::deque<std::shared_ptr<FolderListing>> listings;
+    auto next_file = files_.begin();
+    auto to_list = folders_.begin();
+    for (const std::string& folder : folders_) {
+      while (to_list != folders_.end() && listings.size() < kListingsAtOnce) {
+        listings.push_back(ListFolder(*to_list++));
       }
-      const arrow::Status listed = arrow::AllFinished(listings).status();
-      if (!listed.ok()) return connection_->Explain("cannot list", root_, listed);
+      // Files beside the folder that come before its own.
+      const auto later = std::ranges::upper_bound(next_file, files_.end(), "s3://" + folder + '/',
+                                                  {}, &Item::path);
+      if (!take({std::move_iterator(next_file), std::move_iterator(later)})) {
+        return arrow::Status::OK();
+      }
+      next_file = later;
+      for (std::string last;;) {
+        auto page = listings.front()->Next();
+        if (!page.ok()) return connection_->Explain("cannot list", root_, page.status());
+        if (page->empty()) break;
+        if (page->front().path <= last || !std::ranges::is_sorted(*page, {}, &Item::path)) {
+          return arrow::Status::IOError("cannot list s3://", folder,
+                                        ": the server gives its keys in no order");
+        }
+        last = page->back().path;
+        if (!take(*std::move(page))) return arrow::Status::OK();
+      }
+      listings.pop_front();
     }
-    std::sort(items.begin(), items.end(),
-              [](const Item& a, const Item& b) { return a.path < b.path; });
-    return items;
+    take({std::move_iterator(next_file), std::move_iterator(files_.end())});
+    return arrow::Status::OK();
   }
 
   void Announce(const std::vector<const Item*>& items) override { read_ahead_.Announce(items); }
@@ -119,18 +136,61 @@ class S3Tree : public Source {
   }
 
  private:
-  // Calls `use` with what is below the folder, on a thread of the connection.
+  // What a listing has found and nobody took yet.
+  class FolderListing {
+   public:
+    void Add(std::vector<Item> items) {
+      const std::lock_guard lock(mutex_);
+      std::ranges::move(items, std::back_inserter(items_));
+      changed_.notify_one();
+    }
+    void End(const arrow::Status& status) {
+      const std::lock_guard lock(mutex_);
+      status_ = status;
+      ended_ = true;
+      changed_.notify_one();
+    }
+    // Waits for items; none: that was all.
+    arrow::Result<std::vector<Item>> Next() {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return ended_ || !items_.empty(); });
+      ARROW_RETURN_NOT_OK(status_);
+      return std::exchange(items_, {});
+    }
+
+   private:
+    std::mutex mutex_;  // for what is below
+    std::condition_variable changed_;
+    std::vector<Item> items_;
+    bool ended_ = false;
+    arrow::Status status_;
+  };
+
+  // Starts to list all that is below the folder.
+  std::shared_ptr<FolderListing> ListFolder(const std::string& folder) {
+    auto listing = std::make_shared<FolderListing>();
+    Visit(folder, /*recursive=*/true, [this, listing](const std::vector<fs::FileInfo>& page) {
+      std::vector<Item> items;
+      for (const fs::FileInfo& info : page) {
+        if (info.IsFile()) items.push_back(ItemOf(info));
+      }
+      listing->Add(std::move(items));
+    }).AddCallback([listing](const arrow::Status& status) { listing->End(status); });
+    return listing;
+  }
+
+  // Calls `use` with what is below the folder, what one request lists at a time, on a thread of the
+  // connection.
   arrow::Future<> Visit(const std::string& folder, bool recursive,
-                        std::function<void(const fs::FileInfo&)> use) {
+                        std::function<void(const std::vector<fs::FileInfo>&)> use) {
     fs::FileSelector below;
     below.base_dir = folder;
     below.recursive = recursive;
     return arrow::VisitAsyncGenerator(
         connection_->files().GetFileInfoGenerator(below),
-        // A batch is what one request lists.
-        [this, use = std::move(use)](const std::vector<fs::FileInfo>& batch) {
+        [this, use = std::move(use)](const std::vector<fs::FileInfo>& page) {
           ++listings_;
-          std::for_each(batch.begin(), batch.end(), use);
+          use(page);
           return arrow::Status::OK();
         });
   }
@@ -138,14 +198,17 @@ class S3Tree : public Source {
   arrow::Status ListTop() {
     files_.clear();
     folders_.clear();
-    const arrow::Status listed =
-        Visit(S3ArrowPath(root_), /*recursive=*/false, [this](const fs::FileInfo& info) {
-          if (info.IsFile()) {
-            files_.push_back(ItemOf(info));
-          } else {
-            folders_.push_back(info.path());
-          }
-        }).status();
+    const arrow::Status listed = Visit(S3ArrowPath(root_), /*recursive=*/false,
+                                       [this](const std::vector<fs::FileInfo>& page) {
+                                         for (const fs::FileInfo& info : page) {
+                                           if (info.IsFile()) {
+                                             files_.push_back(ItemOf(info));
+                                           } else {
+                                             folders_.push_back(info.path());
+                                           }
+                                         }
+                                       })
+                                     .status();
     if (arrow::internal::ErrnoFromStatus(listed) == ENOENT) {
       return arrow::Status::Invalid("INPUT ", root_, ": there is nothing below it");
     }

@@ -40,14 +40,15 @@ class MemorySource : public Source {
   std::map<std::string, std::string> files;
   std::function<void(const Item&)> on_read = [](const Item&) {};
 
-  arrow::Result<std::vector<Item>> List() override {
+  arrow::Status List(const TakeItems& take) override {
     std::vector<Item> items;
     for (const auto& [path, bytes] : files) {
       items.push_back({"/tree/" + path, 6, static_cast<int64_t>(bytes.size()), 1});
     }
     std::sort(items.begin(), items.end(),
               [](const Item& a, const Item& b) { return a.path < b.path; });
-    return items;
+    take(std::move(items));
+    return arrow::Status::OK();
   }
 
   arrow::Result<std::optional<Reject>> Read(const Item& item, FileBytes* bytes) override {

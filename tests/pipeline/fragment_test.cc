@@ -13,31 +13,25 @@ std::vector<Item> Items(int count) {
   return items;
 }
 
-TEST(Fragments, AreCutInOrder) {
-  const auto fragments = CutFragments(Items(10), 4, "recipe");
-  ASSERT_EQ(fragments.size(), 3u);
-  EXPECT_EQ(fragments[2].begin, 8u);
-  EXPECT_EQ(fragments[2].end, 10u);
-  EXPECT_TRUE(CutFragments({}, 4, "recipe").empty());
-}
-
 TEST(Fragments, KeyTellsWhateverTheResultDependsOn) {
-  const std::string key = CutFragments(Items(4), 4, "recipe")[0].key;
-  EXPECT_EQ(CutFragments(Items(8), 4, "recipe")[0].key, key);
-  EXPECT_NE(CutFragments(Items(4), 4, "another")[0].key, key);
+  const FragmentRange range = RangeOf(Items(4), 8, "recipe");
+  EXPECT_EQ(range.begin, 8u);
+  EXPECT_EQ(range.end, 12u);
+  EXPECT_EQ(RangeOf(Items(4), 0, "recipe").key, range.key);
+  EXPECT_NE(RangeOf(Items(4), 8, "another").key, range.key);
   for (const auto& change : std::vector<std::function<void(Item&)>>{
            [](Item& item) { item.path += 'x'; }, [](Item& item) { item.size = 11; },
            [](Item& item) { item.modified_ns = 21; }}) {
     std::vector<Item> items = Items(4);
     change(items[2]);
-    EXPECT_NE(CutFragments(items, 4, "recipe")[0].key, key);
+    EXPECT_NE(RangeOf(items, 8, "recipe").key, range.key);
   }
 }
 
 TEST(Fragments, ComeBackAsTheyWere) {
   const TempFolder folder;
   const std::string path = folder / "f.safetensors";
-  const FragmentRange range = CutFragments(Items(5), 8, "recipe")[0];
+  const FragmentRange range = RangeOf(Items(5), 0, "recipe");
   FragmentReport report;
   report.rows = {0, 3};
   report.rejects = {{1, {Stage::kDecode, Reason::kTruncated, "ends \"early\"\n\xff"}},

@@ -269,10 +269,9 @@ TEST(Run, LeavesItsOwnOutputOutOfTheInput) {
   class TreeAroundOutput : public MemorySource {
    public:
     std::string output;
-    arrow::Result<std::vector<Item>> List() override {
-      ARROW_ASSIGN_OR_RAISE(std::vector<Item> items, MemorySource::List());
-      items.insert(items.begin(), {output + "/features/csv/features_x/part-00000.csv", 1, 9, 1});
-      return items;
+    arrow::Status List(const TakeItems& take) override {
+      take({{output + "/features/csv/features_x/part-00000.csv", 1, 9, 1}});
+      return MemorySource::List(take);
     }
   } source;
   source.files = Tree(20).files;

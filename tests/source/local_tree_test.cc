@@ -12,7 +12,7 @@ std::vector<Item> List(const std::string& root) {
   const auto source = OpenLocalTree(root);
   EXPECT_TRUE(source.ok()) << source.status();
   if (!source.ok()) return {};
-  const auto items = (*source)->List();
+  const auto items = ListAll(**source);
   EXPECT_TRUE(items.ok()) << items.status();
   return items.ValueOr({});
 }
@@ -88,7 +88,7 @@ TEST(LocalTree, RefusesAMazeOfLinks) {
       ASSERT_EQ(symlink(("../" + std::string(1, to)).c_str(), link.c_str()), 0);
     }
   }
-  const auto items = (*OpenLocalTree(tree.path()))->List();
+  const auto items = ListAll(**OpenLocalTree(tree.path()));
   EXPECT_TRUE(items.status().IsIOError()) << items.status();
 }
 
@@ -110,7 +110,7 @@ TEST(LocalTree, ReadsWholeFilesAndRejectsWhatCannotBeRead) {
   tree.Write("a/gone.jpg", "x");
   ASSERT_EQ(mkfifo((tree / "a/pipe.jpg").c_str(), 0600), 0);
   const auto source = *OpenLocalTree(tree.path());
-  const std::vector<Item> items = *source->List();
+  const std::vector<Item> items = *ListAll(*source);
   ASSERT_EQ(items.size(), 5u);
   std::filesystem::remove(tree / "a/gone.jpg");
 
@@ -137,7 +137,7 @@ TEST(LocalTree, ReadsWhatIsThereWhenItReads) {
   const TempFolder tree;
   for (const char* name : {"longer", "shorter", "to folder", "to pipe"}) tree.Write(name, "123");
   const auto source = *OpenLocalTree(tree.path());
-  const std::vector<Item> items = *source->List();
+  const std::vector<Item> items = *ListAll(*source);
   ASSERT_EQ(items.size(), 4u);
   tree.Write("longer", "12345");
   tree.Write("shorter", "1");
@@ -164,7 +164,7 @@ TEST(LocalTree, EscapesNamesThatAreNoUtf8) {
   tree.Write("caf\\xE9/\\xFF.jpg", "another");
   tree.Write("caf\xc3\xa9/1.jpg", "UTF-8");
   const auto source = *OpenLocalTree(tree.path());
-  const std::vector<Item> items = *source->List();
+  const std::vector<Item> items = *ListAll(*source);
   ASSERT_EQ(items.size(), 3u);
   EXPECT_EQ(items[0].relative_path(), "caf\\x5CxE9/\\x5CxFF.jpg");
   EXPECT_EQ(items[1].relative_path(), "caf\\xE9/\\xFF.jpg");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <future>
 #include <numeric>
 #include <set>
 #include <thread>
@@ -101,11 +102,33 @@ TEST(ReadAhead, ReadsWhatNobodyAnnouncedAndWhatIsTakenOutOfOrder) {
   EXPECT_EQ(reader.paths.size(), 6u);
 }
 
+TEST(ReadAhead, MayBeLeftWithItemsThatAreGone) {
+  std::vector<Item> items = Items(4);
+  std::promise<void> gone;
+  std::shared_future<void> is_gone = gone.get_future().share();
+  std::mutex mutex;
+  std::multiset<std::string> paths;
+  {
+    const auto pool = *ThreadPool::Make(4);
+    ReadAhead ahead(pool.get(), {}, [&](const Item& item) -> arrow::Result<FileContent> {
+      is_gone.wait();
+      const std::lock_guard lock(mutex);
+      paths.insert(item.path);
+      return FileContent{};
+    });
+    ahead.Announce(Pointers(items));
+    for (Item& item : items) item.path = "another";
+    gone.set_value();
+    EXPECT_TRUE(pool->Shutdown().ok());
+  }
+  EXPECT_EQ(paths, (std::multiset<std::string>{"/0", "/1", "/2", "/3"}));
+}
+
 TEST(ReadAhead, HandsOnRejectsAndErrors) {
   const std::vector<Item> items = Items(2);
   const auto pool = *ThreadPool::Make(2);
   ReadAhead ahead(pool.get(), {}, [&](const Item& item) -> arrow::Result<FileContent> {
-    if (&item == &items[0]) return arrow::Status::IOError("no connection");
+    if (item.path == items[0].path) return arrow::Status::IOError("no connection");
     return FileContent{{}, Reject{Stage::kRead, Reason::kMissing, "gone"}};
   });
   ahead.Announce(Pointers(items));
