@@ -8,12 +8,25 @@
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <fstream>
 #include <string>
 
 namespace pomona {
 namespace {
 
 constexpr rlim_t kSeconds = 60;
+constexpr rlim_t kMoreBytes = rlim_t{1} << 30;  // than the parent has
+
+// Bounds what this process may still allocate, where the kernel tells what it has.
+void LimitMemory() {
+  rlim_t pages[6] = {};  // in all, resident, shared, code, nothing, data
+  std::ifstream statm("/proc/self/statm");
+  for (rlim_t& number : pages) statm >> number;
+  if (!statm) return;
+  const rlim_t bytes = pages[5] * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + kMoreBytes;
+  const rlimit memory = {bytes, bytes};
+  setrlimit(RLIMIT_DATA, &memory);
+}
 
 // The child's side of the pipe: the status as its code, one byte, and its message.
 [[noreturn]] void Work(const std::function<arrow::Status()>& work, int pipe) {
@@ -22,6 +35,7 @@ constexpr rlim_t kSeconds = 60;
   const rlimit no_core = {0, 0}, seconds = {kSeconds, kSeconds};
   setrlimit(RLIMIT_CORE, &no_core);
   setrlimit(RLIMIT_CPU, &seconds);
+  LimitMemory();
   arrow::Status status;
   try {
     status = work();

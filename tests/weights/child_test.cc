@@ -31,5 +31,16 @@ TEST(InChild, OutlivesIt) {
               }).IsOutOfMemory());
 }
 
+TEST(InChild, HasNotAllMemory) {
+  const auto take = [](size_t bytes) {
+    return InChild([bytes] {
+      const std::vector<char> memory(bytes, 'x');
+      return memory[bytes / 2] == 'x' ? arrow::Status::OK() : arrow::Status::UnknownError("");
+    });
+  };
+  EXPECT_TRUE(take(500 << 20).ok());
+  EXPECT_FALSE(take(size_t{1100} << 20).ok());  // a sanitizer dies of it
+}
+
 }  // namespace
 }  // namespace pomona
