@@ -138,8 +138,12 @@ std::string_view Meaning(const Failure& failure) {
   return {};
 }
 
-// Whether the server objects to what became of a request on its way. The SDK does not repeat these.
-bool WasSpoilt(std::string_view code) { return code == "IncompleteBody" || code == "BadDigest"; }
+// What the SDK does not repeat by itself: a server that objects to what became of a request on its
+// way, and one whose words do not fit into the place of the small object that was asked for.
+bool MayPass(const Failure& failure) {
+  return failure.code == "IncompleteBody" || failure.code == "BadDigest" ||
+         failure.message.starts_with("Failed to flush response stream");
+}
 
 }  // namespace
 
@@ -154,7 +158,7 @@ class S3Connection::Patience : public arrow::fs::S3RetryStrategy {
     if (!reached_ && error.error_type == kNetworkConnection) attempts = kConnectAttempts;
     // The SDK corrects its clock by such an answer: once is enough.
     if (error.exception_name == "RequestTimeTooSkewed") attempts = 2;
-    const bool passing = error.should_retry || WasSpoilt(error.exception_name);
+    const bool passing = error.should_retry || MayPass(last_of_thread);
     const bool again = passing && !Stopped() && attempt + 1 < attempts;
     if (again) {
       ++retries_;
@@ -298,7 +302,7 @@ void S3Connection::Reached() { patience_->Reached(); }
 std::optional<Reject> S3Connection::RejectOfThisThread() const {
   const Failure& failure = last_of_thread;
   if (failure.code == "NoSuchKey" || (failure.code.empty() && failure.type == kNotFound)) {
-    return Reject{Stage::kRead, Reason::kMissing, "no longer there"};
+    return GoneReject();
   }
   if (failure.code == "AccessDenied" || (failure.code.empty() && failure.type == kAccessDenied)) {
     return Reject{Stage::kRead, Reason::kForbidden, "permission denied"};

@@ -30,6 +30,9 @@ inline std::string S3ArrowPath(std::string_view uri) {
   return std::string(uri.substr(std::string_view("s3://").size()));
 }
 
+// Of an object that was listed and is not there any more.
+inline Reject GoneReject() { return {Stage::kRead, Reason::kMissing, "no longer there"}; }
+
 // A bucket, reached. Requests that fail for a passing reason (500, 503, too many requests,
 // timeouts, connections that break, answers cut short) are repeated up to kS3Attempts times, at
 // growing, jittered intervals: half a minute in all.

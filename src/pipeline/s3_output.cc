@@ -27,15 +27,14 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr const char* kLock = "_pomona/lock";
+constexpr const char* kLockPrefix = "_pomona-";         // of a writer's lock
 constexpr const char* kJournal = "_pomona/publishing";  // the run that is being uploaded
 constexpr const char* kSuccess = "_SUCCESS";
 
 constexpr milliseconds kHeartbeat{5'000};
 // A lock that did not change for so long belongs to nobody.
 constexpr milliseconds kLockPatience{3 * kHeartbeat};
-// For another writer, who saw no lock either, to write its own.
-constexpr milliseconds kSettling{1'000};
+constexpr milliseconds kLookEvery{500};
 
 constexpr int kUploadsAtOnce = 8;
 constexpr int64_t kChunkBytes = int64_t{10} << 20;  // of Arrow's parts
@@ -85,8 +84,10 @@ S3Output::~S3Output() {
     released_.release();
     keeper_.join();
   }
+  if (!held_) return;
   // The journal stays where it is still needed; the next run reads it.
-  if (held_ && (finished_ || WithdrawUnfinished().ok())) (void)RemoveFolder("_pomona");
+  if (finished_ || WithdrawUnfinished().ok()) (void)RemoveFolder("_pomona");
+  (void)RemoveLock(lock_);
 }
 
 std::string S3Output::LocalFolder() const {
@@ -167,41 +168,75 @@ arrow::Status S3Output::Begin(const std::string& run_id, const RunHooks& hooks) 
   return arrow::Status::OK();
 }
 
-arrow::Status S3Output::TakeLock(const RunHooks& hooks) {
-  const std::string here = MachineId() + ' ' + LocalFolder() + ' ';
-  owner_ = here + std::to_string(getpid()) + ' ' + std::to_string(std::random_device{}());
-
-  ARROW_ASSIGN_OR_RAISE(const std::string found, ReadText(kLock));
-  // One that was left by a run on this machine is void: we hold the local folder.
-  if (!found.empty() && !found.starts_with(here)) {
-    for (const auto start = Clock::now(); Clock::now() - start < kLockPatience;) {
-      std::this_thread::sleep_for(kSettling);
-      if (Cancelled(hooks)) return arrow::Status::Cancelled("interrupted");
-      ARROW_ASSIGN_OR_RAISE(const std::string now, ReadText(kLock));
-      if (now.empty()) break;
-      if (now != found) {
-        return Refuse(RunRefusal::kOutputBusy, "another run is writing to " + uri_ +
-                                                   "; wait for it or choose another OUTPUT");
-      }
-    }
+arrow::Result<S3Output::Locks> S3Output::ListLocks() const {
+  ARROW_ASSIGN_OR_RAISE(const auto entries, published().List(""));
+  Locks locks;
+  for (const arrow::fs::FileInfo& entry : entries) {
+    const std::string name = entry.base_name();
+    if (entry.IsFile() && name.starts_with(kLockPrefix)) locks[name] = entry.mtime();
   }
-  ARROW_RETURN_NOT_OK(Put(kLock, owner_ + " 0"));
-  std::this_thread::sleep_for(kSettling);
-  ARROW_ASSIGN_OR_RAISE(const std::string held, ReadText(kLock));
-  if (!held.starts_with(owner_)) {
-    return Refuse(RunRefusal::kOutputBusy, "another run has just begun to write to " + uri_);
+  return locks;
+}
+
+arrow::Status S3Output::PutLock() { return Put(lock_, "Pomona is writing here.\n"); }
+
+arrow::Status S3Output::RemoveLock(const std::string& name) const {
+  const arrow::Status status = connection_->files().DeleteFile(Path(name));
+  if (status.ok() || arrow::internal::ErrnoFromStatus(status) == ENOENT) return {};
+  return connection_->Explain("cannot remove", uri_ + '/' + name, status);
+}
+
+arrow::Status S3Output::TakeLock(const RunHooks& hooks) {
+  const std::string here =
+      kLockPrefix + Sha256().Add(MachineId()).Add(LocalFolder()).Hex().substr(0, 16);
+  std::random_device random;
+  lock_ = here + '-' + std::to_string(random());
+  for (;;) {
+    ARROW_RETURN_NOT_OK(PutLock());
+    ARROW_ASSIGN_OR_RAISE(Locks others, ListLocks());
+    const bool kept = others.erase(lock_) > 0;
+    // Those that were left by runs on this machine are void: we hold the local folder.
+    for (auto lock = others.begin(); lock != others.end();) {
+      if (!lock->first.starts_with(here)) {
+        ++lock;
+        continue;
+      }
+      ARROW_RETURN_NOT_OK(RemoveLock(lock->first));
+      lock = others.erase(lock);
+    }
+    if (kept && others.empty()) break;
+    ARROW_RETURN_NOT_OK(RemoveLock(lock_));
+    ARROW_RETURN_NOT_OK(OutliveOthers(std::move(others), hooks));
+    // Those who met each other come back one by one.
+    std::this_thread::sleep_for(milliseconds(random() % 1'000));
   }
   held_ = true;
   keeper_ = std::thread([this] { KeepLock(); });
   return arrow::Status::OK();
 }
 
+arrow::Status S3Output::OutliveOthers(Locks others, const RunHooks& hooks) const {
+  for (const auto start = Clock::now(); !others.empty() && Clock::now() - start < kLockPatience;) {
+    std::this_thread::sleep_for(kLookEvery);
+    if (Cancelled(hooks)) return arrow::Status::Cancelled("interrupted");
+    ARROW_ASSIGN_OR_RAISE(const Locks now, ListLocks());
+    std::erase_if(others, [&](const auto& lock) { return !now.contains(lock.first); });
+    for (const auto& [name, written] : others) {
+      if (now.at(name) == written) continue;
+      return Refuse(RunRefusal::kOutputBusy,
+                    "another run is writing to " + uri_ + "; wait for it or choose another OUTPUT");
+    }
+  }
+  for (const auto& [name, written] : others) ARROW_RETURN_NOT_OK(RemoveLock(name));
+  return arrow::Status::OK();
+}
+
 void S3Output::KeepLock() {
-  for (int64_t beat = 1; held_ && !released_.try_acquire_for(kHeartbeat); ++beat) {
-    const auto found = ReadText(kLock);
+  while (held_ && !released_.try_acquire_for(kHeartbeat)) {
+    const auto there = published().Exists(lock_);
     // A storage that does not answer for a while takes no lock away.
-    if (found.ok() && !found->starts_with(owner_)) held_ = false;
-    if (held_) (void)Put(kLock, owner_ + ' ' + std::to_string(beat));
+    if (there.ok() && !*there) held_ = false;
+    if (held_) (void)PutLock();
   }
 }
 

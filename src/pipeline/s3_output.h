@@ -6,8 +6,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
-#include <mutex>
 #include <semaphore>
 #include <set>
 #include <string>
@@ -26,11 +26,11 @@ namespace pomona {
 // its fragments and finished files, and from there an interrupted run resumes. Objects appear whole
 // or not at all; the data come first, then each folder's _SUCCESS, and that of run_info last.
 //
-// S3 offers no locks and Arrow no conditional writes. So the writer keeps an object
-// OUTPUT/_pomona/lock of its own and rewrites it every few seconds; another one that sees it change
-// keeps away, and one that sees a lock which is not its own any more gives up. Two that start
-// within the same second may still both go on; they cannot harm each other unless their run ids are
-// equal.
+// S3 offers no locks and Arrow no conditional writes. So each writer puts a lock of its own,
+// OUTPUT/_pomona-NAME, and only then looks for those of others: as S3 lists what was written
+// before, at least one of two sees the other's, and whoever sees one withdraws his. The one who is
+// alone rewrites his lock every few seconds. Others keep away while its time changes; one that does
+// not change is removed, and its writer, should he come back, gives up.
 //
 // Threads: one caller at a time.
 class S3Output {
@@ -77,7 +77,13 @@ class S3Output {
   arrow::Status PutFile(const std::string& local, const std::string& below,
                         const std::atomic<bool>* cancel);
   arrow::Status RemoveFolder(const std::string& below) const;
+  using Locks = std::map<std::string, arrow::fs::TimePoint>;  // when they were written, by name
+  arrow::Result<Locks> ListLocks() const;
+  arrow::Status PutLock();
+  arrow::Status RemoveLock(const std::string& name) const;
   arrow::Status TakeLock(const RunHooks& hooks);
+  // Waits until these writers are gone, removing the locks of those who died.
+  arrow::Status OutliveOthers(Locks others, const RunHooks& hooks) const;
   arrow::Status WithdrawUnfinished();
   void KeepLock();
 
@@ -88,7 +94,7 @@ class S3Output {
   bool finished_ = false;
   std::atomic<int64_t> requests_ = 0, bytes_ = 0, microseconds_ = 0;
 
-  std::string owner_;  // what our lock says
+  std::string lock_;  // our lock's name
   std::atomic<bool> held_ = false;
   std::binary_semaphore released_{0};
   std::thread keeper_;

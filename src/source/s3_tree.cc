@@ -31,6 +31,13 @@ constexpr size_t kListingsAtOnce = 32;
 // Hides 100 ms a request from 1,000 images a second.
 constexpr ReadAhead::Bounds kReadAhead{.items = kS3RequestsAtOnce, .bytes = int64_t{64} << 20};
 
+// More than any server says of an error.
+constexpr int64_t kMostErrorBytes = 4096;
+
+// Stands at the end of the place for an object until it is read: Arrow does not say how much it
+// read, and no picture ends so.
+constexpr std::string_view kUnread = "\x9d\x03not read yet\x1b\xc6";
+
 // Whether Arrow can ask for the key: it takes no empty names, and its HTTP library resolves dots.
 bool CanAskFor(std::string_view key) {
   for (size_t begin = 0; begin <= key.size();) {
@@ -238,7 +245,9 @@ class S3Tree : public Source {
     const Clock::time_point start = Clock::now();
     arrow::Status fetched;
     for (int attempt = 0;; ++attempt) {
-      fetched = FetchOnce(item, path, &content.bytes);
+      // Over http nothing guards the bytes on their way: the ETag has to.
+      const bool ask = !connection_->encrypted() || attempt > 0;
+      fetched = FetchOnce(item, path, ask, &content.bytes);
       // What does not have the bytes that the server promised may have them the next time.
       if (!fetched.IsSerializationError() || !connection_->WaitToRetry(attempt)) break;
     }
@@ -250,22 +259,28 @@ class S3Tree : public Source {
     }
     content.bytes.clear();
     content.reject = connection_->RejectOfThisThread();
+    if (!content.reject && item.size < kMostErrorBytes) {
+      // The server's words may have been longer than the object, whose place they take.
+      const auto info = connection_->files().GetFileInfo(path);
+      content.reject = connection_->RejectOfThisThread();
+      if (info.ok() && info->type() == fs::FileType::NotFound) content.reject = GoneReject();
+    }
     if (content.reject && !fetched.IsSerializationError()) return content;
     return connection_->Explain("cannot read", item.path, fetched);
   }
 
-  // Errors: SerializationError where the bytes are not the object's.
-  arrow::Status FetchOnce(const Item& item, const std::string& path, FileBytes* bytes) {
+  // `ask`: for the object's size and ETag. Errors: SerializationError where the bytes are not the
+  // object's.
+  arrow::Status FetchOnce(const Item& item, const std::string& path, bool ask, FileBytes* bytes) {
     ++requests_;
-    fs::FileInfo info(path, fs::FileType::File);
-    info.set_size(item.size);
     std::string etag;
     std::shared_ptr<arrow::io::RandomAccessFile> file;
-    if (connection_->encrypted()) {
+    if (!ask) {
       // A size known saves the question for it.
+      fs::FileInfo info(path, fs::FileType::File);
+      info.set_size(item.size);
       ARROW_ASSIGN_OR_RAISE(file, connection_->files().OpenInputFile(info));
     } else {
-      // Nothing guards the bytes on their way: the ETag has to.
       ARROW_ASSIGN_OR_RAISE(file, connection_->files().OpenInputFile(path));
       ARROW_ASSIGN_OR_RAISE(const auto metadata, file->ReadMetadata());
       if (metadata) etag = metadata->Get("ETag").ValueOr("");
@@ -273,8 +288,12 @@ class S3Tree : public Source {
     }
     ARROW_ASSIGN_OR_RAISE(const int64_t size, file->GetSize());
     bytes->resize(static_cast<size_t>(size));
+    const std::span end = std::span(*bytes).last(std::min(bytes->size(), kUnread.size()));
+    std::ranges::copy(kUnread.substr(0, end.size()), end.begin());
     ARROW_ASSIGN_OR_RAISE(const int64_t read, file->ReadAt(0, size, bytes->data()));
-    // Fewer where the object shrank; what it still holds is judged by the decoder.
+    if (std::ranges::equal(end, kUnread)) {
+      return arrow::Status::SerializationError("it is shorter than it was");
+    }
     bytes->resize(static_cast<size_t>(read));
     if (!FitsETag(*bytes, etag)) {
       return arrow::Status::SerializationError("what was read has not the checksum ", etag);

@@ -13,7 +13,12 @@ import pytest
 
 
 def error(code):
-    return f"<Error><Code>{code}</Code><Message>As the test asked.</Message></Error>".encode()
+    """As long as what S3 says."""
+    name = "0123456789abcdef" * 8
+    return (
+        f"<Error><Code>{code}</Code><Message>As the test asked.</Message>"
+        f"<Resource>/any</Resource><RequestId>{name}</RequestId><HostId>{name}</HostId></Error>"
+    ).encode()
 
 
 # Answers in place of the server's.

@@ -236,9 +236,32 @@ def certificate(tmp_path):
     return file
 
 
-def test_tls(sample_bucket, certificate):
+def tls(certificate):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
+    return context
+
+
+@pytest.mark.parametrize("https", [True, False])
+def test_objects_that_shrink_after_they_were_listed(bucket, picture, certificate, https):
+    for name in ("1", "2", "3"):
+        bucket.put(f"in/a/{name}.jpg", picture)
+    left = {"2": picture[:-1000], "3": picture[:10]}
+
+    def decide(verb, path):
+        if path.endswith(".jpg") and (name := path[-5]) in left:
+            bucket.put(f"in/a/{name}.jpg", left.pop(name))
+
+    with Proxy(bucket.endpoint, tls=tls(certificate) if https else None) as proxy:
+        proxy.decide = decide
+        command = ["check", bucket.url("in"), "--s3-endpoint", proxy.endpoint, "--json"]
+        finished = bucket.run(*command, AWS_CA_BUNDLE=str(certificate))
+    assert finished.returncode == 0, finished.stderr
+    assert [line.get("reason") for line in verdicts(finished)] == [None, "truncated", "truncated"]
+
+
+def test_tls(sample_bucket, certificate):
+    context = tls(certificate)
     nobody = {"AWS_CA_BUNDLE": "", "SSL_CERT_FILE": "", "SSL_CERT_DIR": ""}
     with Proxy(sample_bucket.endpoint, tls=context) as proxy:
         command = [sample_bucket.url("in/Training/Lemon"), "--s3-endpoint", proxy.endpoint]

@@ -190,18 +190,18 @@ def test_killed_at_any_time(sample_bucket, sample_tree, sample_run, tmp_path, se
 
 def test_one_writer(bucket, sample_tree, tmp_path):
     """Another machine's run, which is alive as long as its lock changes."""
-    lock = f"{bucket.name}/out/_pomona/lock"
-    bucket.put("out/_pomona/lock", b"elsewhere 0")
+    lock = "out/_pomona-elsewhere"
+    bucket.put(lock, b"elsewhere 0")
     process = bucket.start("run", sample_tree, bucket.url("out"), *OPTIONS)
     beat = 0
     while process.poll() is None:
         time.sleep(0.2)
         beat += 1
-        bucket.put("out/_pomona/lock", b"elsewhere %d" % beat)
+        bucket.put(lock, b"elsewhere %d" % beat)
     _, errors = process.communicate()
     assert process.returncode == 4
     assert "another run is writing to" in errors
-    assert bucket.files.open_input_file(lock).read().startswith(b"elsewhere")
+    assert bucket.keys() == [lock]
     # Its machine died.
     finished = bucket.run("run", sample_tree, bucket.url("out"), *OPTIONS)
     assert finished.returncode == 0, finished.stderr
@@ -216,7 +216,8 @@ def test_gives_up_when_the_lock_is_lost(bucket, sample_tree):
             nonlocal stolen
             if verb == "PUT" and "/features/" in path and not stolen:
                 stolen = True
-                bucket.put("out/_pomona/lock", b"elsewhere 0")
+                (lock,) = [key for key in bucket.keys() if "/_pomona-" in key]
+                bucket.files.delete_file(f"{bucket.name}/{lock}")
                 time.sleep(6)
             return None
 
@@ -226,3 +227,22 @@ def test_gives_up_when_the_lock_is_lost(bucket, sample_tree):
     assert finished.returncode == 4, finished.stderr
     assert "another run has taken over" in finished.stderr
     assert not [key for key in bucket.keys() if "run_info_test/_SUCCESS" in key]
+
+
+def test_only_one_of_those_that_start_together(bucket, sample_tree, sample_run, tmp_path):
+    """As on several machines: with a cache for each."""
+    command = ["run", sample_tree, bucket.url("out"), *OPTIONS]
+    with Proxy(bucket.endpoint, latency=0.05) as proxy:
+        command += ["--s3-endpoint", proxy.endpoint]
+        runs = [bucket.start(*command, XDG_CACHE_HOME=str(tmp_path / f"{i}")) for i in range(4)]
+        errors = [run.communicate()[1] for run in runs]
+    codes = sorted(run.returncode for run in runs)
+    # Who waited until the first one was done finds its run published.
+    assert codes[0] == 0 and set(codes[1:]) <= {1, 4}, errors
+    for run, error in zip(runs, errors):
+        if run.returncode == 1:
+            assert "the run test is already published in" in error
+        elif run.returncode == 4:
+            assert "another run is writing to" in error
+    output = published(bucket, "out", tmp_path / "out")
+    assert_same(output, sample_run, str(sample_tree), sample_tree)

@@ -71,6 +71,37 @@ def test_what_does_not_pass_is_a_reject_of_that_object(sample_bucket, sample_tre
     assert (counts["rows"], counts["rejects"]) == (118, 2)
 
 
+@pytest.mark.parametrize(
+    "verb, fault",
+    [
+        ("HEAD", "slow_down"),
+        ("GET", "slow_down"),
+        ("HEAD", "no_such_key"),
+        pytest.param("GET", "no_such_key", marks=pytest.mark.long),
+    ],
+)
+def test_faults_that_are_longer_than_the_object(bucket, verb, fault):
+    """Their words are read into the object's place."""
+    bucket.put("in/a/1.png", b"x" * 40)
+    seen = False
+
+    def decide(asked, path):
+        nonlocal seen
+        if not path.endswith("1.png") or (asked != verb and not seen):
+            return None
+        again = seen
+        seen = True
+        return None if fault == "slow_down" and again else fault
+
+    with Proxy(bucket.endpoint) as proxy:
+        proxy.decide = decide
+        finished = bucket.run("check", bucket.url("in"), AWS_ENDPOINT_URL_S3=proxy.endpoint)
+    assert finished.returncode == 0, finished.stderr
+    reason = "corrupt" if fault == "slow_down" else "missing"
+    assert f"in/a/1.png: {reason}: " in finished.stdout
+    assert proxy.faults[fault] > 0
+
+
 def test_a_fault_that_stays_fails_the_run_which_resumes(
     sample_bucket, sample_tree, sample_run, tmp_path
 ):
