@@ -5,6 +5,8 @@
 #include <iterator>
 #include <utility>
 
+#include "wait.h"
+
 namespace pomona {
 
 Listing::Listing(Source& source, std::string output, const RunOptions& options, std::string recipe)
@@ -58,7 +60,7 @@ void Listing::Close() {
 
 arrow::Result<const ListedFragment*> Listing::Fragment(size_t index) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return index < fragments_.size() || ended_ || stopped_; });
+  while (index >= fragments_.size() && !ended_ && !stopped_) WaitFor(changed_, lock);
   if (stopped_) return arrow::Status::Cancelled("interrupted");
   ARROW_RETURN_NOT_OK(status_);
   return index < fragments_.size() ? &fragments_[index] : nullptr;

@@ -18,6 +18,7 @@
 #include "pomona/source.h"
 #include "read_ahead.h"
 #include "tree.h"
+#include "wait.h"
 
 namespace pomona {
 namespace {
@@ -160,7 +161,7 @@ class S3Tree : public Source {
     // Waits for items; none: that was all.
     arrow::Result<std::vector<Item>> Next() {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return ended_ || !items_.empty(); });
+      while (!ended_ && items_.empty()) WaitFor(changed_, lock);
       ARROW_RETURN_NOT_OK(status_);
       return std::exchange(items_, {});
     }
