@@ -44,7 +44,7 @@ def seeds(count, short):
     return [pytest.param(seed, marks=[pytest.mark.long] * (seed >= short)) for seed in range(count)]
 
 
-A_HUNDRED = seeds(100, short=3)
+A_HUNDRED = seeds(100, short=2)
 A_FEW = seeds(40, short=2)
 
 
