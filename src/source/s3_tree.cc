@@ -5,6 +5,7 @@
 #include <nettle/md5.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
@@ -37,7 +38,8 @@ constexpr int64_t kMostErrorBytes = 4096;
 
 // Stands at the end of the place for an object until it is read: Arrow does not say how much it
 // read, and no picture ends so.
-constexpr std::string_view kUnread = "\x9d\x03not read yet\x1b\xc6";
+constexpr std::array<uint8_t, 16> kUnread = {0x9d, 0x03, 'n', 'o', 't', ' ', 'r',  'e',
+                                             'a',  'd',  ' ', 'y', 'e', 't', 0x1b, 0xc6};
 
 // Whether Arrow can ask for the key: it takes no empty names, and its HTTP library resolves dots.
 bool CanAskFor(std::string_view key) {
@@ -290,7 +292,7 @@ class S3Tree : public Source {
     ARROW_ASSIGN_OR_RAISE(const int64_t size, file->GetSize());
     bytes->resize(static_cast<size_t>(size));
     const std::span end = std::span(*bytes).last(std::min(bytes->size(), kUnread.size()));
-    std::ranges::copy(kUnread.substr(0, end.size()), end.begin());
+    std::copy_n(kUnread.begin(), end.size(), end.begin());
     ARROW_ASSIGN_OR_RAISE(const int64_t read, file->ReadAt(0, size, bytes->data()));
     if (std::ranges::equal(end, kUnread)) {
       return arrow::Status::SerializationError("it is shorter than it was");

@@ -1,12 +1,14 @@
 """Trees on S3, read from a real server."""
 
 import http.server
+import io
 import json
 import ssl
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import PIL.Image
 import pytest
 from compare import assert_same
 from proxy import Proxy
@@ -243,14 +245,17 @@ def tls(certificate):
 
 
 @pytest.mark.parametrize("https", [True, False])
-def test_objects_that_shrink_after_they_were_listed(bucket, picture, certificate, https):
+def test_objects_that_shrink_after_they_were_listed(bucket, certificate, https):
+    """Bitmaps: nothing in their rows tells that some are missing."""
+    file = io.BytesIO()
+    PIL.Image.new("RGB", (64, 64), "red").save(file, "BMP")
     for name in ("1", "2", "3"):
-        bucket.put(f"in/a/{name}.jpg", picture)
-    left = {"2": picture[:-1000], "3": picture[:10]}
+        bucket.put(f"in/a/{name}.bmp", file.getvalue())
+    left = {"2": file.getvalue()[:-1000], "3": file.getvalue()[:100]}
 
     def decide(verb, path):
-        if path.endswith(".jpg") and (name := path[-5]) in left:
-            bucket.put(f"in/a/{name}.jpg", left.pop(name))
+        if path.endswith(".bmp") and (name := path[-5]) in left:
+            bucket.put(f"in/a/{name}.bmp", left.pop(name))
 
     with Proxy(bucket.endpoint, tls=tls(certificate) if https else None) as proxy:
         proxy.decide = decide
