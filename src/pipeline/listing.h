@@ -55,7 +55,7 @@ class Listing {
   void Close();  // REQUIRES: mutex_ is held
 
   const std::string output_;
-  const RunOptions& options_;
+  const RunOptions options_;
   const std::string recipe_;
 
   mutable std::mutex mutex_;  // for what is below
