@@ -5,8 +5,6 @@
 #include <iterator>
 #include <utility>
 
-#include "wait.h"
-
 namespace pomona {
 
 Listing::Listing(Source& source, std::string output, const RunOptions& options, std::string recipe)
@@ -60,7 +58,10 @@ void Listing::Close() {
 
 arrow::Result<const ListedFragment*> Listing::Fragment(size_t index) {
   std::unique_lock lock(mutex_);
-  while (index >= fragments_.size() && !ended_ && !stopped_) WaitFor(changed_, lock);
+  // Not wait(), which asks for GCC 12's library, where wheels may only ask for GCC 11's.
+  while (index >= fragments_.size() && !ended_ && !stopped_) {
+    changed_.wait_for(lock, std::chrono::hours(1));
+  }
   if (stopped_) return arrow::Status::Cancelled("interrupted");
   ARROW_RETURN_NOT_OK(status_);
   return index < fragments_.size() ? &fragments_[index] : nullptr;

@@ -8,10 +8,8 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <condition_variable>
 #include <deque>
 #include <iterator>
-#include <mutex>
 #include <span>
 #include <utility>
 
@@ -19,7 +17,6 @@
 #include "pomona/source.h"
 #include "read_ahead.h"
 #include "tree.h"
-#include "wait.h"
 
 namespace pomona {
 namespace {
@@ -101,12 +98,12 @@ class S3Tree : public Source {
   arrow::Status List(const TakeItems& take) override {
     std::ranges::sort(files_, {}, &Item::path);
     std::ranges::sort(folders_, {}, [](const std::string& folder) { return folder + '/'; });
-    std::deque<std::shared_ptr<FolderListing>> listings;
+    std::deque<Pages> listings;
     auto next_file = files_.begin();
     auto to_list = folders_.begin();
     for (const std::string& folder : folders_) {
       while (to_list != folders_.end() && listings.size() < kListingsAtOnce) {
-        listings.push_back(ListFolder(*to_list++));
+        listings.push_back(ListFolder(*to_list++, /*recursive=*/true));
       }
       // Files beside the folder that come before its own.
       const auto later = std::ranges::upper_bound(next_file, files_.end(), "s3://" + folder + '/',
@@ -116,15 +113,20 @@ class S3Tree : public Source {
       }
       next_file = later;
       for (std::string last;;) {
-        auto page = listings.front()->Next();
+        const auto page = NextPage(listings.front());
         if (!page.ok()) return connection_->Explain("cannot list", root_, page.status());
         if (page->empty()) break;
-        if (page->front().path <= last || !std::ranges::is_sorted(*page, {}, &Item::path)) {
+        std::vector<Item> items;
+        for (const fs::FileInfo& info : *page) {
+          if (info.IsFile()) items.push_back(ItemOf(info));
+        }
+        if (items.empty()) continue;
+        if (items.front().path <= last || !std::ranges::is_sorted(items, {}, &Item::path)) {
           return arrow::Status::IOError("cannot list s3://", folder,
                                         ": the server gives its keys in no order");
         }
-        last = page->back().path;
-        if (!take(*std::move(page))) return arrow::Status::OK();
+        last = items.back().path;
+        if (!take(std::move(items))) return arrow::Status::OK();
       }
       listings.pop_front();
     }
@@ -146,79 +148,41 @@ class S3Tree : public Source {
   }
 
  private:
-  // What a listing has found and nobody took yet.
-  class FolderListing {
-   public:
-    void Add(std::vector<Item> items) {
-      const std::lock_guard lock(mutex_);
-      std::ranges::move(items, std::back_inserter(items_));
-      changed_.notify_one();
-    }
-    void End(const arrow::Status& status) {
-      const std::lock_guard lock(mutex_);
-      status_ = status;
-      ended_ = true;
-      changed_.notify_one();
-    }
-    // Waits for items; none: that was all.
-    arrow::Result<std::vector<Item>> Next() {
-      std::unique_lock lock(mutex_);
-      while (!ended_ && items_.empty()) WaitFor(changed_, lock);
-      ARROW_RETURN_NOT_OK(status_);
-      return std::exchange(items_, {});
-    }
+  // What is below a folder, what one request lists at a time.
+  using Pages = arrow::Iterator<std::vector<fs::FileInfo>>;
 
-   private:
-    std::mutex mutex_;  // for what is below
-    std::condition_variable changed_;
-    std::vector<Item> items_;
-    bool ended_ = false;
-    arrow::Status status_;
-  };
-
-  // Starts to list all that is below the folder.
-  std::shared_ptr<FolderListing> ListFolder(const std::string& folder) {
-    auto listing = std::make_shared<FolderListing>();
-    Visit(folder, /*recursive=*/true, [this, listing](const std::vector<fs::FileInfo>& page) {
-      std::vector<Item> items;
-      for (const fs::FileInfo& info : page) {
-        if (info.IsFile()) items.push_back(ItemOf(info));
-      }
-      listing->Add(std::move(items));
-    }).AddCallback([listing](const arrow::Status& status) { listing->End(status); });
-    return listing;
-  }
-
-  // Calls `use` with what is below the folder, what one request lists at a time, on a thread of the
-  // connection.
-  arrow::Future<> Visit(const std::string& folder, bool recursive,
-                        std::function<void(const std::vector<fs::FileInfo>&)> use) {
+  // Starts to list the folder; what is found waits to be taken.
+  Pages ListFolder(const std::string& folder, bool recursive) {
     fs::FileSelector below;
     below.base_dir = folder;
     below.recursive = recursive;
-    return arrow::VisitAsyncGenerator(
-        connection_->files().GetFileInfoGenerator(below),
-        [this, use = std::move(use)](const std::vector<fs::FileInfo>& page) {
-          ++listings_;
-          use(page);
-          return arrow::Status::OK();
-        });
+    return arrow::MakeGeneratorIterator(connection_->files().GetFileInfoGenerator(below));
+  }
+
+  // Waits for the next page; an empty one is the end.
+  arrow::Result<std::vector<fs::FileInfo>> NextPage(Pages& pages) {
+    auto page = pages.Next();
+    if (page.ok() && !page->empty()) ++listings_;
+    return page;
   }
 
   arrow::Status ListTop() {
     files_.clear();
     folders_.clear();
-    const arrow::Status listed = Visit(S3ArrowPath(root_), /*recursive=*/false,
-                                       [this](const std::vector<fs::FileInfo>& page) {
-                                         for (const fs::FileInfo& info : page) {
-                                           if (info.IsFile()) {
-                                             files_.push_back(ItemOf(info));
-                                           } else {
-                                             folders_.push_back(info.path());
-                                           }
-                                         }
-                                       })
-                                     .status();
+    Pages pages = ListFolder(S3ArrowPath(root_), /*recursive=*/false);
+    arrow::Status listed;
+    for (;;) {
+      const auto page = NextPage(pages);
+      listed = page.status();
+      if (!listed.ok() || page->empty()) break;
+      for (const fs::FileInfo& info : *page) {
+        if (info.IsFile()) {
+          files_.push_back(ItemOf(info));
+        } else {
+          folders_.push_back(info.path());
+        }
+      }
+    }
     if (arrow::internal::ErrnoFromStatus(listed) == ENOENT) {
       return arrow::Status::Invalid("INPUT ", root_, ": there is nothing below it");
     }
