@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import servers
+import skips
 from spark_submit import SparkSubmit
 
 RUN_ID = "test"
@@ -21,6 +22,26 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes minutes; left out of `make test`")
+
+
+def refuse_skip(report):
+    """Makes a skip a failure under CI, unless skips.py knows its reason."""
+    if report.skipped and not hasattr(report, "wasxfail") and skips.under_ci():
+        reason = str(report.longrepr[2])
+        if not skips.is_allowed(reason):
+            report.outcome = "failed"
+            report.longrepr = f"{reason}\nUnder CI only what tests/skips.py allows may be skipped."
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    return refuse_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report():
+    return refuse_skip((yield))
 
 
 @pytest.fixture(scope="session")
