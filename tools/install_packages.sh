@@ -2,6 +2,11 @@
 # Installs the Debian packages named as arguments that are not there yet.
 set -eu
 
+# One at a time, whoever else calls it.
+if [ -z "${POMONA_INSTALLING-}" ]; then
+  POMONA_INSTALLING=yes exec flock "$0" "$0" "$@"
+fi
+
 missing=
 for package in "$@"; do
   dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
