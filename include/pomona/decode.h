@@ -1,6 +1,7 @@
 // Bytes of an image file -> RGB pixels, the same that Pillow's convert("RGB") gives.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -29,11 +30,27 @@ enum class ImageFormat {
 
 std::string_view FormatName(ImageFormat format);  // "JPEG", "PNG", ... as Pillow says
 
-// The format that the first bytes announce; nothing where they announce no image.
-std::optional<ImageFormat> SniffFormat(std::span<const uint8_t> file);
+// How many of a file's first bytes say all that they can about its format.
+inline constexpr size_t kSniffBytes = 512;
+
+// The format that the first bytes announce (kSniffBytes of them, all of a shorter file); nothing
+// where they announce no image.
+std::optional<ImageFormat> SniffFormat(std::span<const uint8_t> first);
 
 // Whether a file's name promises an image (by its extension, in any case).
 bool HasImageExtension(std::string_view path);
+
+// Whether the first bytes are those of an AppleDouble file, in which macOS keeps what another file
+// system cannot: "._x.jpg" beside "x.jpg".
+bool IsAppleDouble(std::span<const uint8_t> first);
+
+// Whether a file is an image by its name or by its first bytes (as for SniffFormat). What is not
+// need not be read any further; an AppleDouble file is not, whatever its name.
+bool IsImage(std::string_view path, std::span<const uint8_t> first);
+
+// The usual name of an image format that is not read here ("HEIF", "Canon CR3"), by the first bytes
+// or else by the extension; empty where neither is that of such a format.
+std::string_view UnreadFormatName(std::span<const uint8_t> first, std::string_view path);
 
 // What a decoder refuses before it spends memory or time on it.
 struct DecodeLimits {
@@ -71,7 +88,8 @@ struct Picture {
 // Decodes one file after another into buffers that it keeps.
 //
 // Threads: none shared; each worker owns one.
-// Errors: whatever is wrong with a file is a Reject of stage decode, never an exception.
+// Errors: whatever is wrong with a file is a Reject of stage decode. Memory that cannot be had says
+// nothing about the file: std::bad_alloc, after which the decoder works as before.
 class Decoder {
  public:
   explicit Decoder(const DecodeLimits& limits = {});
@@ -79,8 +97,9 @@ class Decoder {
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
 
-  // The picture is valid until the next call or until the decoder dies.
-  std::variant<Picture, Reject> Decode(std::span<const uint8_t> file);
+  // The picture is valid until the next call or until the decoder dies. The path only serves to
+  // name the format in the message of a reject, where the bytes do not tell.
+  std::variant<Picture, Reject> Decode(std::span<const uint8_t> file, std::string_view path = {});
 
  private:
   class Impl;

@@ -253,7 +253,7 @@ DecodeResult DecodeBitmap(std::span<const uint8_t> file, size_t header_at, size_
   }
   if (format == ImageFormat::kIco) {
     header.height /= 2;
-    if (header.height == 0) return Refuse(Reason::kCorrupt, "a picture of no size");
+    if (header.height == 0) return Refuse(Reason::kCorrupt, "zero-sized image");
   }
 
   const auto width = static_cast<size_t>(header.width);

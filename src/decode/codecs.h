@@ -21,6 +21,7 @@ class Buffer {
   uint8_t* Reserve(size_t size) {
     if (size > size_) {
       bytes_.reset();  // the old block goes before the new one comes
+      size_ = 0;       // in case it does not come
       bytes_ = std::make_unique_for_overwrite<uint8_t[]>(size);
       size_ = size;
     }

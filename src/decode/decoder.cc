@@ -6,7 +6,7 @@
 namespace pomona {
 
 std::optional<Reject> CheckSize(int64_t width, int64_t height, const DecodeLimits& limits) {
-  if (width <= 0 || height <= 0) return Refuse(Reason::kCorrupt, "a picture of no size");
+  if (width <= 0 || height <= 0) return Refuse(Reason::kCorrupt, "zero-sized image");
   const bool too_many = width > limits.max_pixels / height;  // a product might overflow
   if (!too_many && std::max(width, height) <= limits.max_side) return std::nullopt;
   return Refuse(Reason::kTooLarge,
@@ -20,13 +20,9 @@ class Decoder::Impl {
  public:
   explicit Impl(const DecodeLimits& limits) : limits_(limits) {}
 
-  DecodeResult Decode(std::span<const uint8_t> file) {
+  DecodeResult Decode(std::span<const uint8_t> file, std::string_view path) {
     if (file.empty()) return Refuse(Reason::kEmpty, "the file has no bytes");
-    const std::optional<ImageFormat> format = SniffFormat(file);
-    if (!format) {
-      return Refuse(Reason::kCorrupt, "the first bytes are those of no known image format");
-    }
-    switch (*format) {
+    switch (SniffFormat(file).value_or(ImageFormat::kOther)) {
       case ImageFormat::kJpeg:
       case ImageFormat::kMpo: return DecodeJpeg(file, limits_, &rgb_, &scratch_);
       case ImageFormat::kPng: return DecodePng(file, limits_, &rgb_, &scratch_);
@@ -40,7 +36,13 @@ class Decoder::Impl {
       case ImageFormat::kPnm: return DecodePnm(file, limits_, &rgb_, &scratch_);
       case ImageFormat::kOther: break;
     }
-    return Refuse(Reason::kUnsupportedFormat, "an image of a format that is not read");
+    if (IsAppleDouble(file)) {
+      return Refuse(Reason::kCorrupt, "an AppleDouble file, which holds metadata of another file");
+    }
+    if (const std::string_view name = UnreadFormatName(file, path); !name.empty()) {
+      return Refuse(Reason::kUnsupportedFormat, std::string(name) + " images are not read");
+    }
+    return Refuse(Reason::kCorrupt, "unrecognized image signature");
   }
 
  private:
@@ -52,6 +54,8 @@ class Decoder::Impl {
 Decoder::Decoder(const DecodeLimits& limits) : impl_(std::make_unique<Impl>(limits)) {}
 Decoder::~Decoder() = default;
 
-DecodeResult Decoder::Decode(std::span<const uint8_t> file) { return impl_->Decode(file); }
+DecodeResult Decoder::Decode(std::span<const uint8_t> file, std::string_view path) {
+  return impl_->Decode(file, path);
+}
 
 }  // namespace pomona

@@ -24,9 +24,12 @@ class Checker {
     result.verdict = CheckResult::Verdict::kReject;
     ARROW_ASSIGN_OR_RAISE(result.reject, source_.Read(item, &bytes_));
     if (result.reject) return result;
-    if (const auto format = SniffFormat(bytes_)) result.format = FormatName(*format);
+    if (const auto format = SniffFormat(bytes_)) {
+      result.format = *format == ImageFormat::kOther ? UnreadFormatName(bytes_, item.path)
+                                                     : FormatName(*format);
+    }
 
-    std::variant<Picture, Reject> decoded = decoder_.Decode(bytes_);
+    std::variant<Picture, Reject> decoded = decoder_.Decode(bytes_, item.path);
     if (auto* reject = std::get_if<Reject>(&decoded)) {
       if (IsSkip(item.path, bytes_)) {
         result.verdict = CheckResult::Verdict::kSkip;

@@ -239,7 +239,8 @@ arrow::Status Extractor::Work() {
       ARROW_ASSIGN_OR_RAISE(
           reject,
           worker->Extract(
-              bytes, std::span(fragment->features).subspan(position * dimensions, dimensions)));
+              bytes, item.path,
+              std::span(fragment->features).subspan(position * dimensions, dimensions)));
       skip = reject && IsSkip(item.path, bytes);
       if (!reject && !has_first_row_.exchange(true)) {
         const std::lock_guard lock(result_mutex_);
@@ -310,7 +311,7 @@ arrow::Status Extractor::Finish(OpenFragment* fragment, WorkerSeconds* seconds) 
 }  // namespace
 
 bool IsSkip(std::string_view path, std::span<const uint8_t> bytes) {
-  return !HasImageExtension(path) && !SniffFormat(bytes);
+  return !IsImage(path, bytes);
 }
 
 arrow::Result<Extraction> Extract(const ExtractJob& job) {

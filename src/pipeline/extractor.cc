@@ -40,7 +40,7 @@ arrow::Result<Outcome> ExtractOne(const Image& image, ImageWorker* worker, FileB
     if (outcome.reject) return outcome;
     file = *bytes;
   }
-  ARROW_ASSIGN_OR_RAISE(outcome.reject, worker->Extract(file, features));
+  ARROW_ASSIGN_OR_RAISE(outcome.reject, worker->Extract(file, image.path, features));
   // Without a name, nothing says that these bytes were not meant to be an image.
   outcome.skip = outcome.reject && !image.path.empty() && IsSkip(image.path, file);
   return outcome;

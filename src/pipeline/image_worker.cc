@@ -13,9 +13,10 @@ arrow::Result<std::unique_ptr<ImageWorker>> ImageWorker::Make(Engine& engine) {
 }
 
 arrow::Result<std::optional<Reject>> ImageWorker::Extract(std::span<const uint8_t> file,
+                                                          std::string_view path,
                                                           std::span<float> features) {
   Stopwatch watch;
-  std::variant<Picture, Reject> decoded = decoder_.Decode(file);
+  std::variant<Picture, Reject> decoded = decoder_.Decode(file, path);
   watch.Lap(&seconds_.decode);
   if (auto* reject = std::get_if<Reject>(&decoded)) return std::move(*reject);
   const Picture& picture = std::get<Picture>(decoded);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "pomona/decode.h"
@@ -29,9 +30,9 @@ class ImageWorker {
 
   static arrow::Result<std::unique_ptr<ImageWorker>> Make(Engine& engine);
 
-  // features: Engine::features() values, left alone where the image is rejected.
-  // Errors: the engine's, which concern every image.
-  arrow::Result<std::optional<Reject>> Extract(std::span<const uint8_t> file,
+  // path: see Decoder::Decode(). features: Engine::features() values, left alone where the image is
+  // rejected. Errors: the engine's, which concern every image.
+  arrow::Result<std::optional<Reject>> Extract(std::span<const uint8_t> file, std::string_view path,
                                                std::span<float> features);
 
   // The same from pixels: height x width x 3.
