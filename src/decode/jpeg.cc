@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <csetjmp>
 #include <cstdio>  // jpeglib.h needs it first
+#include <memory>
+#include <new>
 
 #include <jerror.h>
 #include <jpeglib.h>
@@ -172,7 +174,6 @@ Reason ReasonOf(int error) {
     case JERR_NOT_COMPILED:
     case JERR_SOF_UNSUPPORTED: return Reason::kUnsupportedFormat;
     case JERR_IMAGE_TOO_BIG:
-    case JERR_OUT_OF_MEMORY:
     case JERR_WIDTH_OVERFLOW: return Reason::kTooLarge;
     default: return Reason::kCorrupt;
   }
@@ -195,6 +196,10 @@ Reject Explain(const Reader& reader, const DecodeLimits& limits) {
                     std::to_string(cinfo.num_components) + " colour components");
     default: break;
   }
+  constexpr int kJpegLs = 0xf7;
+  if (reader.errors.msg_code == JERR_UNKNOWN_MARKER && cinfo.unread_marker == kJpegLs) {
+    return Refuse(Reason::kUnsupportedFormat, "JPEG-LS images are not read");
+  }
   char message[JMSG_LENGTH_MAX];
   reader.errors.format_message(reinterpret_cast<j_common_ptr>(const_cast<j_decompress_ptr>(&cinfo)),
                                message);
@@ -206,27 +211,26 @@ Reject Explain(const Reader& reader, const DecodeLimits& limits) {
 DecodeResult DecodeJpeg(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
                         Buffer* scratch) {
   Reader reader = {};
+  jpeg_decompress_struct& cinfo = reader.cinfo;
+  const std::unique_ptr<jpeg_decompress_struct, void (*)(j_decompress_ptr)> destroy(
+      &cinfo, jpeg_destroy_decompress);
   reader.outcome = Read(file, limits, rgb, scratch, &reader);
-  const jpeg_decompress_struct& cinfo = reader.cinfo;
-  DecodeResult result;
-  if (reader.outcome == Outcome::kComplete) {
-    const size_t bytes = size_t{cinfo.output_width} * cinfo.output_height * 3;
-    result = Picture{
-        .width = static_cast<int>(cinfo.output_width),
-        .height = static_cast<int>(cinfo.output_height),
-        .rgb = {rgb->Reserve(bytes), bytes},
-        // Pillow takes a photograph with a gain map for a plain JPEG.
-        .format =
-            reader.several_pictures && !reader.gain_map ? ImageFormat::kMpo : ImageFormat::kJpeg,
-        .mode = cinfo.num_components == 1   ? "L"
-                : cinfo.num_components == 3 ? "RGB"
-                                            : "CMYK",
-    };
-  } else {
-    result = Explain(reader, limits);
+  if (reader.outcome == Outcome::kFailed && reader.errors.msg_code == JERR_OUT_OF_MEMORY) {
+    throw std::bad_alloc();
   }
-  jpeg_destroy_decompress(&reader.cinfo);
-  return result;
+  if (reader.outcome != Outcome::kComplete) return Explain(reader, limits);
+  const size_t bytes = size_t{cinfo.output_width} * cinfo.output_height * 3;
+  return Picture{
+      .width = static_cast<int>(cinfo.output_width),
+      .height = static_cast<int>(cinfo.output_height),
+      .rgb = {rgb->Reserve(bytes), bytes},
+      // Pillow takes a photograph with a gain map for a plain JPEG.
+      .format =
+          reader.several_pictures && !reader.gain_map ? ImageFormat::kMpo : ImageFormat::kJpeg,
+      .mode = cinfo.num_components == 1   ? "L"
+              : cinfo.num_components == 3 ? "RGB"
+                                          : "CMYK",
+  };
 }
 
 }  // namespace pomona
