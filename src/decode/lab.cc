@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 
 namespace pomona {
 namespace {
@@ -20,6 +21,7 @@ cmsHTRANSFORM MakeTransform() {
                          TYPE_RGB_8, INTENT_PERCEPTUAL, cmsFLAGS_NOCACHE);
   cmsCloseProfile(lab);
   cmsCloseProfile(srgb);
+  if (transform == nullptr) throw std::bad_alloc();
   return transform;
 }
 

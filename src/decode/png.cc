@@ -6,7 +6,9 @@
 #include <cctype>
 #include <csetjmp>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <new>
 #include <string_view>
 
 #include "codecs.h"
@@ -25,6 +27,7 @@ struct Reader {
   png_infop info;
   jmp_buf failure;
   bool failed;
+  bool out_of_memory;
   char message[128];  // of the last error or warning
   bool warned;
 
@@ -53,6 +56,15 @@ void OnWarning(png_structp png, png_const_charp message) {
   snprintf(reader->message, sizeof(reader->message), "%s", message);
   reader->warned = true;
 }
+
+// libpng goes on without some of its memory, and says of the rest nothing but a message.
+png_voidp Allocate(png_structp png, png_alloc_size_t size) {
+  void* memory = std::malloc(size);
+  if (memory == nullptr) static_cast<Reader*>(png_get_mem_ptr(png))->out_of_memory = true;
+  return memory;
+}
+
+void Free(png_structp, png_voidp memory) { std::free(memory); }
 
 bool HasTable(const Reader& reader) {
   return reader.color_type == PNG_COLOR_TYPE_PALETTE ||
@@ -187,7 +199,7 @@ class TextLimits {
  private:
   bool Expand(std::span<const uint8_t> compressed) {
     z_stream stream = {};
-    if (inflateInit(&stream) != Z_OK) return false;
+    if (inflateInit(&stream) != Z_OK) throw std::bad_alloc();  // its only reason
     stream.next_in = const_cast<Bytef*>(compressed.data());
     stream.avail_in = static_cast<uInt>(std::min<size_t>(compressed.size(), PNG_UINT_31_MAX));
     std::array<uint8_t, 4096> out;
@@ -203,6 +215,7 @@ class TextLimits {
     }
     const bool more = status == Z_OK && stream.avail_in > 0;
     inflateEnd(&stream);
+    if (status == Z_MEM_ERROR) throw std::bad_alloc();
     total_ += expanded;
     return !more;
   }
@@ -211,12 +224,25 @@ class TextLimits {
   int64_t total_ = 0;
 };
 
+bool IsUnknownCritical(std::string_view type) {
+  return std::isupper(static_cast<unsigned char>(type[0])) && type != "IHDR" && type != "PLTE" &&
+         type != "IDAT";
+}
+
+// Of a chunk from its type on, whose end is at `end`.
+bool HasChecksum(std::span<const uint8_t> file, size_t type_at, size_t end) {
+  if (end > file.size()) return false;
+  const auto covered = file.subspan(type_at, end - kChecksumSize - type_at);
+  return crc32(0, covered.data(), static_cast<uInt>(covered.size())) == ReadInt(&file[end - 4]);
+}
+
 // Walks over the chunks and gives the end of the picture's data, which is one run of IDAT chunks.
 // What follows it is hardly looked at, as in Pillow: a missing end is fine, half a chunk is not.
 std::variant<size_t, Reject> FindDataEnd(std::span<const uint8_t> file,
                                          const DecodeLimits& limits) {
   TextLimits texts(limits);
   size_t data_end = 0;
+  bool has_frame = false;
   size_t at = kSignatureSize;
   while (at <= file.size() && file.size() - at >= kChunkHeaderSize) {
     const size_t length = ReadInt(&file[at]);
@@ -230,6 +256,18 @@ std::variant<size_t, Reject> FindDataEnd(std::span<const uint8_t> file,
       return EndsIn("a chunk of " + std::to_string(length) + " bytes");
     }
     const size_t next = at + kChunkHeaderSize + length + kChecksumSize;
+    if (data_end == 0) {
+      if (IsUnknownCritical(type) && HasChecksum(file, at + 4, next)) {
+        return Refuse(Reason::kUnsupportedFormat, "a critical chunk " + std::string(type) +
+                                                      (type == "CgBI" ? ", Apple's own" : "") +
+                                                      ", which is not known");
+      }
+      const bool second_frame = type == "fcTL" && has_frame;
+      has_frame |= type == "fcTL";
+      if (second_frame || type == "fdAT") {
+        return Refuse(Reason::kCorrupt, "a later frame in front of the first");
+      }
+    }
     if (type == "IDAT" && (data_end == 0 || at == data_end + kChecksumSize)) {
       data_end = next - kChecksumSize;
     } else if (data_end != 0 && type == "fcTL") {
@@ -251,12 +289,13 @@ void Read(std::span<const uint8_t> file, Reader* reader) {
     reader->failed = true;
     return;
   }
-  reader->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, reader, OnError, OnWarning);
-  if (reader->png == nullptr) {
-    reader->failed = true;
+  reader->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, reader, OnError, OnWarning, reader,
+                                         Allocate, Free);
+  if (reader->png != nullptr) reader->info = png_create_info_struct(reader->png);
+  if (reader->info == nullptr) {
+    reader->out_of_memory = true;
     return;
   }
-  reader->info = png_create_info_struct(reader->png);
   png_set_user_limits(reader->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // see CheckSize()
   png_set_chunk_malloc_max(reader->png, 0);
   // Nothing but the pixels counts, so no other chunk costs memory or time.
@@ -292,6 +331,7 @@ DecodeResult DecodePng(std::span<const uint8_t> file, const DecodeLimits& limits
   Read(file.first(std::get<size_t>(data_end)), &reader);
   png_destroy_read_struct(&reader.png, &reader.info, nullptr);
 
+  if (reader.out_of_memory) throw std::bad_alloc();
   if (reader.failed) return Refuse(Reason::kCorrupt, reader.message);
   if (reader.rows_left > 0) {
     if (reader.warned) return Refuse(Reason::kCorrupt, reader.message);

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <memory>
+#include <new>
 #include <string>
 
 #include "codecs.h"
@@ -29,11 +30,12 @@ int64_t CountFrames(std::span<const uint8_t> file) {
   return frames;
 }
 
+// Throws std::bad_alloc where that is what it was.
 Reject Explain(VP8StatusCode status) {
+  if (status == VP8_STATUS_OUT_OF_MEMORY) throw std::bad_alloc();
   switch (status) {
     case VP8_STATUS_NOT_ENOUGH_DATA:
     case VP8_STATUS_SUSPENDED: return Refuse(Reason::kTruncated, "the file ends in its pixels");
-    case VP8_STATUS_OUT_OF_MEMORY: return Refuse(Reason::kTooLarge, "out of memory");
     case VP8_STATUS_UNSUPPORTED_FEATURE:
       return Refuse(Reason::kUnsupportedFormat, "a feature that libwebp does not know");
     default: return Refuse(Reason::kCorrupt, "its bit stream is broken");
