@@ -7,7 +7,9 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
+#include <initializer_list>
 #include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -134,6 +136,8 @@ struct Memory {
   uint64_t at = 0;
   std::string error = {};
   bool truncated = false;
+  bool over_limit = false;     // it wanted more memory than it may have
+  bool out_of_memory = false;  // there was none
 };
 
 tmsize_t ReadMemory(thandle_t handle, void* out, tmsize_t size) {
@@ -160,15 +164,27 @@ int MapMemory(thandle_t handle, void** base, toff_t* size) {
   return 1;
 }
 
-// Codecs may leave rows as they are, or fill them up, and only warn.
+bool HasAnyOf(std::string_view message, std::initializer_list<std::string_view> texts) {
+  return std::any_of(texts.begin(), texts.end(), [&](std::string_view text) {
+    return message.find(text) != std::string_view::npos;
+  });
+}
+
+// All that libtiff says of a failure is a message.
 void Note(Memory* memory, bool error, const char* format, va_list arguments) {
   std::array<char, 256> text;
   std::vsnprintf(text.data(), text.size(), format, arguments);
   const std::string_view message = text.data();
-  for (const std::string_view missing :
-       {"Premature EOF", "Premature end of JPEG file", "Improper JPEG strip/tile size"}) {
-    memory->truncated |= message.find(missing) != std::string_view::npos;
-  }
+  // Codecs may leave rows as they are, or fill them up, and only warn.
+  memory->truncated |= HasAnyOf(
+      message, {"Premature EOF", "Premature end of JPEG file", "Improper JPEG strip/tile size"});
+  memory->over_limit |=
+      HasAnyOf(message, {"limit defined in open options", "would require libjpeg to allocate"});
+  memory->out_of_memory |=
+      error && HasAnyOf(message, {"No space", "ut of memory", "ot enough memory",
+                                  "nsufficient memory", "annot allocate", "ailed to allocate"});
+  // Values that it does not know, of tags that leave the samples as they are.
+  if (HasAnyOf(message, {"for \"Orientation\" tag", "for \"ResolutionUnit\" tag"})) return;
   if (error && memory->error.empty()) memory->error = message;
 }
 
@@ -192,7 +208,7 @@ using TiffHandle = std::unique_ptr<TIFF, CloseTiff>;
 
 TiffHandle OpenTiff(Memory* memory) {
   TIFFOpenOptions* options = TIFFOpenOptionsAlloc();
-  if (options == nullptr) return nullptr;
+  if (options == nullptr) throw std::bad_alloc();
   TIFFOpenOptionsSetMaxSingleMemAlloc(options, kMaxAllocation);
   TIFFOpenOptionsSetErrorHandlerExtR(options, OnError, memory);
   TIFFOpenOptionsSetWarningHandlerExtR(options, OnWarning, memory);
@@ -208,9 +224,11 @@ TiffHandle OpenTiff(Memory* memory) {
   return TiffHandle(tiff);
 }
 
-// Subsampled YCbCr that libjpeg does not turn into RGB itself: by libtiff's own conversion.
+// Subsampled YCbCr that libjpeg does not turn into RGB itself: by libtiff's own conversion, which
+// mirrors each strip where the tag Orientation says so. Pillow lets it, and turns the picture
+// afterwards all the same.
 bool ReadYcbcr(TIFF* tiff, const TiffLayout& layout, const Parts& parts, const DecodeLimits& limits,
-               uint8_t* rgb) {
+               Memory* memory, uint8_t* rgb) {
   std::array<char, 1024> message = {};
   TIFFRGBAImage reader;
   if (!TIFFRGBAImageOK(tiff, message.data()) ||
@@ -218,13 +236,13 @@ bool ReadYcbcr(TIFF* tiff, const TiffLayout& layout, const Parts& parts, const D
     return false;
   }
   const std::unique_ptr<TIFFRGBAImage, void (*)(TIFFRGBAImage*)> end(&reader, TIFFRGBAImageEnd);
-  reader.orientation = reader.req_orientation = ORIENTATION_TOPLEFT;
+  reader.req_orientation = ORIENTATION_TOPLEFT;
   const auto width = static_cast<size_t>(layout.width);
   const auto height = static_cast<size_t>(layout.height);
   if (reader.width != width || reader.height != height) return false;
   const size_t rows = std::min(parts.rows, height);
   if (rows > static_cast<size_t>(limits.max_codec_bytes) / (4 * width)) return false;
-  const auto pixels = std::make_unique_for_overwrite<uint32_t[]>(width * rows);
+  const auto pixels = std::make_unique<uint32_t[]>(width * rows);
   for (size_t y = 0; y < height; y += rows) {
     const size_t count = std::min(rows, height - y);
     reader.row_offset = static_cast<int>(y);
@@ -232,16 +250,40 @@ bool ReadYcbcr(TIFF* tiff, const TiffLayout& layout, const Parts& parts, const D
       return false;
     }
     for (size_t i = 0; i < width * count; ++i, rgb += 3) {
+      if (TIFFGetA(pixels[i]) == 0) {  // it was not written
+        memory->truncated = true;
+        return false;
+      }
       rgb[0] = static_cast<uint8_t>(TIFFGetR(pixels[i]));
       rgb[1] = static_cast<uint8_t>(TIFFGetG(pixels[i]));
       rgb[2] = static_cast<uint8_t>(TIFFGetB(pixels[i]));
     }
+    std::fill_n(pixels.get(), width * count, 0);
+  }
+  return true;
+}
+
+// Codecs that call it success where data end early, and leave the rest of the rows as it was. The
+// others count what they have written.
+bool MayLeaveRows(uint64_t compression) {
+  return compression == COMPRESSION_CCITTRLE || compression == COMPRESSION_CCITTRLEW ||
+         compression == COMPRESSION_CCITTFAX3 || compression == COMPRESSION_CCITTFAX4 ||
+         compression == COMPRESSION_THUNDERSCAN || compression == COMPRESSION_OJPEG;
+}
+
+// Whether rows of so many bits are the same, whatever stands behind them in their last byte.
+bool SameRows(const uint8_t* rows, const uint8_t* others, size_t count, size_t stride,
+              size_t bits) {
+  const int padding = static_cast<int>(8 * stride - bits);
+  for (; count > 0; --count, rows += stride, others += stride) {
+    if (std::memcmp(rows, others, stride - 1) != 0) return false;
+    if ((rows[stride - 1] ^ others[stride - 1]) >> padding != 0) return false;
   }
   return true;
 }
 
 bool ReadExpanded(TIFF* tiff, const TiffLayout& layout, const Parts& parts,
-                  const DecodeLimits& limits, const Target& target) {
+                  const DecodeLimits& limits, Memory* memory, const Target& target) {
   const size_t stride = layout.RowBytes(parts.columns);
   const tmsize_t row_size = parts.tiled ? TIFFTileRowSize(tiff) : TIFFScanlineSize(tiff);
   const uint32_t count = parts.tiled ? TIFFNumberOfTiles(tiff) : TIFFNumberOfStrips(tiff);
@@ -249,14 +291,29 @@ bool ReadExpanded(TIFF* tiff, const TiffLayout& layout, const Parts& parts,
   const auto max_rows = static_cast<size_t>(limits.max_codec_bytes) / stride;
   if (parts.rows > max_rows) return false;
   const size_t size = stride * parts.rows;
-  Buffer buffer;
-  uint8_t* rows = buffer.Reserve(size);
-  const auto read = [&](const Part& part, size_t) -> const uint8_t* {
+  const auto expand = [&](const Part& part, uint8_t fill, uint8_t* rows) {
+    std::memset(rows, fill, size);
     const auto index = static_cast<uint32_t>(part.index);
     const auto wanted = static_cast<tmsize_t>(size);
     const tmsize_t got = parts.tiled ? TIFFReadEncodedTile(tiff, index, rows, wanted)
                                      : TIFFReadEncodedStrip(tiff, index, rows, wanted);
-    return got < 0 || static_cast<size_t>(got) < stride * part.rows ? nullptr : rows;
+    return got >= 0 && static_cast<size_t>(got) >= stride * part.rows;
+  };
+  Buffer buffer;
+  Buffer second;
+  const bool twice = MayLeaveRows(layout.compression);
+  const size_t row_bits = parts.columns * layout.bits[0] * (layout.planes ? 1 : layout.bits.size());
+  const auto read = [&](const Part& part, size_t) -> const uint8_t* {
+    uint8_t* rows = buffer.Reserve(size);
+    if (!twice) return expand(part, 0, rows) ? rows : nullptr;
+    // What was not written keeps what was there.
+    uint8_t* others = second.Reserve(size);
+    if (expand(part, 0, rows) && expand(part, 0xff, others) &&
+        SameRows(rows, others, part.rows, stride, row_bits)) {
+      return rows;
+    }
+    memory->truncated |= memory->error.empty();
+    return nullptr;
   };
   return ReadRows(layout, parts, kHostOrder, target, read);
 }
@@ -317,7 +374,7 @@ std::optional<Reject> ReadCompressed(std::span<const uint8_t> file, const TiffLa
     }
     const bool jpeg = layout.compression == COMPRESSION_JPEG && !layout.planes;
     if (layout.photometric == PHOTOMETRIC_YCBCR && layout.bits.size() == 3 && !jpeg) {
-      read = ReadYcbcr(tiff.get(), layout, parts, limits, target.rgb);
+      read = ReadYcbcr(tiff.get(), layout, parts, limits, &memory, target.rgb);
     } else {
       // Whatever else libtiff was built with: they differ in what they make of broken data.
       if (layout.compression == COMPRESSION_ADOBE_DEFLATE ||
@@ -327,9 +384,11 @@ std::optional<Reject> ReadCompressed(std::span<const uint8_t> file, const TiffLa
       if (jpeg && layout.photometric == PHOTOMETRIC_YCBCR) {
         TIFFSetField(tiff.get(), TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
       }
-      read = ReadExpanded(tiff.get(), layout, parts, limits, target);
+      read = ReadExpanded(tiff.get(), layout, parts, limits, &memory, target);
     }
   }
+  if (memory.over_limit) return Refuse(Reason::kTooLarge, memory.error);
+  if (memory.out_of_memory) throw std::bad_alloc();
   if (memory.truncated) return Truncated();
   // The fax decoders report what is broken and go on.
   if (read && memory.error.empty()) return std::nullopt;

@@ -10,6 +10,8 @@ constexpr int kShort = 3;
 constexpr int kLong = 4;
 constexpr int kLong8 = 16;
 
+bool IsWhole(int type) { return type == kShort || type == kLong || type == kLong8; }
+
 size_t TypeSize(int type) {
   constexpr std::array<uint8_t, 17> kSizes = {0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8};
   return type < static_cast<int>(kSizes.size()) ? kSizes[type] : 0;
@@ -32,7 +34,7 @@ std::vector<uint64_t> TiffDirectory::Numbers(int tag, size_t max) const {
   const auto entry = entries_.find(tag);
   if (entry == entries_.end()) return numbers;
   const auto [type, bytes] = entry->second;
-  if (type != kShort && type != kLong && type != kLong8) return numbers;
+  if (!IsWhole(type)) return numbers;
   const size_t size = TypeSize(type);
   for (size_t at = 0; at + size <= bytes.size() && numbers.size() < max; at += size) {
     numbers.push_back(ReadNumber(&bytes[at], size));
@@ -72,6 +74,7 @@ bool TiffDirectory::ReadEntries() {
     const int type = Read16(entry + 2, order_);
     const size_t unit = TypeSize(type);
     const uint64_t count = ReadNumber(entry + 4, offset_size);
+    if (!IsWhole(type) || count == 0) malformed_.insert(tag);
     if (unit == 0 || count == 0) continue;
     if (count > file_.size() / unit) break;
     const uint64_t size = count * unit;
@@ -80,6 +83,7 @@ bool TiffDirectory::ReadEntries() {
     if (!HasBytes(value_at, size)) break;
     entries_[tag] = {type, file_.subspan(value_at, size)};
   }
+  complete_ = entries == 0;
   return true;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -20,6 +21,13 @@ class TiffDirectory {
 
   ByteOrder order() const { return order_; }
   bool Has(int tag) const { return entries_.contains(tag); }
+
+  // Whether an entry stands there, but not with numbers of a type that TIFF gives to sizes, counts
+  // and choices. Readers differ in what they make of it.
+  bool IsMalformed(int tag) const { return malformed_.contains(tag); }
+
+  // Whether all entries are there. Pillow stops at one whose values are not; libtiff passes over it.
+  bool complete() const { return complete_; }
 
   // At most `max` of the numbers of a tag; none where it is absent or holds something else.
   std::vector<uint64_t> Numbers(int tag, size_t max) const;
@@ -42,6 +50,8 @@ class TiffDirectory {
   ByteOrder order_ = ByteOrder::kLittle;
   bool big_ = false;
   std::map<int, Entry> entries_;
+  std::set<int> malformed_;
+  bool complete_ = false;
 };
 
 }  // namespace pomona

@@ -154,6 +154,15 @@ bool PillowFails(const TiffLayout& layout, bool raw, ByteOrder order) {
   return rgb && samples > 3 && !alpha && (planes || bits == 16);
 }
 
+// Tags that decide about the pixels.
+constexpr auto kPixelTags = std::to_array<int>(
+    {TIFFTAG_IMAGEWIDTH,   TIFFTAG_IMAGELENGTH,     TIFFTAG_BITSPERSAMPLE,  TIFFTAG_COMPRESSION,
+     TIFFTAG_PHOTOMETRIC,  TIFFTAG_FILLORDER,       TIFFTAG_STRIPOFFSETS,   TIFFTAG_ORIENTATION,
+     TIFFTAG_SAMPLESPERPIXEL, TIFFTAG_ROWSPERSTRIP, TIFFTAG_STRIPBYTECOUNTS, TIFFTAG_PLANARCONFIG,
+     TIFFTAG_GROUP3OPTIONS, TIFFTAG_GROUP4OPTIONS,  TIFFTAG_PREDICTOR,      TIFFTAG_COLORMAP,
+     TIFFTAG_TILEWIDTH,    TIFFTAG_TILELENGTH,      TIFFTAG_TILEOFFSETS,    TIFFTAG_TILEBYTECOUNTS,
+     TIFFTAG_EXTRASAMPLES, TIFFTAG_SAMPLEFORMAT,    TIFFTAG_YCBCRSUBSAMPLING});
+
 // The upper byte of each sample of 16 bits; samples of 8 bits as they are.
 uint8_t Upper(const uint8_t* samples, size_t index, uint64_t bits, ByteOrder order) {
   return bits == 8 ? samples[index] : static_cast<uint8_t>(Read16(samples + 2 * index, order) >> 8);
@@ -164,6 +173,11 @@ uint8_t Upper(const uint8_t* samples, size_t index, uint64_t bits, ByteOrder ord
 std::variant<TiffLayout, Reject> ReadTiffLayout(const TiffDirectory& directory,
                                                 const DecodeLimits& limits) {
   TiffLayout layout;
+  for (const int tag : kPixelTags) {
+    if (directory.IsMalformed(tag)) {
+      return Corrupt("tag " + std::to_string(tag) + " is of a type or count that it may not have");
+    }
+  }
   if (!directory.Has(TIFFTAG_IMAGEWIDTH) || !directory.Has(TIFFTAG_IMAGELENGTH)) {
     return Corrupt("no size");
   }
@@ -219,7 +233,13 @@ std::variant<TiffLayout, Reject> ReadTiffLayout(const TiffDirectory& directory,
       }
     }
   }
-  if (PillowFails(layout, layout.compression == COMPRESSION_NONE, directory.order())) {
+  if (layout.photometric == PHOTOMETRIC_YCBCR && directory.Has(TIFFTAG_YCBCRSUBSAMPLING) &&
+      directory.Numbers(TIFFTAG_YCBCRSUBSAMPLING, 3).size() != 2) {
+    return Corrupt("a subsampling that is not two numbers");
+  }
+  // libtiff may know of the alpha what Pillow does not.
+  const bool unsure = layout.planes && layout.unnamed_alpha && !directory.complete();
+  if (unsure || PillowFails(layout, layout.compression == COMPRESSION_NONE, directory.order())) {
     return Unsupported("a layout that Pillow rejects or misreads");
   }
   return layout;

@@ -8,6 +8,7 @@
 #include <jpeglib.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -409,6 +410,36 @@ TEST(DecodePngTest, LimitsOfText) {
   EXPECT_EQ(Decode(WithText(file, kMebibyte / 2, 129)).verdict, "too_large");
 }
 
+// A chunk in front of the picture's data.
+Bytes WithChunk(const Bytes& file, std::string_view type_and_data, int times = 1) {
+  Bytes chunk = ToBytes(type_and_data);
+  const auto checksum = crc32(0, chunk.data(), static_cast<uInt>(chunk.size()));
+  for (int shift = 24; shift >= 0; shift -= 8) chunk.push_back(checksum >> shift & 255);
+  const size_t length = type_and_data.size() - 4;
+  for (int shift = 0; shift <= 24; shift += 8) chunk.insert(chunk.begin(), length >> shift & 255);
+  Bytes result = file;
+  for (int i = 0; i < times; ++i) {
+    result.insert(result.begin() + static_cast<ptrdiff_t>(FindChunk(file, "IDAT")), chunk.begin(),
+                  chunk.end());
+  }
+  return result;
+}
+
+TEST(DecodePngTest, ForeignChunks) {
+  const Bytes rows = Ramp(15, 9);
+  const Bytes file = MakePng(15, 9, 8, PNG_COLOR_TYPE_RGB, rows);
+  EXPECT_TRUE(Decode(WithChunk(file, "abCd1234")).rgb == rows);
+  EXPECT_EQ(Decode(WithChunk(file, "CgBI1234")).verdict, "unsupported_format");
+  EXPECT_EQ(Decode(WithChunk(file, "ABCD1234")).verdict, "unsupported_format");
+  // Frames of an animation: the first may come with the picture, others only after it.
+  const std::string control("fcTL\0\0\0\0\0\0\0\x0f\0\0\0\x09"
+                            "\0\0\0\0\0\0\0\0\0\1\0\1\0\0", 30);
+  EXPECT_TRUE(Decode(WithChunk(file, control)).rgb == rows);
+  EXPECT_EQ(Decode(WithChunk(file, control, 2)).verdict, "corrupt");
+  EXPECT_EQ(Decode(WithChunk(file, std::string_view("fdAT\0\0\0\1data", 12))).verdict,
+            "corrupt");
+}
+
 TEST(DecodePngTest, LimitOfPixels) {
   const Bytes file = MakePng(15, 9, 8, PNG_COLOR_TYPE_RGB, Ramp(15, 9));
   EXPECT_EQ(Decode(file, {.max_pixels = 15 * 9}).verdict, "ok");
@@ -476,6 +507,104 @@ TEST(DecodeTiffTest, RefusesEndlessScans) {
                16, 2);
   EXPECT_EQ(Decode(arithmetic, {.max_arithmetic_samples = 2 * 32 * 16}).verdict, "ok");
   EXPECT_EQ(Decode(arithmetic, {.max_arithmetic_samples = 2 * 32 * 16 - 1}).verdict, "too_large");
+}
+
+struct TiffTag {
+  int tag;
+  int type;
+  uint32_t count;
+  uint32_t value;
+};
+
+// One strip, `data`, whose tags 273 and 279 are added to the others.
+Bytes MakeTiff(std::vector<TiffTag> tags, const Bytes& data) {
+  Bytes file = {'I', 'I', '*', 0};
+  const auto append = [&](size_t value, int bytes) {
+    for (; bytes > 0; --bytes, value >>= 8) file.push_back(value & 255);
+  };
+  append(8 + data.size(), 4);
+  file.insert(file.end(), data.begin(), data.end());
+  tags.push_back({273, 4, 1, 8});
+  tags.push_back({279, 4, 1, static_cast<uint32_t>(data.size())});
+  std::sort(tags.begin(), tags.end(), [](auto& a, auto& b) { return a.tag < b.tag; });
+  append(tags.size(), 2);
+  for (const TiffTag& tag : tags) {
+    append(tag.tag, 2);
+    append(tag.type, 2);
+    append(tag.count, 4);
+    append(tag.value, 4);
+  }
+  append(0, 4);
+  return file;
+}
+
+constexpr int kShort = 3;
+
+TEST(DecodeTiffTest, FaxDataThatEndBeforeTheRowsDo) {
+  // Group 4: a bit for each white row, then the end of the block, two of its words of 12 bits.
+  const auto rows = [](uint32_t height) {
+    return Decode(MakeTiff({{256, kShort, 1, 13},
+                            {257, kShort, 1, height},
+                            {259, kShort, 1, 4},
+                            {262, kShort, 1, 0}},
+                           {0xf0, 0x01, 0x00, 0x10}));
+  };
+  EXPECT_EQ(rows(4).verdict, "ok");
+  EXPECT_EQ(rows(4).rgb, Bytes(13 * 4 * 3, 255));
+  // libtiff, and so Pillow, takes the end itself for one more row, which is white.
+  EXPECT_EQ(rows(6).verdict, "truncated");
+  EXPECT_EQ(rows(60).verdict, "truncated");
+  // Group 3: the same row by row, each the word for 13 white pixels.
+  const Bytes group3 = {0b00001100, 0b00110000, 0b11000000};
+  for (const uint32_t height : {4u, 60u}) {
+    EXPECT_EQ(Decode(MakeTiff({{256, kShort, 1, 13},
+                               {257, kShort, 1, height},
+                               {259, kShort, 1, 2},
+                               {262, kShort, 1, 0}},
+                              group3))
+                  .verdict,
+              "truncated");
+  }
+}
+
+TEST(DecodeTiffTest, TagsOfTypesThatAreNotTheirs) {
+  const auto decode = [](int tag, int type, uint32_t count) {
+    std::vector<TiffTag> tags = {{256, kShort, 1, 2}, {257, kShort, 1, 1}, {258, kShort, 1, 8},
+                                 {259, kShort, 1, 1}, {262, kShort, 1, 1}, {339, kShort, 1, 1}};
+    for (TiffTag& t : tags) {
+      if (t.tag != tag) continue;
+      t.type = type;
+      t.count = count;
+    }
+    return Decode(MakeTiff(tags, {7, 8}));
+  };
+  for (const int tag : {258, 259, 262, 339}) {
+    EXPECT_EQ(decode(tag, 3, 1).verdict, "ok") << tag;
+    EXPECT_EQ(decode(tag, 4, 1).verdict, "ok") << tag;
+    for (const int type : {1, 2, 6, 7, 8, 9, 11}) {
+      EXPECT_EQ(decode(tag, type, 1).verdict, "corrupt") << tag << " of type " << type;
+    }
+    EXPECT_EQ(decode(tag, 3, 0).verdict, "corrupt") << tag;
+  }
+}
+
+TEST(DecodeTiffTest, TagsThatLeaveThePixelsAlone) {
+  Bytes packed(64);
+  uLongf size = packed.size();
+  const Bytes pixels = {7, 8};
+  ASSERT_EQ(compress(packed.data(), &size, pixels.data(), pixels.size()), Z_OK);
+  packed.resize(size);
+  for (const auto& [tag, value] : {std::pair(274, 0), {274, 9}, {296, 7}}) {
+    const Decoded decoded = Decode(MakeTiff({{256, kShort, 1, 2},
+                                             {257, kShort, 1, 1},
+                                             {258, kShort, 1, 8},
+                                             {259, kShort, 1, 8},
+                                             {262, kShort, 1, 1},
+                                             {tag, kShort, 1, static_cast<uint32_t>(value)}},
+                                            packed));
+    EXPECT_EQ(decoded.verdict, "ok") << tag;
+    EXPECT_EQ(decoded.rgb, (Bytes{7, 7, 7, 8, 8, 8})) << tag;
+  }
 }
 
 // --- Anything ---
