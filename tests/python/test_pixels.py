@@ -4,10 +4,12 @@ import hashlib
 import io
 import itertools
 import json
+import os
 import random
 import struct
 import subprocess
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -560,6 +562,78 @@ def test_tiff_ycbcr(pomona, tmp_path):
         tags |= {322: [16], 323: [32]} if tiled else {278: [32]}
         (folder / f"blocks-{i}.tif").write_bytes(tiff("<>"[i % 2], tags, data, tiled))
     assert_same_pixels(pomona, tmp_path)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"])
+def test_tiff_ycbcr_that_is_turned(pomona, tmp_path, compression):
+    """libtiff mirrors each strip, then Pillow turns the picture: mostly not as it should be seen."""
+    generator = np.random.default_rng(18)
+    folder = tmp_path / "tiff"
+    folder.mkdir()
+    for orientation, rows in itertools.product(range(10), (8, 16, 100)):
+        # Pillow does not write values that mean nothing.
+        tags = {274: orientation, 278: rows} if 1 <= orientation <= 8 else {278: rows}
+        file = io.BytesIO()
+        picture = smooth(generator, 45, 33).convert("YCbCr")
+        if compression == "jpeg":
+            picture = smooth(generator, 45, 33)
+        picture.save(file, "TIFF", compression=compression, tiffinfo=tags)
+        (folder / f"{orientation}-{rows}.tif").write_bytes(file.getvalue())
+    assert_same_pixels(pomona, tmp_path)
+
+
+def with_height(file, height):
+    """A little-endian TIFF of one strip that claims other rows than it has."""
+    file = bytearray(file)
+    (directory,) = struct.unpack_from("<I", file, 4)
+    for entry in range(struct.unpack_from("<H", file, directory)[0]):
+        at = directory + 2 + 12 * entry
+        if struct.unpack_from("<H", file, at)[0] in (257, 278):
+            struct.pack_into("<HII", file, at + 2, 4, 1, height)
+    return bytes(file)
+
+
+def check_lines(pomona, tree, threads, perturb):
+    environment = os.environ | {"MALLOC_PERTURB_": str(perturb)}
+    command = [pomona, "check", tree, "--json", "--threads", str(threads)]
+    check = subprocess.run(command, capture_output=True, check=True, env=environment)
+    return check.stdout
+
+
+def test_nothing_but_the_file_decides(pomona, tmp_path):
+    """Neither what memory held before nor the pictures that a thread had before show."""
+    generator = np.random.default_rng(19)
+    for suffix, options in [
+        (".jpg", [{}, {"progressive": True}]), (".png", [{}]), (".webp", [{}, {"lossless": True}]),
+        (".gif", [{}, {"interlace": 1}]), (".bmp", [{}]), (".ppm", [{}]), (".tga", [{}]),
+        (".ico", [{}]),
+    ]:  # fmt: skip
+        save_all(tmp_path / suffix[1:], suffix, generator, ["1", "L", "P", "RGB", "RGBA"], options, 2)
+    compressions = ["group3", "group4", "tiff_ccitt", "tiff_lzw", "tiff_adobe_deflate", "packbits",
+                    "lzma", "jpeg", None]
+    for compression in compressions:
+        folder = tmp_path / f"tiff-{compression}"
+        for mode in ("1", "L", "RGB", "CMYK", "YCbCr"):
+            save_all(folder, ".tiff", generator, [mode], [{"compression": compression}], 2, 9)
+    for folder in list(tmp_path.iterdir()):
+        for path in list(folder.iterdir()):
+            file = path.read_bytes()
+            (folder / f"cut-{path.name}").write_bytes(file[: len(file) * 2 // 3])
+            if path.suffix == ".tiff":
+                (folder / f"short-{path.name}").write_bytes(with_height(file, 60))
+    data = os.environ.get("POMONA_TEST_DATA")
+    trees = [tmp_path]
+    if data and (Path(data) / "bad-images").is_dir():
+        trees.append(Path(data) / "bad-images")
+    for tree in trees:
+        expected = check_lines(pomona, tree, 1, 0)
+        for threads, perturb in [(2, 85), (7, 170), (1, 255)]:
+            found = check_lines(pomona, tree, threads, perturb)
+            assert found.splitlines() == expected.splitlines()
+    verdicts = [json.loads(line) for line in check_lines(pomona, tmp_path, 1, 0).splitlines()]
+    fax = ("tiff-group3", "tiff-group4", "tiff-tiff_ccitt")
+    short = [v for v in verdicts if v["label"] in fax and "/short-" in v["path"]]
+    assert {v["reason"] for v in short} == {"truncated"} and len(short) >= 6
 
 
 def test_the_real_images(pomona, data):
