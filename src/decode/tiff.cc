@@ -392,6 +392,9 @@ std::optional<Reject> ReadCompressed(std::span<const uint8_t> file, const TiffLa
   if (memory.truncated) return Truncated();
   // The fax decoders report what is broken and go on.
   if (read && memory.error.empty()) return std::nullopt;
+  if (memory.error.starts_with("Unsupported JPEG")) {
+    return Refuse(Reason::kUnsupportedFormat, memory.error);
+  }
   return Corrupt(memory.error.empty() ? "libtiff cannot expand it" : memory.error);
 }
 

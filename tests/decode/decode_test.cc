@@ -1,7 +1,11 @@
 #include "pomona/decode.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <png.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdio>  // jpeglib.h needs it first
 
@@ -12,6 +16,9 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <map>
+#include <new>
 #include <span>
 #include <string>
 #include <variant>
@@ -695,6 +702,62 @@ TEST(DecodeTest, OnePictureDoesNotTouchTheNext) {
     EXPECT_EQ(Decode(&decoder, std::span(large).first(large.size() / 2)).verdict, "truncated");
   }
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+// What becomes of a file where only so much more memory can be had: in a process of its own.
+std::string DecodeWithin(const Bytes& file, size_t more) {
+  const pid_t child = fork();
+  if (child == 0) {
+    size_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    const rlim_t bytes = pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) + more;
+    const rlimit limit = {bytes, bytes};
+    setrlimit(RLIMIT_AS, &limit);
+    mallopt(M_MMAP_THRESHOLD, 64 << 10);
+    try {
+      Decoder decoder;
+      const auto result = decoder.Decode(file);
+      _exit(std::holds_alternative<Picture>(result) ? 0 : 1);
+    } catch (const std::bad_alloc&) {
+      _exit(2);
+    }
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (!WIFEXITED(status)) return "killed by signal " + std::to_string(WTERMSIG(status));
+  constexpr std::array<const char*, 3> kWords = {"ok", "reject", "bad_alloc"};
+  return kWords[WEXITSTATUS(status)];
+}
+
+TEST(DecodeTest, LackOfMemoryIsNeverTheFilesFault) {
+  constexpr int kSide = 700;
+  const Bytes gray = Bytes(kSide * kSide, 77);
+  Bytes packed(compressBound(gray.size()));
+  uLongf size = packed.size();
+  ASSERT_EQ(compress(packed.data(), &size, gray.data(), gray.size()), Z_OK);
+  packed.resize(size);
+  const std::map<std::string, Bytes> files = {
+      {"JPEG", MakeJpeg(kSide, kSide, gray,
+                        {.in = JCS_GRAYSCALE, .stored = JCS_GRAYSCALE, .progressive = true})},
+      {"PNG", MakePng(kSide, kSide, 8, PNG_COLOR_TYPE_GRAY, gray, {.interlaced = true})},
+      {"TIFF", MakeTiff({{256, kShort, 1, kSide},
+                         {257, kShort, 1, kSide},
+                         {258, kShort, 1, 8},
+                         {259, kShort, 1, 8},
+                         {262, kShort, 1, 1},
+                         {278, kShort, 1, kSide}},
+                        packed)}};
+  for (const auto& [format, file] : files) {
+    std::map<std::string, int> seen;
+    for (size_t more = 0; more < (4 << 20); more += 128 << 10) ++seen[DecodeWithin(file, more)];
+    EXPECT_GT(seen["ok"], 0) << format;
+    EXPECT_GT(seen["bad_alloc"], 0) << format;
+    EXPECT_EQ(seen.size(), 2u) << format << ": " << seen.rbegin()->first;
+  }
+}
+
+#endif
 
 TEST(SniffTest, Formats) {
   const auto sniff = [](std::string_view text) { return SniffFormat(ToBytes(text)); };
