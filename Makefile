@@ -110,6 +110,14 @@ $(SPARK4)/.package: $(WHEEL)/.built $(SPARK4)/.created
 	$(SPARK4)/bin/$(INSTALL_WHEEL) $(WHEEL)/*.whl
 	touch $@
 
+# Outside encoders, whose pictures long tests read: none is an oracle, so they stand apart.
+ENCODERS := $(BUILD)/encoders-venv
+
+$(ENCODERS)/.created: requirements/encoders.txt $(BUILD)/.packages
+	$(PYTHON) -m venv $(ENCODERS)
+	$(ENCODERS)/bin/$(PIP_INSTALL) --require-hashes -r $<
+	touch $@
+
 # Servers that tests start: Hadoop's by Maven as class paths, MinIO built from its Go module.
 SERVERS := $(BUILD)/servers
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
@@ -167,6 +175,7 @@ export POMONA_TEST_DATA := $(abspath $(TEST_DATA))
 
 export POMONA_WHEEL := $(abspath $(WHEEL))
 export POMONA_SERVERS := $(abspath $(SERVERS))
+export POMONA_ENCODERS_PYTHON := $(abspath $(ENCODERS)/bin/python)
 export POMONA_SPARK4_PYTHON := $(abspath $(SPARK4)/bin/python)
 
 SPARK_ENGINES := $(VENV)/.package $(SPARK4)/.package $(SERVERS)/yarn.classpath $(SERVERS)/s3a-3.5.classpath \
@@ -225,7 +234,8 @@ ARM64_EXCLUDE := OriginalPipeline|OriginalRun|AllDimensions|NoTwoPictures|SaysWh
 
 export POMONA_ARM64_RUN := qemu-aarch64 -L $(abspath $(ARM64)/sysroot) $(abspath $(ARM64)/pomona)
 
-test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.test $(SPARK_ENGINES) $(SERVERS)/s3a-4.1.classpath
+test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.test $(ENCODERS)/.created $(SPARK_ENGINES) \
+  $(SERVERS)/s3a-4.1.classpath
 	tools/install_packages.sh debootstrap
 	$(call ctest,$(ARM64),--exclude-regex '$(ARM64_EXCLUDE)')
 	$(PYTEST) -m long
