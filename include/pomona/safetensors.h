@@ -32,8 +32,8 @@ struct NamedTensor {
   TensorView tensor;
 };
 
-// The arrays of a safetensors file, memory-mapped, or of its bytes. The views live as long as the
-// object.
+// The arrays of a safetensors file, memory-mapped where its file system can do that, or of its
+// bytes. The views live as long as the object.
 //
 // Threads: safe to share once opened.
 // Errors: Invalid names the file, and the tensor where one is at fault (a header that is no JSON,
@@ -52,6 +52,9 @@ class SafetensorsFile {
   const std::string& path() const { return path_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   const std::map<std::string, TensorView>& tensors() const { return tensors_; }
+
+  // Gives the memory under these bytes of a mapped file back; they can be read again.
+  void Forget(std::span<const std::byte> bytes) const;
 
   // KeyError names the file and the tensor.
   arrow::Result<TensorView> Get(const std::string& name) const;

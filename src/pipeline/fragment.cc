@@ -1,8 +1,5 @@
 #include "fragment.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <functional>
 #include <initializer_list>
@@ -145,10 +142,7 @@ arrow::Result<StoredFragment> StoredFragment::Open(const std::string& path,
 }
 
 void StoredFragment::Forget(size_t count) const {
-  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const uintptr_t begin = (reinterpret_cast<uintptr_t>(features_.data()) + page - 1) / page * page;
-  const uintptr_t end = reinterpret_cast<uintptr_t>(features_.data() + count) / page * page;
-  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  file_->Forget(std::as_bytes(features_.first(count)));
 }
 
 arrow::Status StoredFragment::Verify() const {

@@ -1,23 +1,20 @@
 #include "pomona/safetensors.h"
 
-#include <arrow/util/io_util.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
-#include <system_error>
+
+#include "disk.h"
 
 namespace pomona {
 namespace {
@@ -51,11 +48,16 @@ std::optional<size_t> ByteSize(const std::vector<int64_t>& shape, size_t item_si
   return bytes;
 }
 
-arrow::Status SystemError(const std::string& path, std::string_view action) {
-  const int error = errno;
-  return {arrow::StatusCode::IOError,
-          path + ": cannot " + std::string(action) + ": " + std::generic_category().message(error),
-          arrow::internal::StatusDetailFromErrno(error)};
+// Fills `bytes` from the file's beginning. Where it has become shorter, the rest is zeros.
+arrow::Status ReadAll(int fd, const std::string& path, std::span<std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = read(fd, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return DiskError("read", path, errno);
+    if (count == 0) std::ranges::fill(bytes, std::byte{0});
+    bytes = bytes.subspan(count == 0 ? bytes.size() : static_cast<size_t>(count));
+  }
+  return arrow::Status::OK();
 }
 
 // Turns one entry of the header into a view of `data`.
@@ -135,54 +137,6 @@ arrow::Status CheckCover(const std::map<std::string, TensorView>& tensors,
   return arrow::Status::OK();
 }
 
-// A file that exists under its temporary name only, unless Publish() succeeded.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const std::string& path) : path_(path) {
-    static std::atomic<unsigned> counter = 0;
-    name_ = path + ".tmp" + std::to_string(getpid()) + "." + std::to_string(counter++);
-    fd_ = open(name_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile() {
-    if (fd_ < 0) return;
-    close(fd_);
-    if (!published_) unlink(name_.c_str());
-  }
-
-  arrow::Status Write(std::span<const std::byte> bytes) {
-    if (fd_ < 0) return SystemError(path_, "create");
-    while (!bytes.empty()) {
-      const ssize_t written = write(fd_, bytes.data(), bytes.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return SystemError(path_, "write");
-      bytes = bytes.subspan(written);
-    }
-    return arrow::Status::OK();
-  }
-
-  arrow::Status Publish() {
-    if (fsync(fd_) != 0) return SystemError(path_, "flush");
-    if (rename(name_.c_str(), path_.c_str()) != 0) return SystemError(path_, "rename");
-    published_ = true;
-    // The new name is on the disk once its folder is.
-    const std::filesystem::path folder = std::filesystem::path(path_).parent_path();
-    const int fd = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const bool flushed = fd >= 0 && fsync(fd) == 0;
-    const arrow::Status status =
-        flushed ? arrow::Status::OK() : SystemError(path_, "flush the folder of");
-    if (fd >= 0) close(fd);
-    return status;
-  }
-
- private:
-  std::string path_;
-  std::string name_;
-  int fd_;
-  bool published_ = false;
-};
-
 }  // namespace
 
 arrow::Result<std::shared_ptr<const SafetensorsFile>> SafetensorsFile::Open(
@@ -190,28 +144,30 @@ arrow::Result<std::shared_ptr<const SafetensorsFile>> SafetensorsFile::Open(
   std::shared_ptr<SafetensorsFile> file(new SafetensorsFile);
   file->path_ = path;
 
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return SystemError(path, "open");
-  struct stat status = {};
-  const bool regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
-  file->map_size_ = status.st_size;
-  if (regular && file->map_size_ >= kLengthBytes) {
-    file->map_ = mmap(nullptr, file->map_size_, PROT_READ, MAP_PRIVATE, fd, 0);
-  }
-  const int map_error = errno;
+  ARROW_ASSIGN_OR_RAISE(const int fd, OpenRegularFile(path));
+  const auto load = [&]() -> arrow::Result<std::span<const std::byte>> {
+    struct stat status;
+    if (fstat(fd, &status) != 0) return DiskError("look at", path, errno);
+    const auto size = static_cast<size_t>(status.st_size);
+    if (size < kLengthBytes) {
+      return arrow::Status::Invalid(path, ": too short for a safetensors file");
+    }
+    void* const map = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (map != MAP_FAILED) {
+      file->map_ = map;
+      file->map_size_ = size;
+      return std::span(static_cast<const std::byte*>(map), size);
+    }
+    if (errno != ENODEV) return DiskError("map", path, errno);
+    // A file system without mmap().
+    file->copy_ = std::make_unique_for_overwrite<std::byte[]>(size);
+    ARROW_RETURN_NOT_OK(ReadAll(fd, path, {file->copy_.get(), size}));
+    return std::span<const std::byte>(file->copy_.get(), size);
+  };
+  const auto bytes = load();
   close(fd);
-  if (!regular) return arrow::Status::Invalid(path, ": is no regular file");
-  if (file->map_ == nullptr) {
-    return arrow::Status::Invalid(path, ": too short for a safetensors file");
-  }
-  if (file->map_ == MAP_FAILED) {
-    file->map_ = nullptr;
-    errno = map_error;
-    return SystemError(path, "map");
-  }
-
-  ARROW_RETURN_NOT_OK(
-      file->ReadHeader({static_cast<const std::byte*>(file->map_), file->map_size_}));
+  ARROW_RETURN_NOT_OK(bytes);
+  ARROW_RETURN_NOT_OK(file->ReadHeader(*bytes));
   return file;
 }
 
@@ -265,6 +221,15 @@ arrow::Status SafetensorsFile::ReadHeader(std::span<const std::byte> all) {
 
 SafetensorsFile::~SafetensorsFile() {
   if (map_ != nullptr) munmap(map_, map_size_);
+}
+
+void SafetensorsFile::Forget(std::span<const std::byte> bytes) const {
+  if (map_ == nullptr) return;
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto at = reinterpret_cast<uintptr_t>(bytes.data());
+  const uintptr_t begin = (at + page - 1) / page * page;
+  const uintptr_t end = (at + bytes.size()) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 arrow::Result<TensorView> SafetensorsFile::Get(const std::string& name) const {
@@ -323,10 +288,14 @@ arrow::Status WriteSafetensors(const std::string& path, const std::vector<NamedT
                                const std::map<std::string, std::string>& metadata) {
   const arrow::Result<std::string> header = Header(tensors, metadata);
   if (!header.ok()) return header.status().WithMessage(path, ": ", header.status().message());
-  TemporaryFile file(path);
-  ARROW_RETURN_NOT_OK(file.Write(std::as_bytes(std::span(*header))));
-  for (const NamedTensor& named : tensors) ARROW_RETURN_NOT_OK(file.Write(named.tensor.bytes));
-  return file.Publish();
+  return ReplaceFile(path, [&](OutputFile& file) -> arrow::Status {
+    ARROW_RETURN_NOT_OK(file.Write(header->data(), static_cast<int64_t>(header->size())));
+    for (const auto& [name, tensor] : tensors) {
+      const auto size = static_cast<int64_t>(tensor.bytes.size());
+      ARROW_RETURN_NOT_OK(file.Write(tensor.bytes.data(), size));
+    }
+    return arrow::Status::OK();
+  });
 }
 
 }  // namespace pomona

@@ -11,6 +11,8 @@
 //   FAULT_OPENS=1        counts the calls that can fail without changing anything, too: other
 //                        opens, and flock
 //   FAULT_FLOCK=NUMBER   flock always fails with this errno, as on file systems without it
+//   FAULT_SYNC_FOLDER, FAULT_RENAME_FOLDER, FAULT_MAP
+//                        the same of fsync of a folder, rename of one, and mmap
 //   FAULT_LOG=FILE       one record for each call, with what was written; where it failed by
 //   itself,
 //                        `failed` stands before it
@@ -20,6 +22,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,12 +50,17 @@ std::string Environment(const char* name) {
   return value ? value : "";
 }
 
+int Number(const char* name) { return std::atoi(Environment(name).c_str()); }
+
 struct Settings {
   std::string root = Environment("FAULT_ROOT");
   long at = std::atol(Environment("FAULT_AT").c_str());
   std::string action = Environment("FAULT_ACTION");
   bool opens = !Environment("FAULT_OPENS").empty();
-  int flock_error = std::atoi(Environment("FAULT_FLOCK").c_str());
+  int flock_error = Number("FAULT_FLOCK");
+  int sync_folder_error = Number("FAULT_SYNC_FOLDER");
+  int rename_folder_error = Number("FAULT_RENAME_FOLDER");
+  int map_error = Number("FAULT_MAP");
   int log = -1;
 
   Settings() {
@@ -86,6 +94,11 @@ bool IsWatched(const std::string& path) {
   const std::string& root = settings().root;
   return !root.empty() && path.starts_with(root) &&
          (path.size() == root.size() || path[root.size()] == '/');
+}
+
+bool IsFolder(const std::string& path) {
+  struct stat info;
+  return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
 void Log(const std::string& line, const void* data = nullptr, size_t size = 0) {
@@ -184,11 +197,19 @@ ssize_t write(int fd, const void* data, size_t size) {
 int fsync(int fd) {
   static const auto real = REAL(fsync);
   const std::string path = PathOf(fd);
+  if (IsWatched(path) && settings().sync_folder_error != 0 && IsFolder(path)) {
+    errno = settings().sync_folder_error;
+    return -1;
+  }
   return Watch(IsWatched(path), "fsync\t" + path, [&] { return real(fd); });
 }
 
 int rename(const char* from, const char* to) {
   static const auto real = REAL(rename);
+  if (IsWatched(to) && settings().rename_folder_error != 0 && IsFolder(from)) {
+    errno = settings().rename_folder_error;
+    return -1;
+  }
   return Watch(IsWatched(to), std::string("rename\t") + from + '\t' + to,
                [&] { return real(from, to); });
 }
@@ -213,6 +234,18 @@ int unlinkat(int folder, const char* name, int flags) {
 int mkdir(const char* path, mode_t mode) {
   static const auto real = REAL(mkdir);
   return Watch(IsWatched(path), std::string("mkdir\t") + path, [&] { return real(path, mode); });
+}
+
+void* mmap(void* address, size_t size, int protection, int flags, int fd, off_t offset) {
+  static const auto real = REAL(mmap);
+  if (fd >= 0 && settings().map_error != 0 && IsWatched(PathOf(fd))) {
+    errno = settings().map_error;
+    return MAP_FAILED;
+  }
+  return real(address, size, protection, flags, fd, offset);
+}
+void* mmap64(void* address, size_t size, int protection, int flags, int fd, off_t offset) {
+  return mmap(address, size, protection, flags, fd, offset);
 }
 
 int flock(int fd, int operation) {

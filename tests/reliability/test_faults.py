@@ -67,6 +67,22 @@ def test_short_writes_do_no_harm(lab):
         lab.check_intact(output)
 
 
+@pytest.mark.parametrize("fault", [{"sync_folder": e} for e in (errno.EINVAL, errno.ENOTSUP)])
+def test_a_file_system_that_flushes_no_folders(lab, fault):
+    """As CIFS, vboxsf and some of FUSE say."""
+    output = lab.new_output()
+    finished = lab.run(output, faults=fault)
+    assert finished.returncode == 0, finished.stderr
+    assert files_of(output, RUN) == lab.expected
+
+
+def test_a_file_system_that_maps_no_files(lab):
+    output = lab.new_output()
+    finished = lab.run(output, faults={"map": errno.ENODEV})
+    assert finished.returncode == 0, finished.stderr
+    assert files_of(output, RUN) == lab.expected
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """small_disk(options) mounts a tmpfs with the options and returns its folder."""

@@ -1,4 +1,4 @@
-// Files and folders that are still there after a power failure.
+// Files and folders that are still there after a power failure, on whatever file system.
 //
 // Errors: IOError that names the path, with the errno as its detail.
 #pragma once
@@ -7,6 +7,7 @@
 #include <arrow/result.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,19 +22,30 @@ arrow::Status DiskError(std::string_view what, const std::string& path, int erro
 // Whether there is anything of this name.
 arrow::Result<bool> Exists(const std::string& path);
 
+// That every part of the path `below` the folder `root` that is there is a folder itself, and no link
+// to one, which may stand anywhere. Errors: Invalid names the first that is not.
+arrow::Status CheckFolders(const std::string& root, const std::string& below);
+
 // Creates the folder and those above it, each entered durably in the one above.
 arrow::Status MakeFolders(const std::string& path);
 
-// Removes a file or a folder with all that is in it, if it is there.
+// Removes a file or a folder with all that is in it, if it is there. A link is removed itself, not
+// what it leads to.
 arrow::Status RemoveAll(const std::string& path);
 
-// Makes the names in a folder durable: those created in it, moved into it, removed from it.
+// Makes the names in a folder durable: those created in it, moved into it, removed from it. File
+// systems that have no such call need none.
 arrow::Status SyncFolder(const std::string& path);
+
+// Opens a file for reading. Errors: Invalid where it is something else; a FIFO, say, would wait for
+// its writer.
+arrow::Result<int> OpenRegularFile(const std::string& path);
 
 // A new file. Close() makes its content durable; its name is as durable as its folder.
 class OutputFile : public arrow::io::OutputStream {
  public:
-  // Replaces a file of that name. `sha256`: where Close() leaves the checksum, if anybody asks.
+  // Replaces a file of that name, but not what a link of that name leads to. `sha256`: where
+  // Close() leaves the checksum, if anybody asks.
   static arrow::Result<std::shared_ptr<OutputFile>> Create(const std::string& path,
                                                            std::string* sha256 = nullptr);
   ~OutputFile() override;
@@ -53,5 +65,10 @@ class OutputFile : public arrow::io::OutputStream {
   int64_t written_ = 0;
   Sha256 sha256_;
 };
+
+// Makes the file of this name of what `write` gives it. It appears whole and durable, or not at
+// all: it is written beside its place under a temporary name.
+arrow::Status ReplaceFile(const std::string& path,
+                          const std::function<arrow::Status(OutputFile&)>& write);
 
 }  // namespace pomona

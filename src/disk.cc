@@ -1,0 +1,145 @@
+#include "disk.h"
+
+#include <arrow/util/io_util.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <span>
+
+namespace pomona {
+
+namespace fs = std::filesystem;
+
+arrow::Status DiskError(std::string_view what, const std::string& path, int error) {
+  return {arrow::StatusCode::IOError,
+          "cannot " + std::string(what) + ' ' + path + ": " + std::strerror(error),
+          arrow::internal::StatusDetailFromErrno(error)};
+}
+
+arrow::Result<bool> Exists(const std::string& path) {
+  struct stat info;
+  if (lstat(path.c_str(), &info) == 0) return true;
+  if (errno == ENOENT || errno == ENOTDIR) return false;
+  return DiskError("look at", path, errno);
+}
+
+arrow::Status CheckFolders(const std::string& root, const std::string& below) {
+  std::string path = root;
+  for (const fs::path& name : fs::path(below)) {
+    path += '/' + name.string();
+    struct stat info;
+    if (lstat(path.c_str(), &info) != 0) {
+      const bool missing = errno == ENOENT || errno == ENOTDIR;
+      return missing ? arrow::Status::OK() : DiskError("look at", path, errno);
+    }
+    if (!S_ISDIR(info.st_mode)) {
+      return arrow::Status::Invalid(path, " is ", S_ISLNK(info.st_mode) ? "a link" : "no folder",
+                                    "; what lies in an output has to be a folder itself");
+    }
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status MakeFolders(const std::string& path) {
+  int error = mkdir(path.c_str(), 0777) == 0 ? 0 : errno;
+  const fs::path above = fs::path(path).parent_path();
+  if (error == ENOENT && above != path) {
+    ARROW_RETURN_NOT_OK(MakeFolders(above));
+    // Once more and no more: where nothing can be made (/proc), the answer stays the same.
+    error = mkdir(path.c_str(), 0777) == 0 ? 0 : errno;
+  }
+  if (error == 0) return SyncFolder(above);
+  std::error_code ignored;
+  if (error == EEXIST && fs::is_directory(path, ignored)) return arrow::Status::OK();
+  return DiskError("create the folder", path, error == EEXIST ? ENOTDIR : error);
+}
+
+arrow::Status RemoveAll(const std::string& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  return error ? DiskError("remove", path, error.value()) : arrow::Status::OK();
+}
+
+arrow::Status SyncFolder(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return DiskError("open", path, errno);
+  const int error = fsync(fd) == 0 ? 0 : errno;
+  close(fd);
+  // What file systems say that have no such call (CIFS, vboxsf, some of FUSE).
+  const bool unknown = error == EINVAL || error == ENOTSUP || error == ENOSYS;
+  return error == 0 || unknown ? arrow::Status::OK() : DiskError("flush", path, error);
+}
+
+arrow::Result<int> OpenRegularFile(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return DiskError("open", path, errno);
+  struct stat info;
+  if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) return fd;
+  close(fd);
+  return arrow::Status::Invalid(path, ": is no regular file");
+}
+
+OutputFile::OutputFile(int fd, std::string path, std::string* sha256)
+    : fd_(fd), path_(std::move(path)), result_(sha256) {}
+
+OutputFile::~OutputFile() {
+  if (fd_ >= 0) close(fd_);
+}
+
+arrow::Result<std::shared_ptr<OutputFile>> OutputFile::Create(const std::string& path,
+                                                              std::string* sha256) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+  if (fd < 0) return DiskError("create", path, errno);
+  return std::shared_ptr<OutputFile>(new OutputFile(fd, path, sha256));
+}
+
+arrow::Status OutputFile::Write(const void* data, int64_t size) {
+  std::span<const uint8_t> bytes(static_cast<const uint8_t*>(data), static_cast<size_t>(size));
+  if (result_) sha256_.Add(bytes);
+  while (!bytes.empty()) {
+    const ssize_t count = write(fd_, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return DiskError("write", path_, errno);
+    bytes = bytes.subspan(count);
+  }
+  written_ += size;
+  return arrow::Status::OK();
+}
+
+arrow::Status OutputFile::Close() {
+  if (fd_ < 0) return arrow::Status::OK();
+  int error = fsync(fd_) == 0 ? 0 : errno;
+  if (close(fd_) != 0 && error == 0) error = errno;
+  fd_ = -1;
+  if (error) return DiskError("flush", path_, error);
+  if (result_) *result_ = sha256_.Hex();
+  return arrow::Status::OK();
+}
+
+arrow::Status ReplaceFile(const std::string& path,
+                          const std::function<arrow::Status(OutputFile&)>& write) {
+  static std::atomic<unsigned> counter = 0;
+  const std::string temporary =
+      path + ".tmp" + std::to_string(getpid()) + '.' + std::to_string(counter++);
+  ARROW_ASSIGN_OR_RAISE(const auto file, OutputFile::Create(temporary));
+  const auto fill = [&]() -> arrow::Status {
+    ARROW_RETURN_NOT_OK(write(*file));
+    ARROW_RETURN_NOT_OK(file->Close());
+    const bool renamed = rename(temporary.c_str(), path.c_str()) == 0;
+    return renamed ? arrow::Status::OK() : DiskError("rename", path, errno);
+  };
+  const arrow::Status status = fill();
+  if (!status.ok()) {
+    unlink(temporary.c_str());
+    return status;
+  }
+  const fs::path folder = fs::path(path).parent_path();
+  return SyncFolder(folder.empty() ? "." : folder);
+}
+
+}  // namespace pomona
