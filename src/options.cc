@@ -203,15 +203,19 @@ arrow::Status Validate(const RunOptions& options) {
   if (options.fragment_items < 1 || options.part_rows < options.fragment_items) {
     return arrow::Status::Invalid("a part needs room for a fragment, and a fragment for an item");
   }
-  for (const char c : options.run_id) {
-    const bool allowed = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-                         (c >= 'a' && c <= 'z') || c == '_' || c == '-' || c == '.';
-    if (!allowed) {
-      return arrow::Status::Invalid("run-id '", options.run_id,
-                                    "': letters, digits, '_', '-' and '.' only");
-    }
+  return options.run_id.empty() ? arrow::Status::OK() : CheckRunId(options.run_id);
+}
+
+arrow::Status CheckRunId(std::string_view id) {
+  if (id.empty() || id.size() > kMaxRunIdBytes) {
+    return arrow::Status::Invalid("run-id of ", id.size(), " characters: 1 to ", kMaxRunIdBytes);
   }
-  return arrow::Status::OK();
+  const bool allowed = std::ranges::all_of(id, [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           c == '_' || c == '-' || c == '.';
+  });
+  if (allowed) return arrow::Status::OK();
+  return arrow::Status::Invalid("run-id '", id, "': letters, digits, '_', '-' and '.' only");
 }
 
 }  // namespace pomona

@@ -67,7 +67,8 @@ struct RunOptions {
   // Safetensors file made by `pomona weights`; empty: see FindDefaultWeights().
   std::string weights;
 
-  // Name of the run in the outputs' folder names; empty: the time of the start, YYYYmmdd_HHMMSS.
+  // Name of the run in the outputs' folder names; empty: the time of the start, YYYYmmdd_HHMMSS,
+  // with _2, _3, ... behind it where the output has that run already.
   std::string run_id;
 
   // Formats of the features and of the PCA; at least one. Reports are always written.
@@ -147,5 +148,12 @@ int ThreadCount(int requested);
 
 // The first thing wrong with the options, in the user's words, or OK.
 arrow::Status Validate(const RunOptions& options);
+
+// Whether this may be a run's id. Whatever reads one from an output asks here before it makes a
+// path of it: outputs may be anybody's. Errors: Invalid says what is allowed.
+arrow::Status CheckRunId(std::string_view id);
+
+// With what stands before it in the names of folders it stays below the 255 of file systems.
+inline constexpr size_t kMaxRunIdBytes = 200;
 
 }  // namespace pomona

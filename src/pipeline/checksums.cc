@@ -34,7 +34,12 @@ arrow::Result<Checksums> ReadChecksums(const PublishedFiles& files, const std::s
         line.substr(kHexChars, kGap.size()) != kGap) {
       return arrow::Status::Invalid(files.Path(path), ": a line that is no checksum");
     }
-    checksums[line.substr(kHexChars + kGap.size())] = line.substr(0, kHexChars);
+    const std::string named = line.substr(kHexChars + kGap.size());
+    if (!IsFileOfRun(named, run_id)) {
+      return arrow::Status::Invalid(files.Path(path),
+                                    ": names what is no file of the run: ", named);
+    }
+    checksums[named] = line.substr(0, kHexChars);
   }
   return checksums;
 }

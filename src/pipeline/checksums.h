@@ -20,7 +20,7 @@ inline constexpr const char* kChecksumsName = "_SHA256SUMS";
 std::string ChecksumsPath(const std::string& run_id);
 std::string ChecksumsText(const Checksums& checksums);
 
-// Errors: IOError, Invalid; both name the file.
+// All paths are of files in the run's folders. Errors: IOError, Invalid; both name the file.
 arrow::Result<Checksums> ReadChecksums(const PublishedFiles& files, const std::string& run_id);
 
 }  // namespace pomona

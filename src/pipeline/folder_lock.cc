@@ -91,7 +91,7 @@ arrow::Status FolderLock::TakeByFlock(bool* supported) {
   const std::string path = folder_ + "/" + kLockName;
   while (true) {
     ARROW_RETURN_NOT_OK(MakeFolders(folder_));
-    fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (fd_ < 0 && errno == ENOENT) continue;  // its holder removed the folder at this very moment
     if (fd_ < 0) return DiskError("create", path, errno);
     int error = 0;

@@ -1,6 +1,7 @@
 // The folders of the output contract (docs/formats.md), and what is in them.
 #pragma once
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -39,5 +40,15 @@ inline const OutputFolder kRunInfo{"run_info", "run_info"};
 inline const OutputFolder* const kAllFolders[] = {
     &kFeaturesParquet, &kFeaturesCsv, &kPcaParquet, &kPcaCsv, &kMetadata,
     &kModelInfo,       &kVariance,    &kPcaModel,   &kErrors, &kRunInfo};
+
+// Whether a path, which may be anybody's, is that of a file in one of the run's folders.
+inline bool IsFileOfRun(std::string_view path, const std::string& run_id) {
+  const size_t slash = path.rfind('/');
+  if (slash == path.npos) return false;
+  const std::string_view folder = path.substr(0, slash), name = path.substr(slash + 1);
+  return !name.empty() && name != "." && name != ".." &&
+         std::ranges::any_of(kAllFolders,
+                             [&](const OutputFolder* of) { return of->Path(run_id) == folder; });
+}
 
 }  // namespace pomona

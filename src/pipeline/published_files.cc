@@ -2,6 +2,7 @@
 
 #include <arrow/buffer.h>
 #include <arrow/filesystem/localfs.h>
+#include <arrow/io/file.h>
 #include <arrow/util/future.h>
 #include <arrow/util/io_util.h>
 
@@ -18,6 +19,9 @@ namespace {
 
 // Of one file that is read from its beginning to its end.
 constexpr size_t kReadsAtOnce = 4;
+
+// The largest are models of the PCA, of 1,280 components: 13 MB.
+constexpr int64_t kMaxSmallFile = int64_t{64} << 20;
 
 }  // namespace
 
@@ -51,10 +55,12 @@ arrow::Result<bool> PublishedFiles::Exists(const std::string& below) const {
 }
 
 arrow::Result<std::vector<arrow::fs::FileInfo>> PublishedFiles::List(const std::string& folder,
-                                                                     bool recursive) const {
+                                                                     bool with_subfolders) const {
   arrow::fs::FileSelector selector;
   selector.base_dir = FileSystemPath(folder);
-  selector.recursive = recursive;
+  selector.recursive = with_subfolders;
+  // Links may lead round in circles. On S3, which has none, all is one request.
+  if (!connection_) selector.max_recursion = 1;
   selector.allow_not_found = true;
   auto listed = files_->GetFileInfo(selector);
   if (!listed.ok()) return Explain(folder, listed.status());
@@ -64,6 +70,11 @@ arrow::Result<std::vector<arrow::fs::FileInfo>> PublishedFiles::List(const std::
 
 arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> PublishedFiles::OpenFile(
     const std::string& below) const {
+  if (!connection_) {
+    const auto fd = OpenRegularFile(Path(below));
+    if (!fd.ok()) return Explain(below, fd.status());
+    return arrow::io::ReadableFile::Open(*fd);
+  }
   auto file = files_->OpenInputFile(FileSystemPath(below));
   if (!file.ok()) return Explain(below, file.status());
   return file;
@@ -73,6 +84,7 @@ arrow::Result<std::string> PublishedFiles::Read(const std::string& below) const 
   ARROW_ASSIGN_OR_RAISE(const auto file, OpenFile(below));
   const auto read = [&]() -> arrow::Result<std::string> {
     ARROW_ASSIGN_OR_RAISE(const int64_t size, file->GetSize());
+    if (size > kMaxSmallFile) return arrow::Status::Invalid("it is larger than any of Pomona's");
     ARROW_ASSIGN_OR_RAISE(const auto bytes, file->ReadAt(0, size));
     return bytes->ToString();
   };
@@ -112,6 +124,13 @@ arrow::Status PublishedFiles::Explain(const std::string& below, const arrow::Sta
     return connection_->Explain("cannot read", path, status);
   }
   return status.WithMessage(path, ": ", status.message());
+}
+
+arrow::Status CheckJournal(const std::string& path, const std::string& run_id) {
+  if (CheckRunId(run_id).ok()) return arrow::Status::OK();
+  return arrow::Status::Invalid(path, ": it should name the run that was interrupted while it was ",
+                                "published, but holds no run's name; nothing was touched. If no run "
+                                "of yours is unfinished here, remove it");
 }
 
 }  // namespace pomona

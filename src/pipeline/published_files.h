@@ -40,15 +40,16 @@ class PublishedFiles {
 
   arrow::Result<bool> Exists(const std::string& below) const;
 
-  // What is in a folder; nothing where there is none.
+  // What is in a folder, and in the folders in it where asked; nothing where there is none.
   arrow::Result<std::vector<arrow::fs::FileInfo>> List(const std::string& folder,
-                                                       bool recursive = false) const;
+                                                       bool with_subfolders = false) const;
 
-  // Errors of the file itself are to be explained. REQUIRES: closed before this dies.
+  // Errors of the file itself are to be explained; what is no file is refused.
+  // REQUIRES: closed before this dies.
   arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenFile(
       const std::string& below) const;
 
-  // The content of a small file.
+  // The content of a small file. Errors: Invalid where it is larger than any of ours.
   arrow::Result<std::string> Read(const std::string& below) const;
 
   // SHA-256 in hexadecimal.
@@ -64,5 +65,9 @@ class PublishedFiles {
   std::shared_ptr<S3Connection> connection_;  // null: local
   std::shared_ptr<arrow::fs::FileSystem> files_;
 };
+
+// Whether the journal of an output, which may be anybody's, names a run that could have died while
+// it was published. Errors: Invalid.
+arrow::Status CheckJournal(const std::string& path, const std::string& run_id);
 
 }  // namespace pomona

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
+#include <functional>
 #include <set>
 #include <utility>
 
@@ -41,6 +42,22 @@ std::string TimestampNow() {
   return text;
 }
 
+// Begins the run of the id asked for, or else of the time, and a number behind it where other runs
+// began within this second. `begin` answers Invalid where the output has a run of that id.
+// REQUIRES: nobody else can publish in the output.
+arrow::Result<std::string> BeginRun(const std::string& asked_for,
+                                    const std::function<arrow::Status(const std::string&)>& begin) {
+  const std::string name = asked_for.empty() ? TimestampNow() : asked_for;
+  std::string id = name;
+  arrow::Status status = begin(id);
+  for (int n = 2; status.IsInvalid() && asked_for.empty(); ++n) {
+    id = name + '_' + std::to_string(n);
+    status = begin(id);
+  }
+  ARROW_RETURN_NOT_OK(status);
+  return id;
+}
+
 // Checks that nothing was lost.
 arrow::Status CheckCounts(const Counts& counts) {
   if (counts.listed != counts.rows + counts.rejects + counts.skips) {
@@ -64,9 +81,9 @@ arrow::Status TellOfOtherFragments(const Workspace& workspace, Listing& listing,
   }
   ARROW_ASSIGN_OR_RAISE(const int64_t others, workspace.CountOtherFragments(wanted));
   if (others > 0 && hooks.log) {
-    hooks.log(std::to_string(others) +
-              " stored fragments are of an input, weights or options that have changed since; "
-              "they are made again");
+    hooks.log("an unfinished run left work that does not fit this one, as its images, weights or "
+              "options were others (fragments: " + std::to_string(others) +
+              "); it is not used, and removed when this run is published");
   }
   return arrow::Status::OK();
 }
@@ -140,10 +157,13 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
   const Clock::time_point started = hooks.started.value_or(Clock::now());
   ARROW_RETURN_NOT_OK(Validate(options));
   RunSummary summary;
-  summary.run_id = options.run_id.empty() ? TimestampNow() : options.run_id;
-  ARROW_ASSIGN_OR_RAISE(const auto workspace,
-                        Workspace::Open(output, summary.run_id, options.fresh));
-  if (remote) ARROW_RETURN_NOT_OK(remote->Begin(summary.run_id, hooks));
+  ARROW_ASSIGN_OR_RAISE(const auto workspace, Workspace::Open(output, options.fresh));
+  if (remote) ARROW_RETURN_NOT_OK(remote->Lock(hooks));
+  ARROW_ASSIGN_OR_RAISE(summary.run_id,
+                        BeginRun(options.run_id, [&](const std::string& id) -> arrow::Status {
+                          ARROW_RETURN_NOT_OK(workspace->Begin(id));
+                          return remote ? remote->Begin(id) : arrow::Status::OK();
+                        }));
   RunDetails details;
   details.input = input;
   details.output = remote ? remote->uri() : output;

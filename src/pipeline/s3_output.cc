@@ -5,6 +5,7 @@
 #include <arrow/util/io_util.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -28,6 +29,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr const char* kLockPrefix = "_pomona-";         // of a writer's lock
+constexpr const char* kWorkFolder = "_pomona";
 constexpr const char* kJournal = "_pomona/publishing";  // the run that is being uploaded
 constexpr const char* kSuccess = "_SUCCESS";
 
@@ -66,6 +68,13 @@ std::string MachineId() {
   return std::string(host) + ' ' + boot;
 }
 
+arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenToUpload(const std::string& path) {
+  auto mapped = arrow::io::MemoryMappedFile::Open(path, arrow::io::FileMode::READ);
+  // Not every file system can map files.
+  if (arrow::internal::ErrnoFromStatus(mapped.status()) != ENODEV) return mapped;
+  return arrow::io::ReadableFile::Open(path);
+}
+
 bool Cancelled(const RunHooks& hooks) { return hooks.cancel && *hooks.cancel; }
 
 }  // namespace
@@ -86,8 +95,8 @@ S3Output::~S3Output() {
   }
   if (!held_) return;
   // The journal stays where it is still needed; the next run reads it.
-  if (finished_ || WithdrawUnfinished().ok()) (void)RemoveFolder("_pomona");
-  (void)RemoveLock(lock_);
+  if (finished_ || WithdrawUnfinished().ok()) (void)RemoveJournal();
+  (void)RemoveFile(lock_);
 }
 
 std::string S3Output::LocalFolder() const {
@@ -121,8 +130,7 @@ arrow::Status S3Output::Put(const std::string& below, std::string_view text) {
 arrow::Status S3Output::PutFile(const std::string& local, const std::string& below,
                                 const std::atomic<bool>* cancel) {
   const Clock::time_point start = Clock::now();
-  ARROW_ASSIGN_OR_RAISE(const auto file,
-                        arrow::io::MemoryMappedFile::Open(local, arrow::io::FileMode::READ));
+  ARROW_ASSIGN_OR_RAISE(const auto file, OpenToUpload(local));
   ARROW_ASSIGN_OR_RAISE(const int64_t size, file->GetSize());
   const auto put = [&]() -> arrow::Status {
     ARROW_ASSIGN_OR_RAISE(auto stream, connection_->files().OpenOutputStream(Path(below)));
@@ -154,11 +162,23 @@ arrow::Status S3Output::RemoveFolder(const std::string& below) const {
   return status.ok() ? status : connection_->Explain("cannot remove", uri_ + '/' + below, status);
 }
 
-arrow::Status S3Output::Begin(const std::string& run_id, const RunHooks& hooks) {
-  run_id_ = run_id;
+arrow::Status S3Output::RemoveJournal() const {
+  ARROW_ASSIGN_OR_RAISE(const auto entries, published().List(kWorkFolder));
+  const bool alone = std::ranges::all_of(entries, [](const arrow::fs::FileInfo& entry) {
+    return entry.IsFile() && entry.path().ends_with(kJournal);
+  });
+  // The folder goes with it, unless it holds something else; Arrow would leave a mark of it.
+  return alone ? RemoveFolder(kWorkFolder) : RemoveFile(kJournal);
+}
+
+arrow::Status S3Output::Lock(const RunHooks& hooks) {
   ARROW_RETURN_NOT_OK(TakeLock(hooks));
   connection_->Reached();
-  ARROW_RETURN_NOT_OK(WithdrawUnfinished());
+  return WithdrawUnfinished();
+}
+
+arrow::Status S3Output::Begin(const std::string& run_id) {
+  run_id_ = run_id;
   ARROW_ASSIGN_OR_RAISE(const bool is_published,
                         published().Exists(kRunInfo.Path(run_id) + '/' + kSuccess));
   if (is_published) {
@@ -180,10 +200,10 @@ arrow::Result<S3Output::Locks> S3Output::ListLocks() const {
 
 arrow::Status S3Output::PutLock() { return Put(lock_, "Pomona is writing here.\n"); }
 
-arrow::Status S3Output::RemoveLock(const std::string& name) const {
-  const arrow::Status status = connection_->files().DeleteFile(Path(name));
+arrow::Status S3Output::RemoveFile(const std::string& below) const {
+  const arrow::Status status = connection_->files().DeleteFile(Path(below));
   if (status.ok() || arrow::internal::ErrnoFromStatus(status) == ENOENT) return {};
-  return connection_->Explain("cannot remove", uri_ + '/' + name, status);
+  return connection_->Explain("cannot remove", uri_ + '/' + below, status);
 }
 
 arrow::Status S3Output::TakeLock(const RunHooks& hooks) {
@@ -201,11 +221,11 @@ arrow::Status S3Output::TakeLock(const RunHooks& hooks) {
         ++lock;
         continue;
       }
-      ARROW_RETURN_NOT_OK(RemoveLock(lock->first));
+      ARROW_RETURN_NOT_OK(RemoveFile(lock->first));
       lock = others.erase(lock);
     }
     if (kept && others.empty()) break;
-    ARROW_RETURN_NOT_OK(RemoveLock(lock_));
+    ARROW_RETURN_NOT_OK(RemoveFile(lock_));
     ARROW_RETURN_NOT_OK(OutliveOthers(std::move(others), hooks));
     // Those who met each other come back one by one.
     std::this_thread::sleep_for(milliseconds(random() % 1'000));
@@ -227,7 +247,7 @@ arrow::Status S3Output::OutliveOthers(Locks others, const RunHooks& hooks) const
                     "another run is writing to " + uri_ + "; wait for it or choose another OUTPUT");
     }
   }
-  for (const auto& [name, written] : others) ARROW_RETURN_NOT_OK(RemoveLock(name));
+  for (const auto& [name, written] : others) ARROW_RETURN_NOT_OK(RemoveFile(name));
   return arrow::Status::OK();
 }
 
@@ -243,6 +263,7 @@ void S3Output::KeepLock() {
 arrow::Status S3Output::WithdrawUnfinished() {
   ARROW_ASSIGN_OR_RAISE(const std::string run_id, ReadText(kJournal));
   if (run_id.empty()) return arrow::Status::OK();
+  ARROW_RETURN_NOT_OK(CheckJournal(uri_ + '/' + kJournal, run_id));
   ARROW_ASSIGN_OR_RAISE(const bool is_published,
                         published().Exists(kRunInfo.Path(run_id) + '/' + kSuccess));
   if (is_published) return arrow::Status::OK();

@@ -54,9 +54,11 @@ class S3Output {
 
   // Takes the lock and removes what a run left that died while it published.
   // REQUIRES: the caller is this machine's only one for the local folder.
-  // Errors: RunRefusal::kOutputBusy, Invalid where the run is published already, IOError,
-  // Cancelled.
-  arrow::Status Begin(const std::string& run_id, const RunHooks& hooks);
+  // Errors: RunRefusal::kOutputBusy, Invalid where the journal names no run, IOError, Cancelled.
+  arrow::Status Lock(const RunHooks& hooks);
+
+  // Gives the run its id. Errors: Invalid where it is published already, IOError.
+  arrow::Status Begin(const std::string& run_id);
 
   // Uploads the files below a local folder that were not uploaded yet, to the same paths below the
   // output. `_SUCCESS` is left for Finish(). Errors: nothing of the file at fault is visible.
@@ -80,7 +82,8 @@ class S3Output {
   using Locks = std::map<std::string, arrow::fs::TimePoint>;  // when they were written, by name
   arrow::Result<Locks> ListLocks() const;
   arrow::Status PutLock();
-  arrow::Status RemoveLock(const std::string& name) const;
+  arrow::Status RemoveFile(const std::string& below) const;
+  arrow::Status RemoveJournal() const;
   arrow::Status TakeLock(const RunHooks& hooks);
   // Waits until these writers are gone, removing the locks of those who died.
   arrow::Status OutliveOthers(Locks others, const RunHooks& hooks) const;

@@ -300,6 +300,7 @@ arrow::Result<VerifyResult> Verify(const std::string& output, const std::string&
                                    const S3Options& s3, const std::atomic<bool>* cancel) {
   ARROW_ASSIGN_OR_RAISE(const PublishedFiles files, PublishedFiles::Open(output, s3, cancel));
   std::string id = run_id;
+  if (!id.empty()) ARROW_RETURN_NOT_OK(CheckRunId(id));
   if (id.empty()) {
     ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> runs, PublishedRuns(files));
     if (runs.empty()) return arrow::Status::Invalid("no run is published in ", files.output());

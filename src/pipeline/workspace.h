@@ -22,14 +22,22 @@ namespace pomona {
 // Holds OUTPUT for one run. What is unfinished lives in OUTPUT/_pomona, which readers that follow
 // the convention of '_' never see: the lock, the fragments done so far, the folders to publish.
 //
+// The output may be anybody's: somebody's archive, unpacked to let it grow. So what lies in it is
+// believed only as far as it cannot lead outside, and only what a run makes is removed.
+//
 // Threads: the functions that return paths and streams may be called by any number at once.
 class Workspace {
  public:
-  // Creates the folders, takes the lock and clears up after a run that died.
-  // Errors: RunRefusal::kOutputBusy where another run holds it; Invalid where the output has
-  // folders of this run id already; IOError.
-  static arrow::Result<std::unique_ptr<Workspace>> Open(const std::string& output,
-                                                        const std::string& run_id, bool fresh);
+  // Creates the folders, takes the lock, clears up after a run that died and tries out that folders
+  // can be moved to where Publish() moves them.
+  // Errors: RunRefusal::kOutputBusy where another run holds it; Invalid where a folder is a link or
+  // the journal names no run; IOError.
+  static arrow::Result<std::unique_ptr<Workspace>> Open(const std::string& output, bool fresh);
+
+  // Gives the run its id. REQUIRES: called once with success, before parts are made.
+  // Errors: Invalid where the output has folders of this id already; IOError.
+  arrow::Status Begin(const std::string& run_id);
+
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
 
@@ -74,11 +82,12 @@ class Workspace {
                         const PublishElsewhere& elsewhere = {});
 
   // The folders to publish stand below it as they will stand below the output.
-  std::string StagedRoot() const { return work_ + "/publish"; }
+  std::string StagedRoot() const;
 
  private:
-  Workspace(std::string output, std::string run_id);
+  explicit Workspace(std::string output);
   arrow::Status WithdrawUnfinished() const;
+  arrow::Status TryMoves() const;
   arrow::Status Withdraw(const std::string& run_id) const;
   arrow::Status Move(const std::vector<OutputFolder>& folders) const;
   void CleanUp();
@@ -90,7 +99,7 @@ class Workspace {
 
   const std::string output_;
   const std::string work_;
-  const std::string run_id_;
+  std::string run_id_;
   std::unique_ptr<FolderLock> lock_;
   std::mutex checksums_mutex_;
   Checksums checksums_;

@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import re
+import shutil
 import signal
 import subprocess
 import time
@@ -42,11 +44,15 @@ def test_a_disk_that_does_not_answer_delays_no_signal(pomona, sample_tree, tmp_p
     fault = pathlib.Path(pomona).parent / "tests/reliability/libfault.so"
     if not fault.exists():
         pytest.skip(f"there is no {fault}")
-    output = tmp_path / "output"
+    output, log = tmp_path / "output", tmp_path / "log"
     job = [pomona, "run", sample_tree, output, "--limit", "9", "--pca-components", "2", "--quiet"]
-    slow = {"LD_PRELOAD": str(fault), "FAULT_ROOT": str(output), "FAULT_ACTION": "slow"}
+    preload = {"LD_PRELOAD": str(fault), "FAULT_ROOT": str(output), "FAULT_LOG": str(log)}
+    subprocess.run(job, env={**os.environ, **preload}, check=True)
+    shutil.rmtree(output)
     # The first call of a fragment: its file is about to be created.
-    environment = {**os.environ, **slow, "FAULT_AT": "8"}
+    names = re.findall(rb"^(?:failed\t)?[a-z]+\t(%b/.*)$" % bytes(tmp_path), log.read_bytes(), re.M)
+    at = next(i for i, name in enumerate(names, 1) if b"/fragments/" in name)
+    environment = {**os.environ, **preload, "FAULT_ACTION": "slow", "FAULT_AT": str(at)}
     with subprocess.Popen(job, env=environment, stderr=subprocess.PIPE, text=True) as process:
         while not (output / "_pomona" / "fragments").is_dir():
             time.sleep(0.01)

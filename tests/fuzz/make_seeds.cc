@@ -53,7 +53,8 @@ arrow::Status Make(const fs::path& folder) {
   WriteFile(folder / "globs/2", "[[:alpha:]]*\\*\na/b*");
 
   WriteFile(folder / "checksums/two",
-            ChecksumsText({{"a/b,c", std::string(64, 'a')}, {"d", std::string(64, '0')}}));
+            ChecksumsText({{"errors/errors_id/b,c", std::string(64, 'a')},
+                           {"run_info/run_info_id/d", std::string(64, '0')}}));
   WriteFile(folder / "csv_part/vectors",
             "path,label,features_string\n/a,b,\"1,-2.5e-38,inf\"\n\"/a\n\"\"\",,\"0,0,1\"\n");
   WriteFile(folder / "csv_part/metadata", "path,label\n/a/b,a\n\"/,\r\n\",\n");

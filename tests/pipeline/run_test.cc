@@ -195,7 +195,8 @@ TEST(Run, MakesFragmentsAgainWhenTheirItemsChangedAndSaysSo) {
   const auto summary = RunOn(source, output.path(), SmallOptions(), hooks);
   ASSERT_TRUE(summary.ok()) << summary.status();
   EXPECT_EQ(summary->counts.resumed, 31 - 8);
-  EXPECT_TRUE(log.starts_with("1 stored fragments are of an input")) << log;
+  EXPECT_TRUE(log.starts_with("an unfinished run left work that does not fit this one")) << log;
+  EXPECT_NE(log.find("(fragments: 1)"), std::string::npos) << log;
 }
 
 TEST(Run, MakesDamagedFragmentsAgainAndSaysSo) {
@@ -261,6 +262,30 @@ TEST(Run, DoesNotPublishAnIdTwice) {
   options.run_id = "r2";
   ASSERT_TRUE(RunOn(source, output.path(), options).ok());
   for (const auto& [name, bytes] : before) EXPECT_EQ(ReadFile(output / name), bytes) << name;
+}
+
+TEST(Run, GivesRunsOfOneSecondNamesOfTheirOwn) {
+  MemorySource source = Tree(20);
+  const TempFolder output;
+  RunOptions options = SmallOptions();
+  options.run_id.clear();
+  std::set<std::string> ids;
+  bool numbered = false;
+  for (int i = 0; i < 4; ++i) {
+    const auto summary = RunOn(source, output.path(), options);
+    ASSERT_TRUE(summary.ok()) << summary.status();
+    EXPECT_TRUE(fs::exists(output / "run_info/run_info_" + summary->run_id));
+    const std::string time = summary->run_id.substr(0, std::strlen("YYYYmmdd_HHMMSS"));
+    for (int n = 2; n < 9; ++n) {
+      // The last second's run was the first of its name, or the next number of it.
+      if (summary->run_id != time + '_' + std::to_string(n)) continue;
+      numbered = true;
+      EXPECT_TRUE(ids.contains(n == 2 ? time : time + '_' + std::to_string(n - 1)));
+    }
+    ids.insert(summary->run_id);
+  }
+  EXPECT_EQ(ids.size(), 4u);
+  EXPECT_TRUE(numbered) << "none of four runs began within a second of the one before";
 }
 
 TEST(Run, LeavesItsOwnOutputOutOfTheInput) {

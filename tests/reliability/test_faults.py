@@ -83,6 +83,16 @@ def test_a_file_system_that_maps_no_files(lab):
     assert files_of(output, RUN) == lab.expected
 
 
+@pytest.mark.parametrize("error", [errno.ENOSYS, errno.EXDEV, errno.EPERM])
+def test_a_file_system_that_moves_no_folders_is_found_before_the_work(lab, error):
+    output = lab.new_output()
+    # The engine would wait for ever.
+    finished = lab.run(output, faults={"rename_folder": error}, gate="never")
+    message = check_failure(lab, output, finished)
+    assert f"{os.strerror(error)}; a run is published by renaming folders" in message
+    lab.check_resumes(output)
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """small_disk(options) mounts a tmpfs with the options and returns its folder."""
@@ -123,6 +133,19 @@ def test_a_full_disk(lab, small_disk, cap, enough):
         failures += 1
     assert finished.returncode == 0 and failures > 1
     assert files_of(output, RUN) == lab.expected
+
+
+def test_an_output_on_two_file_systems_is_found_before_the_work(lab, small_disk):
+    disk = small_disk("size=4m")
+    output = lab.new_output()
+    subprocess.run(["mount", "--bind", disk, output / "features"], check=True)
+    try:
+        finished = lab.run(output, gate="never")
+    finally:
+        subprocess.run(["umount", output / "features"], check=True)
+    assert finished.returncode == 1
+    assert f"{output}/features/_pomona-probe: Invalid cross-device link" in finished.stderr
+    lab.check_resumes(output)
 
 
 def test_a_read_only_output(lab, small_disk):

@@ -70,6 +70,29 @@ def test_local_to_s3(bucket, sample_tree, sample_run, tmp_path):
     assert "the run test is already published in" in again.stderr
 
 
+def test_a_journal_leads_nowhere_else(sample_bucket):
+    """The output may be anybody's."""
+    bucket = sample_bucket
+    bucket.put("mine/features/parquet/features_x/part", b"1")
+    bucket.put("mine/run_info/precious", b"1")
+    journal = "mine/_pomona/publishing"
+    for run_id in (b"x/../../../run_info", b"..\0", b"a b", b"x" * 300):
+        bucket.put(journal, run_id)
+        before = bucket.keys("mine")
+        finished = bucket.run("run", bucket.url("in"), bucket.url("mine"), *OPTIONS)
+        assert finished.returncode == 1
+        assert f"{bucket.url(journal)}: it should name the run" in finished.stderr
+        assert bucket.keys("mine") == before
+    # Once it is gone, runs are published again, and what another job left beside it stays.
+    bucket.put("mine/_pomona/spark_0123/part", b"1")
+    bucket.files.delete_file(f"{bucket.name}/{journal}")
+    finished = bucket.run("run", bucket.url("in"), bucket.url("mine"), *OPTIONS)
+    assert finished.returncode == 0, finished.stderr
+    for key in ("_pomona/spark_0123/part", "features/parquet/features_x/part", "run_info/precious"):
+        assert bucket.get(f"mine/{key}") == b"1"
+    assert journal not in bucket.keys("mine")
+
+
 def test_an_output_below_the_input_is_no_part_of_it(bucket, sample_tree):
     bucket.upload(sample_tree, "all")
     for run_id in ("one", "two"):
