@@ -58,12 +58,15 @@ std::string CountsText(const std::map<std::string, int64_t>& counts) {
 }
 
 void PrintSummary(const RunSummary& summary, const RunArguments& arguments) {
+  const bool all_reused = summary.counts.reused == summary.counts.rows;
+  char speed[64];
+  std::snprintf(speed, sizeof speed, "%.0f images/s", summary.images_per_second);
+  const std::string how =
+      all_reused ? "all features reused from run " + summary.reused_run_id : speed;
   std::printf("run %s: %" PRId64
-              " images in %.1f s (%.0f images/s), %d components explain %.1f %% "
-              "of the variance\n",
+              " images in %.1f s (%s), %d components explain %.1f %% of the variance\n",
               summary.run_id.c_str(), summary.counts.rows, summary.seconds,
-              summary.images_per_second, arguments.options.pca_components,
-              100 * summary.variance_explained);
+              how.c_str(), arguments.options.pca_components, 100 * summary.variance_explained);
   std::printf("listed %" PRId64 " = %" PRId64 " rows + %" PRId64 " rejects%s + %" PRId64
               " skips%s\n",
               summary.counts.listed, summary.counts.rows, summary.counts.rejects,
@@ -76,7 +79,7 @@ void PrintSummary(const RunSummary& summary, const RunArguments& arguments) {
   if (summary.counts.resumed > 0) {
     std::printf("resumed %" PRId64 " items of an unfinished run\n", summary.counts.resumed);
   }
-  if (summary.counts.reused > 0) {
+  if (summary.counts.reused > 0 && !all_reused) {
     std::printf("took over the features of %" PRId64 " unchanged images from run %s\n",
                 summary.counts.reused, summary.reused_run_id.c_str());
   }

@@ -31,7 +31,7 @@ class Sha256 {
     return Add(std::span(reinterpret_cast<const uint8_t*>(&number), sizeof number));
   }
 
-  // REQUIRES: called once, last.
+  // REQUIRES of both: called once, last.
   std::string Hex() {
     uint8_t digest[SHA256_DIGEST_SIZE];
     sha256_digest(&context_, sizeof digest, digest);
@@ -42,6 +42,13 @@ class Sha256 {
       hex += kDigits[byte & 15];
     }
     return hex;
+  }
+
+  // The first eight bytes, which are enough to notice any accident.
+  int64_t Short() {
+    int64_t number = 0;
+    sha256_digest(&context_, sizeof number, reinterpret_cast<uint8_t*>(&number));
+    return number;
   }
 
  private:

@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kFormat = "pomona-fragment-2";
+constexpr const char* kFormat = "pomona-fragment-3";
 
 TensorView View(DType dtype, std::vector<int64_t> shape, std::span<const std::byte> bytes) {
   return {dtype, std::move(shape), bytes};
@@ -80,7 +80,9 @@ bool Accounts(const FragmentReport& report, size_t items) {
 FragmentRange RangeOf(std::span<const Item> items, size_t begin, const std::string& recipe) {
   Sha256 digest;
   digest.Add(kFormat).Add(recipe);
-  for (const Item& item : items) digest.Add(item.path).Add(item.size).Add(item.modified_ns);
+  for (const Item& item : items) {
+    digest.Add(item.path).Add(item.size).Add(item.modified_ns).Add(item.state);
+  }
   return {begin, begin + items.size(), digest.Hex()};
 }
 

@@ -20,8 +20,8 @@ namespace pomona {
 struct FragmentRange {
   size_t begin = 0;
   size_t end = 0;
-  // Digest of all that its result depends on: the items' paths, sizes and times, the weights, the
-  // engine, the preprocessing. A stored fragment with this key need not be made again.
+  // Digest of all that its result depends on: the items' paths, sizes, times and states, the
+  // weights, the engine, the preprocessing. A stored fragment with this key need not be made again.
   std::string key;
 
   size_t size() const { return end - begin; }

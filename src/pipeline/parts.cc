@@ -127,15 +127,24 @@ arrow::Status WritePcaPart(const RunContent& content, const Pca& pca, size_t par
   return arrow::Status::OK();
 }
 
-arrow::Status WriteMetadataPart(const RunContent& content, size_t part) {
+arrow::Status WriteMetadataPart(const RunContent& content, size_t part, int dimensions) {
   ARROW_ASSIGN_OR_RAISE(const auto items, ItemsOf(content, part));
   CsvBuilder csv;
   csv.Field("path").Field("label").EndRow();
   for (const Item* item : items) csv.Field(item->path).Field(item->label()).EndRow();
   ARROW_RETURN_NOT_OK(content.workspace.WritePart(kMetadata, part, "csv", csv.text()));
 
+  std::vector<int64_t> checksums;
+  ARROW_RETURN_NOT_OK(
+      ForEachBlock(content, part, dimensions, [&](std::span<const float> rows) -> arrow::Status {
+        for (size_t at = 0; at < rows.size(); at += static_cast<size_t>(dimensions)) {
+          checksums.push_back(RowChecksum(items[checksums.size()]->path,
+                                          rows.subspan(at, static_cast<size_t>(dimensions))));
+        }
+        return arrow::Status::OK();
+      }));
   ARROW_ASSIGN_OR_RAISE(const std::string record, content.workspace.ItemRecordPath(part));
-  ARROW_RETURN_NOT_OK(WriteItemRecord(record, content.recipe, items));
+  ARROW_RETURN_NOT_OK(WriteItemRecord(record, content.recipe, items, checksums));
   return content.workspace.NotePart(record);
 }
 
@@ -172,7 +181,8 @@ std::vector<Task> FeatureTasks(const RunContent& content, int dimensions,
                                  dimensions, rows_done);
       });
     }
-    tasks.push_back([&content, part] { return WriteMetadataPart(content, part); });
+    tasks.push_back(
+        [&content, dimensions, part] { return WriteMetadataPart(content, part, dimensions); });
   }
   return tasks;
 }

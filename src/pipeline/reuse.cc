@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "checksums.h"
 #include "layout.h"
+#include "sha256.h"
 
 namespace pomona {
 namespace {
@@ -26,25 +26,21 @@ std::string Hex(std::string_view bytes) {
   return hex;
 }
 
-std::string Metadata(const SafetensorsFile& file, const std::string& key) {
-  const auto entry = file.metadata().find(key);
-  return entry == file.metadata().end() ? "" : entry->second;
-}
-
 std::string RecordPath(const std::string& run_id, size_t part) {
   return kRunInfo.Path(run_id) + "/" + ItemRecordName(part);
 }
 
-arrow::Result<std::shared_ptr<const SafetensorsFile>> ReadRecord(const PublishedFiles& files,
-                                                                 const std::string& path) {
-  ARROW_ASSIGN_OR_RAISE(const std::string bytes, files.Read(path));
-  return SafetensorsFile::Copy(files.Path(path), std::as_bytes(std::span(bytes)));
+std::string Sha256OfBytes(std::string_view bytes) {
+  return Sha256()
+      .Add(std::span(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()))
+      .Hex();
 }
 
 // The rows of a run; 0 where it was made by another recipe.
 int64_t RowsOf(const PublishedFiles& files, const std::string& run_id, const std::string& recipe) {
-  const auto record = ReadRecord(files, RecordPath(run_id, 0));
-  if (!record.ok() || Metadata(**record, "recipe") != recipe) return 0;
+  const std::string path = RecordPath(run_id, 0);
+  const auto record = ItemRecord::Parse(files.Path(path), files.Read(path).ValueOr(""));
+  if (!record.ok() || record->recipe != recipe) return 0;
   const auto text = files.Read(kRunInfo.Path(run_id) + "/" + PartName(0, "json"));
   const auto info = nlohmann::json::parse(text.ValueOr(""), nullptr, /*allow_exceptions=*/false);
   const nlohmann::json::json_pointer rows("/counts/rows");
@@ -55,14 +51,14 @@ int64_t RowsOf(const PublishedFiles& files, const std::string& run_id, const std
 
 arrow::Result<std::vector<std::string>> PublishedRuns(const PublishedFiles& files) {
   // With what is in the folders, rather than to ask for each of them.
-  ARROW_ASSIGN_OR_RAISE(const auto listed, files.List(kRunInfo.kind, /*recursive=*/true));
+  ARROW_ASSIGN_OR_RAISE(const auto listed, files.List(kRunInfo.kind, /*with_subfolders=*/true));
   const std::string prefix = kRunInfo.name + '_';
   std::vector<std::pair<arrow::fs::TimePoint, std::string>> runs;
   for (const arrow::fs::FileInfo& info : listed) {
     const std::string folder = fs::path(info.path()).parent_path().filename();
-    if (info.base_name() == "_SUCCESS" && folder.starts_with(prefix)) {
-      runs.emplace_back(info.mtime(), folder.substr(prefix.size()));
-    }
+    if (info.base_name() != "_SUCCESS" || !folder.starts_with(prefix)) continue;
+    std::string id = folder.substr(prefix.size());
+    if (CheckRunId(id).ok()) runs.emplace_back(info.mtime(), std::move(id));
   }
   std::sort(runs.rbegin(), runs.rend());
   std::vector<std::string> ids;
@@ -71,19 +67,54 @@ arrow::Result<std::vector<std::string>> PublishedRuns(const PublishedFiles& file
 }
 
 arrow::Status WriteItemRecord(const std::string& path, const std::string& recipe,
-                              const std::vector<const Item*>& items) {
-  std::vector<int64_t> sizes, times;
+                              const std::vector<const Item*>& items,
+                              const std::vector<int64_t>& checksums) {
+  std::vector<int64_t> sizes, times, states;
   for (const Item* item : items) {
     sizes.push_back(item->size);
     times.push_back(item->modified_ns);
+    states.push_back(item->state);
   }
   const auto column = [&](const std::vector<int64_t>& values) {
     return TensorView{
         DType::kI64, {static_cast<int64_t>(values.size())}, std::as_bytes(std::span(values))};
   };
   return WriteSafetensors(
-      path, {{"size", column(sizes)}, {"modified_ns", column(times)}},
+      path,
+      {{"size", column(sizes)},
+       {"modified_ns", column(times)},
+       {"state", column(states)},
+       {"row_checksum", column(checksums)}},
       {{"recipe", recipe}, {"last_path", items.empty() ? "" : Hex(items.back()->path)}});
+}
+
+int64_t RowChecksum(std::string_view path, std::span<const float> features) {
+  const auto bytes = std::span(reinterpret_cast<const uint8_t*>(features.data()),
+                               features.size_bytes());
+  return Sha256().Add(path).Add(bytes).Short();
+}
+
+arrow::Result<ItemRecord> ItemRecord::Parse(const std::string& path, std::string_view bytes) {
+  ItemRecord record;
+  ARROW_ASSIGN_OR_RAISE(record.file,
+                        SafetensorsFile::Copy(path, std::as_bytes(std::span(bytes))));
+  for (const auto& [name, column] : {std::pair{"size", &record.sizes},
+                                     {"modified_ns", &record.times},
+                                     {"state", &record.states},
+                                     {"row_checksum", &record.checksums}}) {
+    ARROW_ASSIGN_OR_RAISE(const TensorView tensor, record.file->Get(name));
+    *column = tensor.values<int64_t>();
+    if (tensor.dtype != DType::kI64 || column->size() != record.sizes.size()) {
+      return arrow::Status::Invalid(path, ": no record of items");
+    }
+  }
+  const auto& metadata = record.file->metadata();
+  for (const auto& [name, text] :
+       {std::pair{"recipe", &record.recipe}, {"last_path", &record.last_path}}) {
+    const auto entry = metadata.find(name);
+    if (entry != metadata.end()) *text = entry->second;
+  }
+  return record;
 }
 
 EarlierRun::EarlierRun(PublishedFiles files, std::string run_id, std::string recipe, int dimensions)
@@ -106,7 +137,7 @@ arrow::Result<std::unique_ptr<EarlierRun>> EarlierRun::Find(const PublishedFiles
     most_rows = std::max(most_rows, rows);
   }
   for (const auto& [id, rows] : runs) {
-    if (2 * rows >= most_rows) {
+    if (rows >= most_rows - rows) {
       return std::unique_ptr<EarlierRun>(new EarlierRun(files, id, recipe, dimensions));
     }
   }
@@ -124,33 +155,48 @@ arrow::Status EarlierRun::OpenPart(std::string_view wanted) {
       at_end_ = true;
       return arrow::Status::OK();
     }
-    ARROW_ASSIGN_OR_RAISE(record_, ReadRecord(files_, path));
-    if (Metadata(*record_, "last_path") < last) continue;
-    if (Metadata(*record_, "recipe") != recipe_) {
-      return arrow::Status::Invalid(record_->path(), ": changed");
+    if (checksums_.empty()) {
+      ARROW_ASSIGN_OR_RAISE(checksums_, ReadChecksums(files_, run_id_));
     }
+    ARROW_ASSIGN_OR_RAISE(const std::string bytes, files_.Read(path));
+    const auto expected = checksums_.find(path);
+    if (expected == checksums_.end() || expected->second != Sha256OfBytes(bytes)) {
+      return arrow::Status::Invalid(files_.Path(path), ": its checksum is wrong");
+    }
+    ARROW_ASSIGN_OR_RAISE(record_, ItemRecord::Parse(files_.Path(path), bytes));
+    if (record_.last_path < last) continue;
+    if (record_.recipe != recipe_) return arrow::Status::Invalid(files_.Path(path), ": changed");
 
     const auto name = [&](const OutputFolder& folder, std::string_view extension) {
       return folder.Path(run_id_) + "/" + PartName(part, extension);
     };
-    const std::string parquet = name(kFeaturesParquet, "parquet");
-    ARROW_ASSIGN_OR_RAISE(const bool has_parquet, files_.Exists(parquet));
-    if (has_parquet) {
-      ARROW_ASSIGN_OR_RAISE(reader_, OpenParquetPart(files_, parquet, dimensions_));
-    } else {
-      // Text has no checksums in it.
-      const std::string csv = name(kFeaturesCsv, "csv");
-      ARROW_ASSIGN_OR_RAISE(const Checksums checksums, ReadChecksums(files_, run_id_));
-      ARROW_ASSIGN_OR_RAISE(const std::string sha256, files_.Sha256Of(csv));
-      const auto expected = checksums.find(csv);
-      if (expected == checksums.end() || expected->second != sha256) {
-        return arrow::Status::Invalid(files_.Path(csv), ": its checksum is wrong");
-      }
-      ARROW_ASSIGN_OR_RAISE(reader_, OpenCsvPart(files_, csv, dimensions_));
-    }
+    features_ = name(kFeaturesParquet, "parquet");
+    ARROW_ASSIGN_OR_RAISE(const bool has_parquet, files_.Exists(features_));
+    if (!has_parquet) features_ = name(kFeaturesCsv, "csv");
+    const auto open = has_parquet ? OpenParquetPart : OpenCsvPart;
+    ARROW_ASSIGN_OR_RAISE(reader_, open(files_, features_, dimensions_));
     part_row_ = row_ = 0;
-    return reader_->Read(&block_);
+    return ReadBlock();
   }
+}
+
+// Reads the rows from part_row_ on, and sees that they are those that were published.
+arrow::Status EarlierRun::ReadBlock() {
+  ARROW_RETURN_NOT_OK(reader_->Read(&block_));
+  const size_t published = record_.checksums.size(), rows = block_.rows();
+  if (!block_.doubles.empty() || part_row_ + rows > published ||
+      (rows == 0 && part_row_ < published)) {
+    return arrow::Status::Invalid(files_.Path(features_), ": other rows than were published");
+  }
+  const auto dimensions = static_cast<size_t>(dimensions_);
+  for (size_t i = 0; i < rows; ++i) {
+    const auto features = std::span(block_.floats).subspan(i * dimensions, dimensions);
+    if (RowChecksum(block_.paths[i], features) != record_.checksums[part_row_ + i]) {
+      return arrow::Status::Invalid(files_.Path(features_), ": the row of ", block_.paths[i],
+                                    " is not as it was published: its checksum is wrong");
+    }
+  }
+  return arrow::Status::OK();
 }
 
 arrow::Status EarlierRun::Fill(std::span<const Item> items, std::span<float> features,
@@ -175,19 +221,13 @@ arrow::Status EarlierRun::Fill(std::span<const Item> items, float* features, uin
       if (row_ < block_.rows()) break;
       part_row_ += block_.rows();
       row_ = 0;
-      if (block_.rows() > 0) ARROW_RETURN_NOT_OK(reader_->Read(&block_));
+      if (block_.rows() > 0) ARROW_RETURN_NOT_OK(ReadBlock());
       if (block_.rows() == 0) reader_.reset();
     }
     if (block_.paths[row_] != item.path) continue;
-    ARROW_ASSIGN_OR_RAISE(const TensorView sizes, record_->Get("size"));
-    ARROW_ASSIGN_OR_RAISE(const TensorView times, record_->Get("modified_ns"));
     const size_t row = part_row_ + row_;
-    if (!block_.doubles.empty() || sizes.dtype != DType::kI64 || times.dtype != DType::kI64 ||
-        sizes.values<int64_t>().size() <= row || times.values<int64_t>().size() <= row) {
-      return arrow::Status::Invalid(record_->path(), ": not of this run's rows");
-    }
-    if (sizes.values<int64_t>()[row] != item.size ||
-        times.values<int64_t>()[row] != item.modified_ns) {
+    if (record_.sizes[row] != item.size || record_.times[row] != item.modified_ns ||
+        record_.states[row] != item.state) {
       continue;
     }
     const size_t dimensions = static_cast<size_t>(dimensions_);

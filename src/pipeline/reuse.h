@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "checksums.h"
 #include "part_reader.h"
 #include "pomona/item.h"
 #include "pomona/safetensors.h"
@@ -18,13 +19,29 @@
 namespace pomona {
 
 // Beside the features of a run, its run_info has for each of their parts a file that tells of which
-// items the rows were made: their sizes and times, in the rows' order. `recipe` names everything
-// else that the features depend on.
+// items the rows were made, in the rows' order: their sizes, times and states, and a checksum of
+// each row. So whoever takes over a row sees that it is the one published, whatever became of the
+// part, and reads the part once. `recipe` names everything else that the features depend on.
 arrow::Status WriteItemRecord(const std::string& path, const std::string& recipe,
-                              const std::vector<const Item*>& items);
+                              const std::vector<const Item*>& items,
+                              const std::vector<int64_t>& checksums);
+
+// Of a row's path and features.
+int64_t RowChecksum(std::string_view path, std::span<const float> features);
 
 // The ids of the published runs, the newest first.
 arrow::Result<std::vector<std::string>> PublishedRuns(const PublishedFiles& files);
+
+// What WriteItemRecord() wrote. The columns have the same length.
+struct ItemRecord {
+  std::shared_ptr<const SafetensorsFile> file;
+  std::span<const int64_t> sizes, times, states, checksums;
+  std::string recipe;
+  std::string last_path;  // in hexadecimal
+
+  // Errors: Invalid where this is no such record, as those of earlier versions are not.
+  static arrow::Result<ItemRecord> Parse(const std::string& path, std::string_view bytes);
+};
 
 // The rows of an earlier run, walked through in the order of their paths.
 //
@@ -42,14 +59,15 @@ class EarlierRun {
   // Copies the features of those items that have not changed into their rows of `features`, and
   // sets found[i] for them.
   // REQUIRES: the items are in path order and come after those of the calls before.
-  // Errors: what makes the earlier run unreadable. Rows found so far are good, and later calls find
-  // none.
+  // Errors: what makes the earlier run unreadable, or another than was published. Rows found so far
+  // are good, and later calls find none.
   arrow::Status Fill(std::span<const Item> items, std::span<float> features,
                      std::span<uint8_t> found);
 
  private:
   EarlierRun(PublishedFiles files, std::string run_id, std::string recipe, int dimensions);
   arrow::Status OpenPart(std::string_view wanted);
+  arrow::Status ReadBlock();
   arrow::Status Fill(std::span<const Item> items, float* features, uint8_t* found);
 
   const PublishedFiles files_;
@@ -58,8 +76,10 @@ class EarlierRun {
   const int dimensions_;
   size_t part_ = 0;  // the next one
   bool at_end_ = false;
-  std::shared_ptr<const SafetensorsFile> record_;  // of the open part
-  std::unique_ptr<PartReader> reader_;             // null: no part is open
+  Checksums checksums_;                 // of the run's files; empty before the first part
+  ItemRecord record_;                   // of the open part
+  std::string features_;                // the open part's path
+  std::unique_ptr<PartReader> reader_;  // null: no part is open
   size_t part_row_ = 0;                            // of the block's first row
   RowBlock block_;
   size_t row_ = 0;  // of the block

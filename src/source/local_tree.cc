@@ -1,7 +1,9 @@
 #include <arrow/util/uri.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +15,7 @@
 
 #include "pomona/s3.h"
 #include "pomona/source.h"
+#include "sha256.h"
 #include "tree.h"
 
 namespace pomona {
@@ -49,6 +52,18 @@ bool IsFolder(const std::string& path) {
   return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+int64_t Nanoseconds(const timespec& time) {
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+// Whether a folder's file system numbers its files for good. These do it anew at each mount.
+bool InodesLast(int folder) {
+  struct statfs info;
+  if (fstatfs(folder, &info) != 0) return false;
+  return info.f_type != MSDOS_SUPER_MAGIC && info.f_type != EXFAT_SUPER_MAGIC &&
+         info.f_type != FUSE_SUPER_MAGIC;
+}
+
 class LocalTree : public Source {
  public:
   explicit LocalTree(std::string root) : root_(std::move(root)) {}
@@ -82,9 +97,11 @@ class LocalTree : public Source {
     std::vector<FolderId> ancestors;    // of the folder that is being listed
     std::map<FolderId, int> visits;
 
-    void Add(const std::string& path, const struct stat& info) {
+    void Add(const std::string& path, const struct stat& info, bool inodes_last = true) {
+      const int64_t inode = inodes_last ? static_cast<int64_t>(info.st_ino) : 0;
       items.push_back({EscapeName(path), static_cast<uint32_t>(root_size), info.st_size,
-                       int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec});
+                       Nanoseconds(info.st_mtim),
+                       Sha256().Add(Nanoseconds(info.st_ctim)).Add(inode).Short()});
     }
   };
 
@@ -111,6 +128,7 @@ class LocalTree : public Source {
                                     " paths");
     }
 
+    const bool inodes_last = InodesLast(dirfd(directory.get()));
     std::vector<std::string> folders;
     errno = 0;
     while (const dirent* entry = readdir(directory.get())) {
@@ -129,7 +147,7 @@ class LocalTree : public Source {
       if (S_ISDIR(info.st_mode)) {
         folders.push_back(std::move(path));
       } else {
-        listing->Add(path, info);
+        listing->Add(path, info, inodes_last);
       }
       errno = 0;
     }

@@ -21,7 +21,7 @@ TEST(Fragments, KeyTellsWhateverTheResultDependsOn) {
   EXPECT_NE(RangeOf(Items(4), 8, "another").key, range.key);
   for (const auto& change : std::vector<std::function<void(Item&)>>{
            [](Item& item) { item.path += 'x'; }, [](Item& item) { item.size = 11; },
-           [](Item& item) { item.modified_ns = 21; }}) {
+           [](Item& item) { item.modified_ns = 21; }, [](Item& item) { item.state = 1; }}) {
     std::vector<Item> items = Items(4);
     change(items[2]);
     EXPECT_NE(RangeOf(items, 8, "recipe").key, range.key);
