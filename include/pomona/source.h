@@ -74,8 +74,9 @@ arrow::Result<std::unique_ptr<Source>> OpenTree(const std::string& root, const S
 arrow::Result<std::unique_ptr<Source>> OpenS3Tree(const std::string& root, const S3Options& s3,
                                                   const std::atomic<bool>* cancel = nullptr);
 
-// Reads the whole local file at `path` into `bytes`.
-std::optional<Reject> ReadLocalFile(const std::string& path, FileBytes* bytes);
+// Reads the whole local file at `path` into `bytes`. What is wrong with this file is a Reject.
+// Errors: what is not, such as too many open files, a disk that fails, a mount that is gone.
+arrow::Result<std::optional<Reject>> ReadLocalFile(const std::string& path, FileBytes* bytes);
 
 // A folder of the local file system, or its subfolder Training where there is one, as the original
 // pipeline looks for it. Links are followed, but not into a folder from below it. Paths are

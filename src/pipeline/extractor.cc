@@ -36,7 +36,7 @@ arrow::Result<Outcome> ExtractOne(const Image& image, ImageWorker* worker, FileB
   if (const auto* given = std::get_if<std::span<const uint8_t>>(&image.content)) {
     file = *given;
   } else {
-    outcome.reject = ReadLocalFile(std::string(image.path), bytes);
+    ARROW_ASSIGN_OR_RAISE(outcome.reject, ReadLocalFile(std::string(image.path), bytes));
     if (outcome.reject) return outcome;
     file = *bytes;
   }

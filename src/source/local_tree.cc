@@ -1,3 +1,4 @@
+#include <arrow/util/io_util.h>
 #include <arrow/util/uri.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -43,13 +44,45 @@ struct DirectoryCloser {
   void operator()(DIR* directory) const { closedir(directory); }
 };
 
-Reject Unreadable(const std::string& what) {
-  return {Stage::kRead, Reason::kUnreadable, what + ": " + std::strerror(errno)};
+// Whether a failed call says something of the file that it was made for. All else (too many open
+// files, no memory, a disk or a mount that fails) would hit any other file as well.
+bool IsOfTheFile(int error) {
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+    case EACCES:
+    case EPERM:
+    case ELOOP:
+    case ENAMETOOLONG:
+    case EINVAL:
+    case ENXIO:
+    case ENOKEY: return true;
+    default: return false;
+  }
 }
 
-bool IsFolder(const std::string& path) {
-  struct stat info;
-  return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+// What errno makes of `path`: a Reject, or an error that ends the run.
+arrow::Result<std::optional<Reject>> CannotRead(const char* what, const std::string& path) {
+  const int error = errno;
+  const std::string text = std::strerror(error);
+  if (IsOfTheFile(error)) {
+    return Reject{Stage::kRead, Reason::kUnreadable, std::string(what) + ": " + text};
+  }
+  const std::string message = std::string(what) + ' ' + path + ": " + text;
+  const auto detail = arrow::internal::StatusDetailFromErrno(error);
+  if (error == ENOMEM) return arrow::Status(arrow::StatusCode::OutOfMemory, message, detail);
+  const char* cure = error == EMFILE   ? "; raise the limit (ulimit -n) or lower --threads"
+                     : error == ENFILE ? "; the whole system has too many files open"
+                                       : "; if only this file fails, leave it out with --exclude";
+  return arrow::Status(arrow::StatusCode::IOError, message + cure, detail);
+}
+
+// Whether `path` is a folder; then *info is its.
+bool IsFolder(const std::string& path, struct stat* info) {
+  struct stat found;
+  if (stat(path.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)) return false;
+  *info = found;
+  return true;
 }
 
 int64_t Nanoseconds(const timespec& time) {
@@ -66,7 +99,9 @@ bool InodesLast(int folder) {
 
 class LocalTree : public Source {
  public:
-  explicit LocalTree(std::string root) : root_(std::move(root)) {}
+  using FolderId = std::pair<dev_t, ino_t>;
+
+  LocalTree(std::string root, FolderId id) : root_(std::move(root)), id_(id) {}
 
   arrow::Status List(const TakeItems& take) override {
     Listing listing;
@@ -84,11 +119,23 @@ class LocalTree : public Source {
   }
 
   arrow::Result<std::optional<Reject>> Read(const Item& item, FileBytes* bytes) override {
-    return ReadLocalFile(UnescapeName(item.path), bytes);
+    ARROW_ASSIGN_OR_RAISE(auto reject, ReadLocalFile(UnescapeName(item.path), bytes));
+    if (reject && reject->reason == Reason::kUnreadable) ARROW_RETURN_NOT_OK(CheckRoot());
+    return reject;
   }
 
  private:
-  using FolderId = std::pair<dev_t, ino_t>;
+  // Files that are gone together with the root, or with what was mounted there, are no rejects.
+  arrow::Status CheckRoot() const {
+    struct stat info;
+    if (stat(root_.c_str(), &info) != 0) {
+      return arrow::Status::IOError("INPUT ", root_, " cannot be read any more: ",
+                                    std::strerror(errno));
+    }
+    if (FolderId{info.st_dev, info.st_ino} == id_) return arrow::Status::OK();
+    return arrow::Status::IOError("INPUT ", root_,
+                                  " is not the folder it was: it was unmounted or replaced");
+  }
 
   struct Listing {
     size_t root_size = 0;
@@ -162,20 +209,21 @@ class LocalTree : public Source {
     return arrow::Status::OK();
   }
 
-  std::string root_;
+  const std::string root_;
+  const FolderId id_;
 };
 
 }  // namespace
 
-std::optional<Reject> ReadLocalFile(const std::string& path, FileBytes* bytes) {
+arrow::Result<std::optional<Reject>> ReadLocalFile(const std::string& path, FileBytes* bytes) {
   // Opening a device may do something, and without O_NONBLOCK a FIFO would wait for its writer.
   struct stat info;
-  if (stat(path.c_str(), &info) != 0) return Unreadable("cannot open");
+  if (stat(path.c_str(), &info) != 0) return CannotRead("cannot open", path);
   if (!S_ISREG(info.st_mode)) {
     return Reject{Stage::kRead, Reason::kUnreadable, "not a regular file"};
   }
   const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0 || fstat(file.get(), &info) != 0) return Unreadable("cannot open");
+  if (file.get() < 0 || fstat(file.get(), &info) != 0) return CannotRead("cannot open", path);
   if (!S_ISREG(info.st_mode)) {
     return Reject{Stage::kRead, Reason::kUnreadable, "not a regular file"};
   }
@@ -185,7 +233,7 @@ std::optional<Reject> ReadLocalFile(const std::string& path, FileBytes* bytes) {
   while (filled < bytes->size()) {
     const ssize_t count = read(file.get(), bytes->data() + filled, bytes->size() - filled);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return Unreadable("cannot read");
+    if (count < 0) return CannotRead("cannot read", path);
     if (count == 0) break;  // the file shrank; what it still holds is judged by the decoder
     filled += static_cast<size_t>(count);
   }
@@ -236,7 +284,8 @@ arrow::Result<std::unique_ptr<Source>> OpenLocalTree(const std::string& root) {
   }
   if (!S_ISDIR(info.st_mode)) return arrow::Status::Invalid("INPUT ", path, ": not a folder");
   const std::string training = path + "/" + kTrainingFolder;
-  return std::make_unique<LocalTree>(IsFolder(training) ? training : path);
+  if (IsFolder(training, &info)) path = training;
+  return std::make_unique<LocalTree>(path, LocalTree::FolderId{info.st_dev, info.st_ino});
 }
 
 }  // namespace pomona

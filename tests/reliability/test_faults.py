@@ -3,7 +3,9 @@ and once the cause is gone the same command finishes the run."""
 
 import errno
 import os
+import shutil
 import subprocess
+import time
 
 import pytest
 from conftest import RUN, files_of, is_published
@@ -155,3 +157,58 @@ def test_a_read_only_output(lab, small_disk):
     finished = lab.run(disk / "output")
     assert finished.returncode == 1
     assert f"{disk}/output/_pomona: Read-only file system" in finished.stderr
+
+
+@pytest.mark.parametrize("name", ["EIO", "ENOTCONN", "ESTALE", "EMFILE", "ENFILE", "ENOMEM"])
+def test_trouble_that_is_not_the_files_ends_the_run(lab, name):
+    """An image that cannot be opened for a reason that says nothing of it is no reject."""
+    error = getattr(errno, name)
+    output = lab.new_output()
+    once = {"root": lab.tree, "opens": 1, "at": 3, "action": error}
+    finished = lab.run(output, faults=once)
+    message = check_failure(lab, output, finished)
+    assert os.strerror(error) in message and str(lab.tree) in message
+    lab.check_resumes(output)
+
+
+def test_trouble_that_is_not_the_files_ends_a_check(lab, pomona):
+    once = lab.environment(lab.tree, at=3, opens=1, action=errno.EIO)
+    job = [pomona, "check", "--threads", "1", lab.tree]
+    finished = subprocess.run(job, env=once, capture_output=True, text=True, check=False)
+    assert finished.returncode == 1 and finished.stdout == ""
+    message = finished.stderr.splitlines()[-1]
+    assert str(lab.tree) in message and os.strerror(errno.EIO) in message, message
+
+
+def test_a_file_that_may_not_be_opened_is_a_reject(lab):
+    output = lab.new_output()
+    once = {"root": lab.tree, "opens": 1, "at": 3, "action": errno.EACCES}
+    assert lab.run(output, faults=once).returncode == 0
+    errors = (output / f"errors/errors_{RUN}/part-00000.csv").read_text()
+    assert "read,unreadable,cannot open: Permission denied" in errors
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_an_input_that_goes_away_ends_the_run(lab, tmp_path, replaced):
+    """Its files are not rejects, whether nothing is in its place or another folder, as after an
+    unmount."""
+    output = lab.new_output()
+    tree, away, gate = lab.tree, lab.folder / "away", tmp_path / "gate"
+    with subprocess.Popen(
+        lab.command(output, gate=gate), stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not (output / "_pomona/fragments").is_dir():
+            time.sleep(0.01)
+        time.sleep(0.2)
+        tree.rename(away)
+        if replaced:
+            tree.mkdir()
+        gate.touch()
+        _, errors = process.communicate(timeout=60)
+    if replaced:
+        tree.rmdir()
+    shutil.move(away, tree)
+    assert process.returncode == 1, errors
+    assert f"INPUT {tree} " in errors
+    assert not is_published(output)
+    lab.check_resumes(output)
