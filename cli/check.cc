@@ -8,6 +8,7 @@
 
 #include "command.h"
 #include "interrupt.h"
+#include "output.h"
 #include "pomona/pipeline.h"
 
 namespace pomona::cli {
@@ -55,26 +56,22 @@ void PrintJson(const CheckResult& result) {
   line["height"] = result.height;
   text_or_null("rgb_sha256", result.rgb_sha256);
   text_or_null("rgb224_sha256", result.rgb224_sha256);
-  const std::string text =
-      line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-  std::printf("%s\n", text.c_str());
+  PrintExactly(line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 void PrintLine(const CheckResult& result) {
-  // One line a file, and none of it a terminal's command.
-  std::string path = result.item->path;
-  std::ranges::replace_if(path, [](unsigned char c) { return c < ' ' || c == 0x7F; }, '?');
-  std::printf("%-6s %s", VerdictName(result.verdict), path.c_str());
+  std::string line = VerdictName(result.verdict);
+  line.resize(7, ' ');
+  line += result.item->path + ": ";
   if (result.verdict == CheckResult::Verdict::kOk) {
-    std::printf(": %s %s %dx%d", result.format.c_str(), result.mode.c_str(), result.width,
-                result.height);
+    line += result.format + ' ' + result.mode + ' ' + std::to_string(result.width) + 'x' +
+            std::to_string(result.height);
   } else if (result.reject) {
-    std::printf(": %s: %s", std::string(ReasonName(result.reject->reason)).c_str(),
-                result.reject->message.c_str());
+    line += std::string(ReasonName(result.reject->reason)) + ": " + result.reject->message;
   } else {
-    std::printf(": %s", result.skip_reason.c_str());
+    line += result.skip_reason;
   }
-  std::printf("\n");
+  Print(line);
 }
 
 arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {

@@ -1,11 +1,14 @@
 // The pomona program: parses the command line, runs one subcommand, turns its Result into one line
 // and an exit code. Nothing else in the program prints errors or exits.
 #include <csignal>
-#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <new>
 #include <string>
 
 #include "command.h"
 #include "interrupt.h"
+#include "output.h"
 #include "pomona/pipeline.h"
 
 namespace pomona::cli {
@@ -19,16 +22,25 @@ int CodeOf(const arrow::Status& status) {
   return status.IsCancelled() ? InterruptedCode() : static_cast<int>(ExitCode::kFailed);
 }
 
-int Main(int argc, char** argv) {
-  // Whoever reads our output may leave; the outputs of a run must not suffer.
-  std::signal(SIGPIPE, SIG_IGN);
+// What no entry point of the library lets out, but the program's own code may.
+arrow::Result<ExitCode> Perform(const Action& action) {
+  try {
+    return action();
+  } catch (const std::bad_alloc&) {
+    return arrow::Status::OutOfMemory("out of memory");
+  } catch (const std::exception& error) {
+    return arrow::Status::UnknownError(error.what());
+  }
+}
 
+// Parses the command line and runs the subcommand.
+int Execute(int argc, char** argv) {
   CLI::App app("Turns trees of labelled images into MobileNetV2 features and their PCA.", "pomona");
   app.require_subcommand(1);
   app.failure_message([](const CLI::App* root, const CLI::Error& error) {
     std::string command = root->get_name();
     for (const CLI::App* chosen : root->get_subcommands()) command += ' ' + chosen->get_name();
-    return "pomona: " + std::string(error.what()) + "\nsee " + command + " --help\n";
+    return "pomona: " + Printable(error.what()) + "\nsee " + command + " --help\n";
   });
   Action action;
   AddRunCommand(app, &action);
@@ -45,11 +57,23 @@ int Main(int argc, char** argv) {
     const bool asked_for_help = app.exit(error) == 0;
     return static_cast<int>(asked_for_help ? ExitCode::kComplete : ExitCode::kUsage);
   }
-  const arrow::Result<ExitCode> result = action();
-  if (!result.ok()) {
-    std::fprintf(stderr, "pomona: %s\n", result.status().message().c_str());
-  }
+  const arrow::Result<ExitCode> result = Perform(action);
+  if (!result.ok()) PrintError(result.status().message());
   return result.ok() ? static_cast<int>(*result) : CodeOf(result.status());
+}
+
+int Main(int argc, char** argv) {
+  OpenStandardStreams();
+  // Whoever reads our output may leave; the outputs of a run must not suffer.
+  std::signal(SIGPIPE, SIG_IGN);
+  int code = Execute(argc, argv);
+  std::cout.flush();
+  const arrow::Status printed = FlushOutput();
+  if (!printed.ok()) {
+    PrintError(printed.message());
+    if (code == static_cast<int>(ExitCode::kComplete)) code = static_cast<int>(ExitCode::kFailed);
+  }
+  return code;
 }
 
 }  // namespace

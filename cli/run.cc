@@ -1,7 +1,6 @@
 // pomona run INPUT OUTPUT
 #include <unistd.h>
 
-#include <cinttypes>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
@@ -10,6 +9,7 @@
 
 #include "command.h"
 #include "interrupt.h"
+#include "output.h"
 #include "pomona/options.h"
 #include "pomona/pipeline.h"
 #include "progress.h"
@@ -58,33 +58,35 @@ std::string CountsText(const std::map<std::string, int64_t>& counts) {
 }
 
 void PrintSummary(const RunSummary& summary, const RunArguments& arguments) {
-  const bool all_reused = summary.counts.reused == summary.counts.rows;
-  char speed[64];
-  std::snprintf(speed, sizeof speed, "%.0f images/s", summary.images_per_second);
+  const Counts& counts = summary.counts;
+  const bool all_reused = counts.reused == counts.rows;
+  char figures[160];
+  std::snprintf(figures, sizeof figures, "%.0f images/s", summary.images_per_second);
   const std::string how =
-      all_reused ? "all features reused from run " + summary.reused_run_id : speed;
-  std::printf("run %s: %" PRId64
-              " images in %.1f s (%s), %d components explain %.1f %% of the variance\n",
-              summary.run_id.c_str(), summary.counts.rows, summary.seconds,
-              how.c_str(), arguments.options.pca_components, 100 * summary.variance_explained);
-  std::printf("listed %" PRId64 " = %" PRId64 " rows + %" PRId64 " rejects%s + %" PRId64
-              " skips%s\n",
-              summary.counts.listed, summary.counts.rows, summary.counts.rejects,
-              CountsText(summary.rejects_by_reason).c_str(), summary.counts.skips,
-              CountsText(summary.skips_by_reason).c_str());
+      all_reused ? "all features reused from run " + summary.reused_run_id : figures;
+  std::string line = "run " + summary.run_id + ": " + std::to_string(counts.rows);
+  std::snprintf(figures, sizeof figures, " images in %.1f s (", summary.seconds);
+  line += figures + how;
+  std::snprintf(figures, sizeof figures, "), %d components explain %.1f %% of the variance",
+                arguments.options.pca_components, 100 * summary.variance_explained);
+  Print(line + figures);
+  Print("listed " + std::to_string(counts.listed) + " = " + std::to_string(counts.rows) +
+        " rows + " + std::to_string(counts.rejects) + " rejects" +
+        CountsText(summary.rejects_by_reason) + " + " + std::to_string(counts.skips) + " skips" +
+        CountsText(summary.skips_by_reason));
   if (summary.unlabelled > 0) {
-    std::printf("%" PRId64 " of them lie at the root of the tree: their label is empty\n",
-                summary.unlabelled);
+    Print(std::to_string(summary.unlabelled) +
+          " of them lie at the root of the tree: their label is empty");
   }
-  if (summary.counts.resumed > 0) {
-    std::printf("resumed %" PRId64 " items of an unfinished run\n", summary.counts.resumed);
+  if (counts.resumed > 0) {
+    Print("resumed " + std::to_string(counts.resumed) + " items of an unfinished run");
   }
-  if (summary.counts.reused > 0 && !all_reused) {
-    std::printf("took over the features of %" PRId64 " unchanged images from run %s\n",
-                summary.counts.reused, summary.reused_run_id.c_str());
+  if (counts.reused > 0 && !all_reused) {
+    Print("took over the features of " + std::to_string(counts.reused) +
+          " unchanged images from run " + summary.reused_run_id);
   }
-  std::printf("made in %s:\n", arguments.output.c_str());
-  for (const std::string& folder : summary.folders) std::printf("  %s\n", folder.c_str());
+  Print("made in " + arguments.output + ":");
+  for (const std::string& folder : summary.folders) Print("  " + folder);
 }
 
 arrow::Result<ExitCode> RunJob(const RunArguments& arguments) {
@@ -93,7 +95,7 @@ arrow::Result<ExitCode> RunJob(const RunArguments& arguments) {
   hooks.progress = [&](const Progress& progress) { printer(progress); };
   hooks.log = [&](const std::string& line) {
     printer.Finish();
-    if (!arguments.quiet) std::fprintf(stderr, "pomona: %s\n", line.c_str());
+    if (!arguments.quiet) PrintError(line);
   };
   hooks.cancel = CatchInterrupts();
   hooks.started = ProcessStart();

@@ -1,8 +1,8 @@
 // pomona spark-job: where the job for spark-submit is.
-#include <cstdio>
 #include <filesystem>
 
 #include "command.h"
+#include "output.h"
 
 namespace pomona::cli {
 
@@ -16,7 +16,7 @@ void AddSparkJobCommand(CLI::App& app, Action* action) {
         return arrow::Status::IOError("there is no ", job.string(),
                                       ": the job comes with the Python package (pip install)");
       }
-      std::printf("%s\n", job.c_str());
+      PrintExactly(job.string());  // for a shell's $(...)
       return ExitCode::kComplete;
     };
   });

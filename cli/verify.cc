@@ -1,13 +1,12 @@
 // pomona verify: a published run against its checksums and against itself.
 #include "pomona/verify.h"
 
-#include <cinttypes>
-#include <cstdio>
 #include <memory>
 #include <string>
 
 #include "command.h"
 #include "interrupt.h"
+#include "output.h"
 
 namespace pomona::cli {
 
@@ -29,9 +28,10 @@ void AddVerifyCommand(CLI::App& app, Action* action) {
     *action = [options]() -> arrow::Result<ExitCode> {
       ARROW_ASSIGN_OR_RAISE(const VerifyResult result, Verify(options->output, options->run_id,
                                                               options->s3, CatchInterrupts()));
-      for (const std::string& problem : result.problems) std::printf("%s\n", problem.c_str());
-      std::printf("run %s: %" PRId64 " files, %" PRId64 " rows: %s\n", result.run_id.c_str(),
-                  result.files, result.rows, result.problems.empty() ? "sound" : "damaged");
+      for (const std::string& problem : result.problems) Print(problem);
+      Print("run " + result.run_id + ": " + std::to_string(result.files) + " files, " +
+            std::to_string(result.rows) +
+            " rows: " + (result.problems.empty() ? "sound" : "damaged"));
       return result.problems.empty() ? ExitCode::kComplete : ExitCode::kFailed;
     };
   });

@@ -1,10 +1,10 @@
 // pomona version
 #include "pomona/version.h"
 
-#include <cstdio>
 #include <string>
 
 #include "command.h"
+#include "output.h"
 #include "pomona/cpu.h"
 
 namespace pomona::cli {
@@ -12,12 +12,10 @@ namespace pomona::cli {
 void AddVersionCommand(CLI::App& app, Action* action) {
   app.add_subcommand("version", "Version, build, CPU features and libraries")->callback([action] {
     *action = []() -> arrow::Result<ExitCode> {
-      std::printf("pomona %s\n", kVersion);
-      std::printf("build %s, GCC %s\n", POMONA_BUILD_TYPE, __VERSION__);
-      std::printf("cpu %s\n", std::string(CpuName(CpuInUse())).c_str());
-      for (const auto& [library, version] : LibraryVersions()) {
-        std::printf("%s %s\n", library.c_str(), version.c_str());
-      }
+      Print(std::string("pomona ") + kVersion);
+      Print("build " POMONA_BUILD_TYPE ", GCC " __VERSION__);
+      Print("cpu " + std::string(CpuName(CpuInUse())));
+      for (const auto& [library, version] : LibraryVersions()) Print(library + ' ' + version);
       return ExitCode::kComplete;
     };
   });

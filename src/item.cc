@@ -1,10 +1,8 @@
 #include "pomona/item.h"
 
 namespace pomona {
-namespace {
 
-// Length of the character of UTF-8 that the text starts with; 0 where it starts with none.
-size_t CharacterLength(std::string_view text) {
+size_t Utf8Length(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   const uint8_t first = byte(0);
   if (first < 0x80) return 1;
@@ -25,6 +23,8 @@ size_t CharacterLength(std::string_view text) {
   return length;
 }
 
+namespace {
+
 // What the escape that the text starts with stands for, -1 where it starts with none: \x5C for the
 // backslash, \x80 to \xFF.
 int EscapedByte(std::string_view text) {
@@ -41,7 +41,7 @@ int EscapedByte(std::string_view text) {
 std::string EscapeName(std::string_view name) {
   std::string text;
   while (!name.empty()) {
-    size_t length = CharacterLength(name);
+    size_t length = Utf8Length(name);
     if (length == 0 || EscapedByte(name) >= 0) {
       constexpr char kDigits[] = "0123456789ABCDEF";
       const auto byte = static_cast<uint8_t>(name[0]);

@@ -1,6 +1,7 @@
 // The words of the data flow: what is listed, and what becomes of it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -28,6 +29,10 @@ struct Item {
 // would read as such an escape. UnescapeName(EscapeName(name)) == name for all bytes.
 std::string EscapeName(std::string_view name);
 std::string UnescapeName(std::string_view text);
+
+// Bytes of the character of UTF-8 that the text starts with; 0 where it starts with none.
+// REQUIRES: the text is not empty.
+size_t Utf8Length(std::string_view text);
 
 // Where an image was lost.
 enum class Stage { kRead, kDecode, kInfer };

@@ -30,6 +30,8 @@ void LimitMemory() {
 
 // The child's side of the pipe: the status as its code, one byte, and its message.
 [[noreturn]] void Work(const std::function<arrow::Status()>& work, int pipe) {
+  // Where the host process has its standard error closed, the pipe may have got its number.
+  if (pipe <= STDERR_FILENO) pipe = fcntl(pipe, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
   const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
   if (null >= 0) dup2(null, STDERR_FILENO);  // for the last words of a process that dies
   const rlimit no_core = {0, 0}, seconds = {kSeconds, kSeconds};

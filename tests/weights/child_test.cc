@@ -1,6 +1,7 @@
 #include "child.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <vector>
@@ -14,6 +15,20 @@ TEST(InChild, GivesTheStatusBack) {
   const arrow::Status status = InChild([&] { return arrow::Status::KeyError(message); });
   EXPECT_TRUE(status.IsKeyError());
   EXPECT_EQ(status.message(), message);
+}
+
+TEST(InChild, NeedsNoStandardStreams) {
+  int kept[3];
+  for (int fd = 0; fd < 3; ++fd) {
+    kept[fd] = dup(fd);
+    close(fd);
+  }
+  const arrow::Status status = InChild([] { return arrow::Status::KeyError("text"); });
+  for (int fd = 0; fd < 3; ++fd) {
+    dup2(kept[fd], fd);
+    close(kept[fd]);
+  }
+  EXPECT_TRUE(status.IsKeyError()) << status;
 }
 
 TEST(InChild, OutlivesIt) {
