@@ -1,5 +1,4 @@
 // pomona check INPUT [--json]
-#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <memory>
@@ -104,6 +103,7 @@ void AddCheckCommand(CLI::App& app, Action* action) {
   check->add_option("INPUT", arguments->input, "Folder of labelled images")->required();
   check->add_flag("--json", arguments->json, "One JSON object a file, with hashes of the pixels");
   check->add_option("--threads", arguments->options.threads, "Threads (default: all cores)")
+      ->check(CLI::Range(0, kMaxThreads))
       ->type_name("N");
   AddS3Options(check, &arguments->s3);
   check->callback([arguments, action] { *action = [arguments] { return CheckTree(*arguments); }; });

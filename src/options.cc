@@ -1,10 +1,10 @@
 #include "pomona/options.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <charconv>
-#include <thread>
+#include <cmath>
+
+#include "allowance.h"
 
 namespace pomona {
 
@@ -65,8 +65,10 @@ arrow::Result<RejectBound> ParseRejectBound(std::string_view text) {
   if (bound.percent) number.remove_suffix(1);
   const char* end = number.data() + number.size();
   const auto [stop, error] = std::from_chars(number.data(), end, bound.value);
-  const bool whole = bound.percent || bound.value == static_cast<double>(int64_t(bound.value));
-  if (error != std::errc() || stop != end || bound.value < 0 || bound.value > 1e15 || !whole) {
+  const double most = bound.percent ? 100 : 1e15;
+  const bool in_range = bound.value >= 0 && bound.value <= most;  // which NaN is not
+  if (error != std::errc() || stop != end || !in_range ||
+      (!bound.percent && bound.value != std::floor(bound.value))) {
     return arrow::Status::Invalid("max-rejects '", text,
                                   "': expected a number of images (20) or a share (0.5%)");
   }
@@ -79,10 +81,8 @@ bool WithinBound(const RejectBound& bound, int64_t rows, int64_t rejects) {
 }
 
 int ThreadCount(int requested) {
-  if (requested > 0) return requested;
-  cpu_set_t cores;  // taskset and containers narrow it; hardware_concurrency() may not notice
-  if (sched_getaffinity(0, sizeof cores, &cores) == 0) return std::max(1, CPU_COUNT(&cores));
-  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int wanted = requested > 0 ? std::min(requested, kMaxThreads) : AllowedCpus();
+  return std::min(wanted, AllowedThreads());
 }
 
 namespace {
@@ -195,6 +195,9 @@ arrow::Status Validate(const RunOptions& options) {
   }
   if (options.threads < 0) {
     return arrow::Status::Invalid("threads ", options.threads, ": at least 1, or 0 for all cores");
+  }
+  if (options.threads > kMaxThreads) {
+    return arrow::Status::Invalid("threads ", options.threads, ": at most ", kMaxThreads);
   }
   if (options.limit < 0) return arrow::Status::Invalid("limit ", options.limit, ": at least 1");
   if (!options.formats.parquet && !options.formats.csv) {

@@ -143,7 +143,11 @@ arrow::Result<VectorLayout> ParseVectorLayout(std::string_view text);
 // "12" or "0.5%".
 arrow::Result<RejectBound> ParseRejectBound(std::string_view text);
 
-// `requested`, or where it is 0 as many threads as this process may use cores.
+// More threads are a slip of the pen.
+inline constexpr int kMaxThreads = 1024;
+
+// `requested`, or where it is 0 as many threads as this process may use cores: by affinity and by
+// its container's quota. Fewer where its memory is limited to less than they need.
 int ThreadCount(int requested);
 
 // The first thing wrong with the options, in the user's words, or OK.

@@ -168,6 +168,10 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
   details.input = input;
   details.output = remote ? remote->uri() : output;
   details.threads = ThreadCount(options.threads);
+  if (details.threads < options.threads && hooks.log) {
+    hooks.log(std::to_string(details.threads) + " threads instead of " +
+              std::to_string(options.threads) + ": the memory limit of this process allows no more");
+  }
 
   Clock::time_point stage_start = Clock::now();
   const auto end_stage = [&stage_start](double* seconds) {
