@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "extract.h"
+#include "guarded.h"
 #include "pomona/decode.h"
 #include "pomona/pipeline.h"
 #include "pomona/resize.h"
@@ -62,11 +63,10 @@ class Checker {
   std::vector<uint8_t> input_ = std::vector<uint8_t>(kPictureBytes);
 };
 
-}  // namespace
-
-arrow::Result<Counts> Check(Source& source, const CheckOptions& options,
-                            const std::function<void(const CheckResult&)>& report,
-                            const std::atomic<bool>* cancel) {
+// See Check().
+arrow::Result<Counts> CheckAll(Source& source, const CheckOptions& options,
+                               const std::function<void(const CheckResult&)>& report,
+                               const std::atomic<bool>* cancel) {
   ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items, ListAll(source));
   const int threads = ThreadCount(options.threads);
   std::vector<std::unique_ptr<Checker>> checkers;
@@ -87,7 +87,10 @@ arrow::Result<Counts> Check(Source& source, const CheckOptions& options,
     for (const auto& checker : checkers) {
       tasks.push_back([&]() -> arrow::Status {
         for (size_t i; !(cancel && *cancel) && (i = next++) < results.size();) {
-          ARROW_ASSIGN_OR_RAISE(results[i], checker->Check(items[begin + i]));
+          const Item& item = items[begin + i];
+          auto result = Guarded([&] { return checker->Check(item); });
+          if (!result.ok()) return AtItem(item, result.status());
+          results[i] = *std::move(result);
         }
         return arrow::Status::OK();
       });
@@ -106,6 +109,14 @@ arrow::Result<Counts> Check(Source& source, const CheckOptions& options,
     }
   }
   return counts;
+}
+
+}  // namespace
+
+arrow::Result<Counts> Check(Source& source, const CheckOptions& options,
+                            const std::function<void(const CheckResult&)>& report,
+                            const std::atomic<bool>* cancel) {
+  return Guarded([&] { return CheckAll(source, options, report, cancel); });
 }
 
 }  // namespace pomona

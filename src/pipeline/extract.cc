@@ -310,6 +310,14 @@ arrow::Status Extractor::Finish(OpenFragment* fragment, WorkerSeconds* seconds) 
 
 }  // namespace
 
+arrow::Status AtItem(const Item& item, const arrow::Status& status) {
+  if (!status.IsOutOfMemory() || item.path.empty() ||
+      status.message().find(item.path) != std::string::npos) {
+    return status;
+  }
+  return status.WithMessage(item.path, ": ", status.message());
+}
+
 bool IsSkip(std::string_view path, std::span<const uint8_t> bytes) {
   return !IsImage(path, bytes);
 }

@@ -57,8 +57,15 @@ struct ExtractJob {
 // last image of a fragment adds up its moments and stores it. So no image waits in a queue, and
 // memory is bounded by the two fragments that may be open at once.
 //
-// Errors: the first of a worker's or the listing's; Cancelled. Fragments that were stored stay.
+// What is done of an open fragment is stored beside it every `save_interval`, and at the end of an
+// extraction that fails, for the next one to go on from.
+//
+// Errors: the first of a worker's or the listing's; OutOfMemory, which names the image at hand;
+// Cancelled. What was stored stays.
 arrow::Result<Extraction> Extract(const ExtractJob& job);
+
+// Names the item at which memory ended.
+arrow::Status AtItem(const Item& item, const arrow::Status& status);
 
 // Whether a file that could not be decoded is no image at all, by its name and its content.
 bool IsSkip(std::string_view path, std::span<const uint8_t> bytes);

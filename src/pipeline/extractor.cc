@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "extract.h"
+#include "guarded.h"
 #include "image_worker.h"
 #include "model.h"
 #include "pomona/source.h"
@@ -132,6 +133,12 @@ class ThreadedExtractor : public Extractor {
 
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> Extract(std::span<const Image> images,
                                                              const RunHooks& hooks) override {
+    return Guarded([&] { return ExtractAll(images, hooks); });
+  }
+
+ private:
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> ExtractAll(std::span<const Image> images,
+                                                                const RunHooks& hooks) {
     const std::lock_guard lock(mutex_);
     const size_t dimensions = features();
     if (images.size() * dimensions > INT32_MAX) {
@@ -150,7 +157,10 @@ class ThreadedExtractor : public Extractor {
       tasks.push_back([&]() -> arrow::Status {
         FileBytes bytes;
         for (size_t i; !(hooks.cancel && *hooks.cancel) && (i = next++) < images.size(); ++done) {
-          ARROW_ASSIGN_OR_RAISE(outcomes[i], ExtractOne(images[i], worker.get(), &bytes, row(i)));
+          auto outcome =
+              Guarded([&] { return ExtractOne(images[i], worker.get(), &bytes, row(i)); });
+          if (!outcome.ok()) return AtItem({std::string(images[i].path)}, outcome.status());
+          outcomes[i] = *std::move(outcome);
         }
         return arrow::Status::OK();
       });
@@ -175,7 +185,6 @@ class ThreadedExtractor : public Extractor {
     return table.Finish(std::move(buffer), static_cast<int>(dimensions));
   }
 
- private:
   const std::unique_ptr<Engine> engine_;
   const ModelIdentity model_;
   std::mutex mutex_;  // for workers_
@@ -186,11 +195,13 @@ class ThreadedExtractor : public Extractor {
 
 arrow::Result<std::unique_ptr<Extractor>> Extractor::Make(const Weights& weights,
                                                           const RunOptions& options) {
-  ARROW_RETURN_NOT_OK(Validate(options));
-  ARROW_ASSIGN_OR_RAISE(auto engine, MakeEngine(weights, options));
-  auto extractor = std::make_unique<ThreadedExtractor>(std::move(engine), IdentityOf(weights));
-  ARROW_RETURN_NOT_OK(extractor->AddWorkers(ThreadCount(options.threads)));
-  return extractor;
+  return Guarded([&]() -> arrow::Result<std::unique_ptr<Extractor>> {
+    ARROW_RETURN_NOT_OK(Validate(options));
+    ARROW_ASSIGN_OR_RAISE(auto engine, MakeEngine(weights, options));
+    auto extractor = std::make_unique<ThreadedExtractor>(std::move(engine), IdentityOf(weights));
+    ARROW_RETURN_NOT_OK(extractor->AddWorkers(ThreadCount(options.threads)));
+    return extractor;
+  });
 }
 
 std::shared_ptr<arrow::Schema> ExtractorSchema() {

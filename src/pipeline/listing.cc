@@ -5,6 +5,8 @@
 #include <iterator>
 #include <utility>
 
+#include "guarded.h"
+
 namespace pomona {
 
 Listing::Listing(Source& source, std::string output, const RunOptions& options, std::string recipe)
@@ -18,17 +20,21 @@ void Listing::List(Source& source) {
   // Which labels the mode mini takes depends on all of them.
   std::vector<Item> held;
   const bool hold = options_.mode == Mode::kMini;
-  const arrow::Status status = source.List([&](std::vector<Item> items) {
-    // An output below the input is not part of it.
-    std::erase_if(items, [&](const Item& item) { return item.path.starts_with(output_); });
-    if (!hold) return Add(Select(std::move(items), options_));
-    std::ranges::move(items, std::back_inserter(held));
-    return Add({});
+  const arrow::Status status = Guarded([&]() -> arrow::Status {
+    ARROW_RETURN_NOT_OK(source.List([&](std::vector<Item> items) {
+      // An output below the input is not part of it.
+      std::erase_if(items, [&](const Item& item) { return item.path.starts_with(output_); });
+      if (!hold) return Add(Select(std::move(items), options_));
+      std::ranges::move(items, std::back_inserter(held));
+      return Add({});
+    }));
+    if (hold) Add(Select(std::move(held), options_));
+    const std::lock_guard lock(mutex_);
+    if (!open_.empty()) Close();
+    return arrow::Status::OK();
   });
-  if (hold) Add(Select(std::move(held), options_));
 
   const std::lock_guard lock(mutex_);
-  if (!open_.empty()) Close();
   status_ = status;
   seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   ended_ = true;

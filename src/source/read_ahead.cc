@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "guarded.h"
+
 namespace pomona {
 
 void ReadAhead::Announce(const std::vector<const Item*>& items) {
@@ -35,7 +37,9 @@ arrow::Status ReadAhead::StartNext() {
   const Item* const item = waiting_.front();
   // A copy: a run that fails leaves what is being read behind.
   ARROW_ASSIGN_OR_RAISE(reading_[item],
-                        executor_->Submit([this, item = *item] { return read_(item); }));
+                        executor_->Submit([this, item = *item] {
+                          return Guarded([&] { return read_(item); });
+                        }));
   waiting_.pop_front();
   reading_bytes_ += item->size;
   return arrow::Status::OK();

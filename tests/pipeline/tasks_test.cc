@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <new>
 #include <thread>
 
 namespace pomona {
@@ -32,6 +33,14 @@ TEST(Tasks, StopsAtTheFirstFailure) {
                                    }};
   EXPECT_EQ(RunTasks(tasks, 1, {}, [] {}).message(), "disk");
   EXPECT_EQ(later, 0);
+}
+
+TEST(Tasks, WhatTheyThrowIsAFailure) {
+  const std::vector<Task> tasks = {[]() -> arrow::Status { throw std::bad_alloc(); },
+                                   [] { return arrow::Status::OK(); }};
+  EXPECT_TRUE(RunTasks(tasks, 2, {}, [] {}).IsOutOfMemory());
+  const std::vector<Task> fine = {[] { return arrow::Status::OK(); }};
+  EXPECT_TRUE(RunTasks(fine, 1, {}, [] { throw std::bad_alloc(); }).IsOutOfMemory());
 }
 
 TEST(Tasks, PollsAndCancels) {

@@ -10,6 +10,7 @@
 //               =slow    the call takes ten seconds
 //   FAULT_OPENS=1        counts the calls that can fail without changing anything, too: other
 //                        opens, and flock
+//   FAULT_THREADS=N      no more than so many threads can be started
 //   FAULT_FLOCK=NUMBER   flock always fails with this errno, as on file systems without it
 //   FAULT_SYNC_FOLDER, FAULT_RENAME_FOLDER, FAULT_MAP
 //                        the same of fsync of a folder, rename of one, and mmap
@@ -21,11 +22,13 @@
 // a write, the bytes. Calls are made one at a time, so the log's order is theirs.
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -57,6 +60,7 @@ struct Settings {
   long at = std::atol(Environment("FAULT_AT").c_str());
   std::string action = Environment("FAULT_ACTION");
   bool opens = !Environment("FAULT_OPENS").empty();
+  std::string threads = Environment("FAULT_THREADS");
   int flock_error = Number("FAULT_FLOCK");
   int sync_folder_error = Number("FAULT_SYNC_FOLDER");
   int rename_folder_error = Number("FAULT_RENAME_FOLDER");
@@ -192,6 +196,15 @@ ssize_t write(int fd, const void* data, size_t size) {
   Log("write\t" + path + '\t' + std::to_string(offset) + '\t' + std::to_string(done), data,
       static_cast<size_t>(done));
   return done;
+}
+
+int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*run)(void*),
+                   void* argument) {
+  static const auto real = REAL(pthread_create);
+  static std::atomic<int> started = 0;
+  const std::string& most = settings().threads;
+  if (!most.empty() && started++ >= std::atoi(most.c_str())) return EAGAIN;
+  return real(thread, attributes, run, argument);
 }
 
 int fsync(int fd) {

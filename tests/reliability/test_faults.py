@@ -159,6 +159,20 @@ def test_a_read_only_output(lab, small_disk):
     assert f"{disk}/output/_pomona: Read-only file system" in finished.stderr
 
 
+def test_threads_that_cannot_be_had_fail_the_run(lab):
+    """A limit of processes (ulimit -u, a container's) is one line, never an abort."""
+    for most in range(12):
+        output = lab.new_output()
+        finished = lab.run(output, faults={"threads": most}, threads=6)
+        if finished.returncode == 0:
+            break
+        assert finished.returncode == 1, (most, finished.returncode, finished.stderr)
+        message = finished.stderr.splitlines()[-1]
+        assert "thread" in message and os.strerror(errno.EAGAIN) in message, message
+        lab.check_resumes(output)
+    assert finished.returncode == 0 and most > 6
+
+
 @pytest.mark.parametrize("name", ["EIO", "ENOTCONN", "ESTALE", "EMFILE", "ENFILE", "ENOMEM"])
 def test_trouble_that_is_not_the_files_ends_the_run(lab, name):
     """An image that cannot be opened for a reason that says nothing of it is no reject."""
