@@ -88,17 +88,52 @@ arrow::Status TellOfOtherFragments(const Workspace& workspace, Listing& listing,
   return arrow::Status::OK();
 }
 
+// Lists the rejects of a run that is refused, and says where.
+arrow::Result<std::string> ReportRejects(const RunContent& content) {
+  const std::string path = content.workspace.RefusedErrorsPath();
+  ARROW_ASSIGN_OR_RAISE(const auto file, OutputFile::Create(path));
+  ARROW_RETURN_NOT_OK(WriteErrors(content, file.get()));
+  return "; see " + path;
+}
+
 arrow::Status CheckRejects(const RunContent& content, const Counts& counts) {
   if (WithinBound(content.options.max_rejects, counts.rows, counts.rejects)) {
     return arrow::Status::OK();
   }
-  const std::string path = content.workspace.RefusedErrorsPath();
-  ARROW_ASSIGN_OR_RAISE(const auto file, OutputFile::Create(path));
-  ARROW_RETURN_NOT_OK(WriteErrors(content, file.get()));
+  ARROW_ASSIGN_OR_RAISE(const std::string where, ReportRejects(content));
   return Refuse(RunRefusal::kTooManyRejects,
                 std::to_string(counts.rejects) + " of " +
                     std::to_string(counts.rows + counts.rejects) +
-                    " images were rejected, more than --max-rejects allows; see " + path);
+                    " images were rejected, more than --max-rejects allows" + where);
+}
+
+std::string CountsText(const std::map<std::string, int64_t>& counts) {
+  std::string text;
+  for (const auto& [name, count] : counts) {
+    text += (text.empty() ? "(" : ", ") + name + ' ' + std::to_string(count);
+  }
+  return text + ')';
+}
+
+// Where files that could not be read or are no image leave too few for a PCA, says so: what Pca
+// itself would say does not help then.
+arrow::Status CheckEnough(const RunContent& content, const RunSummary& summary,
+                          const std::string& input) {
+  const Counts& counts = summary.counts;
+  const int components = content.options.pca_components;
+  if (counts.rows >= std::max(2, components)) return arrow::Status::OK();
+  if (counts.rejects > 0) {
+    ARROW_ASSIGN_OR_RAISE(const std::string where, ReportRejects(content));
+    return arrow::Status::Invalid(
+        counts.rows, " of ", counts.rows + counts.rejects, " images could be read ",
+        CountsText(summary.rejects_by_reason),
+        counts.rows == 0
+            ? ""
+            : ", too few for a PCA of " + std::to_string(components) + " components", where);
+  }
+  if (counts.rows > 0) return arrow::Status::OK();
+  return arrow::Status::Invalid("no images under ", input, ": ", counts.skips, " other files ",
+                                CountsText(summary.skips_by_reason));
 }
 
 // Merges the fragments' moments in their order, whoever made them and whenever.
@@ -235,30 +270,32 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
   summary.skips_by_reason = extraction.skips_by_reason;
   ARROW_RETURN_NOT_OK(CheckCounts(summary.counts));
   ARROW_RETURN_NOT_OK(CheckRejects(content, summary.counts));
+  ARROW_RETURN_NOT_OK(CheckEnough(content, summary, input));
 
   // The features do not wait for the PCA, nor it for them.
-  const int64_t files = int64_t{options.formats.parquet} + int64_t{options.formats.csv};
-  std::atomic<int64_t> rows_done = 0;
-  const auto poll = [&](std::string_view stage) {
-    if (hooks.progress) {
-      hooks.progress({stage, rows_done, 2 * files * summary.counts.rows, summary.counts});
-    }
+  const int64_t rows_to_write =
+      summary.counts.rows * (int64_t{options.formats.parquet} + int64_t{options.formats.csv});
+  std::atomic<int64_t> features_done = 0, projections_done = 0;
+  const auto poll = [&](std::string_view stage, const std::atomic<int64_t>& done) {
+    if (hooks.progress) hooks.progress({stage, done, rows_to_write, summary.counts});
   };
   std::optional<Pca> pca;
-  std::vector<Task> tasks = FeatureTasks(content, engine->features(), &rows_done);
+  std::vector<Task> tasks = FeatureTasks(content, engine->features(), &features_done);
   tasks.insert(tasks.begin(), [&]() -> arrow::Status {
     const Clock::time_point fit_start = Clock::now();
     ARROW_ASSIGN_OR_RAISE(pca, FitPca(content, engine->features()));
     details.stages.fit = SecondsSince(fit_start);
     return arrow::Status::OK();
   });
-  ARROW_RETURN_NOT_OK(RunTasks(tasks, details.threads, hooks, [&] { poll("fit"); }));
-  ARROW_RETURN_NOT_OK(RunTasks(PcaTasks(content, *pca, &rows_done), details.threads, hooks,
-                               [&] { poll("write"); }));
-  if (rows_done != 2 * files * summary.counts.rows) {
-    return arrow::Status::UnknownError(
-        "rows were lost between the fragments and the files: ", rows_done.load(), " written, ",
-        2 * files * summary.counts.rows, " expected");
+  ARROW_RETURN_NOT_OK(
+      RunTasks(tasks, details.threads, hooks, [&] { poll("fit", features_done); }));
+  ARROW_RETURN_NOT_OK(RunTasks(PcaTasks(content, *pca, &projections_done), details.threads, hooks,
+                               [&] { poll("write", projections_done); }));
+  if (features_done != rows_to_write || projections_done != rows_to_write) {
+    return arrow::Status::UnknownError("internal error: of ", rows_to_write, " rows, ",
+                                       features_done.load(), " of the features and ",
+                                       projections_done.load(),
+                                       " of the PCA were written; please report this");
   }
 
   const std::vector<double> ratios = pca->ExplainedVarianceRatio();
