@@ -103,7 +103,7 @@ void AddCheckCommand(CLI::App& app, Action* action) {
   check->add_option("INPUT", arguments->input, "Folder of labelled images")->required();
   check->add_flag("--json", arguments->json, "One JSON object a file, with hashes of the pixels");
   check->add_option("--threads", arguments->options.threads, "Threads (default: all cores)")
-      ->check(CLI::Range(0, kMaxThreads))
+      ->check(CLI::Range(0, kMaxThreads).description(""))
       ->type_name("N");
   AddS3Options(check, &arguments->s3);
   check->callback([arguments, action] { *action = [arguments] { return CheckTree(*arguments); }; });

@@ -2,7 +2,6 @@
 // and an exit code. Nothing else in the program prints errors or exits.
 #include <csignal>
 #include <exception>
-#include <iostream>
 #include <new>
 #include <string>
 
@@ -67,7 +66,6 @@ int Main(int argc, char** argv) {
   // Whoever reads our output may leave; the outputs of a run must not suffer.
   std::signal(SIGPIPE, SIG_IGN);
   int code = Execute(argc, argv);
-  std::cout.flush();
   const arrow::Status printed = FlushOutput();
   if (!printed.ok()) {
     PrintError(printed.message());

@@ -101,9 +101,6 @@ arrow::Result<ExitCode> RunJob(const RunArguments& arguments) {
   hooks.started = ProcessStart();
   const auto summary = Run(arguments.input, arguments.output, arguments.options, hooks);
   printer.Finish();
-  if (summary.status().IsCancelled() && !RefusalOf(summary.status())) {
-    return summary.status().WithMessage("interrupted; the same command resumes");
-  }
   ARROW_RETURN_NOT_OK(summary);
   if (!arguments.quiet) PrintSummary(*summary, arguments);
   return ExitCode::kComplete;

@@ -102,6 +102,10 @@ struct RunOptions {
   // Items in a fragment: the unit of work that survives an interruption.
   int fragment_items = 4096;
 
+  // Seconds of work on the images of an unfinished fragment that may be lost when the process is
+  // killed: so often what is done of it is stored.
+  double save_seconds = 8;
+
   // Rows in a part file (and so in its Parquet row group) are at most this, in whole fragments.
   int part_rows = 20480;
 };

@@ -1,12 +1,14 @@
 #include "extract.h"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <semaphore>
-#include <thread>
+#include <utility>
 
 #include "disk.h"
+#include "guarded.h"
 #include "image_worker.h"
 #include "pomona/decode.h"
 #include "stopwatch.h"
@@ -20,27 +22,41 @@ using Clock = std::chrono::steady_clock;
 // One fills while the other is added up and stored, which takes a fraction of the time.
 constexpr int kOpenFragments = 2;
 
-// A fragment being made. Each item's slot is written by the one worker that claimed the item.
+// A fragment being made. Each item's slot is written by the one worker that claimed the item, its
+// verdict last.
 struct OpenFragment {
-  enum class Verdict : uint8_t { kRow, kReject, kSkip };
+  enum class Verdict : uint8_t { kOpen, kRow, kReject, kSkip };
 
-  size_t index = 0;
-  const ListedFragment* listed = nullptr;
-  std::atomic<size_t> remaining = 0;
-  std::vector<float> features;  // a row for each item, in its place
-  std::vector<uint8_t> reused;  // 1 for each item whose row an earlier run had
+  std::string path;
+  const ListedFragment* listed = nullptr;  // null: free, or being stored
+  std::atomic<size_t> remaining = 0;       // items that are open
+  std::vector<float> features;             // a row for each item, in its place
   std::vector<Verdict> verdicts;
   std::vector<std::optional<Reject>> rejects;
 
-  void Reset(size_t fragment, const ListedFragment& of, size_t dimensions) {
-    index = fragment;
-    listed = &of;
+  // Held while the fragment is opened, saved or stored; for what is below and for `listed`.
+  std::mutex mutex;
+  Clock::time_point saved_at;  // or opened
+  int64_t saved = 0;           // items in the partial file; 0: there is none
+
+  // REQUIRES: mutex is held.
+  void Reset(std::string fragment_path, const ListedFragment& of, size_t dimensions) {
+    path = std::move(fragment_path);
     const size_t items = of.items.size();
     remaining = items;
     features.resize(items * dimensions);
-    reused.assign(items, 0);
-    verdicts.assign(items, Verdict::kSkip);
+    verdicts.assign(items, Verdict::kOpen);
     rejects.assign(items, std::nullopt);
+    saved_at = Clock::now();
+    saved = 0;
+    listed = &of;  // last: memory may end above
+  }
+
+  Verdict verdict(size_t position) {
+    return std::atomic_ref(verdicts[position]).load(std::memory_order_acquire);
+  }
+  void Set(size_t position, Verdict verdict) {
+    std::atomic_ref(verdicts[position]).store(verdict, std::memory_order_release);
   }
 };
 
@@ -54,12 +70,14 @@ void Count(const FragmentReport& report, Extraction* result) {
   for (const auto& [reason, count] : report.skips) result->skips_by_reason[reason] += count;
 }
 
-// Opens a fragment that an earlier run may have stored and verifies it; nothing where it did not.
+// Opens (by StoredFragment's function) a fragment that an earlier run may have stored and verifies
+// it; nothing where it did not.
 arrow::Result<std::optional<StoredFragment>> OpenEarlier(const std::string& path,
-                                                         const FragmentRange& range) {
+                                                         const FragmentRange& range,
+                                                         decltype(&StoredFragment::Open) open) {
   ARROW_ASSIGN_OR_RAISE(const bool stored, Exists(path));
   if (!stored) return std::nullopt;
-  ARROW_ASSIGN_OR_RAISE(StoredFragment fragment, StoredFragment::Open(path, range));
+  ARROW_ASSIGN_OR_RAISE(StoredFragment fragment, open(path, range));
   ARROW_RETURN_NOT_OK(fragment.Verify());
   return fragment;
 }
@@ -71,7 +89,8 @@ class Extractor {
     for (OpenFragment& fragment : open_) free_.push_back(&fragment);
   }
 
-  void RunWorker();
+  // What one thread does. Errors: those of Extract(); the other threads stop.
+  arrow::Status RunWorker();
 
   void Stop() {
     stop_ = true;
@@ -79,10 +98,15 @@ class Extractor {
   }
   // What the user should know, heard once.
   std::vector<std::string> TakeNotes();
+
+  // Stores what is done of the fragments that were opened or saved this long ago.
+  void Save(std::chrono::duration<double> age);
+
+  // Items whose results are stored, in fragments or partial ones.
+  int64_t kept();
+
   // REQUIRES: no worker runs any more.
-  const arrow::Status& status() const { return status_; }
   const arrow::Status& reuse_status() const { return reuse_status_; }
-  bool WaitForWorker(std::chrono::milliseconds patience) { return done_.try_acquire_for(patience); }
 
   std::atomic<int64_t> rows = 0, rejects = 0, skips = 0, resumed = 0, reused = 0;
 
@@ -96,7 +120,10 @@ class Extractor {
   arrow::Result<Claim> Next();
   arrow::Result<const ListedFragment*> NextToMake();
   void Advance();
+  void Open(OpenFragment* fragment, const ListedFragment& listed);
+  void Resume(OpenFragment* fragment);
   void Reuse(OpenFragment* fragment);
+  arrow::Status SavePartial(OpenFragment* fragment);
   arrow::Status Work();
   arrow::Status Finish(OpenFragment* fragment, WorkerSeconds* seconds);
 
@@ -113,12 +140,12 @@ class Extractor {
   std::counting_semaphore<kOpenFragments> free_count_{kOpenFragments};
   std::mutex free_mutex_;  // for free_
 
-  std::mutex result_mutex_;  // for *result_, status_ and notes_
-  arrow::Status status_;
+  std::mutex result_mutex_;  // for *result_ and notes_
   std::vector<std::string> notes_;
+  bool save_failed_ = false;
+  std::atomic<int64_t> stored_ = 0;  // items in whole fragments
   std::atomic<bool> has_first_row_ = false;
   std::atomic<bool> stop_ = false;
-  std::counting_semaphore<> done_{0};
 };
 
 std::vector<std::string> Extractor::TakeNotes() {
@@ -132,7 +159,8 @@ arrow::Result<const ListedFragment*> Extractor::NextToMake() {
     ARROW_ASSIGN_OR_RAISE(const ListedFragment* listed, job_.listing.Fragment(next_fragment_));
     if (!listed) break;
     const size_t index = next_fragment_++;
-    const auto stored = OpenEarlier(job_.fragment_path(index, listed->range), listed->range);
+    const auto stored = OpenEarlier(job_.fragment_path(index, listed->range), listed->range,
+                                    &StoredFragment::Open);
     if (!stored.ok() || !*stored) {
       if (!stored.ok()) {
         const std::lock_guard lock(result_mutex_);
@@ -146,6 +174,7 @@ arrow::Result<const ListedFragment*> Extractor::NextToMake() {
     rejects += static_cast<int64_t>(report.rejects.size());
     skips += report.skip_count();
     resumed += static_cast<int64_t>(listed->items.size());
+    stored_ += static_cast<int64_t>(listed->items.size());
     const std::lock_guard lock(result_mutex_);
     Count(report, result_);
   }
@@ -162,20 +191,20 @@ arrow::Result<Extractor::Claim> Extractor::Next() {
     while (!free_count_.try_acquire_for(std::chrono::milliseconds(50))) {
       if (stop_) return Claim{};
     }
+    OpenFragment* opened;
     {
       const std::lock_guard free_lock(free_mutex_);
-      current_ = free_.back();
+      opened = free_.back();
       free_.pop_back();
     }
-    OpenFragment* const opened = current_;
-    opened->Reset(next_fragment_ - 1, *listed, job_.engine.features());
-    if (job_.earlier) Reuse(opened);
-    next_position_ = 0;
+    Open(opened, *listed);
     std::vector<const Item*> items;
     for (size_t i = 0; i < listed->items.size(); ++i) {
-      if (!opened->reused[i]) items.push_back(&listed->items[i]);
+      if (opened->verdict(i) == OpenFragment::Verdict::kOpen) items.push_back(&listed->items[i]);
     }
     job_.source.Announce(items);
+    current_ = opened;
+    next_position_ = 0;
     Advance();
     if (!current_) return Claim{opened, opened->verdicts.size()};
   }
@@ -186,33 +215,128 @@ arrow::Result<Extractor::Claim> Extractor::Next() {
 
 // Goes on to the next item to work on, if current_ has another.
 void Extractor::Advance() {
-  const std::vector<uint8_t>& reused = current_->reused;
-  while (next_position_ < reused.size() && reused[next_position_]) ++next_position_;
-  if (next_position_ == reused.size()) current_ = nullptr;
+  const size_t size = current_->verdicts.size();
+  while (next_position_ < size &&
+         current_->verdict(next_position_) != OpenFragment::Verdict::kOpen) {
+    ++next_position_;
+  }
+  if (next_position_ == size) current_ = nullptr;
+}
+
+// Takes what earlier runs have of the fragment, of which the rest is to be made.
+void Extractor::Open(OpenFragment* fragment, const ListedFragment& listed) {
+  const std::lock_guard lock(fragment->mutex);
+  fragment->Reset(job_.fragment_path(next_fragment_ - 1, listed.range), listed,
+                  job_.engine.features());
+  Resume(fragment);
+  if (job_.earlier) Reuse(fragment);
+}
+
+// What a run that was interrupted had finished.
+void Extractor::Resume(OpenFragment* fragment) {
+  using Verdict = OpenFragment::Verdict;
+  const auto partial = OpenEarlier(PartialPath(fragment->path), fragment->listed->range,
+                                   &StoredFragment::OpenPartial);
+  if (!partial.ok()) {
+    const std::lock_guard lock(result_mutex_);
+    notes_.push_back("unfinished work cannot be kept and is done again: " +
+                     partial.status().message());
+  }
+  if (!partial.ok() || !*partial) return;
+  const size_t dimensions = job_.engine.features();
+  const FragmentReport& report = (*partial)->report();
+  const std::span<const float> features = (*partial)->features();
+  if (features.size() != report.rows.size() * dimensions) return;
+  for (size_t row = 0; row < report.rows.size(); ++row) {
+    const auto position = static_cast<size_t>(report.rows[row]);
+    std::ranges::copy(features.subspan(row * dimensions, dimensions),
+                      fragment->features.begin() + position * dimensions);
+    fragment->Set(position, Verdict::kRow);
+  }
+  for (const FragmentReject& rejected : report.rejects) {
+    fragment->rejects[rejected.item] = rejected.reject;
+    fragment->Set(rejected.item, Verdict::kReject);
+  }
+  const auto count = static_cast<int64_t>(report.rows.size() + report.rejects.size());
+  fragment->saved = count;
+  fragment->remaining -= static_cast<size_t>(count);
+  rows += static_cast<int64_t>(report.rows.size());
+  rejects += static_cast<int64_t>(report.rejects.size());
+  resumed += count;
 }
 
 // Takes over the rows that the earlier run has.
 void Extractor::Reuse(OpenFragment* fragment) {
+  using Verdict = OpenFragment::Verdict;
+  std::vector<uint8_t> found(fragment->verdicts.size(), 0);
   const arrow::Status status =
-      job_.earlier->Fill(fragment->listed->items, fragment->features, fragment->reused);
+      job_.earlier->Fill(fragment->listed->items, fragment->features, found);
   if (reuse_status_.ok()) reuse_status_ = status;
-  const int64_t count = std::count(fragment->reused.begin(), fragment->reused.end(), 1);
-  for (size_t i = 0; i < fragment->reused.size(); ++i) {
-    if (fragment->reused[i]) fragment->verdicts[i] = OpenFragment::Verdict::kRow;
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (!found[i] || fragment->verdict(i) != Verdict::kOpen) continue;
+    fragment->Set(i, Verdict::kRow);
+    --fragment->remaining;
+    ++reused;
+    ++rows;
   }
-  fragment->remaining -= static_cast<size_t>(count);
-  reused += count;
-  rows += count;
 }
 
-void Extractor::RunWorker() {
-  const arrow::Status status = Work();
-  if (!status.ok()) {
-    const std::lock_guard lock(result_mutex_);
-    if (status_.ok()) status_ = status;
-    Stop();
+void Extractor::Save(std::chrono::duration<double> age) {
+  for (OpenFragment& fragment : open_) {
+    // What is held is being stored, or it was opened just now.
+    const std::unique_lock lock(fragment.mutex, std::try_to_lock);
+    if (!lock || !fragment.listed || Clock::now() - fragment.saved_at < age) continue;
+    const arrow::Status status = Guarded([&] { return SavePartial(&fragment); });
+    fragment.saved_at = Clock::now();
+    if (status.ok() || std::exchange(save_failed_, true)) continue;
+    const std::lock_guard result_lock(result_mutex_);
+    notes_.push_back("unfinished work cannot be stored: " + status.message());
   }
-  done_.release();
+}
+
+// REQUIRES: fragment->mutex is held.
+arrow::Status Extractor::SavePartial(OpenFragment* fragment) {
+  const size_t dimensions = job_.engine.features();
+  FragmentReport report;
+  for (size_t i = 0; i < fragment->verdicts.size(); ++i) {
+    switch (fragment->verdict(i)) {
+      case OpenFragment::Verdict::kRow: report.rows.push_back(static_cast<int32_t>(i)); break;
+      case OpenFragment::Verdict::kReject:
+        report.rejects.push_back({static_cast<int32_t>(i), *fragment->rejects[i]});
+        break;
+      case OpenFragment::Verdict::kOpen:
+      case OpenFragment::Verdict::kSkip: break;  // skips are soon found again
+    }
+  }
+  const auto count = static_cast<int64_t>(report.rows.size() + report.rejects.size());
+  if (count == fragment->saved) return arrow::Status::OK();
+  std::vector<float> rows(report.rows.size() * dimensions);
+  for (size_t row = 0; row < report.rows.size(); ++row) {
+    std::copy_n(fragment->features.begin() + report.rows[row] * dimensions, dimensions,
+                rows.begin() + row * dimensions);
+  }
+  ARROW_RETURN_NOT_OK(WritePartialFragment(PartialPath(fragment->path), fragment->listed->range,
+                                           report, rows, static_cast<int>(dimensions)));
+  fragment->saved = count;
+  return arrow::Status::OK();
+}
+
+int64_t Extractor::kept() {
+  int64_t items = stored_;
+  for (OpenFragment& fragment : open_) {
+    const std::lock_guard lock(fragment.mutex);
+    items += fragment.saved;
+  }
+  return items;
+}
+
+arrow::Status Extractor::RunWorker() {
+  const arrow::Status status = Guarded([&] { return Work(); });
+  if (status.ok()) return status;
+  // Whoever was stopped because another one failed has nothing to tell.
+  if (status.IsCancelled() && stop_) return arrow::Status::OK();
+  Stop();
+  return status;
 }
 
 arrow::Status Extractor::Work() {
@@ -223,7 +347,8 @@ arrow::Status Extractor::Work() {
 
   while (!stop_) {
     ARROW_ASSIGN_OR_RAISE(const Claim claim, Next());
-    const auto [fragment, position] = claim;
+    OpenFragment* const fragment = claim.fragment;
+    const size_t position = claim.position;
     if (!fragment) break;
     if (position == fragment->verdicts.size()) {
       ARROW_RETURN_NOT_OK(Finish(fragment, &seconds));
@@ -231,29 +356,31 @@ arrow::Status Extractor::Work() {
     }
     const Item& item = fragment->listed->items[position];
 
-    Stopwatch watch;
-    ARROW_ASSIGN_OR_RAISE(std::optional<Reject> reject, job_.source.Read(item, &bytes));
-    watch.Lap(&seconds.read);
+    std::optional<Reject> reject;
     bool skip = false;
-    if (!reject) {
+    const arrow::Status extracted = Guarded([&]() -> arrow::Status {
+      Stopwatch watch;
+      ARROW_ASSIGN_OR_RAISE(reject, job_.source.Read(item, &bytes));
+      watch.Lap(&seconds.read);
+      if (reject) return arrow::Status::OK();
       ARROW_ASSIGN_OR_RAISE(
           reject,
           worker->Extract(
               bytes, item.path,
               std::span(fragment->features).subspan(position * dimensions, dimensions)));
       skip = reject && IsSkip(item.path, bytes);
-      if (!reject && !has_first_row_.exchange(true)) {
-        const std::lock_guard lock(result_mutex_);
-        result_->first_row = Clock::now();
-      }
+      return arrow::Status::OK();
+    });
+    if (!extracted.ok()) return AtItem(item, extracted);
+    if (!reject && !has_first_row_.exchange(true)) {
+      const std::lock_guard lock(result_mutex_);
+      result_->first_row = Clock::now();
     }
 
     using Verdict = OpenFragment::Verdict;
-    fragment->verdicts[position] = skip     ? Verdict::kSkip
-                                   : reject ? Verdict::kReject
-                                            : Verdict::kRow;
     ++(skip ? skips : reject ? rejects : rows);
-    if (reject && !skip) fragment->rejects[position] = std::move(reject);
+    if (reject && !skip) fragment->rejects[position] = *reject;
+    fragment->Set(position, skip ? Verdict::kSkip : reject ? Verdict::kReject : Verdict::kRow);
     if (--fragment->remaining == 0) ARROW_RETURN_NOT_OK(Finish(fragment, &seconds));
   }
 
@@ -269,10 +396,16 @@ arrow::Status Extractor::Work() {
 
 arrow::Status Extractor::Finish(OpenFragment* fragment, WorkerSeconds* seconds) {
   Stopwatch watch;
+  const std::lock_guard fragment_lock(fragment->mutex);
+  // From here on its rows are not in their places, and nothing may be saved of it.
+  const ListedFragment& listed = *std::exchange(fragment->listed, nullptr);
   const size_t dimensions = job_.engine.features();
   FragmentReport report;
   for (size_t i = 0; i < fragment->verdicts.size(); ++i) {
-    switch (fragment->verdicts[i]) {
+    switch (fragment->verdict(i)) {
+      case OpenFragment::Verdict::kOpen:
+        return arrow::Status::UnknownError("internal error: ", listed.items[i].path,
+                                           " was not worked on; please report this");
       case OpenFragment::Verdict::kRow: {
         // Rows close up over the rejects and skips between them.
         const auto from = fragment->features.begin() + i * dimensions;
@@ -292,9 +425,10 @@ arrow::Status Extractor::Finish(OpenFragment* fragment, WorkerSeconds* seconds) 
   moments.Add(rows);
   watch.Lap(&seconds->reduce);
 
-  const FragmentRange& range = fragment->listed->range;
-  ARROW_RETURN_NOT_OK(
-      WriteFragment(job_.fragment_path(fragment->index, range), range, report, rows, moments));
+  ARROW_RETURN_NOT_OK(WriteFragment(fragment->path, listed.range, report, rows, moments));
+  if (fragment->saved > 0) (void)RemoveAll(PartialPath(fragment->path));
+  fragment->saved = 0;
+  stored_ += static_cast<int64_t>(listed.items.size());
   watch.Lap(&seconds->store);
   {
     const std::lock_guard lock(result_mutex_);
@@ -329,39 +463,47 @@ arrow::Result<Extraction> Extract(const ExtractJob& job) {
   };
   Extraction result;
   Extractor extractor(job, &result);
-  bool listed = false;
+  bool listed = false, started = false;
+  const auto tell = [&](const Progress& progress) {
+    if (job.hooks.progress) job.hooks.progress(progress);
+  };
   const auto report = [&]() -> arrow::Status {
     for (const std::string& note : extractor.TakeNotes()) log(note);
     if (!listed && job.listing.complete()) {
       listed = true;
       ARROW_RETURN_NOT_OK(job.on_listed());
     }
-    Progress progress{"extract", 0, listed ? job.listing.count() : 0, {}};
+    const int64_t count = job.listing.count();
+    Progress progress{"extract", 0, listed ? count : 0, {}};
     progress.counts.rows = extractor.rows;
     progress.counts.rejects = extractor.rejects;
     progress.counts.skips = extractor.skips;
     progress.counts.resumed = extractor.resumed;
     progress.counts.reused = extractor.reused;
     progress.done = progress.counts.rows + progress.counts.rejects + progress.counts.skips;
-    if (job.hooks.progress) job.hooks.progress(progress);
+    if (!started) {
+      // The stage before this one ends, whatever is listed later.
+      started = listed || progress.done > 0;
+      tell({"list", count, started ? count : 0, {}});
+    }
+    if (started) tell(progress);
     return cancelled() ? arrow::Status::Cancelled("interrupted") : arrow::Status::OK();
   };
 
-  std::vector<std::jthread> workers;
-  for (int i = 0; i < job.threads; ++i) workers.emplace_back([&] { extractor.RunWorker(); });
   arrow::Status stopped;
-  for (int running = job.threads; running > 0;) {
-    if (extractor.WaitForWorker(kPollInterval)) {
-      --running;
-    } else if (stopped.ok() && !(stopped = report()).ok()) {
-      extractor.Stop();
-    }
-  }
-  workers.clear();
-  const arrow::Status last = report();
-  for (const arrow::Status& status : {stopped, extractor.status(), last}) {
-    ARROW_RETURN_NOT_OK(status);
-  }
+  const auto poll = [&] {
+    if (!stopped.ok()) return;
+    stopped = Guarded(report);
+    if (!stopped.ok()) return extractor.Stop();
+    extractor.Save(job.save_interval);
+  };
+  const std::vector<Task> tasks(job.threads, [&] { return extractor.RunWorker(); });
+  arrow::Status worked = RunTasks(tasks, job.threads, job.hooks, poll);
+  if (worked.ok()) worked = stopped;  // otherwise that was a consequence
+  if (!worked.ok()) extractor.Save(std::chrono::seconds(0));
+  for (const std::string& note : extractor.TakeNotes()) log(note);
+  *job.kept = {extractor.kept(), job.listing.complete() ? job.listing.count() : 0};
+  ARROW_RETURN_NOT_OK(worked);
   result.counts.listed = job.listing.count();
   result.counts.resumed = extractor.resumed;
   result.counts.reused = extractor.reused;

@@ -41,6 +41,12 @@ struct Extraction {
   std::optional<std::chrono::steady_clock::time_point> first_row;
 };
 
+// What is stored of a run: what the same command need not do again.
+struct Kept {
+  int64_t items = 0;
+  int64_t listed = 0;  // 0: not known yet
+};
+
 struct ExtractJob {
   Source& source;
   Engine& engine;
@@ -50,6 +56,8 @@ struct ExtractJob {
   int threads;
   const RunHooks& hooks;
   std::function<arrow::Status()> on_listed;  // called by the calling thread, as soon as all is
+  std::chrono::duration<double> save_interval;
+  Kept* kept;  // filled in whatever the outcome
 };
 
 // Makes the fragments that are not stored yet, as they are listed. Each worker carries one image

@@ -61,8 +61,9 @@ std::string Checksum(const std::string& key, const std::string& report,
   return sha256.Hex();
 }
 
-// Whether the report accounts for so many items, none of them unknown.
-bool Accounts(const FragmentReport& report, size_t items) {
+// Whether the report accounts for so many items (for a part of them, where it is partial), none of
+// them unknown.
+bool Accounts(const FragmentReport& report, size_t items, bool partial) {
   const auto ascends = [items](const auto& entries, auto position) {
     int64_t last = -1;
     return std::ranges::all_of(entries, [&](const auto& entry) {
@@ -71,8 +72,44 @@ bool Accounts(const FragmentReport& report, size_t items) {
     });
   };
   return ascends(report.rows, std::identity()) && ascends(report.rejects, &FragmentReject::item) &&
+         std::ranges::none_of(report.rejects,
+                              [&](const FragmentReject& reject) {
+                                return std::ranges::binary_search(report.rows, reject.item);
+                              }) &&
          std::ranges::all_of(report.skips, [](const auto& skip) { return skip.second >= 0; }) &&
-         report.rows.size() + report.rejects.size() + report.skip_count() == items;
+         (partial || report.rows.size() + report.rejects.size() + report.skip_count() == items);
+}
+
+// What a fragment holds of its rows' moments; nothing where it is partial.
+struct StoredMoments {
+  int64_t count = 0;
+  std::span<const double> mean;
+  std::span<const double> comoment;
+};
+
+arrow::Status Write(const std::string& path, const FragmentRange& range,
+                    const FragmentReport& report, std::span<const float> features,
+                    int64_t dimensions, const StoredMoments& moments) {
+  const int64_t rows = static_cast<int64_t>(report.rows.size());
+  const auto length = [](const auto& values) { return static_cast<int64_t>(values.size()); };
+  const auto counts = std::as_bytes(std::span(&moments.count, 1));
+  const auto means = std::as_bytes(moments.mean);
+  const auto comoments = std::as_bytes(moments.comoment);
+  const auto values = std::as_bytes(features);
+  const auto positions = std::as_bytes(std::span(report.rows));
+  const std::string text = ReportToJson(report);
+  return WriteSafetensors(
+      path,
+      // Wider types first: the format leaves no gaps to align them.
+      {{"moments.count", View(DType::kI64, {1}, counts)},
+       {"moments.mean", View(DType::kF64, {length(moments.mean)}, means)},
+       {"moments.comoment", View(DType::kF64, {length(moments.comoment)}, comoments)},
+       {"features", View(DType::kF32, {rows, dimensions}, values)},
+       {"rows", View(DType::kI32, {rows}, positions)}},
+      {{"format", kFormat},
+       {"key", range.key},
+       {"report", text},
+       {"sha256", Checksum(range.key, text, {counts, means, comoments, values, positions})}});
 }
 
 }  // namespace
@@ -95,32 +132,34 @@ int64_t FragmentReport::skip_count() const {
 arrow::Status WriteFragment(const std::string& path, const FragmentRange& range,
                             const FragmentReport& report, std::span<const float> features,
                             const Moments& moments) {
-  const int64_t rows = static_cast<int64_t>(report.rows.size());
-  const int64_t dimensions = moments.dimensions();
-  const int64_t count = moments.count();
-  const auto counts = std::as_bytes(std::span(&count, 1));
-  const auto means = std::as_bytes(moments.mean());
-  const auto comoments = std::as_bytes(moments.comoment());
-  const auto values = std::as_bytes(features);
-  const auto positions = std::as_bytes(std::span(report.rows));
-  const std::string text = ReportToJson(report);
-  return WriteSafetensors(
-      path,
-      // Wider types first: the format leaves no gaps to align them.
-      {{"moments.count", View(DType::kI64, {1}, counts)},
-       {"moments.mean", View(DType::kF64, {dimensions}, means)},
-       {"moments.comoment",
-        View(DType::kF64, {static_cast<int64_t>(moments.comoment().size())}, comoments)},
-       {"features", View(DType::kF32, {rows, dimensions}, values)},
-       {"rows", View(DType::kI32, {rows}, positions)}},
-      {{"format", kFormat},
-       {"key", range.key},
-       {"report", text},
-       {"sha256", Checksum(range.key, text, {counts, means, comoments, values, positions})}});
+  return Write(path, range, report, features, moments.dimensions(),
+               {moments.count(), moments.mean(), moments.comoment()});
+}
+
+arrow::Status WritePartialFragment(const std::string& path, const FragmentRange& range,
+                                   const FragmentReport& report, std::span<const float> features,
+                                   int dimensions) {
+  return Write(path, range, report, features, dimensions, {});
+}
+
+std::string PartialPath(const std::string& fragment_path) {
+  constexpr std::string_view kExtension = ".safetensors";
+  return fragment_path.substr(0, fragment_path.size() - kExtension.size()) + ".partial" +
+         std::string(kExtension);
 }
 
 arrow::Result<StoredFragment> StoredFragment::Open(const std::string& path,
                                                    const FragmentRange& range) {
+  return OpenAny(path, range, /*partial=*/false);
+}
+
+arrow::Result<StoredFragment> StoredFragment::OpenPartial(const std::string& path,
+                                                          const FragmentRange& range) {
+  return OpenAny(path, range, /*partial=*/true);
+}
+
+arrow::Result<StoredFragment> StoredFragment::OpenAny(const std::string& path,
+                                                      const FragmentRange& range, bool partial) {
   StoredFragment fragment;
   ARROW_ASSIGN_OR_RAISE(fragment.file_, SafetensorsFile::Open(path));
   const auto& metadata = fragment.file_->metadata();
@@ -137,7 +176,7 @@ arrow::Result<StoredFragment> StoredFragment::Open(const std::string& path,
   fragment.features_ = features.values<float>();
   if (rows.dtype != DType::kI32 || features.dtype != DType::kF32 || features.shape.size() != 2 ||
       features.shape[0] != static_cast<int64_t>(positions.size()) ||
-      !Accounts(fragment.report_, range.size())) {
+      !Accounts(fragment.report_, range.size(), partial)) {
     return arrow::Status::Invalid(path, ": a damaged fragment");
   }
   return fragment;

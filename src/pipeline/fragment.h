@@ -50,11 +50,23 @@ arrow::Status WriteFragment(const std::string& path, const FragmentRange& range,
                             const FragmentReport& report, std::span<const float> features,
                             const Moments& moments);
 
+// The same for a fragment that is not finished: nothing is said of the items in neither
+// report.rows nor report.rejects.
+// features: report.rows.size() x dimensions.
+arrow::Status WritePartialFragment(const std::string& path, const FragmentRange& range,
+                                   const FragmentReport& report, std::span<const float> features,
+                                   int dimensions);
+
+// Where the finished items of the fragment that belongs at `fragment_path` are until all are.
+std::string PartialPath(const std::string& fragment_path);
+
 // A fragment read back; its features are mapped, not loaded.
 class StoredFragment {
  public:
   // Errors: Invalid where the file does not hold the fragment that `range` asks for.
   static arrow::Result<StoredFragment> Open(const std::string& path, const FragmentRange& range);
+  static arrow::Result<StoredFragment> OpenPartial(const std::string& path,
+                                                   const FragmentRange& range);
 
   // Reads everything. Errors: Invalid where it differs from what was written.
   arrow::Status Verify() const;
@@ -68,6 +80,9 @@ class StoredFragment {
   arrow::Result<Moments> ReadMoments() const;
 
  private:
+  static arrow::Result<StoredFragment> OpenAny(const std::string& path, const FragmentRange& range,
+                                               bool partial);
+
   std::shared_ptr<const SafetensorsFile> file_;
   FragmentReport report_;
   std::span<const float> features_;

@@ -11,6 +11,7 @@
 
 #include "disk.h"
 #include "extract.h"
+#include "guarded.h"
 #include "layout.h"
 #include "model.h"
 #include "parts.h"
@@ -77,7 +78,9 @@ arrow::Status TellOfOtherFragments(const Workspace& workspace, Listing& listing,
   for (size_t f = 0;; ++f) {
     ARROW_ASSIGN_OR_RAISE(const ListedFragment* fragment, listing.Fragment(f));
     if (!fragment) break;
-    wanted.insert(workspace.FragmentPath(f, fragment->range.key));
+    const std::string path = workspace.FragmentPath(f, fragment->range.key);
+    wanted.insert(path);
+    wanted.insert(PartialPath(path));
   }
   ARROW_ASSIGN_OR_RAISE(const int64_t others, workspace.CountOtherFragments(wanted));
   if (others > 0 && hooks.log) {
@@ -165,6 +168,14 @@ int64_t SpaceNeeded(int64_t items, int64_t features, const RunOptions& options) 
   return items * features * number + fragments * moments;
 }
 
+// What an unfinished run leaves to its successor.
+std::string KeptText(const Kept& kept) {
+  if (kept.items == 0) return "; no images were finished: run the same command again";
+  std::string text = "; " + std::to_string(kept.items);
+  if (kept.listed > 0) text += " of " + std::to_string(kept.listed);
+  return text + " images are kept: the same command resumes";
+}
+
 // Adds to an error that says that there is no space how much is asked for.
 arrow::Status WithNeed(const arrow::Status& status, const std::string& output, int64_t need) {
   const int error = arrow::internal::ErrnoFromStatus(status);
@@ -188,7 +199,7 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
                                  const ModelIdentity& model, const std::string& input,
                                  const std::string& output, S3Output* remote,
                                  const RunOptions& options, const RunHooks& hooks,
-                                 int64_t* space_needed) {
+                                 int64_t* space_needed, Kept* kept) {
   const Clock::time_point started = hooks.started.value_or(Clock::now());
   ARROW_RETURN_NOT_OK(Validate(options));
   RunSummary summary;
@@ -239,7 +250,8 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
                                    *space_needed =
                                        SpaceNeeded(listing.count(), engine->features(), options);
                                    return TellOfOtherFragments(*workspace, listing, hooks);
-                                 }}));
+                                 },
+                                 std::chrono::duration<double>(options.save_seconds), kept}));
   details.stages.list = listing.seconds();
   end_stage(&details.stages.extract);
   const auto [items, fragments] = listing.TakeAll();
@@ -342,25 +354,24 @@ arrow::Result<RunSummary> RunInto(Source& source, const EngineFactory& make_engi
                                   const std::string& output, S3Output* remote,
                                   const RunOptions& options, const RunHooks& hooks) {
   int64_t space_needed = 0;
-  auto summary =
-      RunJob(source, make_engine, model, input, output, remote, options, hooks, &space_needed);
-  if (!summary.ok()) return WithNeed(summary.status(), output, space_needed);
-  return summary;
+  Kept kept;
+  auto summary = Guarded([&] {
+    return RunJob(source, make_engine, model, input, output, remote, options, hooks, &space_needed,
+                  &kept);
+  });
+  const arrow::Status& status = summary.status();
+  if (status.ok() || RefusalOf(status)) return summary;
+  if (status.IsCancelled()) return status.WithMessage("interrupted", KeptText(kept));
+  if (status.IsOutOfMemory()) {
+    return status.WithMessage(status.message(),
+                              "; give the process more memory or lower --threads", KeptText(kept));
+  }
+  return WithNeed(status, output, space_needed);
 }
 
-}  // namespace
-
-arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
-                              const ModelIdentity& model, const std::string& input,
-                              const std::string& output, const RunOptions& options,
-                              const RunHooks& hooks) {
-  return RunInto(source, make_engine, model, input, output, nullptr, options, hooks);
-}
-
-arrow::Result<RunSummary> Run(const std::string& input, const std::string& output,
-                              const RunOptions& options, const RunHooks& hooks) {
-  RunHooks local_hooks = hooks;
-  if (!local_hooks.started) local_hooks.started = Clock::now();
+// See Run().
+arrow::Result<RunSummary> RunTree(const std::string& input, const std::string& output,
+                                  const RunOptions& options, const RunHooks& hooks) {
   ARROW_RETURN_NOT_OK(Validate(options));
   ARROW_RETURN_NOT_OK(UseCpu(options.cpu));
   ARROW_ASSIGN_OR_RAISE(const std::string input_path,
@@ -378,7 +389,23 @@ arrow::Result<RunSummary> Run(const std::string& input, const std::string& outpu
   ARROW_ASSIGN_OR_RAISE(const auto weights, OpenWeights(options));
   return RunInto(
       *source, [&] { return MakeEngine(*weights, options); }, IdentityOf(*weights), input_path,
-      output_path, remote.get(), options, local_hooks);
+      output_path, remote.get(), options, hooks);
+}
+
+}  // namespace
+
+arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
+                              const ModelIdentity& model, const std::string& input,
+                              const std::string& output, const RunOptions& options,
+                              const RunHooks& hooks) {
+  return RunInto(source, make_engine, model, input, output, nullptr, options, hooks);
+}
+
+arrow::Result<RunSummary> Run(const std::string& input, const std::string& output,
+                              const RunOptions& options, const RunHooks& hooks) {
+  RunHooks local_hooks = hooks;
+  if (!local_hooks.started) local_hooks.started = Clock::now();
+  return Guarded([&] { return RunTree(input, output, options, local_hooks); });
 }
 
 }  // namespace pomona

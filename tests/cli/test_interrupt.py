@@ -19,6 +19,10 @@ def files(folder):
     }
 
 
+def last(text):
+    return text.splitlines()[-1]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_ends_within_two_seconds_and_resumes(pomona, sample_tree, tmp_path, number):
     output = tmp_path / "output"
@@ -29,13 +33,18 @@ def test_interrupted_run_ends_within_two_seconds_and_resumes(pomona, sample_tree
         process.send_signal(number)
         _, errors = process.communicate(timeout=2)
     assert process.returncode == 128 + number, errors
-    assert errors.splitlines()[-1] == "pomona: interrupted; the same command resumes"
+    told = re.fullmatch(r"pomona: interrupted; (\d+) of 120 images are kept.*", last(errors))
+    nothing = "pomona: interrupted; no images were finished: run the same command again"
+    assert told or last(errors) == nothing, errors
     assert [path.name for path in output.iterdir()] == ["_pomona"]
 
     undisturbed = tmp_path / "undisturbed"
     for folder in (output, undisturbed):
         job[3] = folder
-        subprocess.run([*job, "--quiet"], check=True)
+        finished = subprocess.run(job, check=True, capture_output=True, text=True)
+        if folder == output and told:
+            resumed = re.search(r"resumed (\d+) items", finished.stdout)
+            assert resumed and int(resumed[1]) == int(told[1])
     assert files(output) == files(undisturbed)
 
 

@@ -66,6 +66,23 @@ TEST(Fragments, ComeBackAsTheyWere) {
   EXPECT_FALSE(StoredFragment::Open(folder / "none", range).ok());
 }
 
+TEST(Fragments, PartialOnesComeBackAndAreNotTakenForWhole) {
+  const TempFolder folder;
+  const std::string path = PartialPath(folder / "f.safetensors");
+  EXPECT_EQ(path, folder / "f.partial.safetensors");
+  const FragmentRange range = RangeOf(Items(5), 0, "recipe");
+  const FragmentReport report{{1, 3}, {{4, {Stage::kDecode, Reason::kEmpty, "no bytes"}}}, {}};
+  const std::vector<float> features = {1, 2, 3, 4, 5, 6};
+  ASSERT_TRUE(WritePartialFragment(path, range, report, features, 3).ok());
+  const auto stored = StoredFragment::OpenPartial(path, range);
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  EXPECT_TRUE(stored->Verify().ok());
+  EXPECT_EQ(stored->report().rows, report.rows);
+  EXPECT_EQ(stored->report().rejects[0].reject.message, "no bytes");
+  EXPECT_TRUE(std::equal(features.begin(), features.end(), stored->features().begin()));
+  EXPECT_TRUE(StoredFragment::Open(path, range).status().IsInvalid());
+}
+
 // A fragment that is none of ours, or damaged without a trace.
 TEST(Fragments, AreRefusedWhereTheyNameItemsThatAreNone) {
   const TempFolder folder;
@@ -87,6 +104,7 @@ TEST(Fragments, AreRefusedWhereTheyNameItemsThatAreNone) {
   EXPECT_FALSE(opens({3, 0}, {1}, 1));
   EXPECT_FALSE(opens({3}, {1, 5}, 1));
   EXPECT_FALSE(opens({3}, {1, 1}, 1));
+  EXPECT_FALSE(opens({1, 3}, {1}, 1));
   EXPECT_FALSE(opens({0, 1, 2, 3}, {1}, -1));
   EXPECT_FALSE(opens({0, 3}, {1}, 1, static_cast<Reason>(77)));
 }

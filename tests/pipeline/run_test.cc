@@ -161,6 +161,78 @@ TEST(Run, ResumesAfterACancelAndGivesTheSameBytes) {
   EXPECT_EQ(Files(output.path()), Files(undisturbed.path()));
 }
 
+// What is done when the run of `on_read` is cancelled at the read-th read.
+arrow::Result<RunSummary> CancelledAt(int read, MemorySource& source, const std::string& output,
+                                      const RunOptions& options) {
+  std::atomic<bool> cancel = false;
+  std::atomic<int> reads = 0;
+  source.on_read = [&](const Item&) {
+    if (++reads == read) cancel = true;
+    if (cancel) std::this_thread::sleep_for(std::chrono::milliseconds(150));
+  };
+  RunHooks hooks;
+  hooks.cancel = &cancel;
+  auto summary = RunOn(source, output, options, hooks);
+  source.on_read = [](const Item&) {};
+  return summary;
+}
+
+TEST(Run, KeepsWhatIsDoneOfUnfinishedFragments) {
+  MemorySource source = Tree(100);
+  source.files["Apple/broken.png"] = "broken";
+  source.files["Apple/notes.txt"] = "text";
+  RunOptions options = SmallOptions();
+  options.fragment_items = 4096;
+  options.part_rows = 4096;
+  const TempFolder undisturbed, output;
+  ASSERT_TRUE(RunOn(source, undisturbed.path(), options).ok());
+
+  const auto cancelled = CancelledAt(50, source, output.path(), options);
+  ASSERT_TRUE(cancelled.status().IsCancelled()) << cancelled.status();
+  int kept = 0;
+  const std::string message = cancelled.status().message();
+  ASSERT_EQ(std::sscanf(message.c_str(), "interrupted; %d of 102 images are kept", &kept), 1)
+      << message;
+  EXPECT_GE(kept, 48);
+
+  // Interrupted again, and then not any more.
+  EXPECT_TRUE(CancelledAt(20, source, output.path(), options).status().IsCancelled());
+  std::atomic<int> reads = 0;
+  source.on_read = [&](const Item&) { ++reads; };
+  const auto resumed = RunOn(source, output.path(), options);
+  ASSERT_TRUE(resumed.ok()) << resumed.status();
+  EXPECT_GE(resumed->counts.resumed, kept + 18);
+  EXPECT_EQ(reads, 102 - resumed->counts.resumed);
+  EXPECT_EQ(resumed->counts.rejects, 1);
+  EXPECT_EQ(resumed->counts.skips, 1);
+  EXPECT_EQ(Files(output.path()), Files(undisturbed.path()));
+}
+
+TEST(Run, LooksAtWhatItKeptBeforeItTrustsIt) {
+  MemorySource source = Tree(100);
+  RunOptions options = SmallOptions();
+  options.fragment_items = 4096;
+  options.part_rows = 4096;
+  const TempFolder undisturbed, output;
+  ASSERT_TRUE(RunOn(source, undisturbed.path(), options).ok());
+  ASSERT_TRUE(CancelledAt(50, source, output.path(), options).status().IsCancelled());
+  const auto folder = fs::directory_iterator(output / "_pomona/fragments");
+  const std::string path = folder->path().string();
+  EXPECT_TRUE(path.ends_with(".partial.safetensors")) << path;
+  std::string bytes = ReadFile(path);
+  bytes[bytes.size() - 400] ^= 1;
+  std::ofstream(path, std::ios::binary) << bytes;
+
+  std::string log;
+  RunHooks hooks;
+  hooks.log = [&](const std::string& line) { log += line; };
+  const auto summary = RunOn(source, output.path(), options, hooks);
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->counts.resumed, 0);
+  EXPECT_NE(log.find(path + ": its checksum is wrong"), std::string::npos) << log;
+  EXPECT_EQ(Files(output.path()), Files(undisturbed.path()));
+}
+
 // Leaves finished fragments in the output by asking for a bound on rejects that is passed.
 void LeaveUnfinished(MemorySource& source, const std::string& output, RunOptions options) {
   options.max_rejects = {0, false};
@@ -316,6 +388,50 @@ TEST(Run, FewerImagesThanComponentsIsAnErrorThatSaysSo) {
   EXPECT_FALSE(fs::exists(output / "run_info"));
 }
 
+TEST(Run, ARefusalForWantOfImagesComesWithItsReport) {
+  MemorySource source;
+  for (const char* name : {"1.heic", "2.heic", "3.heic"}) {
+    source.files[std::string("a/") + name] =
+        std::string("\0\0\0\30ftypheic\0\0\0\0mif1heic", 24);
+  }
+  const TempFolder output;
+  const std::string report = output / "_pomona/errors.csv";
+  auto status = RunOn(source, output.path(), SmallOptions()).status();
+  EXPECT_TRUE(status.IsInvalid());
+  EXPECT_EQ(status.message(),
+            "0 of 3 images could be read (unsupported_format 3); see " + report);
+  EXPECT_NE(ReadFile(report).find("/tree/a/3.heic,a,decode,unsupported_format,"),
+            std::string::npos);
+
+  source.files["a/4.png"] = PngOf(1, 2, 3);
+  status = RunOn(source, output.path(), SmallOptions()).status();
+  EXPECT_EQ(status.message(),
+            "1 of 4 images could be read (unsupported_format 3), too few for a PCA of 3 "
+            "components; see " +
+                report);
+
+  source.files = {{"a/notes.txt", "text"}, {"a/more.txt", "text"}};
+  status = RunOn(source, output.path(), SmallOptions()).status();
+  EXPECT_EQ(status.message(), "no images under /tree: 2 other files (not_an_image 2)");
+}
+
+TEST(Run, LackOfMemoryIsAFailedRunThatNamesTheImage) {
+  MemorySource source = Tree(30);
+  source.on_read = [](const Item& item) {
+    if (item.path == "/tree/Lemon/13.png") throw std::bad_alloc();
+  };
+  const TempFolder output;
+  const auto failed = RunOn(source, output.path(), SmallOptions());
+  EXPECT_TRUE(failed.status().IsOutOfMemory()) << failed.status();
+  EXPECT_TRUE(failed.status().message().starts_with("/tree/Lemon/13.png: out of memory; "))
+      << failed.status();
+  EXPECT_FALSE(fs::exists(output / "run_info"));
+  source.on_read = [](const Item&) {};
+  const auto resumed = RunOn(source, output.path(), SmallOptions());
+  ASSERT_TRUE(resumed.ok()) << resumed.status();
+  EXPECT_GT(resumed->counts.resumed, 0);
+}
+
 TEST(Run, WritesOnlyTheFormatsAskedFor) {
   MemorySource source = Tree(20);
   RunOptions options = SmallOptions();
@@ -332,12 +448,14 @@ TEST(Run, TellsItsStagesAndCountsToTheCallersThread) {
   MemorySource source = Tree(40);
   source.on_read = [](const Item&) { std::this_thread::sleep_for(std::chrono::milliseconds(10)); };
   std::set<std::string> stages;
+  std::map<std::string, Progress> last;
   int64_t done = 0;
   const auto caller = std::this_thread::get_id();
   RunHooks hooks;
   hooks.progress = [&](const Progress& progress) {
     EXPECT_EQ(std::this_thread::get_id(), caller);
     stages.emplace(progress.stage);
+    last[std::string(progress.stage)] = progress;
     if (progress.stage == "extract") {
       EXPECT_GE(progress.done, done);
       EXPECT_EQ(progress.total, 40);
@@ -348,6 +466,10 @@ TEST(Run, TellsItsStagesAndCountsToTheCallersThread) {
   ASSERT_TRUE(RunOn(source, output.path(), SmallOptions(), hooks).ok());
   EXPECT_EQ(done, 40);
   EXPECT_EQ(stages, (std::set<std::string>{"list", "extract", "fit", "write"}));
+  for (const auto& [stage, progress] : last) {
+    EXPECT_GT(progress.total, 0) << stage;
+    EXPECT_EQ(progress.done, progress.total) << stage;
+  }
 }
 
 TEST(Run, EngineFailureFailsTheRun) {

@@ -61,7 +61,8 @@ int Drive(int argc, char** argv) {
   std::map<std::string, std::string> values = {
       {"threads", "1"},  {"components", "2"},  {"features", "6"},
       {"fragment", "4"}, {"part", "8"},        {"delay_us", "0"},
-      {"fresh", "0"},    {"digest", "digest"}, {"formats", "parquet,csv"}};
+      {"fresh", "0"},    {"digest", "digest"}, {"formats", "parquet,csv"},
+      {"save", "8"}};
   for (int i = 4; i < argc; ++i) {
     const char* equals = std::strchr(argv[i], '=');
     values[std::string(argv[i], static_cast<size_t>(equals - argv[i]))] = equals + 1;
@@ -74,6 +75,7 @@ int Drive(int argc, char** argv) {
   options.fragment_items = number("fragment");
   options.part_rows = number("part");
   options.limit = number("limit");
+  options.save_seconds = std::atof(values["save"].c_str());
   options.fresh = number("fresh") != 0;
   options.formats = *ParseFormats(values["formats"]);
 

@@ -2,11 +2,13 @@
 with the bytes of an undisturbed one."""
 
 import random
+import shutil
 import signal
 import subprocess
 import time
 
 import pytest
+from conftest import RUN, files_of
 
 
 def kill(lab, output, at, action="kill", **options):
@@ -47,7 +49,7 @@ def kill_at_random_times(lab, times):
     for _ in range(times):
         output = lab.new_output()
         for fresh in (1, 0):
-            job = lab.command(output, threads=3, delay_us=20_000, fresh=fresh)
+            job = lab.command(output, threads=3, delay_us=20_000, fresh=fresh, save=0)
             with subprocess.Popen(
                 job, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             ) as process:
@@ -57,6 +59,25 @@ def kill_at_random_times(lab, times):
             lab.check_intact(output)
         lab.check_resumes(output)
     return kills
+
+
+def test_a_kill_costs_what_was_done_since_the_last_save(lab):
+    """An unfinished fragment is stored every so often, and its rows are taken over."""
+    sizes = {"threads": 1, "fragment": 4096, "part": 4096}
+    undisturbed, output = lab.folder / "undisturbed", lab.new_output()
+    shutil.rmtree(undisturbed)
+    assert lab.run(undisturbed, **sizes).returncode == 0
+    shutil.rmtree(output)
+    job = lab.command(output, delay_us=150_000, save=0, **sizes)
+    with subprocess.Popen(job, stdout=subprocess.DEVNULL) as process:
+        while not list(output.glob("_pomona/fragments/*.partial.safetensors")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    finished = lab.run(output, **sizes)
+    words = finished.stdout.split()
+    assert int(words[words.index("resumed") + 1]) >= 1, finished
+    assert files_of(output, RUN) == files_of(undisturbed, RUN)
 
 
 def test_a_sample_of_all_calls(lab):
