@@ -372,15 +372,16 @@ std::optional<Reject> ReadCompressed(std::span<const uint8_t> file, const TiffLa
         TooManyScans(file, tiff.get(), layout, parts, limits)) {
       return Refuse(Reason::kTooLarge, "more scans than the limit allows");
     }
+    // Whatever else libtiff was built with: they differ in what they make of broken data, and
+    // libdeflate leaves rows unwritten where data are more than the rows need.
+    if (layout.compression == COMPRESSION_ADOBE_DEFLATE ||
+        layout.compression == COMPRESSION_DEFLATE) {
+      TIFFSetField(tiff.get(), TIFFTAG_DEFLATE_SUBCODEC, DEFLATE_SUBCODEC_ZLIB);
+    }
     const bool jpeg = layout.compression == COMPRESSION_JPEG && !layout.planes;
     if (layout.photometric == PHOTOMETRIC_YCBCR && layout.bits.size() == 3 && !jpeg) {
       read = ReadYcbcr(tiff.get(), layout, parts, limits, &memory, target.rgb);
     } else {
-      // Whatever else libtiff was built with: they differ in what they make of broken data.
-      if (layout.compression == COMPRESSION_ADOBE_DEFLATE ||
-          layout.compression == COMPRESSION_DEFLATE) {
-        TIFFSetField(tiff.get(), TIFFTAG_DEFLATE_SUBCODEC, DEFLATE_SUBCODEC_ZLIB);
-      }
       if (jpeg && layout.photometric == PHOTOMETRIC_YCBCR) {
         TIFFSetField(tiff.get(), TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
       }

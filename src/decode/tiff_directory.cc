@@ -74,7 +74,7 @@ bool TiffDirectory::ReadEntries() {
     const int type = Read16(entry + 2, order_);
     const size_t unit = TypeSize(type);
     const uint64_t count = ReadNumber(entry + 4, offset_size);
-    if (!IsWhole(type) || count == 0) malformed_.insert(tag);
+    if (!IsWhole(type) || count == 0 || Has(tag)) malformed_.insert(tag);
     if (unit == 0 || count == 0) continue;
     if (count > file_.size() / unit) break;
     const uint64_t size = count * unit;

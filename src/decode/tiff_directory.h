@@ -22,8 +22,8 @@ class TiffDirectory {
   ByteOrder order() const { return order_; }
   bool Has(int tag) const { return entries_.contains(tag); }
 
-  // Whether an entry stands there, but not with numbers of a type that TIFF gives to sizes, counts
-  // and choices. Readers differ in what they make of it.
+  // Whether it stands there twice, or not with numbers of a type that TIFF gives to sizes, counts and
+  // choices. Readers differ in what they make of it.
   bool IsMalformed(int tag) const { return malformed_.contains(tag); }
 
   // Whether all entries are there. Pillow stops at one whose values are not; libtiff passes over it.

@@ -175,7 +175,8 @@ std::variant<TiffLayout, Reject> ReadTiffLayout(const TiffDirectory& directory,
   TiffLayout layout;
   for (const int tag : kPixelTags) {
     if (directory.IsMalformed(tag)) {
-      return Corrupt("tag " + std::to_string(tag) + " is of a type or count that it may not have");
+      return Corrupt("tag " + std::to_string(tag) +
+                     " is there twice, or of a type or count that it may not have");
     }
   }
   if (!directory.Has(TIFFTAG_IMAGEWIDTH) || !directory.Has(TIFFTAG_IMAGELENGTH)) {
@@ -237,9 +238,16 @@ std::variant<TiffLayout, Reject> ReadTiffLayout(const TiffDirectory& directory,
       directory.Numbers(TIFFTAG_YCBCRSUBSAMPLING, 3).size() != 2) {
     return Corrupt("a subsampling that is not two numbers");
   }
-  // libtiff may know of the alpha what Pillow does not.
-  const bool unsure = layout.planes && layout.unnamed_alpha && !directory.complete();
-  if (unsure || PillowFails(layout, layout.compression == COMPRESSION_NONE, directory.order())) {
+  // libtiff may know of the alpha or of the subsampling what Pillow does not.
+  const bool ycbcr = layout.photometric == PHOTOMETRIC_YCBCR;
+  if (((layout.planes && layout.unnamed_alpha) || ycbcr) && !directory.complete()) {
+    return Corrupt("a tag refers to what is not in the file");
+  }
+  // Then libtiff looks into the JPEG, moves the file's position, and Pillow finds no Orientation.
+  const bool lost = ycbcr && layout.compression == COMPRESSION_JPEG &&
+                    !directory.Has(TIFFTAG_YCBCRSUBSAMPLING) &&
+                    layout.orientation > ORIENTATION_TOPLEFT;
+  if (lost || PillowFails(layout, layout.compression == COMPRESSION_NONE, directory.order())) {
     return Unsupported("a layout that Pillow rejects or misreads");
   }
   return layout;

@@ -614,6 +614,29 @@ TEST(DecodeTiffTest, TagsThatLeaveThePixelsAlone) {
   }
 }
 
+TEST(DecodeTiffTest, YcbcrDataBeyondTheRows) {
+  Bytes packed(1000);
+  uLongf size = packed.size();
+  Bytes pixels;  // 33 rows of which one counts
+  for (int i = 0; i < 4 * 33; ++i) pixels.insert(pixels.end(), {200, 128, 128});
+  ASSERT_EQ(compress(packed.data(), &size, pixels.data(), pixels.size()), Z_OK);
+  packed.resize(size);
+  const auto decode = [&](int subsampling_count) {
+    return Decode(MakeTiff({{256, kShort, 1, 4},
+                            {257, kShort, 1, 1},
+                            {258, kShort, 1, 8},
+                            {259, kShort, 1, 8},
+                            {262, kShort, 1, 6},
+                            {277, kShort, 1, 3},
+                            {278, kShort, 1, 33},
+                            {530, kShort, static_cast<uint32_t>(subsampling_count), 1 | 1 << 16}},
+                           packed));
+  };
+  EXPECT_EQ(decode(2).verdict, "ok");
+  EXPECT_EQ(decode(2).rgb, Bytes(4 * 3, 200));
+  for (const int count : {0, 1, 3}) EXPECT_EQ(decode(count).verdict, "corrupt") << count;
+}
+
 // --- Anything ---
 
 TEST(DecodeTest, NoImage) {
