@@ -14,7 +14,7 @@ void AddVersionCommand(CLI::App& app, Action* action) {
     *action = []() -> arrow::Result<ExitCode> {
       Print(std::string("pomona ") + kVersion);
       Print("build " POMONA_BUILD_TYPE ", GCC " __VERSION__);
-      Print("cpu " + std::string(CpuName(CpuInUse())));
+      Print("cpu " + std::string(CpuName(*ResolveCpu(Cpu::kBest))));
       for (const auto& [library, version] : LibraryVersions()) Print(library + ' ' + version);
       return ExitCode::kComplete;
     };

@@ -1,6 +1,6 @@
 #include "pomona/cpu.h"
 
-#include <hwy/targets.h>
+#include "dispatch.h"
 
 namespace pomona {
 namespace {
@@ -8,9 +8,10 @@ namespace {
 constexpr int64_t kAvx512Targets = HWY_AVX3 | HWY_AVX3_DL;
 constexpr int64_t kNeonTargets = HWY_NEON;
 
-// Those of Highway's targets for which this build has kernels and this machine the instructions.
+}  // namespace
+
 int64_t TargetsOf(Cpu cpu) {
-  const int64_t here = hwy::SupportedTargets();
+  static const int64_t here = hwy::SupportedTargets();
   switch (cpu) {
     case Cpu::kBest: return here;
     case Cpu::kAvx512: return here & kAvx512Targets;
@@ -20,8 +21,6 @@ int64_t TargetsOf(Cpu cpu) {
   }
   return 0;
 }
-
-}  // namespace
 
 std::string_view CpuName(Cpu cpu) {
   switch (cpu) {
@@ -41,22 +40,12 @@ arrow::Result<Cpu> ParseCpu(std::string_view name) {
   return arrow::Status::Invalid("cpu '", name, "': expected best, avx512, avx2, neon or scalar");
 }
 
-arrow::Status UseCpu(Cpu cpu) {
-  hwy::DisableTargets(0);
-  if (cpu == Cpu::kBest) return arrow::Status::OK();
-  if (cpu != Cpu::kScalar && TargetsOf(cpu) == 0) {
-    return arrow::Status::NotImplemented("this machine or build lacks ", CpuName(cpu));
+arrow::Result<Cpu> ResolveCpu(Cpu cpu) {
+  for (const Cpu known : {Cpu::kAvx512, Cpu::kAvx2, Cpu::kNeon}) {
+    if ((cpu == Cpu::kBest || cpu == known) && TargetsOf(known) != 0) return known;
   }
-  // The scalar target cannot be disabled, and is what is left where all others are.
-  hwy::DisableTargets(~TargetsOf(cpu));
-  return arrow::Status::OK();
-}
-
-Cpu CpuInUse() {
-  for (Cpu cpu : {Cpu::kAvx512, Cpu::kAvx2, Cpu::kNeon}) {
-    if (TargetsOf(cpu) != 0) return cpu;
-  }
-  return Cpu::kScalar;
+  if (cpu == Cpu::kBest || cpu == Cpu::kScalar) return Cpu::kScalar;
+  return arrow::Status::NotImplemented("cpu '", CpuName(cpu), "': this machine or build lacks it");
 }
 
 }  // namespace pomona

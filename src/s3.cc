@@ -278,8 +278,12 @@ arrow::Result<std::unique_ptr<S3Connection>> S3Connection::Open(const std::strin
   auto files = arrow::fs::FileSystemFromUriAndOptions(
       "s3://" + bucket + query, extra,
       arrow::io::IOContext(arrow::default_memory_pool(), connection->executor_.get()));
-  // The SDK, running since just now, has to end before its static objects do.
-  [[maybe_unused]] static const int registered = std::atexit([] { arrow::fs::EnsureFinalized(); });
+  // The SDK, running since just now, has to end before its static objects do: but not in a forked
+  // child, which lacks the threads that it would wait for.
+  static const pid_t process = getpid();
+  [[maybe_unused]] static const int registered = std::atexit([] {
+    if (getpid() == process) arrow::fs::EnsureFinalized();
+  });
   if (!files.ok()) return connection->Explain("cannot reach", "s3://" + bucket, files.status());
   connection->files_ = *std::move(files);
   return connection;

@@ -14,12 +14,8 @@ std::string_view CpuName(Cpu cpu);  // "best", "avx512", "avx2", "neon", "scalar
 // Errors: Invalid lists the names.
 arrow::Result<Cpu> ParseCpu(std::string_view name);
 
-// Holds all kernels of this process to one set of instructions.
-// Threads: before any of them computes.
-// Errors: NotImplemented where this machine or build lacks them.
-arrow::Status UseCpu(Cpu cpu);
-
-// What the kernels use now: never kBest.
-Cpu CpuInUse();
+// What kernels that are asked for `cpu` use: never kBest.
+// Errors: NotImplemented where this machine or build lacks it.
+arrow::Result<Cpu> ResolveCpu(Cpu cpu);
 
 }  // namespace pomona

@@ -37,7 +37,8 @@ struct Image {
 
 // Carries batches of images from bytes to features on threads of its own.
 //
-// Threads: one caller at a time; others wait.
+// Threads: one caller at a time; others wait. A forked child works with threads of its own,
+// whatever the parent was doing.
 class Extractor {
  public:
   // Takes engine, cpu and threads from the options.
@@ -56,7 +57,8 @@ class Extractor {
   //   verdict: string          "ok", "reject" or "skip" (a file that is no image, by name and
   //   bytes) features: list<element: float>   null unless ok stage, reason, message: string   null
   //   unless rejected; a skip has its reason only
-  // Errors: only what concerns no single image: Cancelled by the hooks, out of memory.
+  // Errors: only what concerns no single image: Cancelled by the hooks, out of memory; UnknownError
+  // where the hooks call it again.
   virtual arrow::Result<std::shared_ptr<arrow::RecordBatch>> Extract(
       std::span<const Image> images, const RunHooks& hooks = {}) = 0;
 };

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "pomona/cpu.h"
 #include "pomona/safetensors.h"
 
 namespace pomona {
@@ -24,7 +25,7 @@ class Moments {
   explicit Moments(int dimensions);
 
   // rows: n x dimensions, row-major, finite. Any number of times.
-  void Add(std::span<const float> rows);
+  void Add(std::span<const float> rows, Cpu cpu = Cpu::kBest);
 
   // REQUIRES: other.dimensions() == dimensions().
   void Merge(const Moments& other);
@@ -86,7 +87,7 @@ class Pca {
   std::vector<double> ExplainedVarianceRatio() const;             // variance / total_variance
 
   // rows: n x dimensions. out: n x components. A row's projection does not depend on n.
-  void Project(std::span<const float> rows, std::span<double> out) const;
+  void Project(std::span<const float> rows, std::span<double> out, Cpu cpu = Cpu::kBest) const;
 
   // Safetensors: mean, components, explained_variance, explained_variance_ratio (and scale), F64.
   arrow::Status Save(const std::string& path) const;

@@ -6,6 +6,8 @@
 #include <memory>
 #include <span>
 
+#include "pomona/cpu.h"
+
 namespace pomona {
 
 // Resamples pictures of any size to one fixed size.
@@ -16,7 +18,8 @@ namespace pomona {
 // Threads: none shared; each worker owns one.
 class Resizer {
  public:
-  Resizer(int out_width, int out_height);
+  // REQUIRES: ResolveCpu(cpu) is no error.
+  Resizer(int out_width, int out_height, Cpu cpu = Cpu::kBest);
   ~Resizer();
   Resizer(const Resizer&) = delete;
   Resizer& operator=(const Resizer&) = delete;

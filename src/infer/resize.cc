@@ -205,6 +205,8 @@ void Transpose(const uint8_t* in, size_t in_stride, size_t rows, size_t columns,
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include "dispatch.h"
+
 namespace pomona {
 namespace {
 
@@ -223,7 +225,8 @@ uint8_t* Reserve(size_t size, std::vector<uint8_t>* buffer) {
 
 class Resizer::Impl {
  public:
-  Impl(int out_width, int out_height) : out_width_(out_width), out_height_(out_height) {}
+  Impl(int out_width, int out_height, Cpu cpu)
+      : out_width_(out_width), out_height_(out_height), cpu_(cpu) {}
 
   void Resize(int width, int height, const uint8_t* rgb, uint8_t* out) {
     const size_t out_stride = size_t{3} * out_width_;
@@ -239,7 +242,8 @@ class Resizer::Impl {
     }
     if (height != out_height_) {
       y_axis_.Prepare(height, out_height_);
-      HWY_DYNAMIC_DISPATCH(SumLines)(y_axis_, rgb, out_stride, out_stride, out, out_stride);
+      KernelFor(HWY_DISPATCH_TABLE(SumLines), cpu_)(y_axis_, rgb, out_stride, out_stride, out,
+                                                    out_stride);
     }
   }
 
@@ -249,20 +253,20 @@ class Resizer::Impl {
     const size_t out_stride = size_t{3} * out_width_;
     uint8_t* columns = Reserve(in_stride * kStripRows, &columns_);
     uint8_t* out_columns = Reserve(out_stride * kStripRows, &out_columns_);
+    const auto transpose = KernelFor(HWY_DISPATCH_TABLE(Transpose), cpu_);
+    const auto sum_lines = KernelFor(HWY_DISPATCH_TABLE(SumLines), cpu_);
     for (int y = 0; y < height; y += kStripRows) {
       const size_t rows = std::min(kStripRows, height - y);
       const size_t padded_rows = (rows + 15) / 16 * 16;
-      HWY_DYNAMIC_DISPATCH(Transpose)
-      (rgb + y * in_stride, in_stride, rows, in_stride, columns, padded_rows);
-      HWY_DYNAMIC_DISPATCH(SumLines)
-      (x_axis_, columns, 3 * padded_rows, 3 * padded_rows, out_columns, 3 * padded_rows);
-      HWY_DYNAMIC_DISPATCH(Transpose)
-      (out_columns, padded_rows, out_stride, rows, out + y * out_stride, out_stride);
+      transpose(rgb + y * in_stride, in_stride, rows, in_stride, columns, padded_rows);
+      sum_lines(x_axis_, columns, 3 * padded_rows, 3 * padded_rows, out_columns, 3 * padded_rows);
+      transpose(out_columns, padded_rows, out_stride, rows, out + y * out_stride, out_stride);
     }
   }
 
   const int out_width_;
   const int out_height_;
+  const Cpu cpu_;
   Axis x_axis_;
   Axis y_axis_;
   std::vector<uint8_t> narrowed_;     // the picture after the first pass
@@ -270,8 +274,8 @@ class Resizer::Impl {
   std::vector<uint8_t> out_columns_;  // likewise, resampled
 };
 
-Resizer::Resizer(int out_width, int out_height)
-    : impl_(std::make_unique<Impl>(out_width, out_height)) {}
+Resizer::Resizer(int out_width, int out_height, Cpu cpu)
+    : impl_(std::make_unique<Impl>(out_width, out_height, cpu)) {}
 Resizer::~Resizer() = default;
 
 void Resizer::Resize(int width, int height, std::span<const uint8_t> rgb, std::span<uint8_t> out) {

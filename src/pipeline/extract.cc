@@ -340,7 +340,7 @@ arrow::Status Extractor::RunWorker() {
 }
 
 arrow::Status Extractor::Work() {
-  ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<ImageWorker> worker, ImageWorker::Make(job_.engine));
+  ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<ImageWorker> worker, ImageWorker::Make(job_.engine, job_.cpu));
   const size_t dimensions = job_.engine.features();
   FileBytes bytes;
   WorkerSeconds seconds;
@@ -422,7 +422,7 @@ arrow::Status Extractor::Finish(OpenFragment* fragment, WorkerSeconds* seconds) 
   }
   const std::span<const float> rows(fragment->features.data(), report.rows.size() * dimensions);
   Moments moments(static_cast<int>(dimensions));
-  moments.Add(rows);
+  moments.Add(rows, job_.cpu);
   watch.Lap(&seconds->reduce);
 
   ARROW_RETURN_NOT_OK(WriteFragment(fragment->path, listed.range, report, rows, moments));

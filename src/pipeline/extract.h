@@ -54,6 +54,7 @@ struct ExtractJob {
   Listing& listing;
   std::function<std::string(size_t, const FragmentRange&)> fragment_path;  // by fragment
   int threads;
+  Cpu cpu;
   const RunHooks& hooks;
   std::function<arrow::Status()> on_listed;  // called by the calling thread, as soon as all is
   std::chrono::duration<double> save_interval;

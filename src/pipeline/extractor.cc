@@ -2,10 +2,12 @@
 
 #include <arrow/array.h>
 #include <arrow/builder.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <mutex>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -120,11 +122,12 @@ class ThreadedExtractor : public Extractor {
   ThreadedExtractor(std::unique_ptr<Engine> engine, ModelIdentity model)
       : engine_(std::move(engine)), model_(std::move(model)) {}
 
-  arrow::Status AddWorkers(int count) {
-    for (int i = 0; i < count; ++i) {
-      ARROW_ASSIGN_OR_RAISE(workers_.emplace_back(), ImageWorker::Make(*engine_));
-    }
-    return arrow::Status::OK();
+  ~ThreadedExtractor() override { delete crew_.load(); }
+
+  arrow::Status MakeCrew(const RunOptions& options) {
+    threads_ = ThreadCount(options.threads);
+    cpu_ = options.cpu;
+    return CrewOfThisProcess().status();
   }
 
   int features() const override { return engine_->features(); }
@@ -139,7 +142,15 @@ class ThreadedExtractor : public Extractor {
  private:
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> ExtractAll(std::span<const Image> images,
                                                                 const RunHooks& hooks) {
-    const std::lock_guard lock(mutex_);
+    ARROW_ASSIGN_OR_RAISE(Crew* const crew, CrewOfThisProcess());
+    if (crew->caller == std::this_thread::get_id()) {
+      return arrow::Status::UnknownError(
+          "this Extractor is extracting already: its progress callback cannot call it");
+    }
+    const std::lock_guard lock(crew->mutex);
+    crew->caller = std::this_thread::get_id();
+    const auto leave = std::unique_ptr<Crew, void (*)(Crew*)>(
+        crew, [](Crew* left) { left->caller = std::thread::id(); });
     const size_t dimensions = features();
     if (images.size() * dimensions > INT32_MAX) {
       return arrow::Status::Invalid(images.size(), " images at once: at most ",
@@ -153,7 +164,7 @@ class ThreadedExtractor : public Extractor {
     std::vector<Outcome> outcomes(images.size());
     std::atomic<size_t> next = 0, done = 0;
     std::vector<Task> tasks;
-    for (const auto& worker : workers_) {
+    for (const auto& worker : crew->workers) {
       tasks.push_back([&]() -> arrow::Status {
         FileBytes bytes;
         for (size_t i; !(hooks.cancel && *hooks.cancel) && (i = next++) < images.size(); ++done) {
@@ -185,10 +196,37 @@ class ThreadedExtractor : public Extractor {
     return table.Finish(std::move(buffer), static_cast<int>(dimensions));
   }
 
+  // Who does the work in one process.
+  struct Crew {
+    const pid_t process = getpid();
+    std::mutex mutex;                        // for workers
+    std::atomic<std::thread::id> caller;     // who holds the mutex
+    std::vector<std::unique_ptr<ImageWorker>> workers;
+  };
+
+  // A forked child gets workers of its own. Those it inherited may be in the middle of an image,
+  // behind a mutex held by a thread that it lacks; they are left alone.
+  arrow::Result<Crew*> CrewOfThisProcess() {
+    Crew* current = crew_;
+    if (current && current->process == getpid()) return current;
+    if (current && engine_->name() != EngineName(EngineKind::kNative)) {
+      return arrow::Status::UnknownError("the engine ", engine_->name(),
+                                         " does not outlive a fork: make the Extractor in the child, "
+                                         "or start it by \"spawn\"");
+    }
+    auto made = std::make_unique<Crew>();
+    for (int i = 0; i < threads_; ++i) {
+      ARROW_ASSIGN_OR_RAISE(made->workers.emplace_back(), ImageWorker::Make(*engine_, cpu_));
+    }
+    // Of threads that come here at once, one wins.
+    return crew_.compare_exchange_strong(current, made.get()) ? made.release() : current;
+  }
+
   const std::unique_ptr<Engine> engine_;
   const ModelIdentity model_;
-  std::mutex mutex_;  // for workers_
-  std::vector<std::unique_ptr<ImageWorker>> workers_;
+  int threads_ = 0;
+  Cpu cpu_ = Cpu::kBest;
+  std::atomic<Crew*> crew_ = nullptr;
 };
 
 }  // namespace
@@ -197,9 +235,10 @@ arrow::Result<std::unique_ptr<Extractor>> Extractor::Make(const Weights& weights
                                                           const RunOptions& options) {
   return Guarded([&]() -> arrow::Result<std::unique_ptr<Extractor>> {
     ARROW_RETURN_NOT_OK(Validate(options));
+    ARROW_RETURN_NOT_OK(ResolveCpu(options.cpu));
     ARROW_ASSIGN_OR_RAISE(auto engine, MakeEngine(weights, options));
     auto extractor = std::make_unique<ThreadedExtractor>(std::move(engine), IdentityOf(weights));
-    ARROW_RETURN_NOT_OK(extractor->AddWorkers(ThreadCount(options.threads)));
+    ARROW_RETURN_NOT_OK(extractor->MakeCrew(options));
     return extractor;
   });
 }

@@ -7,9 +7,9 @@
 
 namespace pomona {
 
-arrow::Result<std::unique_ptr<ImageWorker>> ImageWorker::Make(Engine& engine) {
+arrow::Result<std::unique_ptr<ImageWorker>> ImageWorker::Make(Engine& engine, Cpu cpu) {
   ARROW_ASSIGN_OR_RAISE(auto worker, engine.NewWorker());
-  return std::unique_ptr<ImageWorker>(new ImageWorker(std::move(worker)));
+  return std::unique_ptr<ImageWorker>(new ImageWorker(std::move(worker), cpu));
 }
 
 arrow::Result<std::optional<Reject>> ImageWorker::Extract(std::span<const uint8_t> file,

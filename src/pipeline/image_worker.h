@@ -28,7 +28,8 @@ class ImageWorker {
     double infer = 0;
   };
 
-  static arrow::Result<std::unique_ptr<ImageWorker>> Make(Engine& engine);
+  // `cpu`: of the resizer; the engine has its own.
+  static arrow::Result<std::unique_ptr<ImageWorker>> Make(Engine& engine, Cpu cpu);
 
   // path: see Decoder::Decode(). features: Engine::features() values, left alone where the image is
   // rejected. Errors: the engine's, which concern every image.
@@ -42,11 +43,12 @@ class ImageWorker {
   const Seconds& seconds() const { return seconds_; }
 
  private:
-  explicit ImageWorker(std::unique_ptr<EngineWorker> engine) : engine_(std::move(engine)) {}
+  ImageWorker(std::unique_ptr<EngineWorker> engine, Cpu cpu)
+      : engine_(std::move(engine)), resizer_(kInputSize, kInputSize, cpu) {}
 
   const std::unique_ptr<EngineWorker> engine_;
   Decoder decoder_;
-  Resizer resizer_{kInputSize, kInputSize};
+  Resizer resizer_;
   std::vector<uint8_t> input_ = std::vector<uint8_t>(kPictureBytes);
   Seconds seconds_;
 };

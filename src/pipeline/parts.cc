@@ -117,7 +117,7 @@ arrow::Status WritePcaPart(const RunContent& content, const Pca& pca, size_t par
       content, part, pca.dimensions(), [&](std::span<const float> rows) -> arrow::Status {
         const size_t count = rows.size() / pca.dimensions();
         projected.resize(count * pca.components());
-        pca.Project(rows, projected);
+        pca.Project(rows, projected, content.options.cpu);
         const auto vectors = VectorArray<double>(projected, pca.components());
         for (auto& sink : sinks) ARROW_RETURN_NOT_OK(sink->Append(*vectors));
         *rows_done += static_cast<int64_t>(count * sinks.size());

@@ -245,7 +245,7 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
                                  [&](size_t f, const FragmentRange& range) {
                                    return workspace->FragmentPath(f, range.key);
                                  },
-                                 details.threads, hooks,
+                                 details.threads, options.cpu, hooks,
                                  [&] {
                                    *space_needed =
                                        SpaceNeeded(listing.count(), engine->features(), options);
@@ -373,7 +373,7 @@ arrow::Result<RunSummary> RunInto(Source& source, const EngineFactory& make_engi
 arrow::Result<RunSummary> RunTree(const std::string& input, const std::string& output,
                                   const RunOptions& options, const RunHooks& hooks) {
   ARROW_RETURN_NOT_OK(Validate(options));
-  ARROW_RETURN_NOT_OK(UseCpu(options.cpu));
+  ARROW_RETURN_NOT_OK(ResolveCpu(options.cpu));
   ARROW_ASSIGN_OR_RAISE(const std::string input_path,
                         IsS3Uri(input) ? NormalS3Uri(input) : LocalPath(input));
   std::unique_ptr<S3Output> remote;

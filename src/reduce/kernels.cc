@@ -192,18 +192,23 @@ void ProjectRows(const float* HWY_RESTRICT rows, size_t n, size_t dimensions,
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include "dispatch.h"
+
 namespace pomona::reduce {
 
 HWY_EXPORT(AddBlock);
 HWY_EXPORT(ProjectRows);
 
-void AddBlock(const float* rows, size_t n, size_t dimensions, double* mean, double* triangle) {
-  HWY_DYNAMIC_DISPATCH(AddBlock)(rows, n, dimensions, mean, triangle);
+void AddBlock(const float* rows, size_t n, size_t dimensions, double* mean, double* triangle,
+              Cpu cpu) {
+  KernelFor(HWY_DISPATCH_TABLE(AddBlock), cpu)(rows, n, dimensions, mean, triangle);
 }
 
 void ProjectRows(const float* rows, size_t n, size_t dimensions, const double* mean,
-                 const double* scale, const double* basis, size_t components, double* out) {
-  HWY_DYNAMIC_DISPATCH(ProjectRows)(rows, n, dimensions, mean, scale, basis, components, out);
+                 const double* scale, const double* basis, size_t components, double* out,
+                 Cpu cpu) {
+  KernelFor(HWY_DISPATCH_TABLE(ProjectRows), cpu)(rows, n, dimensions, mean, scale, basis,
+                                                  components, out);
 }
 
 }  // namespace pomona::reduce

@@ -27,14 +27,14 @@ bool AllFinite(std::span<const double> values) {
 Moments::Moments(int dimensions)
     : dimensions_(dimensions), mean_(dimensions), comoment_(PackedSize(dimensions)) {}
 
-void Moments::Add(std::span<const float> rows) {
+void Moments::Add(std::span<const float> rows, Cpu cpu) {
   const size_t dimensions = dimensions_;
   const size_t n = rows.size() / dimensions;
   std::vector<double> block_mean(dimensions);
   for (size_t first = 0; first < n; first += kBlockRows) {
     const size_t block_rows = std::min(kBlockRows, n - first);
     reduce::AddBlock(rows.data() + first * dimensions, block_rows, dimensions, block_mean.data(),
-                     comoment_.data());
+                     comoment_.data(), cpu);
     JoinMeans(block_rows, block_mean);
   }
 }

@@ -144,11 +144,11 @@ std::vector<double> Pca::ExplainedVarianceRatio() const {
   return ratio;
 }
 
-void Pca::Project(std::span<const float> rows, std::span<double> out) const {
+void Pca::Project(std::span<const float> rows, std::span<double> out, Cpu cpu) const {
   reduce::ProjectRows(rows.data(), rows.size() / mean_.size(), mean_.size(),
                       options_.center ? mean_.data() : nullptr,
                       options_.standardize ? scale_.data() : nullptr, basis_.data(), components(),
-                      out.data());
+                      out.data(), cpu);
 }
 
 arrow::Status Pca::Save(const std::string& path) const {

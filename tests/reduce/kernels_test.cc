@@ -53,8 +53,13 @@ double PlainProjection(std::span<const float> row, std::span<const double> mean,
 // Runs each case on every instruction set that this CPU and this build have.
 class KernelsTest : public testing::TestWithParam<int64_t> {
  protected:
-  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
-  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
+  void SetUp() override { Use(GetParam()); }
+  void TearDown() override { Use(0); }
+
+  static void Use(int64_t target) {
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  }
 };
 
 INSTANTIATE_TEST_SUITE_P(, KernelsTest, testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
