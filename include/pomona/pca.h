@@ -86,6 +86,10 @@ class Pca {
   double total_variance() const { return total_variance_; }       // trace of the covariance
   std::vector<double> ExplainedVarianceRatio() const;             // variance / total_variance
 
+  // How many components the rows determine: those with a share of the variance above 1e-12. The
+  // directions of the others are arbitrary, a matter of rounding.
+  int determined() const;
+
   // rows: n x dimensions. out: n x components. A row's projection does not depend on n.
   void Project(std::span<const float> rows, std::span<double> out, Cpu cpu = Cpu::kBest) const;
 

@@ -301,6 +301,12 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
   });
   ARROW_RETURN_NOT_OK(
       RunTasks(tasks, details.threads, hooks, [&] { poll("fit", features_done); }));
+  if (hooks.log && pca->determined() < pca->components()) {
+    hooks.log("the images determine " + std::to_string(pca->determined()) + " of the " +
+              std::to_string(pca->components()) +
+              " components; the further columns are arbitrary: use --pca-components " +
+              std::to_string(std::max(1, pca->determined())));
+  }
   ARROW_RETURN_NOT_OK(RunTasks(PcaTasks(content, *pca, &projections_done), details.threads, hooks,
                                [&] { poll("write", projections_done); }));
   if (features_done != rows_to_write || projections_done != rows_to_write) {

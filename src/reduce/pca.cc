@@ -18,6 +18,9 @@ namespace {
 
 using Metadata = std::map<std::string, std::string>;
 
+// Below this share of the total, a component's variance is nothing but rounding.
+constexpr double kLeastShare = 1e-12;
+
 constexpr std::string_view kKind = "pomona-pca";
 
 // An eigenvector's sign is free: the entry of largest magnitude, the first of several, is positive.
@@ -142,6 +145,11 @@ std::vector<double> Pca::ExplainedVarianceRatio() const {
   std::vector<double> ratio = variance_;
   for (double& value : ratio) value = total_variance_ > 0 ? value / total_variance_ : 0;
   return ratio;
+}
+
+int Pca::determined() const {
+  return static_cast<int>(std::ranges::count_if(
+      variance_, [&](double variance) { return variance > kLeastShare * total_variance_; }));
 }
 
 void Pca::Project(std::span<const float> rows, std::span<double> out, Cpu cpu) const {
