@@ -1,4 +1,5 @@
-// pomona check INPUT [--json]
+// pomona check INPUT [--json] [--bad]
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <memory>
@@ -16,9 +17,13 @@ namespace {
 struct CheckArguments {
   std::string input;
   CheckOptions options;
-  S3Options s3;
   bool json = false;
+  bool bad = false;
 };
+
+// The options of a run that say what it takes, and when rejects are too many.
+constexpr std::string_view kRunOptions[] = {"mode",  "include",     "exclude",     "limit",
+                                            "threads", "max-rejects", "s3-endpoint", "s3-anonymous"};
 
 const char* VerdictName(CheckResult::Verdict verdict) {
   switch (verdict) {
@@ -75,12 +80,14 @@ void PrintLine(const CheckResult& result) {
 
 arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
   const std::atomic<bool>* const cancel = CatchInterrupts();
-  ARROW_ASSIGN_OR_RAISE(const auto source, OpenTree(arguments.input, arguments.s3, cancel));
+  ARROW_ASSIGN_OR_RAISE(const auto source, OpenTree(arguments.input, arguments.options.run.s3, cancel));
   CheckOptions options = arguments.options;
   options.hashes = arguments.json;
   int64_t unlabelled = 0;
   const auto print = [&](const CheckResult& result) {
-    arguments.json ? PrintJson(result) : PrintLine(result);
+    if (!arguments.bad || result.verdict == CheckResult::Verdict::kReject) {
+      arguments.json ? PrintJson(result) : PrintLine(result);
+    }
     if (result.item->label().empty()) ++unlabelled;
   };
   ARROW_ASSIGN_OR_RAISE(const Counts counts, Check(*source, options, print, cancel));
@@ -92,6 +99,10 @@ arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
     std::fprintf(out, "%" PRId64 " of them lie at the root of the tree: their label is empty\n",
                  unlabelled);
   }
+  if (!WithinBound(options.run.max_rejects, counts.rows, counts.rejects)) {
+    std::fprintf(out, "more rejects than --max-rejects allows\n");
+    return ExitCode::kTooManyRejects;
+  }
   return ExitCode::kComplete;
 }
 
@@ -100,12 +111,13 @@ arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
 void AddCheckCommand(CLI::App& app, Action* action) {
   const auto arguments = std::make_shared<CheckArguments>();
   CLI::App* check = app.add_subcommand("check", "Decode everything, infer nothing");
-  check->add_option("INPUT", arguments->input, "Folder of labelled images")->required();
+  check->add_option("INPUT", arguments->input, kInputHelp)->required();
   check->add_flag("--json", arguments->json, "One JSON object a file, with hashes of the pixels");
-  check->add_option("--threads", arguments->options.threads, "Threads (default: all cores)")
-      ->check(CLI::Range(0, kMaxThreads).description(""))
-      ->type_name("N");
-  AddS3Options(check, &arguments->s3);
+  check->add_flag("--bad", arguments->bad, "Print the rejects only");
+  for (const RunOptionSpec& spec : RunOptionSpecs()) {
+    if (std::ranges::find(kRunOptions, spec.name) == std::end(kRunOptions)) continue;
+    AddRunOption(check, spec, &arguments->options.run);
+  }
   check->callback([arguments, action] { *action = [arguments] { return CheckTree(*arguments); }; });
 }
 

@@ -26,10 +26,17 @@ using Action = std::function<arrow::Result<ExitCode>()>;
 // For numbers that count something.
 inline const CLI::Validator kAtLeastOne(
     [](const std::string& text) {
-      return text == "0" || text.starts_with('-') ? text + " is not a whole number from 1 on"
+      return text == "0" || text.starts_with('-') ? "'" + text + "': expected an integer >= 1"
                                                   : std::string();
     },
     "");
+
+// What INPUT may be, for help.
+inline constexpr const char* kInputHelp =
+    "Labelled images: a folder (LABEL/FILE) or s3://bucket/prefix";
+
+// Offers an option of the library's table.
+void AddRunOption(CLI::App* command, const RunOptionSpec& spec, RunOptions* options);
 
 // How to reach s3:// paths.
 inline void AddS3Options(CLI::App* command, S3Options* s3) {

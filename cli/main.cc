@@ -1,14 +1,18 @@
 // The pomona program: parses the command line, runs one subcommand, turns its Result into one line
 // and an exit code. Nothing else in the program prints errors or exits.
+#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "command.h"
 #include "interrupt.h"
+#include "mistakes.h"
 #include "output.h"
 #include "pomona/pipeline.h"
+#include "pomona/version.h"
 
 namespace pomona::cli {
 namespace {
@@ -32,15 +36,23 @@ arrow::Result<ExitCode> Perform(const Action& action) {
   }
 }
 
+// In the order that CLI11 takes, the last one first. `pomona help run` is `pomona run --help`.
+std::vector<std::string> Arguments(int argc, char** argv) {
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (!arguments.empty() && arguments.front() == "help") {
+    arguments.erase(arguments.begin());
+    arguments.push_back("--help");
+  }
+  std::ranges::reverse(arguments);
+  return arguments;
+}
+
 // Parses the command line and runs the subcommand.
 int Execute(int argc, char** argv) {
   CLI::App app("Turns trees of labelled images into MobileNetV2 features and their PCA.", "pomona");
   app.require_subcommand(1);
-  app.failure_message([](const CLI::App* root, const CLI::Error& error) {
-    std::string command = root->get_name();
-    for (const CLI::App* chosen : root->get_subcommands()) command += ' ' + chosen->get_name();
-    return "pomona: " + Printable(error.what()) + "\nsee " + command + " --help\n";
-  });
+  app.set_version_flag("--version", std::string("pomona ") + kVersion, "Print the version and exit");
+  app.failure_message(ExplainMistake);
   Action action;
   AddRunCommand(app, &action);
   AddCheckCommand(app, &action);
@@ -51,7 +63,7 @@ int Execute(int argc, char** argv) {
   AddVersionCommand(app, &action);
 
   try {
-    app.parse(argc, argv);
+    app.parse(Arguments(argc, argv));
   } catch (const CLI::ParseError& error) {
     const bool asked_for_help = app.exit(error) == 0;
     return static_cast<int>(asked_for_help ? ExitCode::kComplete : ExitCode::kUsage);

@@ -49,31 +49,12 @@ std::chrono::steady_clock::time_point ProcessStart() {
                    std::chrono::duration<double>(age));
 }
 
-std::string CountsText(const std::map<std::string, int64_t>& counts) {
-  std::string text;
-  for (const auto& [name, count] : counts) {
-    text += (text.empty() ? " (" : ", ") + name + ' ' + std::to_string(count);
-  }
-  return text.empty() ? text : text + ')';
-}
-
 void PrintSummary(const RunSummary& summary, const RunArguments& arguments) {
   const Counts& counts = summary.counts;
-  const bool all_reused = counts.reused == counts.rows;
-  char figures[160];
-  std::snprintf(figures, sizeof figures, "%.0f images/s", summary.images_per_second);
-  const std::string how =
-      all_reused ? "all features reused from run " + summary.reused_run_id : figures;
-  std::string line = "run " + summary.run_id + ": " + std::to_string(counts.rows);
-  std::snprintf(figures, sizeof figures, " images in %.1f s (", summary.seconds);
-  line += figures + how;
-  std::snprintf(figures, sizeof figures, "), %d components explain %.1f %% of the variance",
-                arguments.options.pca_components, 100 * summary.variance_explained);
-  Print(line + figures);
-  Print("listed " + std::to_string(counts.listed) + " = " + std::to_string(counts.rows) +
-        " rows + " + std::to_string(counts.rejects) + " rejects" +
-        CountsText(summary.rejects_by_reason) + " + " + std::to_string(counts.skips) + " skips" +
-        CountsText(summary.skips_by_reason));
+  const std::string lines = Describe(summary);
+  const size_t end = lines.find('\n');
+  Print(lines.substr(0, end));
+  Print(lines.substr(end + 1));
   if (summary.unlabelled > 0) {
     Print(std::to_string(summary.unlabelled) +
           " of them lie at the root of the tree: their label is empty");
@@ -81,7 +62,7 @@ void PrintSummary(const RunSummary& summary, const RunArguments& arguments) {
   if (counts.resumed > 0) {
     Print("resumed " + std::to_string(counts.resumed) + " items of an unfinished run");
   }
-  if (counts.reused > 0 && !all_reused) {
+  if (counts.reused > 0 && counts.reused < counts.rows) {
     Print("took over the features of " + std::to_string(counts.reused) +
           " unchanged images from run " + summary.reused_run_id);
   }
@@ -106,7 +87,9 @@ arrow::Result<ExitCode> RunJob(const RunArguments& arguments) {
   return ExitCode::kComplete;
 }
 
-void AddOption(CLI::App* run, const RunOptionSpec& spec, RunOptions* options) {
+}  // namespace
+
+void AddRunOption(CLI::App* command, const RunOptionSpec& spec, RunOptions* options) {
   using Kind = RunOptionSpec::Kind;
   const auto set = [&spec, options](const std::string& text) {
     const arrow::Status status = spec.set(options, text);
@@ -114,30 +97,31 @@ void AddOption(CLI::App* run, const RunOptionSpec& spec, RunOptions* options) {
   };
   const std::string name = std::string("--") + spec.name;
   if (spec.kind == Kind::kFlag) {
-    run->add_flag_callback(name, [set] { set("true"); }, spec.help);
+    command->add_flag_callback(name, [set] { set("true"); }, spec.help);
     return;
   }
-  run->add_option_function<std::vector<std::string>>(
-         name,
-         [set](const std::vector<std::string>& texts) {
-           for (const std::string& text : texts) set(text);
-         },
-         spec.help)
+  command
+      ->add_option_function<std::vector<std::string>>(
+          name,
+          [set](const std::vector<std::string>& texts) {
+            for (const std::string& text : texts) set(text);
+          },
+          spec.help)
       ->type_name(spec.value)
       ->expected(1)
+      ->allow_extra_args(false)  // what follows the value is INPUT or OUTPUT
       ->multi_option_policy(spec.kind == Kind::kList ? CLI::MultiOptionPolicy::TakeAll
                                                      : CLI::MultiOptionPolicy::Throw);
 }
-
-}  // namespace
 
 void AddRunCommand(CLI::App& app, Action* action) {
   const auto arguments = std::make_shared<RunArguments>();
   RunOptions& options = arguments->options;
   CLI::App* run = app.add_subcommand("run", "Extract features and PCA of a tree of images");
-  run->add_option("INPUT", arguments->input, "Folder of labelled images")->required();
-  run->add_option("OUTPUT", arguments->output, "Folder to publish the run in")->required();
-  for (const RunOptionSpec& spec : RunOptionSpecs()) AddOption(run, spec, &options);
+  run->add_option("INPUT", arguments->input, kInputHelp)->required();
+  run->add_option("OUTPUT", arguments->output, "Folder or s3://bucket/prefix to publish the run in")
+      ->required();
+  for (const RunOptionSpec& spec : RunOptionSpecs()) AddRunOption(run, spec, &options);
   run->add_option_function<std::string>(
          "--progress",
          [arguments](const std::string& text) {

@@ -102,8 +102,7 @@ arrow::Status SetCount(const char* name, RunOptions* options, std::string_view t
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, target);
   if (error != std::errc() || stop != end || target < least) {
-    return arrow::Status::Invalid(name, " '", text, "': expected a whole number from ", least,
-                                  " on");
+    return arrow::Status::Invalid(name, " '", text, "': expected an integer >= ", least);
   }
   return arrow::Status::OK();
 }
@@ -134,7 +133,7 @@ arrow::Status SetFlag(RunOptions* options, std::string_view text) {
 }
 
 constexpr RunOptionSpec kSpecs[] = {
-    {"mode", "MODE", "mini (300 images), apples (labels Apple*) or full (default)", Kind::kValue,
+    {"mode", "MODE", "mini (first 300 of labels Apple*, else of all), apples (labels Apple*) or full (default)", Kind::kValue,
      SetParsed<&RunOptions::mode, ParseMode>},
     {"pca-components", "K", "Columns of the PCA (default: 50)", Kind::kValue,
      [](RunOptions* options, std::string_view text) {
@@ -169,7 +168,7 @@ constexpr RunOptionSpec kSpecs[] = {
        return SetCount<&RunOptions::limit>("limit", options, text, 1);
      }},
     {"max-rejects", "N|P%",
-     "Publish only with at most so many rejects, N or P% (default: no bound)", Kind::kValue,
+     "Most rejects allowed, N or P% of the images; with more, exit 3 (default: no bound)", Kind::kValue,
      SetParsed<&RunOptions::max_rejects, ParseRejectBound>},
     {"s3-endpoint", "URL", "S3 server (default: $AWS_ENDPOINT_URL_S3, $AWS_ENDPOINT_URL, AWS)",
      Kind::kValue,

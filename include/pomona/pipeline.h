@@ -60,6 +60,7 @@ struct RunSummary {
   std::map<std::string, int64_t> rejects_by_reason;
   std::map<std::string, int64_t> skips_by_reason;
   int64_t unlabelled = 0;         // of counts.listed: at the root of the tree
+  int components = 0;             // of the PCA
   double variance_explained = 0;  // share of the total variance in the components kept
   double seconds = 0;             // from RunHooks::started
   double images_per_second = 0;   // items of the extract stage, without resumed and
@@ -67,6 +68,9 @@ struct RunSummary {
   int64_t peak_memory_bytes = 0;
   std::vector<std::string> folders;  // that were published, below the output
 };
+
+// What the program prints of it: two lines, how much was done how fast, and what became of the files.
+std::string Describe(const RunSummary& summary);
 
 // Why a run was not published although nothing broke.
 enum class RunRefusal { kTooManyRejects, kOutputBusy };
@@ -104,7 +108,7 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
 
 // pomona check: decodes everything, infers nothing.
 struct CheckOptions {
-  int threads = 0;      // 0: one for each core that this process may use
+  RunOptions run;       // of which mode, include, exclude, limit, threads and cpu count
   bool hashes = false;  // SHA-256 of the pixels before and after the resize
 };
 

@@ -16,7 +16,10 @@ constexpr size_t kBlockItems = 1024;
 
 class Checker {
  public:
-  Checker(Source& source, bool hashes) : source_(source), hashes_(hashes) {}
+  Checker(Source& source, const CheckOptions& options)
+      : source_(source),
+        hashes_(options.hashes),
+        resizer_(kInputSize, kInputSize, options.run.cpu) {}
 
   // Errors: the source's.
   arrow::Result<CheckResult> Check(const Item& item) {
@@ -59,7 +62,7 @@ class Checker {
   const bool hashes_;
   FileBytes bytes_;
   Decoder decoder_;
-  Resizer resizer_{kInputSize, kInputSize};
+  Resizer resizer_;
   std::vector<uint8_t> input_ = std::vector<uint8_t>(kPictureBytes);
 };
 
@@ -67,11 +70,13 @@ class Checker {
 arrow::Result<Counts> CheckAll(Source& source, const CheckOptions& options,
                                const std::function<void(const CheckResult&)>& report,
                                const std::atomic<bool>* cancel) {
-  ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items, ListAll(source));
-  const int threads = ThreadCount(options.threads);
+  ARROW_RETURN_NOT_OK(ResolveCpu(options.run.cpu));
+  ARROW_ASSIGN_OR_RAISE(std::vector<Item> listed, ListAll(source));
+  const std::vector<Item> items = Select(std::move(listed), options.run);
+  const int threads = ThreadCount(options.run.threads);
   std::vector<std::unique_ptr<Checker>> checkers;
   for (int i = 0; i < threads; ++i) {
-    checkers.push_back(std::make_unique<Checker>(source, options.hashes));
+    checkers.push_back(std::make_unique<Checker>(source, options));
   }
 
   std::vector<const Item*> order;

@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "pomona/cpu.h"
@@ -38,7 +39,34 @@ std::vector<double> CumulativeSum(const std::vector<double>& values) {
   return sums;
 }
 
+std::string CountsText(const std::map<std::string, int64_t>& counts) {
+  std::string text;
+  for (const auto& [name, count] : counts) {
+    text += (text.empty() ? " (" : ", ") + name + ' ' + std::to_string(count);
+  }
+  return text.empty() ? text : text + ')';
+}
+
 }  // namespace
+
+std::string Describe(const RunSummary& summary) {
+  const Counts& counts = summary.counts;
+  const auto text = [](const char* format, double value) {
+    char buffer[64];
+    std::snprintf(buffer, sizeof buffer, format, value);
+    return std::string(buffer);
+  };
+  const std::string how = counts.reused == counts.rows
+                              ? "all features reused from run " + summary.reused_run_id
+                              : text("%.0f images/s", summary.images_per_second);
+  return "run " + summary.run_id + ": " + std::to_string(counts.rows) + " images in " +
+         text("%.1f", summary.seconds) + " s (" + how + "), " +
+         std::to_string(summary.components) + " components explain " +
+         text("%.1f", 100 * summary.variance_explained) + " % of the variance\nlisted " +
+         std::to_string(counts.listed) + " = " + std::to_string(counts.rows) + " rows + " +
+         std::to_string(counts.rejects) + " rejects" + CountsText(summary.rejects_by_reason) +
+         " + " + std::to_string(counts.skips) + " skips" + CountsText(summary.skips_by_reason);
+}
 
 std::string ModelInfoJson(const std::string& run_id, const Pca& pca, const ModelIdentity& model,
                           std::string_view engine) {

@@ -317,6 +317,7 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
   }
 
   const std::vector<double> ratios = pca->ExplainedVarianceRatio();
+  summary.components = pca->components();
   for (const double ratio : ratios) summary.variance_explained += ratio;
   ARROW_RETURN_NOT_OK(workspace->WritePart(
       kModelInfo, 0, "json", ModelInfoJson(summary.run_id, *pca, model, details.engine)));

@@ -17,7 +17,7 @@ CASES = pathlib.Path(__file__).parent / "cases"
 VOLATILE = [
     (re.compile(r"in [\d.]+ s \("), "in N s ("),
     (re.compile(r"\(\d+ images/s\)"), "(N images/s)"),
-    (re.compile(r"^(extract|fit|write) .*left.*\n", re.M), ""),
+    (re.compile(r"^(list|extract|fit|write) \d.*\n", re.M), ""),
 ]
 
 

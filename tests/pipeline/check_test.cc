@@ -14,7 +14,7 @@ TEST(Check, ReportsEachFileInOrder) {
   std::vector<std::string> paths;
   std::vector<CheckResult> results;
   CheckOptions options;
-  options.threads = 3;
+  options.run.threads = 3;
   options.hashes = true;
   const auto counts = Check(source, options, [&](const CheckResult& result) {
     paths.push_back(result.item->path);

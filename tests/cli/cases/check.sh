@@ -7,5 +7,13 @@ pomona check .
 echo "exit $?"
 pomona check . --json | grep -v '"ok"'
 pomona check . --json 2>&1 | grep -c rgb224_sha256
+# For scripts: only what is wrong, and an exit code that says whether it is too much.
+pomona check . --bad
+pomona check . --bad --json
+pomona check . --bad --max-rejects 0
+echo "exit $?"
+pomona check . --bad --max-rejects 0 --exclude '*cut*'
+echo "exit $?"
+pomona check .. --mode apples --include '*Golden*'
 pomona check nowhere
 echo "exit $?"
