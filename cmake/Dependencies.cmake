@@ -22,10 +22,16 @@ find_library(HDF5_STATIC_LIBRARY libhdf5.a PATH_SUFFIXES hdf5/serial REQUIRED)
 find_library(SZ_STATIC_LIBRARY libsz.a REQUIRED)
 find_library(AEC_STATIC_LIBRARY libaec.a REQUIRED)
 add_library(HDF5::static STATIC IMPORTED)
+# Debian 13's can read from S3, which nobody asks of it but its linking.
+file(STRINGS ${HDF5_INCLUDE_DIR}/H5pubconf.h _hdf5_reads_s3 REGEX "define H5_HAVE_ROS3_VFD 1")
+if(_hdf5_reads_s3)
+  set(_hdf5_network curl crypto)
+endif()
 set_target_properties(HDF5::static PROPERTIES
   IMPORTED_LOCATION ${HDF5_STATIC_LIBRARY}
   INTERFACE_INCLUDE_DIRECTORIES ${HDF5_INCLUDE_DIR}
-  INTERFACE_LINK_LIBRARIES "${SZ_STATIC_LIBRARY};${AEC_STATIC_LIBRARY};ZLIB::ZLIB;m")
+  INTERFACE_LINK_LIBRARIES
+    "${SZ_STATIC_LIBRARY};${AEC_STATIC_LIBRARY};ZLIB::ZLIB;${_hdf5_network};m")
 
 set(_python python3)
 if(Python_EXECUTABLE)  # of a wheel being built
