@@ -97,11 +97,11 @@ mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
 mount --rbind /dev "$root/dev"
 
-# Of the environment only what leads to the network, and what says that this is CI.
+# Of the environment only what leads to the network, suits the processor or says that this is CI.
 set --
 for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
   case $name in
-  CI | *_PROXY | *_proxy | PIP_* | GOPROXY | GOSUMDB | GONOSUMDB | GONOPROXY | MAVEN_ARGS | MAVEN_OPTS | \
+  CI | *_PROXY | *_proxy | PIP_* | OPENBLAS_* | GOPROXY | GOSUMDB | GONOSUMDB | GONOPROXY | MAVEN_ARGS | MAVEN_OPTS | \
     *CERT | *CERTS | *CERT_FILE | *CERT_DIR | *CA_BUNDLE | *CAINFO)
     eval "set -- \"\$@\" \"$name=\$$name\""
     ;;
