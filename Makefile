@@ -40,7 +40,7 @@ $(error This clone was built as $(MOVED_FROM) and lies elsewhere now: call `make
 endif
 endif
 
-.PHONY: deps build wheel run test test-programs test-unit test-tools test-long arm64 fuzz test-sanitizers format clean
+.PHONY: deps build wheel run test test-programs test-unit test-tools test-fresh test-long arm64 fuzz test-sanitizers format clean
 .DELETE_ON_ERROR:
 
 deps: $(BUILD)/.packages $(VENV)/.sdk
@@ -234,12 +234,18 @@ ARM64_EXCLUDE := OriginalPipeline|OriginalRun|AllDimensions|NoTwoPictures|SaysWh
 
 export POMONA_ARM64_RUN := qemu-aarch64 -L $(abspath $(ARM64)/sysroot) $(abspath $(ARM64)/pomona)
 
+# A bare Debian 13, and the Python package in new environments of Python 3.11 and 3.13.
+test-fresh:
+	tools/bare_debian.sh trixie 'make run && make run && make test-unit && tests/fresh_install.sh'
+	tools/bare_debian.sh bookworm 'make deps && tests/fresh_install.sh'
+
 test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.test $(ENCODERS)/.created $(SPARK_ENGINES) \
   $(SERVERS)/s3a-4.1.classpath
 	tools/install_packages.sh debootstrap
 	$(call ctest,$(ARM64),--exclude-regex '$(ARM64_EXCLUDE)')
 	$(PYTEST) -m long
 	$(EMR_TEST) -m long
+	@$(MAKE) --no-print-directory test-fresh
 
 # Fuzzing of each reader of foreign bytes, FUZZ_SECONDS a target; what it finds stays in $(FUZZ)/fuzz.
 FUZZ := $(BUILD)/fuzz
