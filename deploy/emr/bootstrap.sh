@@ -5,11 +5,12 @@
 #
 # PREFIX/wheels holds Pomona's wheel, for each architecture of the nodes. If it holds wheels of
 # anything else it is a complete wheelhouse and the package index is not asked.
+# PREFIX/requirements.txt pins what the job needs beside Pomona and the cluster's PySpark.
 set -euo pipefail
 umask 022 # YARN's containers run as other users
 
 artifacts=$1
-home=/opt/pomona
+home=${POMONA_HOME:-/opt/pomona}
 
 # At boot the package database may be locked, and a mirror may be slow to answer.
 retry() {
@@ -36,6 +37,8 @@ python3.11 -m venv "$home/venv"
 pip=("$home/venv/bin/python" -m pip install --quiet --disable-pip-version-check --find-links "$wheels")
 # Pomona itself comes from here only, whatever the package index calls by that name.
 "${pip[@]}" --no-index --no-deps --force-reinstall pomona
-retry "${pip[@]}" "${index[@]}" pomona
+retry "${pip[@]}" "${index[@]}" --only-binary :all: --require-hashes -r "$home/artifacts/requirements.txt"
 
+# A wheel that wants other versions fails here, not in the job.
+"$home/venv/bin/python" -m pip check
 "$home/venv/bin/pomona" version

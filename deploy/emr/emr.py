@@ -21,6 +21,7 @@ import yaml
 HERE = pathlib.Path(__file__).resolve().parent
 TEMPLATE = HERE / "cluster.yaml"
 BOOTSTRAP = HERE / "bootstrap.sh"
+REQUIREMENTS = HERE / "requirements.txt"
 # Where bootstrap.sh puts the artifacts on every node.
 NODE_ARTIFACTS = "/opt/pomona/artifacts"
 # EMR's managed policy works only on network resources that carry this tag.
@@ -214,7 +215,8 @@ def make_plan(aws, options):
         raise Failure(f"there is nothing under {options.input}")
 
     wheels = find_wheels(options.wheel)
-    files = {"bootstrap.sh": BOOTSTRAP.read_bytes(), "spark_job.py": job_file(wheels)}
+    files = {path.name: path.read_bytes() for path in (BOOTSTRAP, REQUIREMENTS)}
+    files["spark_job.py"] = job_file(wheels)
     files |= {f"wheels/{wheel.name}": wheel.read_bytes() for wheel in wheels}
     job_options = ["--run-id", options.run_id, *options.job_options]
     if options.weights:

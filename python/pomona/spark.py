@@ -17,9 +17,18 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.ml.functions import array_to_vector
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F
+
+try:
+    from pyspark.ml.functions import array_to_vector
+    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import functions as F
+except ModuleNotFoundError as error:
+    # PySpark asks for none of what it imports.
+    raise ModuleNotFoundError(
+        f"pomona.spark needs {error.name}, which is not installed for {sys.executable}: "
+        "pip install 'pomona[cluster]' where the cluster brings PySpark, else 'pomona[spark]'",
+        name=error.name,
+    ) from error
 
 from . import PCA, Extractor, Moments
 from ._core import vector_text

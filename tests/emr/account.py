@@ -15,11 +15,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy" / "emr"
 REGION = "eu-west-1"
 TAG = {"Key": "for-use-with-amazon-emr-managed-policies", "Value": "true"}
-WHEEL = "pomona-0.1.0-cp311-cp311-manylinux_2_28_x86_64.whl"
+WHEEL = "pomona-0.1.0-cp311-cp311-manylinux_2_34_x86_64.whl"
 JOB = "# the job\n"
+# Seconds after which the script hangs.
+HANGS = 300
 
 
-def make_wheel(folder):
+def make_wheel(folder, name=WHEEL):
     """A wheel of the real one's shape, small, with a program that says its version."""
     info = "pomona-0.1.0.dist-info"
     files = {
@@ -28,11 +30,11 @@ def make_wheel(folder):
         f"{info}/METADATA": "Metadata-Version: 2.1\nName: pomona\nVersion: 0.1.0\n"
         "Requires-Dist: pyarrow>=26.0.1,<27\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: false\n"
-        "Tag: cp311-cp311-manylinux_2_28_x86_64\n",
+        "Tag: cp311-cp311-manylinux_2_34_x86_64\n",
         f"{info}/entry_points.txt": "[console_scripts]\npomona = pomona:main\n",
     }
     record = "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"])
-    wheel = folder / WHEEL
+    wheel = folder / name
     with zipfile.ZipFile(wheel, "w") as archive:
         for name, text in {**files, f"{info}/RECORD": record}.items():
             archive.writestr(name, text)
@@ -55,6 +57,8 @@ class Aws:
             "AWS_ENDPOINT_URL": url,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_CONFIG_FILE": "/nowhere",
             "NO_PROXY": "127.0.0.1",
         }
 
@@ -111,7 +115,7 @@ class Aws:
         """Runs the script to its end: (exit code, standard output, standard error)."""
         with self.start(*arguments) as process:
             try:
-                output, errors = process.communicate(timeout=60)
+                output, errors = process.communicate(timeout=HANGS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise

@@ -72,7 +72,8 @@ def test_run_does_all_and_leaves_only_the_results(aws, job, run_options, tmp_pat
     prefix = artifacts.removeprefix("s3://results/")
     uploaded = {key for key in aws.keys("results") if key.startswith(prefix)}
     assert uploaded == {
-        f"{prefix}/{name}" for name in ["bootstrap.sh", "spark_job.py", f"wheels/{WHEEL}"]
+        f"{prefix}/{name}"
+        for name in ["bootstrap.sh", "requirements.txt", "spark_job.py", f"wheels/{WHEEL}"]
     }
     got = aws.s3.get_object(Bucket="results", Key=f"{prefix}/spark_job.py")["Body"].read()
     assert got.decode() == JOB
