@@ -147,6 +147,11 @@ $(EMR_VENV)/.test: requirements/emr.txt $(BUILD)/.packages
 	$(EMR_VENV)/bin/$(PIP_INSTALL) --require-hashes -r $<
 	touch $@
 
+# emr.py asks the package itself whether a job can be.
+$(EMR_VENV)/.package: $(WHEEL)/.built $(EMR_VENV)/.test
+	$(EMR_VENV)/bin/$(INSTALL_WHEEL) $(WHEEL)/*.whl
+	touch $@
+
 EMR_TEST := POMONA_PYTHON=$(abspath $(VENV)/bin/python) $(EMR_VENV)/bin/python -m pytest -q -rs tests/emr
 
 $(BUILD)/build.ninja: CMakeLists.txt cmake/Dependencies.cmake $(VENV)/.sdk
@@ -193,7 +198,7 @@ test-programs: build
 test-unit: test-programs
 	$(call ctest,$(BUILD))
 
-test-tools: $(VENV)/.test $(EMR_VENV)/.test $(SPARK_ENGINES)
+test-tools: $(VENV)/.test $(EMR_VENV)/.package $(SPARK_ENGINES)
 
 # What is needed two at a time: downloads wait for the network while something else compiles.
 test: build
@@ -239,7 +244,7 @@ test-fresh:
 	tools/bare_debian.sh trixie 'make run && make run && make test-unit && tests/fresh_install.sh'
 	tools/bare_debian.sh bookworm 'make deps && tests/fresh_install.sh'
 
-test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.test $(ENCODERS)/.created $(SPARK_ENGINES) \
+test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $(SPARK_ENGINES) \
   $(SERVERS)/s3a-4.1.classpath
 	tools/install_packages.sh debootstrap
 	$(call ctest,$(ARM64),--exclude-regex '$(ARM64_EXCLUDE)')

@@ -8,15 +8,22 @@ import gzip
 import hashlib
 import os
 import pathlib
+import re
 import signal
 import sys
 import time
 import zipfile
 
-import boto3
-import botocore.config
-import botocore.exceptions
-import yaml
+try:
+    import boto3
+    import botocore.config
+    import botocore.exceptions
+    import yaml
+except ModuleNotFoundError as error:
+    missing, AWS_ERRORS = error.name, ()
+else:
+    missing = None
+    AWS_ERRORS = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
 
 HERE = pathlib.Path(__file__).resolve().parent
 TEMPLATE = HERE / "cluster.yaml"
@@ -24,6 +31,9 @@ BOOTSTRAP = HERE / "bootstrap.sh"
 REQUIREMENTS = HERE / "requirements.txt"
 # Where bootstrap.sh puts the artifacts on every node.
 NODE_ARTIFACTS = "/opt/pomona/artifacts"
+# The Python that bootstrap.sh installs, and the C library of EMR 7's Amazon Linux 2023.
+NODE_PYTHON = 11  # 3.11
+NODE_GLIBC = (2, 34)
 # EMR's managed policy works only on network resources that carry this tag.
 NETWORK_TAG = "for-use-with-amazon-emr-managed-policies"
 DEFAULT_SECURITY_GROUPS = [
@@ -51,11 +61,16 @@ PRICES = {
 PRICE_1000_GETS = 0.0004
 
 
-AWS_ERRORS = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
-
-
 class Failure(Exception):
     """Something the user can act on; the message says what."""
+
+
+def check_packages():
+    if missing:
+        raise Failure(
+            f"there is no {missing} in {sys.executable}; install what this script needs: "
+            f"{sys.executable} -m pip install boto3 pyyaml"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,9 +101,14 @@ class Location:
 
 
 class Aws:
-    """The clients of one region."""
+    """The clients of one region: the one that is named, or the one that AWS' own tools would take."""
 
     def __init__(self, region):
+        check_packages()
+        # boto3 knows AWS_DEFAULT_REGION and the profile, but not what AWS' other SDKs look at first.
+        region = region or os.environ.get("AWS_REGION") or boto3.session.Session().region_name
+        if not region:
+            raise Failure("no region: give --region, or set AWS_REGION or the profile's region")
         self.region = region
         # A lost connection must not lose sight of a cluster that costs money.
         config = botocore.config.Config(retries={"mode": "standard", "max_attempts": 10})
@@ -175,15 +195,55 @@ def find_subnet(aws, subnet):
     return subnet
 
 
-def job_file(wheels):
-    """The text of spark_job.py out of Pomona's wheel."""
-    for wheel in wheels:
-        if wheel.name.startswith("pomona-"):
-            with zipfile.ZipFile(wheel) as archive:
-                if "pomona/spark_job.py" not in archive.namelist():
-                    raise Failure(f"{wheel} has no pomona/spark_job.py")
-                return archive.read("pomona/spark_job.py")
-    raise Failure("no wheel of pomona among those of --wheel")
+def machines(aws, instance_types):
+    """The processors of the nodes, as wheels call them."""
+    try:
+        answer = aws.ec2.describe_instance_types(InstanceTypes=sorted(set(instance_types)))
+    except botocore.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] != "InvalidInstanceType":
+            raise
+        raise Failure(f"{aws.region}: {error.response['Error']['Message']}") from error
+    names = {"x86_64": "x86_64", "arm64": "aarch64"}
+    return sorted(
+        {
+            names[machine]
+            for each in answer["InstanceTypes"]
+            for machine in each["ProcessorInfo"]["SupportedArchitectures"]
+            if machine in names
+        }
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Wheel:
+    """A wheel by its name: NAME-VERSION[-BUILD]-PYTHON-ABI-PLATFORM.whl, tags joined by dots."""
+
+    path: pathlib.Path
+    name: str
+    python: str
+    abi: str
+    platform: str
+
+    @staticmethod
+    def parse(path):
+        match = re.fullmatch(r"([^-]+)-[^-]+(?:-\d[^-]*)?-([^-]+)-([^-]+)-([^-]+)\.whl", path.name)
+        if not match:
+            raise Failure(f"{path}: not the name of a wheel")
+        name = re.sub(r"[-_.]+", "-", match[1]).lower()
+        return Wheel(path, name, *match.groups()[1:])
+
+    def fits(self, machine):
+        """Whether a node's pip takes it."""
+        stable = {f"cp3{minor}" for minor in range(2, NODE_PYTHON + 1)}
+        pythons = {"py3", f"py3{NODE_PYTHON}", f"cp3{NODE_PYTHON}"}
+        pythons |= stable if "abi3" in self.abi.split(".") else set()
+        return bool(pythons.intersection(self.python.split("."))) and any(
+            tag in ("any", f"linux_{machine}")
+            or re.fullmatch(rf"manylinux(1|2010|2014)_{machine}", tag)
+            or (match := re.fullmatch(rf"manylinux_(\d+)_(\d+)_{machine}", tag))
+            and (int(match[1]), int(match[2])) <= NODE_GLIBC
+            for tag in self.platform.split(".")
+        )
 
 
 def find_wheels(paths):
@@ -192,8 +252,70 @@ def find_wheels(paths):
         found = sorted(path.glob("*.whl")) if path.is_dir() else [path]
         if not found or not found[0].is_file():
             raise Failure(f"{path}: no wheel there")
-        wheels += found
+        wheels += map(Wheel.parse, found)
     return wheels
+
+
+def job_file(wheel):
+    """The text of spark_job.py out of Pomona's wheel, which is sound."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            if damaged := archive.testzip():
+                raise Failure(f"{wheel} is damaged: {damaged}")
+            return archive.read("pomona/spark_job.py")
+    except zipfile.BadZipFile as error:
+        raise Failure(f"{wheel} is no wheel, or half of one: {error}") from error
+    except KeyError as error:
+        raise Failure(f"{wheel} has no pomona/spark_job.py") from error
+
+
+def check_wheels(wheels, machines):
+    """What bootstrap.sh will need on the nodes; returns Pomona's wheels."""
+    ours = [wheel for wheel in wheels if wheel.name == "pomona"]
+    if not ours:
+        raise Failure("no wheel of pomona among those of --wheel")
+    node = f"Python 3.{NODE_PYTHON}, glibc {NODE_GLIBC[0]}.{NODE_GLIBC[1]}"
+    for machine in machines:
+        if not any(wheel.fits(machine) for wheel in ours):
+            raise Failure(
+                f"{', '.join(wheel.path.name for wheel in ours)}: not for the nodes ({machine}, "
+                f"{node}); `make wheel` on such a machine with Python 3.{NODE_PYTHON} makes one that is"
+            )
+    others = [wheel for wheel in wheels if wheel.name != "pomona"]
+    pins = re.findall(r"^([a-z0-9-]+)==(\S+)((?:.*\\\n)*.*)", REQUIREMENTS.read_text(), re.MULTILINE)
+    for machine in machines if others else []:
+        digests = {
+            hashlib.sha256(wheel.path.read_bytes()).hexdigest()
+            for wheel in others
+            if wheel.fits(machine)
+        }
+        absent = [f"{name}=={version}" for name, version, hashes in pins
+                  if not digests.intersection(re.findall("sha256:([0-9a-f]+)", hashes))]  # fmt: skip
+        if absent:
+            raise Failure(
+                f"with wheels beside Pomona's the nodes install from these alone, and {machine} "
+                f"lacks {', '.join(absent)} as in {REQUIREMENTS}: add them by pip download "
+                "(docs/emr.md), or leave all but Pomona's out"
+            )
+    return ours
+
+
+def check_job(arguments, weights):
+    """Refuses what the job would, by Pomona itself; returns its version, None where it is missing."""
+    try:
+        import pomona
+        from pomona.spark_job import parse as parse_job
+    except ImportError:
+        return None
+    _, _, given = parse_job(arguments)
+    try:
+        features = pomona.Extractor(weights, threads=1).n_features
+    except (ValueError, OSError) as error:
+        raise Failure(str(error)) from error
+    components = pomona._core.RunOptions(**given).pca_components
+    if components > features:
+        raise Failure(f"{components} components: the PCA of {features} features has at most {features}")
+    return pomona.__version__
 
 
 @dataclasses.dataclass
@@ -206,22 +328,29 @@ class Plan:
     step: dict
     run_id: str
     logs: Location
+    checked_by: str  # the version of Pomona that has looked at the job's options; or None
 
 
 def make_plan(aws, options):
+    wheels = find_wheels(options.wheel)
+    if options.weights and not options.weights.is_file():
+        raise Failure(f"{options.weights}: no such file")
+    job_options = ["--run-id", options.run_id, *options.job_options]
+    job = [options.input, options.output, options.mode, options.components]
+    checked_by = check_job([str(word) for word in job] + job_options, options.weights)
+
     for location in (options.input, options.output, options.artifacts, options.logs):
         check_bucket(aws, location.bucket)
     if not aws.exists(options.input):
         raise Failure(f"there is nothing under {options.input}")
 
-    wheels = find_wheels(options.wheel)
+    used = template_defaults() | options.set
+    nodes = machines(aws, [used["PrimaryInstanceType"], used["CoreInstanceType"]])
+    ours = check_wheels(wheels, nodes)
     files = {path.name: path.read_bytes() for path in (BOOTSTRAP, REQUIREMENTS)}
-    files["spark_job.py"] = job_file(wheels)
-    files |= {f"wheels/{wheel.name}": wheel.read_bytes() for wheel in wheels}
-    job_options = ["--run-id", options.run_id, *options.job_options]
+    files |= {"spark_job.py": job_file(wheel.path) for wheel in ours}
+    files |= {f"wheels/{wheel.path.name}": wheel.path.read_bytes() for wheel in wheels}
     if options.weights:
-        if not options.weights.is_file():
-            raise Failure(f"{options.weights}: no such file")
         name = f"weights/{options.weights.name}"
         files[name] = options.weights.read_bytes()
         job_options += ["--weights", f"{NODE_ARTIFACTS}/{name}"]
@@ -243,7 +372,6 @@ def make_plan(aws, options):
         "LogPrefix": options.logs.prefix,
         "SubnetId": find_subnet(aws, options.subnet),
     }
-    job = [options.input, options.output, options.mode, options.components, *job_options]
     step = {
         "Name": f"pomona {options.run_id}",
         "ActionOnFailure": "CONTINUE",
@@ -252,21 +380,25 @@ def make_plan(aws, options):
             # The driver runs on the primary node, which has nothing else to do; the core nodes
             # are the executors' alone, and what the job prints is the step's log.
             "Args": ["spark-submit", "--deploy-mode", "client", f"{artifacts}/spark_job.py"]
-            + [str(argument) for argument in job],
+            + [str(argument) for argument in [*job, *job_options]],
         },
     }
     parameters |= options.set
-    return Plan(artifacts, files, parameters, step, options.run_id, options.logs)
+    return Plan(artifacts, files, parameters, step, options.run_id, options.logs, checked_by)
 
 
-def print_plan(plan, options):
-    print(f"region  {options.region}")
+def print_plan(aws, plan, options):
+    print(f"region  {aws.region}")
     for name, content in plan.files.items():
         print(f"upload  {plan.artifacts}/{name} ({len(content):,} bytes)")
     print(f"stack   {options.stack}")
     for name, value in plan.parameters.items():
         print(f"        {name}={value}")
     print(f"step    {' '.join(plan.step['HadoopJarStep']['Args'])}")
+    if plan.checked_by:
+        print(f"        checked by Pomona {plan.checked_by}")
+    else:
+        print(f"        NOT checked: its options, since {sys.executable} has no Pomona (docs/emr.md)")
     print(f"results {options.output}, run {plan.run_id}")
     print("then    keep the cluster" if options.keep else "then    delete the stack")
 
@@ -445,10 +577,11 @@ def show_logs(aws, folder):
 # The subcommands.
 
 
-def run(aws, options):
+def run(options):
+    aws = Aws(options.region)
     plan = make_plan(aws, options)
     if options.dry_run:
-        print_plan(plan, options)
+        print_plan(aws, plan, options)
         return 0
     progress = Progress()
     stack = Stack(aws, options.stack, progress, options.poll)
@@ -510,17 +643,21 @@ def fetch_run(aws, output, run_id, folder, features):
     print(f"{count} files of run {run_id} are in {folder}")
 
 
-def fetch(aws, options):
-    fetch_run(aws, options.output, options.run_id, options.folder, options.features)
+def fetch(options):
+    fetch_run(Aws(options.region), options.output, options.run_id, options.folder, options.features)
     return 0
 
 
-def delete(aws, options):
-    Stack(aws, options.stack, Progress(), options.poll).delete()
+def delete(options):
+    aws = Aws(options.region)
+    stack = Stack(aws, options.stack, Progress(), options.poll)
+    if not stack.describe():
+        raise Failure(f"no stack {options.stack} in {aws.region}: see --stack and --region")
+    stack.delete()
     return 0
 
 
-def estimate(_, options):
+def estimate(options):
     parameters = template_defaults() | options.set
     prices = PRICES | options.price
 
@@ -558,6 +695,7 @@ def complain(error):
 
 def template_defaults():
     """The template's parameters with their defaults; None where it has none."""
+    check_packages()
 
     class Loader(yaml.SafeLoader):
         """Passes over CloudFormation's tags, none of which stands in a parameter."""
@@ -614,7 +752,9 @@ def parse(arguments):
         return added
 
     def add_region(added):
-        added.add_argument("--region", default="eu-west-1", help="default: %(default)s")
+        added.add_argument(
+            "--region", help="default: AWS_REGION, AWS_DEFAULT_REGION, or the profile's"
+        )
 
     def add_stack(added):
         add_region(added)
@@ -698,7 +838,6 @@ def parse(arguments):
         default={},
         help="vCPU and US dollars an hour of an instance type; repeatable",
     )
-    added.set_defaults(region="eu-west-1")
 
     options = parser.parse_args(arguments)
     if job_options and options.function is not run:
@@ -716,10 +855,10 @@ def interrupt(*_):
 
 
 def main():
-    options = parse(sys.argv[1:])
     signal.signal(signal.SIGTERM, interrupt)
     try:
-        return options.function(Aws(options.region), options)
+        options = parse(sys.argv[1:])
+        return options.function(options)
     except (Failure, KeyboardInterrupt, *AWS_ERRORS) as error:
         complain(error)
         return 130 if isinstance(error, KeyboardInterrupt) else 1

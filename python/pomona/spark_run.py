@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import concurrent.futures
 import contextlib
 import dataclasses
@@ -50,23 +49,13 @@ _CSV = {
 _TOO_MANY_REJECTS = 3
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line of the job; returns the exit code of `pomona run`."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s pomona: %(message)s"
-    )
-    parser = _parser()
-    given = vars(parser.parse_args(arguments))
-    source, output = given.pop("INPUT"), given.pop("OUTPUT")
-    for positional in ("MODE", "PCA_COMPONENTS"):
-        value = given.pop(positional)
-        if value is not None:
-            given[positional.lower()] = value
-    options = {name: value for name, value in given.items() if value is not None}
-    try:
-        _core.RunOptions(**options)
-    except ValueError as error:
-        parser.error(str(error))
+def main(source: str, output: str, options: dict) -> int:
+    """Runs the job in a session of its own; returns the exit code of `pomona run`."""
+    # Our own lines only: py4j would log its connections.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s pomona: %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
     spark = SparkSession.builder.appName("pomona").getOrCreate()
     spark.sparkContext.setLogLevel("WARN")
     try:
@@ -81,24 +70,6 @@ def main(arguments: list[str] | None = None) -> int:
         spark.stop()
     print(json.dumps(summary))
     return 0
-
-
-def _parser():
-    parser = argparse.ArgumentParser(
-        prog="spark_job.py", description="Features and PCA of a tree of images, on Spark."
-    )
-    parser.add_argument("INPUT", help="folder of labelled images; any URI that Hadoop reads")
-    parser.add_argument("OUTPUT", help="folder to publish the run in")
-    parser.add_argument("MODE", nargs="?", help="as --mode")
-    parser.add_argument("PCA_COMPONENTS", nargs="?", help="as --pca-components")
-    for spec in _core.option_specs():
-        help = spec.help.replace("%", "%%")
-        if spec.is_switch:
-            parser.add_argument(spec.flag, action="store_const", const=True, help=help)
-        else:
-            action = "append" if spec.is_list else "store"
-            parser.add_argument(spec.flag, metavar=spec.value, action=action, help=help)
-    return parser
 
 
 def run(spark: SparkSession, source: str, output: str, **options) -> dict:

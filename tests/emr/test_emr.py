@@ -1,13 +1,17 @@
 """The script, end to end, against moto's server over HTTP; no node and no job is real here."""
 
 import gzip
+import os
+import pathlib
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 
-from .account import JOB, TAG, WHEEL
+from .account import DEPLOY, JOB, TAG, WHEEL, make_wheel
 
 QUICK = ["--poll", "0.1"]
 
@@ -119,7 +123,37 @@ def test_a_cluster_of_other_parameters_is_left_alone(aws, job, run_options):
     assert aws.stacks() == ["pomona"]
     assert aws.emr("delete", *QUICK)[0] == 0
     assert_nothing_left(aws)
+
+
+def test_delete_says_where_there_was_nothing_to_delete(aws, job, monkeypatch, run_options):
+    """Whatever names the region, the cluster that goes on is not passed over in silence."""
+    with job(complete(aws)):
+        aws.emr("run", *run_options, "--keep")
+    nothing = "emr.py: no stack pomona in us-east-1: see --stack and --region\n"
+    assert aws.emr("delete", *QUICK, "--region", "us-east-1") == (1, "", nothing)
+    with monkeypatch.context() as patch:
+        patch.setitem(aws.environment, "AWS_REGION", "us-east-1")  # before AWS_DEFAULT_REGION
+        assert aws.emr("delete", *QUICK) == (1, "", nothing)
+    code, _, errors = aws.emr("delete", *QUICK, "--stack", "nonesuch")
+    assert code == 1 and "no stack nonesuch in eu-west-1" in errors
+    assert aws.stacks() == ["pomona"]
     assert aws.emr("delete", *QUICK)[0] == 0
+    assert_nothing_left(aws)
+
+
+def test_region_of_the_profile(aws, monkeypatch, tmp_path):
+    monkeypatch.delitem(aws.environment, "AWS_DEFAULT_REGION")
+    code, _, errors = aws.emr("delete", *QUICK)
+    assert code == 1 and errors.startswith("emr.py: no region: give --region")
+    config = tmp_path / "config"
+    config.write_text("[default]\nregion = us-west-2\n[profile far]\nregion = ap-south-1\n")
+    monkeypatch.setitem(aws.environment, "AWS_CONFIG_FILE", str(config))
+    assert "no stack pomona in us-west-2" in aws.emr("delete", *QUICK)[2]
+    monkeypatch.setitem(aws.environment, "AWS_PROFILE", "far")
+    assert "no stack pomona in ap-south-1" in aws.emr("delete", *QUICK)[2]
+    monkeypatch.setitem(aws.environment, "AWS_PROFILE", "none")
+    code, _, errors = aws.emr("delete", *QUICK)
+    assert code == 1 and errors == "emr.py: The config profile (none) could not be found\n"
 
 
 def test_a_cluster_that_terminated_is_replaced(aws, job, run_options):
@@ -239,11 +273,48 @@ def test_a_stack_that_cannot_be_deleted_is_not_forgotten(aws, job, monkeypatch, 
 
 def test_weights_of_ones_own(aws, run_options, tmp_path):
     weights = tmp_path / "mine.safetensors"
-    weights.write_bytes(b"weights")
-    code, output, _ = aws.emr("run", *run_options, "--weights", weights, "--dry-run")
-    assert code == 0
-    assert "/weights/mine.safetensors (7 bytes)" in output
+    shutil.copy(pathlib.Path(os.environ["POMONA_WEIGHTS"]), weights)
+    code, output, errors = aws.emr("run", *run_options, "--weights", weights, "--dry-run")
+    assert code == 0, errors
+    assert f"/weights/mine.safetensors ({weights.stat().st_size:,} bytes)" in output
     assert "--weights /opt/pomona/artifacts/weights/mine.safetensors" in output
+
+
+@pytest.fixture
+def without(tmp_path):
+    """without(package, *arguments) runs the script by a Python that lacks the package."""
+
+    def without(package, *arguments, **environment):
+        (tmp_path / f"{package}.py").write_text(
+            f"raise ModuleNotFoundError('No module named {package}', name={package!r})"
+        )
+        command = [sys.executable, DEPLOY / "emr.py", *map(str, arguments)]
+        return subprocess.run(
+            command,
+            env=os.environ | environment | {"PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return without
+
+
+@pytest.mark.parametrize("package", ["boto3", "yaml"])
+def test_missing_packages(without, package):
+    done = without(package, "--help")
+    assert done.returncode == 0 and "usage: emr.py" in done.stdout
+    assert without(package, "run", "--help").returncode == 0
+    for arguments in (["delete"], ["estimate", "--images", "5"], ["estimate", "--images", "5", "--set", "CoreInstanceCount=3"]):
+        done = without(package, *arguments)
+        assert done.returncode == 1
+        assert done.stderr == (
+            f"emr.py: there is no {package} in {sys.executable}; install what this script needs: "
+            f"{sys.executable} -m pip install boto3 pyyaml\n"
+        )
+
+
+# What is wrong before anything was made.
 
 
 # What is wrong before anything was made.
@@ -281,6 +352,85 @@ def test_wheels(aws, run_options, wheel, tmp_path):
     other = tmp_path / "pyarrow-26.0.1-cp311-cp311-manylinux_2_28_x86_64.whl"
     shutil.copy(wheel, other)
     assert_refused(aws, "no wheel of pomona", *run_options)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pomona-0.1.0-cp313-cp313-manylinux_2_34_x86_64.whl",
+        "pomona-0.1.0-cp311-cp311-manylinux_2_36_x86_64.whl",
+    ],
+)
+def test_wheel_that_no_node_takes(aws, run_options, tmp_path, name):
+    """pip's own verdict, of what a node would say."""
+    run_options[run_options.index("--wheel") + 1] = make_wheel(tmp_path, name)
+    assert_refused(aws, f"{name}: not for the nodes (x86_64, Python 3.11,", *run_options)
+    node = ["--python-version", "3.11", "--platform", "manylinux_2_34_x86_64", "--no-deps"]
+    command = [sys.executable, "-m", "pip", "download", *node, "--no-index", "--dest", tmp_path / "x"]
+    done = subprocess.run([*command, tmp_path / name], capture_output=True, text=True, check=False)
+    assert "is not a supported wheel on this platform" in done.stderr
+
+
+def test_nodes_of_another_processor(aws, run_options):
+    graviton = ["--set", "CoreInstanceType=m6g.2xlarge"]
+    assert_refused(aws, "not for the nodes (aarch64, Python 3.11", *run_options, *graviton)
+    code, _, errors = aws.emr("run", *run_options, "--set", "CoreInstanceType=x9.large", "--dry-run")
+    assert code == 1 and errors.startswith("emr.py: eu-west-1: ") and "x9.large" in errors
+
+
+def test_damaged_wheel(aws, run_options, wheel, tmp_path):
+    at = run_options.index(wheel)
+    run_options[at] = tmp_path / wheel.name
+    whole = wheel.read_bytes()
+    for broken in (b"", whole[: len(whole) // 2]):
+        run_options[at].write_bytes(broken)
+        assert_refused(aws, f"{tmp_path / wheel.name} is no wheel, or half of one", *run_options)
+    run_options[at].write_bytes(whole.replace(JOB.encode(), JOB.upper().encode()))
+    assert_refused(aws, f"{wheel.name} is damaged: pomona/spark_job.py", *run_options)
+    run_options[at] = tmp_path / "pomona.whl"
+    run_options[at].write_bytes(whole)
+    assert_refused(aws, "pomona.whl: not the name of a wheel", *run_options)
+
+
+def test_wheelhouse_that_lacks_something(aws, run_options, wheel, tmp_path):
+    """As `pip download pyarrow` leaves it: the nodes would look for the rest in vain."""
+    shutil.copy(wheel, tmp_path)
+    shutil.copy(wheel, tmp_path / "pyarrow-26.0.1-cp311-cp311-manylinux_2_28_x86_64.whl")
+    run_options[run_options.index(wheel)] = tmp_path
+    assert_refused(aws, "lacks numpy==", *run_options)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (["--", "--max-rejekts", "3"], "unrecognized arguments: --max-rejekts 3"),
+        (["--", "--max-rejects", "many"], "max-rejects 'many': expected a number of images"),
+        (["--", "--vectors", "mllib"], "vectors 'mllib': expected list or spark"),
+        (["--run-id", "a/b"], "run-id 'a/b': letters, digits"),
+        (["--", "surplus"], "unrecognized arguments: surplus"),
+    ],
+)
+def test_options_that_the_job_would_refuse(aws, run_options, wrong, message):
+    code, output, errors = aws.emr("run", *run_options, "--dry-run", *wrong)
+    assert (code, output) == (2, "")
+    assert message in errors and "Traceback" not in errors
+
+
+def test_components_and_weights_that_the_job_would_refuse(aws, run_options, tmp_path):
+    run_options[3] = "5000"
+    assert_refused(aws, "5000 components: the PCA of 1280 features has at most 1280", *run_options)
+    run_options[3] = "5"
+    weights = tmp_path / "mine.safetensors"
+    weights.write_bytes(b"weights")
+    assert_refused(aws, "mine.safetensors", *run_options, "--weights", weights)
+
+
+def test_without_pomona_the_plan_says_what_was_not_checked(aws, without, run_options):
+    done = without("pomona", "run", *run_options, "--dry-run", "--", "--max-rejekts", "3", **aws.environment)
+    assert done.returncode == 0, done.stderr
+    assert "NOT checked: its options" in done.stdout
+    code, output, _ = aws.emr("run", *run_options, "--dry-run")
+    assert code == 0 and "checked by Pomona 0." in output
 
 
 def test_untagged_network(aws, run_options):

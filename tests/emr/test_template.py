@@ -129,6 +129,64 @@ def test_nodes_reach_what_they_need_and_nothing_else(aws, keep):
     assert [each for each in DENIED if permitted(*each)] == []
 
 
+ROLE = "arn:aws:iam::123456789012:role/pomona-NodeRole-1X"
+STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/pomona/0f"
+OPERATOR = {
+    # What the script calls,
+    "cloudformation:CreateStack": STACK,
+    "cloudformation:DeleteStack": STACK,
+    "cloudformation:DescribeStacks": STACK,
+    "cloudformation:DescribeStackEvents": STACK,
+    "cloudformation:ListStackResources": STACK,
+    "ec2:DescribeInstanceTypes": "*",
+    "ec2:DescribeSecurityGroups": "*",
+    "ec2:DescribeSubnets": "*",
+    "ec2:DescribeTags": "*",
+    "elasticmapreduce:AddJobFlowSteps": "*",
+    "elasticmapreduce:DescribeCluster": "*",
+    "elasticmapreduce:DescribeStep": "*",
+    "elasticmapreduce:ListSteps": "*",
+    "s3:ListBucket": "arn:aws:s3:::images",
+    "s3:GetObject": "arn:aws:s3:::results/fruits/run_info/run_info_1/part-00000.json",
+    "s3:PutObject": "arn:aws:s3:::results/pomona/artifacts/1/bootstrap.sh",
+    # what its documents tell to call,
+    "ec2:CreateTags": "arn:aws:ec2:eu-west-1:123456789012:vpc/vpc-1",
+    "elasticmapreduce:ListClusters": "*",
+    "s3:DeleteObject": "arn:aws:s3:::results/pomona/logs/1",
+    # and what CloudFormation calls for it.
+    "iam:CreateRole": ROLE,
+    "iam:PassRole": ROLE,
+    "elasticmapreduce:RunJobFlow": "*",
+    "elasticmapreduce:TerminateJobFlows": "*",
+}
+NOT_FOR_OPERATORS = [
+    ("iam:CreateRole", "arn:aws:iam::123456789012:role/admin"),
+    ("iam:PassRole", "arn:aws:iam::123456789012:role/admin"),
+    ("iam:CreateUser", "*"),
+    ("cloudformation:DeleteStack", STACK.replace("pomona", "other")),
+    ("s3:GetObject", "arn:aws:s3:::images/fruits/1.jpg"),
+    ("s3:DeleteObject", "arn:aws:s3:::results/fruits/run_info/x"),
+    ("ec2:RunInstances", "*"),
+]
+
+
+def test_operators_policy():
+    """By moto's evaluation of it; the actions are those of the script's source and of the template."""
+    from moto.iam.access_control import IAMPolicy, PermissionResult
+
+    text = (DEPLOY / "operator.json").read_text()
+    for name, value in {"ACCOUNT": "123456789012", "INPUT-BUCKET": "images", "OUTPUT-BUCKET": "results"}.items():
+        assert name in text
+        text = text.replace(name, value)
+    evaluated = IAMPolicy(text)
+
+    def permitted(action, resource):
+        return evaluated.is_action_permitted(action, resource) == PermissionResult.PERMITTED
+
+    assert [each for each in OPERATOR.items() if not permitted(*each)] == []
+    assert [each for each in NOT_FOR_OPERATORS if permitted(*each)] == []
+
+
 def test_emr_may_hand_out_the_nodes_role_only(aws, keep):
     keep()
     role = aws.asked("ServiceRole")
