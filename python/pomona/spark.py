@@ -37,6 +37,9 @@ __all__ = ["extract_features", "fit_pca", "plain_path", "read_images", "transfor
 
 _FLOAT_BYTES = pa.scalar(4, pa.int32())
 
+# A larger file is not read; the program has the same limit.
+MAX_FILE_BYTES = 1 << 30
+
 # How feature vectors stand in a DataFrame.
 _VECTORS = {"list": "array<float>", "binary": "binary"}
 
@@ -48,8 +51,10 @@ _IMAGES_AT_ONCE = 32
 _MOMENTS_ROWS = 4096
 
 
-def read_images(spark: SparkSession, *folders: str, recursive: bool = True) -> DataFrame:
-    """The files below the folders, as `binaryFile` gives them, in tasks of some hundred images.
+def read_images(spark: SparkSession, *paths: str) -> DataFrame:
+    """The files below folders, as `binaryFile` gives them, in tasks of some hundred images.
+
+    A path may name a file, too. Folders must not lie in each other: their files would come twice.
 
     A file that cannot be read any more is left out, not a failed task: compare with the listing
     (the same DataFrame without its column `content`).
@@ -58,11 +63,13 @@ def read_images(spark: SparkSession, *folders: str, recursive: bool = True) -> D
     spark.conf.set("spark.sql.files.openCostInBytes", str(512 * 1024))
     return (
         spark.read.format("binaryFile")
-        .option("recursiveFileLookup", recursive)
+        # Without it Spark takes folders named NAME=VALUE for partitions: it adds columns, overwrites
+        # its own, or fails.
+        .option("recursiveFileLookup", True)
         .option("ignoreMissingFiles", True)
         .option("ignoreCorruptFiles", True)
         .option("__globPaths__", False)  # a folder's name may have brackets in it
-        .load(list(folders))
+        .load(list(paths))
     )
 
 
@@ -70,6 +77,12 @@ def plain_path(path: Column) -> Column:
     """A path as the outputs write it: absolute where local, s3:// in the object store."""
     local = F.regexp_replace(path, "^file:/+", "/")
     return F.regexp_replace(local, "^s3[an]://", "s3://")
+
+
+def label(path: Column, root: str = "") -> Column:
+    """The label of an image: the name of its folder, if that is below the root."""
+    inside = F.regexp_replace(F.substring(path, len(root) + 2, 2**30), "/?[^/]*$", "")
+    return F.element_at(F.split(inside, "/"), -1)
 
 
 def extract_features(
@@ -90,10 +103,50 @@ def extract_features(
 
     Returns path, label, verdict (`ok`, `reject`, `skip`), features (null unless ok), stage, reason,
     message: a row for each image, and for a broken one its reason, never a failed task.
+
+    Where the DataFrame has the column `length` too, as `binaryFile` gives it, files of more than
+    1 GiB are rejects that Spark does not read; it could not read more than 2 GiB.
     """
+    options = {"weights": weights, "root": root, "keep": keep, "vectors": vectors}
+    if "length" not in df.columns:
+        return extract_all(df, **options)
+    fits = F.col("length") <= MAX_FILE_BYTES
+    large = df.where(~fits).select(plain_path(F.col("path")).alias("path"), "length")
+    if keep is not None:
+        large = filtered(large, keep)
+    rejects = large.select(
+        "path",
+        label(F.col("path"), root).alias("label"),
+        F.lit("reject").alias("verdict"),
+        F.lit(None).cast(_VECTORS[vectors]).alias("features"),
+        F.lit("read").alias("stage"),
+        F.lit("too_large").alias("reason"),
+        too_large(F.col("length")).alias("message"),
+    )
+    return extract_all(df.where(fits), **options).unionByName(rejects)
+
+
+def too_large(length: Column) -> Column:
+    """What the program says of such a file."""
+    return F.concat(length.cast("string"), F.lit(f" bytes; the limit is {MAX_FILE_BYTES}"))
+
+
+def filtered(df: DataFrame, keep: Any) -> DataFrame:
+    """The rows whose column `path` is in the mask."""
+
+    def filtered(batches):
+        for batch in batches:
+            yield batch.filter(keep(batch["path"]))
+
+    return df.mapInArrow(filtered, df.schema)
+
+
+def extract_all(df: DataFrame, *, weights, root, keep, vectors) -> DataFrame:
+    """As extract_features(), whatever the files' sizes."""
     spark = df.sparkSession
     # Spark reads this when a query starts, so it cannot be given back here.
-    spark.conf.set(BATCH_ROWS, str(_IMAGES_AT_ONCE))
+    rows = min(_IMAGES_AT_ONCE, int(spark.conf.get(BATCH_ROWS)))
+    spark.conf.set(BATCH_ROWS, str(rows))
     broadcast = None
     if weights is not None:
         with open(weights, "rb") as file:
@@ -121,7 +174,7 @@ def fit_pca(
     center: bool = False,
     standardize: bool = False,
 ) -> PCA:
-    """A PCA fitted on a column of feature vectors.
+    """A PCA fitted on a column of feature vectors; rows without one (rejects, skips) are left out.
 
     Each partition gives its moments, which executors merge in two steps; the driver sees one row,
     whatever the number of images.
@@ -136,7 +189,7 @@ def fit_pca(
         )
     merged = parts.select("moments").collect()
     if not merged:
-        raise ValueError("no rows to fit a PCA on")
+        raise ValueError(f"no row has a vector in the column {features}: nothing to fit a PCA on")
     options = {} if k is None else {"n_components": k}
     pca = PCA(**options, center=center, standardize=standardize)
     return pca.fit(Moments.from_bytes(bytes(merged[0].moments)))
@@ -150,7 +203,7 @@ def transform(
     output: str = "pca_features",
     vectors: str = "list",
 ) -> DataFrame:
-    """Adds the projections of a column of feature vectors, which is left out.
+    """Adds the projections of a column of feature vectors, which is left out; null where it is.
 
     vectors: `list` (array<float>) or `spark` (MLlib's vector of float64).
     """
@@ -161,7 +214,9 @@ def transform(
 def vectors_column(name: str, vectors: str) -> Column:
     """A column of array<double> as transform() gives it."""
     column = F.col(name)
-    return array_to_vector(column) if vectors == "spark" else column.cast("array<float>")
+    if vectors == "spark":
+        return F.when(column.isNotNull(), array_to_vector(column))  # which takes no null
+    return column.cast("array<float>")
 
 
 def features_to_lists(df: DataFrame) -> DataFrame:
@@ -282,8 +337,8 @@ def _moments(batches):
 def _gathered(batches):
     chunks, rows = [], 0
     for batch in batches:
-        chunks.append(_lists(batch.column(0)))
-        rows += len(batch)
+        chunks.append(_lists(batch.column(0).drop_null()))
+        rows += len(chunks[-1])
         if rows >= _MOMENTS_ROWS:
             yield pa.concat_arrays(chunks)
             chunks, rows = [], 0
@@ -319,10 +374,20 @@ def _project_batches(batches, pca, features, output, text):
     pca = PCA.from_bytes(pca.value)
     for batch in batches:
         columns = {name: batch[name] for name in batch.schema.names if name != features}
-        columns[output] = pca.transform(_lists(batch[features]))
+        columns[output] = _transformed(pca, batch[features])
         if text:
             columns[f"{output}_string"] = vector_text(columns[output])
         yield pa.record_batch(columns)
+
+
+def _transformed(pca, vectors):
+    """Their projections, null where they are null."""
+    projected = pca.transform(_lists(vectors.drop_null()))
+    if vectors.null_count == 0:
+        return projected
+    valid = vectors.is_valid()
+    at = pc.subtract(pc.cumulative_sum(valid.cast(pa.int32())), pa.scalar(1, pa.int32()))
+    return projected.take(pc.if_else(valid, at, None))
 
 
 @_in_worker

@@ -9,12 +9,13 @@ import datetime
 import hashlib
 import json
 import logging
+import pathlib
 import sys
-import tempfile
 import time
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from py4j.protocol import Py4JJavaError
 from pyspark import StorageLevel, inheritable_thread_target
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -24,8 +25,12 @@ from . import spark as ps
 
 log = logging.getLogger("pomona")
 
-# A larger file is no picture; the program has the same limit.
-_MAX_FILE_BYTES = 1 << 30
+# Above this size a file is read only after its first bytes have shown that it is an image: a video
+# or an archive would fill the executors' memory for nothing.
+_LARGE_FILE_BYTES = 32 << 20
+# All that the signatures of images take, and how many files are looked at at once.
+_HEAD_BYTES = 4096
+_HEADS_AT_ONCE = 16
 
 # Rows in a part where the cluster would have nothing to do with larger ones.
 _SMALL_PART_ROWS = 4096
@@ -106,6 +111,12 @@ class _Job:
         self.run_id = self.options.run_id or f"{datetime.datetime.now():%Y%m%d_%H%M%S}"
         # Fails early where the weights are wrong; says what the outputs tell of the model.
         self.extractor = Extractor(self.options.weights or None, threads=1)
+        features, components = self.extractor.n_features, self.options.pca_components
+        if components > features:
+            raise ValueError(
+                f"PCA of {features} features has 1 to {features} components, not {components}; "
+                "use --pca-components"
+            )
         self.started = time.monotonic()
         self.seconds = {}
 
@@ -124,14 +135,21 @@ class _Job:
             found.persist(StorageLevel.DISK_ONLY)
             content, listing = self.select(tree, found)
             listed, fingerprint = self.count(listing)
-        if listed == 0:
-            raise ValueError(f"no files under {self.source} that the mode and the globs select")
+            if listed == 0:
+                raise ValueError(f"no files under {self.source} that the mode and the globs select")
+            if listed < self.options.pca_components:
+                raise ValueError(
+                    f"PCA needs at least as many images as components: {listed} files, "
+                    f"{self.options.pca_components} components; use --pca-components"
+                )
+            content = content.where(self.is_input(ps.plain_path(F.col("path"))))
+            content = self.readable(content, found)
         with self.stage("extract"):
             work = f"{self.output}/_pomona/spark_{fingerprint}"
             if self.files.exists(f"{work}/_SUCCESS"):
                 log.info("features of an unfinished run are taken from %s", work)
             else:
-                ps.extract_features(
+                ps.extract_all(
                     content,
                     weights=self.options.weights or None,
                     root=self.root,
@@ -159,6 +177,14 @@ class _Job:
             raise TooManyRejects(
                 f"{rejected} of {rows + rejected} images were rejected, more than --max-rejects "
                 f"allows; see the rejects in {work}"
+            )
+
+        if rows < max(2, self.options.pca_components):
+            reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(rejects.items()))
+            raise ValueError(
+                f"{rows} of {rows + rejected} images could be read"
+                + (f" ({reasons}; see the rejects in {work})" if rejects else "")
+                + f": too few for {self.options.pca_components} components"
             )
 
         with self.stage("sort"):
@@ -196,13 +222,13 @@ class _Job:
             return tree.unionByName(empty), listing
         apples = _Selection(self.root, {}, only_apples=True)
         only_apples = options.mode == "apples" or (
-            options.mode == "mini" and not _filtered(listing, apples).isEmpty()
+            options.mode == "mini" and not ps.filtered(listing, apples).isEmpty()
         )
         globs = {
             name: self.given[name] for name in ("include", "exclude") if self.given.get(name)
         }
         self.selection = _Selection(self.root, globs, only_apples)
-        listing = _filtered(listing, self.selection)
+        listing = ps.filtered(listing, self.selection)
         if not unlimited:
             first = listing.select("path").orderBy("path").limit(limit)
             last = first.agg(F.max("path")).first()[0]
@@ -210,8 +236,37 @@ class _Job:
             listing = listing.where(F.col("path") <= F.lit(last))
         # Only the folders that hold any of them are read.
         folders = listing.select(F.regexp_replace("uri", "/[^/]*$", "")).distinct().collect()
-        content = ps.read_images(self.spark, *(row[0] for row in folders), recursive=False)
+        content = ps.read_images(self.spark, *_topmost(row[0] for row in folders))
         return content.unionByName(empty), listing
+
+    def readable(self, content, found):
+        """The content without that of large files that need not be read or cannot be."""
+        large = self.listing(found).where(F.col("length") > _LARGE_FILE_BYTES)
+        if self.selection:
+            large = ps.filtered(large, self.selection)
+        large = large.collect()
+        if not large:
+            return content
+        with concurrent.futures.ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
+            heads = pool.map(lambda row: self.files.head(row["uri"], _HEAD_BYTES), large)
+            seen = [(row, head) for row, head in zip(large, heads) if head is not None]
+        judged = self.extractor.extract(
+            [head for _, head in seen], paths=[row["path"] for row, _ in seen], root=self.root
+        )
+        images, others = [], []
+        for (row, head), verdict in zip(seen, judged["verdict"].to_pylist()):
+            if verdict == "skip":
+                others.append((row["uri"], None, row["length"], head))
+            elif row["length"] <= ps.MAX_FILE_BYTES:
+                images.append(row["uri"])
+        # Spark looks at the length before it reads.
+        content = content.where(F.col("length") <= _LARGE_FILE_BYTES)
+        if others:
+            # Their first bytes stand for all of them: the verdict is the same.
+            content = content.unionByName(self.spark.createDataFrame(others, content.schema))
+        if images:
+            content = content.unionByName(ps.read_images(self.spark, *images))
+        return content
 
     def listing(self, tree):
         files = tree.select(
@@ -221,7 +276,10 @@ class _Job:
             "modificationTime",
         )
         # An output below the input is not part of it.
-        return files.where(~F.col("path").startswith(self.files.plain(self.output) + "/"))
+        return files.where(self.is_input(F.col("path")))
+
+    def is_input(self, path):
+        return ~path.startswith(self.files.plain(self.output) + "/")
 
     def count(self, listing):
         """How many files there are, and a name for what is made of just these."""
@@ -244,15 +302,17 @@ class _Job:
         return rows, rejects, skips
 
     def lost(self, listing, extracted):
-        """Rejects for the files that Spark could not read."""
+        """Rejects for the files that Spark could not read, or was not to."""
         missing = listing.join(extracted.select("path"), "path", "left_anti")
-        inside = F.regexp_replace(F.substring(F.col("path"), len(self.root) + 2, 2**30), "/?[^/]*$", "")
+        large = F.col("length") > ps.MAX_FILE_BYTES
         return missing.select(
             "path",
-            F.element_at(F.split(inside, "/"), -1).alias("label"),
+            ps.label(F.col("path"), self.root).alias("label"),
             F.lit("read").alias("stage"),
-            F.lit("unreadable").alias("reason"),
-            F.lit("listed, but cannot be read").alias("message"),
+            F.when(large, "too_large").otherwise("unreadable").alias("reason"),
+            F.when(large, ps.too_large(F.col("length")))
+            .otherwise("listed, but cannot be read")
+            .alias("message"),
         )
 
     def ordered(self, extracted, rows):
@@ -306,15 +366,18 @@ class _Job:
     def parquet(self, df, kind, name):
         with ps.described(self.spark, f"write {kind}"):
             df.write.mode("overwrite").options(**_PARQUET).parquet(self.folder(kind, name))
+        self.files.remove_checksums(self.folder(kind, name))
 
     def csv(self, df, kind, name=None):
         with ps.described(self.spark, f"write {kind}"):
             df.write.mode("overwrite").csv(self.folder(kind, name), **_CSV)
+        self.files.remove_checksums(self.folder(kind, name))
 
     def text(self, content, extension, kind, name=None):
         folder = self.folder(kind, name)
         self.files.write(f"{folder}/part-00000.{extension}", content)
         self.files.write(f"{folder}/_SUCCESS", b"")
+        self.files.remove_checksums(folder)
 
     def publish_run_info(self, listed, rows, rejects, skips):
         run_info = _core.run_info_json(
@@ -349,6 +412,15 @@ def _in_parallel(*functions):
             call.result()
 
 
+def _topmost(folders):
+    """The folders that lie below none of the others."""
+    topmost = []
+    for folder in sorted(f"{folder}/" for folder in folders):
+        if not topmost or not folder.startswith(topmost[-1]):
+            topmost.append(folder)
+    return topmost
+
+
 def _empty_files(tree, found):
     """The files of no bytes, which Spark leaves out without a word: those of the tree's file index
     that were not found.
@@ -377,14 +449,6 @@ def _empty_files(tree, found):
     )
 
 
-def _filtered(listing, selection):
-    def filtered(batches):
-        for batch in batches:
-            yield batch.filter(selection(batch["path"]))
-
-    return listing.mapInArrow(filtered, listing.schema)
-
-
 class _Files:
     """Single files and folders, through Hadoop: local, HDFS, S3."""
 
@@ -409,6 +473,17 @@ class _Files:
             return "/" + uri[len("file:") :].lstrip("/")
         return uri.replace("s3a://", "s3://", 1).replace("s3n://", "s3://", 1)
 
+    def head(self, path, size):
+        """The first bytes of a file that has at least so many; None if it cannot be read."""
+        try:
+            stream = self._system(path).open(self._path(path))
+            try:
+                return bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream, size))
+            finally:
+                stream.close()
+        except Py4JJavaError:
+            return None
+
     def exists(self, path):
         return self._system(path).exists(self._path(path))
 
@@ -419,6 +494,12 @@ class _Files:
         stream = self._system(path).create(self._path(path), True)
         stream.write(bytearray(content.encode() if isinstance(content, str) else content))
         stream.close()
+
+    def remove_checksums(self, folder):
+        """Hadoop leaves a hidden one beside each local file; nothing needs them."""
+        if folder.startswith("file:"):
+            for file in pathlib.Path(self.plain(folder)).glob(".*.crc"):
+                file.unlink(missing_ok=True)
 
     def remove(self, path):
         self._system(path).delete(self._path(path), True)

@@ -20,6 +20,7 @@ from spark_submit import LOCAL, LOCAL_CLUSTER
 
 pomona_package = pytest.importorskip("pomona", reason="the package is not installed")
 
+from pomona import spark as ps  # noqa: E402
 from pomona import spark_run  # noqa: E402
 
 COMPONENTS = 8
@@ -140,6 +141,8 @@ def test_local(spark_submit, job, tree, expected, tmp_path):
     for stage in ("list", "extract", "fit", "write"):
         assert re.search(rf"pomona: {stage}: [0-9.]+ s", printed), stage
     assert re.search(r"pomona: \d+ items, [0-9.]+ images/s", printed)
+    assert "clientserver" not in printed
+    assert not list((tmp_path / "out").rglob("*.crc"))
 
 
 def test_stages_have_names(spark_submit, job, tree, tmp_path):
@@ -231,6 +234,120 @@ def test_file_that_vanished(spark, sample_tree, tmp_path):
     assert row[:4] == [str(victim), victim.parent.name, "read", "unreadable"]
     counts = report(tmp_path / "out", "run_info", files)["counts"]
     assert (counts["listed"], counts["rows"], counts["rejects"]) == (120, 119, 1)
+
+
+def sample(pomona, folder, images=12):
+    subprocess.run([pomona, "sample", folder, "--images", str(images)], check=True, capture_output=True)
+    return folder
+
+
+def test_large_files(spark, pomona, tmp_path):
+    """More than Spark can read, or than the executors' memory holds: as the program takes them."""
+    tree = sample(pomona, tmp_path / "tree")
+    odd = tree / "Training" / "Odd"
+    odd.mkdir()
+    for name, size in {"data set.zip": 2500, "holiday.mp4": 700, "huge.jpg": 1100}.items():
+        with open(odd / name, "wb") as file:
+            file.truncate(size << 20)
+    with open(odd / "large.ppm", "wb") as file:
+        file.write(b"P6 4000 3000 255\n")
+        file.truncate(17 + 4000 * 3000 * 3)
+    spark_run.run(spark, str(tree), str(tmp_path / "out"), run_id="test", pca_components=3)
+    files = pa.fs.LocalFileSystem()
+    counts = report(tmp_path / "out", "run_info", files)["counts"]
+    assert (counts["rows"], counts["rejects"], counts["skips"]) == (13, 1, 2)
+    message = f"{1100 << 20} bytes; the limit is {1 << 30}"
+    assert rows(tmp_path / "out", "errors", files)[1:] == [
+        [str(odd / "huge.jpg"), "Odd", "read", "too_large", message]
+    ]
+
+    # In a notebook, where no driver looks at the files first.
+    (odd / "holiday.mp4").unlink()
+    images = ps.extract_features(ps.read_images(spark, str(tree)))
+    found = {row["path"]: row for row in images.where("verdict != 'ok'").collect()}
+    for name in ("data set.zip", "huge.jpg"):
+        row = found.pop(str(odd / name))
+        assert (row["label"], row["stage"], row["reason"]) == ("Odd", "read", "too_large")
+
+
+@pytest.mark.parametrize(
+    ("folder", "options"),
+    [("fold=1", {"mode": "apples"}), ("path=q", {"limit": 6})],
+    ids=["apples", "limit"],
+)
+def test_folders_that_look_like_partitions(spark, run, pomona, tmp_path, folder, options):
+    tree = sample(pomona, tmp_path / "tree", 36)
+    label = tree / "Training" / "Apple Braeburn"
+    images = list(label.iterdir())
+    (label / folder).mkdir()
+    for image in images:
+        shutil.copy(image, label / folder)
+    (arguments,) = ([f"--{name}", str(value)] for name, value in options.items())
+    expected = run(tree, "--pca-components", "3", *arguments)
+    output = str(tmp_path / "out")
+    spark_run.run(spark, str(tree), output, run_id="test", pca_components=3, **options)
+    check(output, expected)
+
+
+def test_output_below_the_input(spark, run, pomona, tmp_path):
+    """The second run does not take the first one's files for input."""
+    tree = sample(pomona, tmp_path / "tree")
+    for run_id in ("one", "test"):
+        options = {"run_id": run_id, "pca_components": 3}
+        summary = spark_run.run(spark, str(tree / "Training"), str(tree / "Training/out"), **options)
+        assert (summary["listed"], summary["rows"]) == (12, 12)
+
+
+def test_too_few_images_are_refused_before_the_work(spark, pomona, tmp_path):
+    tree = sample(pomona, tmp_path / "tree")
+    output = tmp_path / "out"
+
+    def refused(message, **options):
+        with pytest.raises(ValueError, match=message):
+            spark_run.run(spark, str(tree), str(output), run_id="test", **options)
+
+    refused("1280 features has 1 to 1280 components, not 5000", pca_components=5000)
+    refused("as many images as components: 12 files, 50 components")
+    assert not output.exists()
+    for number, image in enumerate(tree.rglob("*.jpg")):
+        if number > 1:
+            image.write_bytes(b"broken")
+    refused(r"2 of 12 images could be read \(\w+ 10; see the rejects in .*\): too few", pca_components=3)
+
+
+@pytest.mark.parametrize("vectors", ["list", "binary"])
+def test_rows_without_features(spark, pomona, tmp_path, vectors):
+    """fit_pca leaves them out, transform hands them on."""
+    tree = sample(pomona, tmp_path / "tree")
+    (tree / "Training" / "broken.jpg").write_bytes(b"broken")
+    (tree / "Training" / "notes.txt").write_text("no image")
+    features = ps.extract_features(ps.read_images(spark, str(tree)), vectors=vectors).persist()
+    good = features.where("verdict = 'ok'")
+    pca = ps.fit_pca(features, 3)
+    assert pca.to_bytes() == ps.fit_pca(good, 3).to_bytes() and pca.n_samples_ == 12
+    for layout in ("list", "spark"):
+        projected = ps.transform(features.select("path", "verdict", "features"), pca, vectors=layout)
+        ours = {row["path"]: row["pca_features"] for row in projected.collect()}
+        theirs = {row["path"]: row["pca_features"] for row in ps.transform(good, pca, vectors=layout).collect()}
+        assert len(ours) == 14 and len(theirs) == 12
+        for path, vector in ours.items():
+            assert vector is None if path not in theirs else (vector == theirs[path])
+    nothing = ps.transform(features.where("verdict != 'ok'"), pca).collect()
+    assert [row["pca_features"] for row in nothing] == [None, None]
+    with pytest.raises(ValueError, match="no row has a vector in the column features"):
+        ps.fit_pca(features.where("verdict != 'ok'"), 3)
+    features.unpersist()
+
+
+def test_smaller_batches_stay(spark):
+    """What the session asks for already is not made larger: ArrowBatch of deploy/emr."""
+    before = spark.conf.get(ps.BATCH_ROWS)
+    frame = spark.createDataFrame([("/a/b.jpg", b"")], "path string, content binary")
+    for given, kept in (("4", "4"), ("10000", "32")):
+        spark.conf.set(ps.BATCH_ROWS, given)
+        ps.extract_features(frame)
+        assert spark.conf.get(ps.BATCH_ROWS) == kept
+    spark.conf.set(ps.BATCH_ROWS, before)
 
 
 @pytest.mark.parametrize("deploy_mode", ["client", pytest.param("cluster")])
