@@ -310,7 +310,9 @@ std::optional<ImageFormat> SniffFormat(std::span<const uint8_t> first) {
 
 bool HasImageExtension(std::string_view path) { return AnnouncedByName(path).has_value(); }
 
-bool IsAppleDouble(std::span<const uint8_t> first) { return View(first).starts_with("\0\5\x16\7"sv); }
+bool IsAppleDouble(std::span<const uint8_t> first) {
+  return View(first).starts_with("\0\5\x16\7"sv);
+}
 
 bool IsImage(std::string_view path, std::span<const uint8_t> first) {
   return !IsAppleDouble(first) && (HasImageExtension(path) || AnnouncedByBytes(first));

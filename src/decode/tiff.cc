@@ -174,6 +174,7 @@ bool HasAnyOf(std::string_view message, std::initializer_list<std::string_view> 
 void Note(Memory* memory, bool error, const char* format, va_list arguments) {
   std::array<char, 256> text;
   std::vsnprintf(text.data(), text.size(), format, arguments);
+  std::replace(text.begin(), text.end(), '\n', ' ');  // a message is one line
   const std::string_view message = text.data();
   // Codecs may leave rows as they are, or fill them up, and only warn.
   memory->truncated |= HasAnyOf(

@@ -22,11 +22,12 @@ class TiffDirectory {
   ByteOrder order() const { return order_; }
   bool Has(int tag) const { return entries_.contains(tag); }
 
-  // Whether it stands there twice, or not with numbers of a type that TIFF gives to sizes, counts and
-  // choices. Readers differ in what they make of it.
+  // Whether it stands there twice, or not with numbers of a type that TIFF gives to sizes, counts
+  // and choices. Readers differ in what they make of it.
   bool IsMalformed(int tag) const { return malformed_.contains(tag); }
 
-  // Whether all entries are there. Pillow stops at one whose values are not; libtiff passes over it.
+  // Whether all entries are there. Pillow stops at one whose values are not; libtiff passes over
+  // it.
   bool complete() const { return complete_; }
 
   // At most `max` of the numbers of a tag; none where it is absent or holds something else.
