@@ -267,6 +267,14 @@ arrow::Result<std::unique_ptr<S3Connection>> S3Connection::Open(const std::strin
     query += "&tls_ca_file_path=" + arrow::util::UriEscape(authorities);
   }
 
+  // The SDK's threads stay in the process that started it; a forked child that uses it all the same
+  // crashes when it ends.
+  static const pid_t process = getpid();
+  if (getpid() != process) {
+    return arrow::Status::UnknownError(
+        "S3 was used before this process was forked, which the S3 library does not outlive: start "
+        "processes by \"spawn\" or \"forkserver\", or use S3 in the children only");
+  }
   ARROW_ASSIGN_OR_RAISE(connection->executor_, ThreadPool::Make(kS3RequestsAtOnce));
   arrow::fs::FileSystemFactoryOptions extra = {
       {"retry_strategy", std::shared_ptr<arrow::fs::S3RetryStrategy>(connection->patience_)}};
@@ -278,12 +286,8 @@ arrow::Result<std::unique_ptr<S3Connection>> S3Connection::Open(const std::strin
   auto files = arrow::fs::FileSystemFromUriAndOptions(
       "s3://" + bucket + query, extra,
       arrow::io::IOContext(arrow::default_memory_pool(), connection->executor_.get()));
-  // The SDK, running since just now, has to end before its static objects do: but not in a forked
-  // child, which lacks the threads that it would wait for.
-  static const pid_t process = getpid();
-  [[maybe_unused]] static const int registered = std::atexit([] {
-    if (getpid() == process) arrow::fs::EnsureFinalized();
-  });
+  // The SDK, running since just now, has to end before its static objects do.
+  [[maybe_unused]] static const int registered = std::atexit([] { arrow::fs::EnsureFinalized(); });
   if (!files.ok()) return connection->Explain("cannot reach", "s3://" + bucket, files.status());
   connection->files_ = *std::move(files);
   return connection;
