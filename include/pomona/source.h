@@ -81,7 +81,7 @@ arrow::Result<std::optional<Reject>> ReadLocalFile(const std::string& path, File
 // A folder of the local file system, or its subfolder Training where there is one, as the original
 // pipeline looks for it. Links are followed, but not into a folder from below it. Paths are
 // absolute and escaped (EscapeName).
-// Errors: Invalid where the root is missing or no folder.
+// Errors: IOError with the errno where the root is missing or not a folder.
 arrow::Result<std::unique_ptr<Source>> OpenLocalTree(const std::string& root);
 
 // The absolute, normalised path that a local path or file:// URI means.

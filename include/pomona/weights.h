@@ -73,7 +73,7 @@ arrow::Status FetchImageNetWeights(const std::string& safetensors_path, FetchLog
 
 // Where the program looks when no file is named, in this order: $POMONA_WEIGHTS, beside the
 // program or Python module, ../share/pomona from there, the user's cache ($XDG_CACHE_HOME/pomona).
-// Errors: KeyError that says how to get the weights.
+// Errors: IOError with ENOENT that says how to get the weights.
 arrow::Result<std::string> FindDefaultWeights();
 
 // Where `pomona weights fetch` puts them unless told otherwise: the user's cache.

@@ -1,10 +1,13 @@
-"""The types of run()'s options; what they mean and their defaults are the program's."""
+"""The options of run(): their types. What they mean and their defaults are the program's."""
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, TypedDict
+
+from . import _core
 
 
 class RunOptions(TypedDict, total=False):
@@ -26,3 +29,15 @@ class RunOptions(TypedDict, total=False):
     s3_endpoint: str
     s3_anonymous: bool
     fresh: bool
+
+
+def check(given: Iterable[str]) -> None:
+    """Raises TypeError for what is no option, with the nearest name and all there are."""
+    names = [spec.name for spec in _core.option_specs()]
+    for name in given:
+        if name in names:
+            continue
+        near = [other for other in names if len(name) > 3 and name in other]
+        near += difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else "."
+        raise TypeError(f"there is no option '{name}'{hint} The options are {', '.join(names)}")

@@ -1,8 +1,12 @@
 #include "errors.h"
 
+#include <arrow/util/io_util.h>
+#include <nanobind/stl/string.h>
+
 #include <stdexcept>
 #include <string>
 
+#include "options.h"
 #include "pomona/pipeline.h"
 
 namespace nb = nanobind;
@@ -22,14 +26,36 @@ struct TooManyRejects : std::runtime_error {
   throw nb::python_error();
 }
 
+void ReplaceAll(std::string* text, const std::string& from, const std::string& to) {
+  for (size_t at = 0; (at = text->find(from, at)) != std::string::npos; at += to.size()) {
+    text->replace(at, from.size(), to);
+  }
+}
+
 }  // namespace
+
+std::string InPythonsWords(std::string message) {
+  for (const RunOptionSpec& spec : RunOptionSpecs()) {
+    const std::string name = spec.name;
+    const std::string pythons = PythonName(spec);
+    ReplaceAll(&message, " --" + name, " " + pythons);
+    // What is wrong with an option's value begins with its name.
+    if (message.starts_with(name + ' ')) message.replace(0, name.size(), pythons);
+  }
+  return message;
+}
 
 void ThrowIfFailed(const arrow::Status& status) {
   if (status.ok()) return;
-  const std::string& message = status.message();
+  const std::string message = InPythonsWords(status.message());
   if (const auto refusal = RefusalOf(status)) {
     if (*refusal == RunRefusal::kOutputBusy) throw OutputBusy(message);
     throw TooManyRejects(message);
+  }
+  if (const int number = arrow::internal::ErrnoFromStatus(status)) {
+    // The number makes Python choose among FileNotFoundError and the like.
+    PyErr_SetObject(PyExc_OSError, nb::make_tuple(number, message).ptr());
+    throw nb::python_error();
   }
   switch (status.code()) {
     case arrow::StatusCode::Invalid: Throw(PyExc_ValueError, message);

@@ -13,6 +13,7 @@
 
 #include "arrow_bridge.h"
 #include "bind.h"
+#include "bound_extractor.h"
 #include "errors.h"
 #include "hooks.h"
 #include "options.h"
@@ -72,9 +73,6 @@ class Images {
         });
       }
       return;
-    }
-    if (nb::isinstance<nb::str>(images) || nb::isinstance<nb::bytes>(images)) {
-      throw nb::type_error("images: expected several images; put a single one into a list");
     }
     for (nb::handle image : images) Add(image);
   }
@@ -139,7 +137,7 @@ class Images {
     }
     nb::ndarray<nb::ro> array;
     if (!nb::try_cast(image, array)) {
-      throw nb::type_error("images: each is a path, bytes, or an array of height x width x 3");
+      throw nb::type_error("images: each is a path, bytes, a Pillow image, or an array of height x width x 3");
     }
     if (array.dtype() != nb::dtype<uint8_t>() || array.ndim() != 3 || array.shape(2) != 3 ||
         array.size() == 0) {
@@ -171,47 +169,21 @@ std::shared_ptr<const Weights> WeightsOf(nb::handle weights, RunOptions* options
   return ValueOf(OpenWeights(*options));
 }
 
-constexpr const char* kExtractDoc = R"(Features of several images.
-
-Parameters
-----------
-images : sequence or Arrow array
-    Each a path, the bytes of an image file, or its pixels (a uint8 array of height x width x 3,
-    RGB); or an Arrow array of binary (bytes) or string (paths).
-paths : sequence or Arrow array of str, optional
-    What the images are called, where their bytes are given.
-root : str, optional
-    The folder that paths are below: an image right in it has no label.
-progress : callable, optional
-    Called as progress("extract", done, total), several times a second.
-
-Returns
--------
-pyarrow.Table
-    A row for each image, in order: path, label (the name of the parent folder), verdict ("ok",
-    "reject", or "skip" for a file that is no image), features (list of float32, null unless ok),
-    and stage, reason and message of what failed. No image makes this raise.
-)";
-
 }  // namespace
 
 void BindExtractor(nb::module_& module) {
-  nb::class_<Extractor>(module, "Extractor",
-                        "Images -> MobileNetV2 features, on threads of its own, without the GIL.\n"
-                        "\n"
-                        "Threads: one caller at a time; others wait.")
+  nb::class_<BoundExtractor>(module, "Extractor", "What pomona.Extractor is made of.")
       .def(
-          nb::new_([](nb::object weights, const nb::kwargs& rest) {
-            RunOptions options = OptionsOf(rest);
+          "__init__",
+          [](BoundExtractor* self, nb::handle weights, const nb::dict& given) {
+            RunOptions options = OptionsOf(given);
             const auto opened = WeightsOf(weights, &options);
-            return ValueOf(Extractor::Make(*opened, options)).release();
-          }),
-          nb::arg("weights").none() = nb::none(), nb::arg("options"),
-          "weights: path or bytes of a file made by `pomona weights`; None: the ImageNet weights.\n"
-          "Further keywords: threads, engine and cpu, as in run().")
+            new (self) BoundExtractor{ValueOf(Extractor::Make(*opened, options))};
+          },
+          nb::arg("weights").none(), nb::arg("options"))
       .def(
-          "extract",
-          [](Extractor& self, nb::handle images, nb::handle paths, const std::string& root,
+          "_extract",
+          [](BoundExtractor& self, nb::handle images, nb::handle paths, const std::string& root,
              nb::object progress) {
             Images input(images);
             input.SetPaths(paths, root);
@@ -219,21 +191,20 @@ void BindExtractor(nb::module_& module) {
             arrow::Result<std::shared_ptr<arrow::RecordBatch>> batch;
             {
               const nb::gil_scoped_release release;
-              batch = self.Extract(input.images(), hooks.hooks());
+              batch = self.made->Extract(input.images(), hooks.hooks());
             }
             hooks.Rethrow();
             return ExportTable(ValueOf(std::move(batch)));
           },
-          nb::arg("images"), nb::kw_only(), nb::arg("paths").none() = nb::none(),
-          nb::arg("root") = "", nb::arg("progress").none() = nb::none(),
-          nb::sig("def extract(self, images: typing.Any, *, paths: typing.Any | None = None, "
-                  "root: str = '', progress: typing.Callable[[str, int, int], object] | None = "
-                  "None) -> pyarrow.Table"),
-          kExtractDoc)
-      .def_prop_ro("n_features", &Extractor::features, "Numbers in a feature vector.")
-      .def_prop_ro("engine", &Extractor::engine, "What computes: \"native\" or \"openvino\".")
+          nb::arg("images"), nb::arg("paths").none(), nb::arg("root"), nb::arg("progress").none())
       .def_prop_ro(
-          "weights_digest", [](const Extractor& self) { return self.model().digest; },
+          "n_features", [](const BoundExtractor& self) { return self.made->features(); },
+          "Numbers in a feature vector.")
+      .def_prop_ro(
+          "engine", [](const BoundExtractor& self) { return self.made->engine(); },
+          "What computes: \"native\" or \"openvino\".")
+      .def_prop_ro(
+          "weights_digest", [](const BoundExtractor& self) { return self.made->model().digest; },
           "SHA-256 of the weights' tensors, in hex.");
 }
 

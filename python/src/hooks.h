@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <optional>
+#include <string>
 
 #include "pomona/pipeline.h"
 
@@ -15,7 +16,8 @@ namespace pomona::python {
 // Made and destroyed with the GIL held, on the thread that makes the call.
 class CallHooks {
  public:
-  explicit CallHooks(nanobind::object progress);  // may be None
+  // Both may be None.
+  explicit CallHooks(nanobind::object progress, nanobind::object log = nanobind::none());
 
   const RunHooks& hooks() const { return hooks_; }
 
@@ -24,8 +26,12 @@ class CallHooks {
 
  private:
   void Report(const Progress& progress);
+  void Log(const std::string& line);
+  template <typename Function>
+  void Call(Function function);  // with the GIL; what it raises ends the call
 
   nanobind::object progress_;
+  nanobind::object log_;
   std::atomic<bool> cancel_ = false;
   std::optional<nanobind::python_error> error_;
   RunHooks hooks_;

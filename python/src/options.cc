@@ -11,13 +11,14 @@
 namespace nb = nanobind;
 
 namespace pomona::python {
-namespace {
 
 std::string PythonName(const RunOptionSpec& spec) {
   std::string name = spec.name;
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 }
+
+namespace {
 
 const RunOptionSpec& FindSpec(const std::string& name) {
   for (const RunOptionSpec& spec : RunOptionSpecs()) {

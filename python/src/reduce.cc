@@ -8,6 +8,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +27,9 @@ namespace {
 using Matrix = nb::ndarray<nb::numpy, double, nb::ndim<2>>;
 using Vector = nb::ndarray<nb::numpy, double, nb::ndim<1>>;
 
+// Of properties that return an array with an owner of its own, rather than a view of the object.
+constexpr auto kOwned = nb::rv_policy::automatic;
+
 std::vector<double>* Copy(std::span<const double> values) {
   return new std::vector<double>(values.begin(), values.end());
 }
@@ -34,14 +38,14 @@ nb::capsule Owner(std::vector<double>* values) {
   return nb::capsule(values, [](void* p) noexcept { delete static_cast<std::vector<double>*>(p); });
 }
 
-nb::object ToNumpy(std::span<const double> values) {
+Vector ToNumpy(std::span<const double> values) {
   std::vector<double>* copy = Copy(values);
-  return nb::cast(Vector(copy->data(), {copy->size()}, Owner(copy)));
+  return Vector(copy->data(), {copy->size()}, Owner(copy));
 }
 
-nb::object ToNumpy(std::span<const double> values, size_t rows, size_t columns) {
+Matrix ToNumpy(std::span<const double> values, size_t rows, size_t columns) {
   std::vector<double>* copy = Copy(values);
-  return nb::cast(Matrix(copy->data(), {rows, columns}, Owner(copy)));
+  return Matrix(copy->data(), {rows, columns}, Owner(copy));
 }
 
 std::span<const std::byte> View(const nb::bytes& bytes) {
@@ -95,7 +99,7 @@ nb::object Transform(const PcaModel& self, nb::handle data) {
       done += count;
     }
   }
-  if (!rows.from_arrow()) return ToNumpy(out, rows.count(), components);
+  if (!rows.from_arrow()) return nb::cast(ToNumpy(out, rows.count(), components));
   arrow::TypedBufferBuilder<int32_t> offsets;
   for (int64_t row = 0; row <= rows.count(); ++row) {
     ThrowIfFailed(offsets.Append(static_cast<int32_t>(row * components)));
@@ -111,120 +115,98 @@ nb::object Transform(const PcaModel& self, nb::handle data) {
 }  // namespace
 
 void BindReduce(nb::module_& module) {
-  nb::class_<Moments>(
-      module, "Moments",
-      "Count, mean and co-moments of feature rows, in float64: what a PCA is fitted "
-      "on.\n\nParts can be made anywhere, sent as bytes or by pickle, and merged.")
+  nb::class_<Moments>(module, "Moments", "What pomona.Moments is made of.")
       .def(nb::init<int>(), nb::arg("n_features"))
-      .def(
-          "add",
-          [](nb::handle_t<Moments> self, nb::handle rows) {
-            AddRows(nb::inst_ptr<Moments>(self), Rows(rows));
-            return self;
-          },
-          nb::arg("rows"), "Adds rows: an Arrow array of lists, or a matrix.")
-      .def(
-          "merge",
-          [](nb::handle_t<Moments> self, const Moments& other) {
-            Moments& moments = *nb::inst_ptr<Moments>(self);
-            if (moments.dimensions() != other.dimensions()) {
-              throw nb::value_error("moments of different numbers of features");
-            }
-            moments.Merge(other);
-            return self;
-          },
-          nb::arg("other"), "Adds the rows that another one has seen.")
+      .def("_add", [](Moments& self, nb::handle rows) { AddRows(&self, Rows(rows)); })
+      .def("_merge",
+           [](Moments& self, const Moments& other) {
+             if (self.dimensions() != other.dimensions()) {
+               throw nb::value_error("moments of different numbers of features");
+             }
+             self.Merge(other);
+           })
       .def_prop_ro("count", &Moments::count, "Rows seen.")
       .def_prop_ro("n_features", &Moments::dimensions)
       .def_prop_ro(
-          "mean", [](const Moments& self) { return ToNumpy(self.mean()); }, "[n_features]")
+          "mean", [](const Moments& self) { return ToNumpy(self.mean()); }, kOwned,
+          "[n_features]")
       .def(
           "to_bytes", [](const Moments& self) { return ToBytes(self.Serialize()); },
           "A safetensors file of all it holds.")
-      .def_static(
-          "from_bytes",
-          [](const nb::bytes& bytes) { return ValueOf(Moments::Deserialize(View(bytes))); },
-          nb::arg("bytes"))
       .def("__getstate__", [](const Moments& self) { return ToBytes(self.Serialize()); })
       .def("__setstate__", [](Moments& self, const nb::bytes& bytes) {
         new (&self) Moments(ValueOf(Moments::Deserialize(View(bytes))));
       });
 
-  const PcaOptions defaults;
-  nb::class_<PcaModel>(
-      module, "PCA",
-      "Principal components as Spark MLlib computes them, with scikit-learn's names.\n"
-      "\n"
-      "Projects X . V without removing the mean, unless center is set; each "
-      "component's entry of\nlargest magnitude is positive. standardize scales each "
-      "feature to unit variance first.")
+  nb::class_<PcaModel>(module, "PCA", "What pomona.PCA is made of.")
       .def(
           "__init__",
           [](PcaModel* self, int components, bool center, bool standardize) {
             new (self) PcaModel{{components, center, standardize}, {}};
           },
-          nb::arg("n_components") = defaults.components, nb::kw_only(),
-          nb::arg("center") = defaults.center, nb::arg("standardize") = defaults.standardize)
-      .def(
-          "fit",
-          [](nb::handle_t<PcaModel> self, nb::handle data) {
-            PcaModel& pca = *nb::inst_ptr<PcaModel>(self);
-            if (nb::isinstance<Moments>(data)) {
-              FitMoments(pca, nb::cast<const Moments&>(data));
-            } else {
-              FitRows(pca, data);
-            }
-            return self;
-          },
-          nb::arg("X"), nb::sig("def fit(self, X: typing.Any) -> PCA"),
-          "Fits on rows (an Arrow array of lists, or a matrix) or on Moments.")
-      .def("transform", &Transform, nb::arg("X"),
-           nb::sig("def transform(self, X: typing.Any) -> typing.Any"),
-           "Projects rows: a float64 matrix for a matrix, a pyarrow list array for an Arrow array.")
+          nb::arg("n_components"), nb::kw_only(), nb::arg("center"), nb::arg("standardize"))
+      .def("_fit",
+           [](PcaModel& self, nb::handle data) {
+             if (nb::isinstance<Moments>(data)) {
+               FitMoments(self, nb::cast<const Moments&>(data));
+             } else {
+               FitRows(self, data);
+             }
+           })
+      .def("_transform", &Transform)
       .def(
           "save",
           [](const PcaModel& self, nb::handle path) {
             ThrowIfFailed(
                 self.get().Save(nb::str(nb::module_::import_("os").attr("fspath")(path)).c_str()));
           },
-          nb::arg("path"), "Writes a safetensors file, as a run's pca_model.")
+          nb::arg("path"))
       .def_static(
           "load",
           [](nb::handle path) {
             return PcaModel::Of(ValueOf(
                 Pca::Load(nb::str(nb::module_::import_("os").attr("fspath")(path)).c_str())));
           },
-          nb::arg("path"), "Reads what save() or a run wrote.")
+          nb::arg("path"))
       .def(
           "to_bytes", [](const PcaModel& self) { return ToBytes(self.get().Serialize()); },
           "What save() writes.")
-      .def_static(
-          "from_bytes",
-          [](const nb::bytes& bytes) {
-            return PcaModel::Of(ValueOf(Pca::Deserialize(View(bytes))));
-          },
-          nb::arg("bytes"))
       .def("__getstate__", [](const PcaModel& self) { return ToBytes(self.get().Serialize()); })
       .def("__setstate__",
            [](PcaModel& self, const nb::bytes& bytes) {
              new (&self) PcaModel(PcaModel::Of(ValueOf(Pca::Deserialize(View(bytes)))));
            })
+      .def_prop_ro("n_components", [](const PcaModel& self) { return self.options.components; })
+      .def_prop_ro("center", [](const PcaModel& self) { return self.options.center; })
+      .def_prop_ro("standardize", [](const PcaModel& self) { return self.options.standardize; })
       .def_prop_ro("n_components_", [](const PcaModel& self) { return self.get().components(); })
+      .def_prop_ro(
+          "n_determined_", [](const PcaModel& self) { return self.get().determined(); },
+          "How many of the components the rows determine; the others are arbitrary.")
       .def_prop_ro("n_features_in_", [](const PcaModel& self) { return self.get().dimensions(); })
       .def_prop_ro("n_samples_", [](const PcaModel& self) { return self.get().rows(); })
-      .def_prop_ro("mean_", [](const PcaModel& self) { return ToNumpy(self.get().mean()); })
+      .def_prop_ro(
+          "mean_", [](const PcaModel& self) { return ToNumpy(self.get().mean()); }, kOwned)
+      .def_prop_ro(
+          "scale_",
+          [](const PcaModel& self) -> std::optional<Vector> {
+            if (self.get().scale().empty()) return std::nullopt;
+            return ToNumpy(self.get().scale());
+          },
+          kOwned, "What features are divided by; None unless standardize.")
       .def_prop_ro(
           "components_",
           [](const PcaModel& self) {
             const Pca& pca = self.get();
             return ToNumpy(pca.basis(), pca.components(), pca.dimensions());
           },
-          "n_components x n_features")
-      .def_prop_ro("explained_variance_",
-                   [](const PcaModel& self) { return ToNumpy(self.get().variance()); })
-      .def_prop_ro("explained_variance_ratio_", [](const PcaModel& self) {
-        return ToNumpy(self.get().ExplainedVarianceRatio());
-      });
+          kOwned, "n_components x n_features")
+      .def_prop_ro(
+          "explained_variance_",
+          [](const PcaModel& self) { return ToNumpy(self.get().variance()); }, kOwned)
+      .def_prop_ro(
+          "explained_variance_ratio_",
+          [](const PcaModel& self) { return ToNumpy(self.get().ExplainedVarianceRatio()); }, kOwned);
 
   module.def(
       "vector_text",

@@ -5,10 +5,10 @@
 #include <nanobind/stl/string.h>
 
 #include "bind.h"
+#include "bound_extractor.h"
 #include "errors.h"
 #include "options.h"
 #include "pca_model.h"
-#include "pomona/extractor.h"
 
 namespace nb = nanobind;
 
@@ -17,8 +17,8 @@ namespace pomona::python {
 void BindReports(nb::module_& module) {
   module.def(
       "model_info_json",
-      [](const std::string& run_id, const PcaModel& pca, const Extractor& extractor) {
-        return ModelInfoJson(run_id, pca.get(), extractor.model(), extractor.engine());
+      [](const std::string& run_id, const PcaModel& pca, const BoundExtractor& extractor) {
+        return ModelInfoJson(run_id, pca.get(), extractor.made->model(), extractor.made->engine());
       },
       nb::arg("run_id"), nb::arg("pca"), nb::arg("extractor"));
   module.def(

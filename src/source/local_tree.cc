@@ -277,12 +277,16 @@ arrow::Result<std::unique_ptr<Source>> OpenTree(const std::string& root, const S
 }
 
 arrow::Result<std::unique_ptr<Source>> OpenLocalTree(const std::string& root) {
+  using arrow::internal::IOErrorFromErrno;
   ARROW_ASSIGN_OR_RAISE(std::string path, LocalPath(root));
   struct stat info;
   if (stat(path.c_str(), &info) != 0) {
-    return arrow::Status::Invalid("INPUT ", path, ": ", std::strerror(errno));
+    const int number = errno;
+    return IOErrorFromErrno(number, "INPUT ", path, ": ", std::strerror(number));
   }
-  if (!S_ISDIR(info.st_mode)) return arrow::Status::Invalid("INPUT ", path, ": not a folder");
+  if (!S_ISDIR(info.st_mode)) {
+    return IOErrorFromErrno(ENOTDIR, "INPUT ", path, ": not a folder");
+  }
   const std::string training = path + "/" + kTrainingFolder;
   if (IsFolder(training, &info)) path = training;
   return std::make_unique<LocalTree>(path, LocalTree::FolderId{info.st_dev, info.st_ino});

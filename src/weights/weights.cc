@@ -1,9 +1,11 @@
 #include "pomona/weights.h"
 
+#include <arrow/util/io_util.h>
 #include <dlfcn.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -225,7 +227,8 @@ arrow::Result<std::string> FindDefaultWeights() {
     std::error_code error;
     if (fs::is_regular_file(place, error)) return place.lexically_normal();
   }
-  return arrow::Status::KeyError(
+  return arrow::internal::IOErrorFromErrno(
+      ENOENT,
       "no weights found; get them once with `pomona weights fetch`, or "
       "name a file with --weights or POMONA_WEIGHTS");
 }

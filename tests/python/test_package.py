@@ -1,8 +1,11 @@
 """The package: its numbers against the program's and other libraries', its manners."""
 
 import json
+import inspect
+import os
 import pathlib
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -102,7 +105,7 @@ def test_a_bad_image_is_a_row(extractor, paths, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "images", [b"one", "one.jpg", [3], [np.zeros((4, 4, 3))], [np.zeros((4, 4), np.uint8)], pa.array([1])]
+    "images", [[3], [np.zeros((4, 4))], [np.zeros((4, 4), np.uint8)], pa.array([1]), pa.array([["x"]]), 3]
 )
 def test_what_is_no_image_is_a_type_error(extractor, images):
     with pytest.raises(TypeError):
@@ -211,18 +214,26 @@ def test_run_is_the_program(sample_tree, sample_run, tmp_path):
         elif path.parent.name != "run_info_test":
             assert (tmp_path / relative).read_bytes() == path.read_bytes(), relative
     assert ("extract", 120, 120) in heard
+    # It prints as the program's two lines.
+    lines = repr(summary).splitlines()
+    assert re.fullmatch(
+        r"run test: 120 images in [\d.]+ s \(\d+ images/s\), 10 components explain [\d.]+ % of the variance",
+        lines[0],
+    )
+    assert lines[1:] == ["listed 120 = 120 rows + 0 rejects + 0 skips"]
+
+
+def test_a_summary_has_every_field():
+    header = (pathlib.Path(__file__).parents[2] / "include/pomona/pipeline.h").read_text()
+    fields = set()
+    for name in ("Counts", "RunSummary"):
+        (body,) = re.findall(rf"^struct {name} {{$(.*?)^}};", header, re.M | re.S)
+        fields |= set(re.findall(r"^  [\w:<>, ]+? (\w+)(?: = \S+)?;", body, re.M))
+    assert {"listed", "reused", "reused_run_id", "unlabelled", "folders"} <= fields
+    assert fields - {"counts"} <= set(dir(pomona.RunSummary))
 
 
 def test_run_raises_what_users_expect(sample_tree, tmp_path):
-    with pytest.raises(ValueError, match="no-such-folder"):
-        pomona.run(tmp_path / "no-such-folder", tmp_path / "out")
-    with pytest.raises(TypeError, match="no option 'compnents'"):
-        pomona.run(sample_tree, tmp_path / "out", compnents=3)
-    with pytest.raises(ValueError, match="mode 'tiny'"):
-        pomona.run(sample_tree, tmp_path / "out", mode="tiny")
-    with pytest.raises(ValueError, match="more images|fewer|at least|components"):
-        pomona.run(sample_tree, tmp_path / "out", limit=5)
-
     class Stop(Exception):
         pass
 
@@ -241,6 +252,119 @@ def test_run_raises_what_users_expect(sample_tree, tmp_path):
     with pytest.raises(pomona.TooManyRejects, match="1 of 5"):
         pomona.run(tree.parent, tmp_path / "out2", pca_components=2, max_rejects=0)
     assert pomona.run(tree.parent, tmp_path / "out2", pca_components=2).rejects == 1
+
+
+def test_fit_transform_and_back(table):
+    rows = matrix(table["features"]).astype(np.float64)
+    for options in ({}, {"center": True}, {"center": True, "standardize": True}):
+        pca = pomona.PCA(60, **options)
+        projected = pca.fit_transform(rows)
+        np.testing.assert_array_equal(projected, pca.transform(rows))
+        assert pca.get_params() == {"n_components": 60, "center": False, "standardize": False} | options
+        scaled = (rows - (pca.mean_ if pca.center else 0)) / (pca.scale_ if pca.standardize else 1)
+        nearest = scaled @ pca.components_.T @ pca.components_
+        nearest = nearest * (pca.scale_ if pca.standardize else 1) + (pca.mean_ if pca.center else 0)
+        np.testing.assert_allclose(pca.inverse_transform(projected), nearest, atol=1e-4)
+        np.testing.assert_array_equal(
+            pca.inverse_transform(pca.transform(table["features"])), pca.inverse_transform(projected)
+        )
+    theirs = sklearn.decomposition.PCA(60, svd_solver="full").fit(rows)
+    ours = pomona.PCA(60, center=True).fit(rows)
+    np.testing.assert_allclose(
+        ours.inverse_transform(ours.transform(rows)),
+        theirs.inverse_transform(theirs.transform(rows)),
+        atol=1e-6,
+    )
+
+
+def test_the_parts_say_what_they_are(extractor, table):
+    assert repr(extractor) == "Extractor(threads=2, engine='native', cpu='best')"
+    assert repr(pomona.PCA(5, center=True)) == "PCA(n_components=5, center=True, standardize=False)"
+    moments = pomona.Moments(1280).add(table["features"])
+    assert repr(moments) == "<pomona.Moments of 120 rows of 1280 features>"
+    assert dir(pomona) == sorted(pomona.__all__)
+    assert list(inspect.signature(pomona.Extractor).parameters) == ["weights", "threads", "engine", "cpu"]
+    assert list(inspect.signature(pomona.PCA).parameters) == ["n_components", "center", "standardize"]
+    for part in (pomona.Extractor, pomona.PCA, pomona.Moments):
+        for name, method in inspect.getmembers(part, inspect.isroutine):
+            if not name.startswith("_") and name != "to_bytes":
+                inspect.signature(method)
+
+
+def test_an_extractor_can_be_pickled(extractor, table, paths):
+    copy = pickle.loads(pickle.dumps(extractor))
+    assert repr(copy) == repr(extractor)
+    assert copy.extract(paths[:2]).equals(table.slice(0, 2))
+
+
+def test_a_cpu_is_that_of_one_call(sample_tree, tmp_path):
+    def works(cpu):
+        try:
+            return bool(pomona.Extractor(threads=1, cpu=cpu))
+        except NotImplementedError:
+            return False
+
+    cpus = [cpu for cpu in ("avx512", "avx2", "neon") if works(cpu)]
+    pomona.run(sample_tree, tmp_path / "a", cpu="scalar", limit=3, pca_components=2, run_id="a")
+    assert [cpu for cpu in ("avx512", "avx2", "neon") if works(cpu)] == cpus
+    infos = []
+    pomona.run(sample_tree, tmp_path / "b", limit=3, pca_components=2, run_id="b")
+    for name in "ab":
+        (info,) = (tmp_path / name / f"run_info/run_info_{name}").glob("part-*.json")
+        infos.append(json.loads(info.read_text()))
+    assert infos[0]["cpu"] == "scalar"
+    assert infos[1]["cpu"] == (cpus or ["scalar"])[0]
+
+
+def test_a_child_forked_while_busy_extracts(paths):
+    code = f"""
+import os, threading, warnings
+import pomona
+warnings.simplefilter("ignore", DeprecationWarning)  # of fork with threads
+paths = {[str(path) for path in paths]!r}
+extractor = pomona.Extractor(threads=2)
+expected = extractor.extract(paths[:1])
+busy, stop = threading.Event(), threading.Event()
+def work():
+    while not stop.is_set():
+        extractor.extract(paths, progress=lambda *_: busy.set())
+thread = threading.Thread(target=work)
+thread.start()
+busy.wait()
+for _ in range(3):
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if extractor.extract(paths[:1]).equals(expected) else 1)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+stop.set()
+thread.join()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.returncode) == ("0\n0\n0\n", 0), done.stderr
+
+
+def test_lack_of_memory_is_a_memory_error(paths, tmp_path):
+    large = tmp_path / "large.png"
+    Image.new("L", (12000, 12000)).save(large, compress_level=1)
+    code = f"""
+import resource
+import pomona
+extractor = pomona.Extractor(threads=1)
+expected = extractor.extract([{str(paths[0])!r}])
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20),) * 2)
+try:
+    extractor.extract([{str(large)!r}])
+except MemoryError:
+    print("MemoryError")
+print(extractor.extract([{str(paths[0])!r}]).equals(expected))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.stdout, done.returncode) == ("MemoryError\nTrue\n", 0), done.stderr
 
 
 def test_the_types_know_every_option():

@@ -1,0 +1,90 @@
+"""Images -> features."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from . import _core, _inputs
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+class Extractor(_core.Extractor):
+    """Images -> MobileNetV2 features, on threads of its own, without the GIL.
+
+    Threads: one caller at a time; others wait. A pickled one, and one in a forked child, works with
+    threads of its own.
+
+    Parameters
+    ----------
+    weights : path or bytes, optional
+        A file made by `pomona weights`; None: the ImageNet weights.
+    threads : int
+        Worker threads; 0: one for each core that this process may use.
+    engine, cpu : str
+        As in run().
+    """
+
+    def __init__(
+        self,
+        weights: str | os.PathLike[str] | bytes | None = None,
+        *,
+        threads: int = 0,
+        engine: Literal["native", "openvino"] = "native",
+        cpu: Literal["best", "avx512", "avx2", "neon", "scalar"] = "best",
+    ) -> None:
+        if weights is not None and not isinstance(weights, bytes):
+            weights = os.fspath(weights)
+        self._options = {"threads": threads, "engine": engine, "cpu": cpu}
+        self._weights = weights
+        super().__init__(weights, self._options)
+
+    def extract(
+        self,
+        images: Any,
+        *,
+        paths: Any = None,
+        root: str = "",
+        progress: Callable[[str, int, int], object] | None = None,
+    ) -> pyarrow.Table:
+        """Features of several images.
+
+        Parameters
+        ----------
+        images : sequence or Arrow array
+            Each a path, the bytes of an image file, a Pillow image, or pixels (a uint8 array of
+            height x width x 3, RGB); or an Arrow array of binary (bytes) or string (paths).
+        paths : sequence or Arrow array of str, optional
+            What the images are called, where their bytes are given.
+        root : str, optional
+            The folder that paths are below: an image right in it has no label.
+        progress : callable, optional
+            Called as progress("extract", done, total), several times a second.
+
+        Returns
+        -------
+        pyarrow.Table
+            A row for each image, in order: path, label (the name of the parent folder), verdict
+            ("ok", "reject", or "skip" for a file that is no image), features (list of float32, null
+            unless ok), and stage, reason and message of what failed. No image makes this raise.
+        """
+        return self._extract(_inputs.images(images), _inputs.names(paths), root, progress)
+
+    def __reduce__(self):
+        return _make, (type(self), self._weights, self._options)
+
+    def __repr__(self) -> str:
+        given = [] if self._weights is None else [_brief(self._weights)]
+        given += [f"{name}={value!r}" for name, value in self._options.items()]
+        return f"Extractor({', '.join(given)})"
+
+
+def _make(cls, weights, options):
+    return cls(weights, **options)
+
+
+def _brief(weights: str | bytes) -> str:
+    return repr(weights) if isinstance(weights, str) else f"<{len(weights)} bytes>"

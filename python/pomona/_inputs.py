@@ -1,0 +1,132 @@
+"""What users hand over -> what the library takes: Arrow arrays, matrices, lists of images."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import numpy
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+def images(data: Any) -> Any:
+    """Several images: an Arrow array of binary or string, or a list of single ones."""
+    if isinstance(data, (str, bytes, bytearray, memoryview, os.PathLike)) or _is_pillow(data):
+        raise TypeError("images: several are expected; put a single one into a list")
+    if getattr(data, "ndim", None) == 3:
+        raise TypeError("images: several are expected; put the pixels of a single one into a list")
+    array = _arrow(data, "images")
+    return [_pixels(image) for image in data] if array is None else array
+
+
+def names(data: Any) -> Any:
+    """The names of images: an Arrow array of string, or a sequence."""
+    array = None if data is None else _arrow(data, "paths")
+    return data if array is None else array
+
+
+def vectors(data: Any) -> Any:
+    """Rows of features: an Arrow array of lists of floats, or a matrix."""
+    array = _arrow(data, "rows")
+    return _matrix(data) if array is None else _lists(array)
+
+
+def _is_pillow(data: Any) -> bool:
+    pillow = sys.modules.get("PIL.Image")  # who has not imported it has no image of it
+    return pillow is not None and isinstance(data, pillow.Image)
+
+
+def _pixels(image: Any) -> Any:
+    if not _is_pillow(image):
+        return image
+    return numpy.asarray(image.convert("RGB"))
+
+
+def _arrow(data: Any, name: str) -> pa.Array | pa.ChunkedArray | None:
+    """The array that `data` offers by the protocols of Arrow, in one of the plain layouts."""
+    try:
+        if hasattr(data, "__arrow_c_array__"):
+            array = pa.array(data)
+        elif hasattr(data, "__arrow_c_stream__"):
+            array = pa.chunked_array(data)
+        else:
+            return None
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        return None  # a pandas Series of any objects offers what it cannot give
+    kind = array.type
+    if pa.types.is_struct(kind):
+        columns = ", ".join(kind.field(i).name for i in range(min(kind.num_fields, 8)))
+        raise TypeError(
+            f"{name}: a table is given; give one of its columns ({columns}), "
+            "or what its to_numpy() gives"
+        )
+    if pa.types.is_dictionary(kind):
+        return pa.chunked_array([_decoded(chunk) for chunk in _chunks(array)])
+    if pa.types.is_run_end_encoded(kind):
+        return pc.run_end_decode(array)
+    return array
+
+
+def _chunks(array: pa.Array | pa.ChunkedArray) -> list[pa.Array]:
+    return array.chunks if isinstance(array, pa.ChunkedArray) else [array]
+
+
+def _decoded(array: pa.DictionaryArray) -> pa.Array:
+    values = array.dictionary
+    if pa.types.is_string_view(values.type):  # which take() does not know
+        values = values.cast(pa.large_string())
+    elif pa.types.is_binary_view(values.type):
+        values = values.cast(pa.large_binary())
+    return values.take(array.indices)
+
+
+def _in_order(view: pa.ListViewArray | pa.LargeListViewArray) -> pa.LargeListArray:
+    # Not by cast(): pyarrow 26.0.1 makes lists without offsets of a view.
+    if view.null_count:
+        raise ValueError(_NULL)
+    lengths = view.value_lengths().to_numpy()
+    offsets = numpy.concatenate([[0], lengths.cumsum(dtype=numpy.int64)])
+    return pa.LargeListArray.from_arrays(offsets, view.flatten())
+
+
+def _lists(array: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    kind = array.type
+    if isinstance(kind, pa.FixedShapeTensorType):
+        array = pa.chunked_array([chunk.storage for chunk in _chunks(array)], kind.storage_type)
+        kind = kind.storage_type
+    try:
+        value = kind.value_type
+    except AttributeError:
+        return array  # no lists: the library says so
+    if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
+        array = pa.chunked_array([_in_order(chunk) for chunk in _chunks(array)])
+    if pa.types.is_float16(value) or pa.types.is_integer(value):
+        array = array.cast(pa.large_list(pa.float32()))
+    return array
+
+
+def _matrix(data: Any) -> Any:
+    """What has rows and columns as it is, and else the matrix of a sequence of vectors."""
+    if getattr(data, "ndim", None) == 2 or isinstance(data, memoryview):
+        return data
+    if isinstance(data, (str, bytes, bytearray, os.PathLike)) or not hasattr(data, "__iter__"):
+        raise TypeError(
+            "rows: an Arrow array of lists of floats, a matrix or a sequence of vectors is expected"
+        )
+    rows = list(data)
+    if any(row is None for row in rows):
+        raise ValueError(_NULL)
+    try:
+        matrix = numpy.asarray(rows, dtype=numpy.float32)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"rows: the vectors do not make up a matrix of floats: {error}") from None
+    if not rows:
+        return matrix.reshape(0, 0)
+    if matrix.ndim != 2:
+        raise TypeError("rows: several vectors are expected; put a single one into a list")
+    return matrix
+
+
+_NULL = "rows: a vector is null; leave such rows out: table.filter(pc.field('verdict') == 'ok')"

@@ -1,0 +1,58 @@
+"""The types that the package declares, as mypy sees them."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("pomona", reason="the package is not installed")
+
+# Each line is right but those that say what mypy has to find.
+CODE = """
+import pathlib
+import numpy as np
+import pomona
+
+summary = pomona.run("in", pathlib.Path("out"), pca_components=10, max_rejects="1%", include=["a/*"])
+images: int = summary.rows + summary.reused + summary.unlabelled
+run_id: str = summary.reused_run_id
+folders: list[str] = list(summary.folders)
+pomona.run("in", "out", pca_componets=10)  # call-arg
+pomona.run("in", "out", mode="tiny")  # typeddict-item|arg-type
+pomona.run("in", "out", progress=lambda stage: None)  # misc|arg-type
+
+extractor = pomona.Extractor(pathlib.Path("weights"), threads=2, cpu="avx2")
+table = extractor.extract(["a.jpg"], root="data", progress=lambda stage, done, total: None)
+digest: str = extractor.weights_digest
+pomona.Extractor(thread=1)  # call-arg
+pomona.Extractor(engine="tensorflow")  # arg-type
+
+pca = pomona.PCA(10, center=True).fit(table).fit(pomona.Moments(3).add(table))
+shape: tuple[int, ...] = pca.components_.shape + pca.mean_.shape + pca.explained_variance_.shape
+ratio: float = pca.explained_variance_ratio_.sum()
+count: int = pca.n_components_ + pca.n_features_in_ + pca.n_samples_ + pca.n_determined_
+copy: pomona.PCA = pomona.PCA.load("pca.safetensors")
+pca.component_  # attr-defined
+"""
+
+
+def test_mypy(tmp_path):
+    (tmp_path / "code.py").write_text(CODE)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--show-error-codes", "--no-error-summary", "code.py"],
+        cwd=tmp_path,
+        env=os.environ | {"MYPY_CACHE_DIR": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = dict(re.findall(r"^code\.py:(\d+): error: .*\[([\w-]+)\]$", done.stdout, re.M))
+    lines = CODE.splitlines()
+    expected = {
+        str(number): line.split("#")[1].strip() for number, line in enumerate(lines, 1) if "  # " in line
+    }
+    assert found.keys() == expected.keys(), done.stdout + done.stderr
+    for number, code in found.items():
+        assert code in expected[number].split("|"), lines[int(number) - 1]
