@@ -11,9 +11,11 @@ namespace pomona {
 // Writes DIR/Training/<label>/<n>_100.jpg: 100x100 JPEGs, spread evenly over twelve labels. Picture
 // n of a label has the same bytes every time, on every machine and whatever `images` is.
 //
-// Pictures of these names are written again, other files are left alone.
+// Pictures of an earlier call are left as they are. In a folder that holds anything else, or a
+// picture that was changed since, nothing is written.
 // `threads`: 0 for one for each core.
-// Errors: Invalid where images or threads make no sense, IOError with the path.
+// Errors: Invalid where images or threads make no sense, or `dir` holds what is not a sample's;
+// IOError with the path.
 arrow::Status WriteSampleTree(const std::string& dir, int64_t images, int threads);
 
 }  // namespace pomona

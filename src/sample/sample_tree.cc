@@ -6,11 +6,19 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <charconv>
+#include <compare>
 #include <csetjmp>
 #include <cstddef>
 #include <cstdio>  // jpeglib.h takes FILE and size_t for granted
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
 #include <span>
 #include <system_error>
 #include <thread>
@@ -23,6 +31,8 @@
 
 namespace pomona {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr int kQuality = 92;  // gives files as large as those of Fruits-360, 3 to 5 kB
 constexpr size_t kPixelBytes = size_t{kFruitSize} * kFruitSize * 3;
@@ -82,23 +92,120 @@ arrow::Status WriteFile(const std::string& path, std::span<const uint8_t> bytes)
   return file->Close();
 }
 
+// The picture `number` of a label.
+struct Picture {
+  int fruit = 0;
+  int64_t number = 0;
+  auto operator<=>(const Picture&) const = default;
+};
+
+constexpr char kNameEnd[] = "_100.jpg";
+static_assert(kFruitSize == 100);
+
 std::string LabelFolder(const std::string& dir, int fruit) {
-  return (std::filesystem::path(dir) / "Training" / FruitLabel(fruit)).string();
+  return (fs::path(dir) / "Training" / FruitLabel(fruit)).string();
 }
 
-// Draws and writes pictures of the tree, in no particular order, until none is left.
-arrow::Status WritePictures(const std::string& dir, int64_t images, std::atomic<int64_t>* next) {
-  std::vector<uint8_t> rgb(kPixelBytes);
-  JpegBuffer buffer;
-  for (int64_t i; (i = next->fetch_add(1)) < images;) {
-    const int fruit = static_cast<int>(i % kFruits);
-    const int64_t number = i / kFruits;
-    DrawFruit(fruit, number, rgb);
-    ARROW_ASSIGN_OR_RAISE(const auto jpeg, EncodeJpeg(rgb, &buffer));
-    const std::string name = std::to_string(number) + "_" + std::to_string(kFruitSize) + ".jpg";
-    ARROW_RETURN_NOT_OK(WriteFile(LabelFolder(dir, fruit) + "/" + name, jpeg));
+std::string PicturePath(const std::string& dir, const Picture& picture) {
+  return LabelFolder(dir, picture.fruit) + "/" + std::to_string(picture.number) + kNameEnd;
+}
+
+arrow::Status Foreign(const std::string& dir, const std::string& path) {
+  return arrow::Status::Invalid(dir, " holds ", path,
+                                ", which `pomona sample` did not write; name a new folder");
+}
+
+// The entries of a folder; none where there is no folder.
+arrow::Result<std::vector<fs::directory_entry>> Entries(const std::string& folder) {
+  std::error_code error;
+  std::vector<fs::directory_entry> entries;
+  if (!fs::is_directory(folder, error)) return entries;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    entries.push_back(*entry);
   }
-  return arrow::Status::OK();
+  if (error) return arrow::Status::IOError("cannot list ", folder, ": ", error.message());
+  return entries;
+}
+
+bool IsFolder(const fs::directory_entry& entry) {
+  std::error_code error;
+  return entry.symlink_status(error).type() == fs::file_type::directory;
+}
+
+// The pictures that the tree has, by their names. Invalid where it has anything else.
+arrow::Result<std::vector<Picture>> ListPictures(const std::string& dir) {
+  ARROW_ASSIGN_OR_RAISE(const auto roots, Entries(dir));
+  for (const auto& entry : roots) {
+    if (entry.path().filename() != "Training" || !IsFolder(entry)) {
+      return Foreign(dir, entry.path());
+    }
+  }
+  std::map<std::string, int> fruits;
+  for (int fruit = 0; fruit < kFruits; ++fruit) fruits[LabelFolder(dir, fruit)] = fruit;
+  std::vector<Picture> pictures;
+  ARROW_ASSIGN_OR_RAISE(const auto labels, Entries((fs::path(dir) / "Training").string()));
+  for (const auto& label : labels) {
+    const auto fruit = fruits.find(label.path());
+    if (fruit == fruits.end() || !IsFolder(label)) return Foreign(dir, label.path());
+    ARROW_ASSIGN_OR_RAISE(const auto files, Entries(label.path()));
+    for (const auto& file : files) {
+      Picture picture{fruit->second, 0};
+      const std::string name = file.path().filename();
+      std::from_chars(name.data(), name.data() + name.size(), picture.number);
+      std::error_code error;
+      if (picture.number < 0 || file.path() != PicturePath(dir, picture) ||
+          file.symlink_status(error).type() != fs::file_type::regular) {
+        return Foreign(dir, file.path());
+      }
+      pictures.push_back(picture);
+    }
+  }
+  return pictures;
+}
+
+// Draws each picture and hands its JPEG to `use`, in no particular order, on several threads at
+// once.
+using UseJpeg = std::function<arrow::Status(size_t index, std::span<const uint8_t> jpeg)>;
+arrow::Status DrawAll(const std::vector<Picture>& pictures, int threads, const UseJpeg& use) {
+  std::atomic<size_t> next = 0;
+  std::mutex mutex;
+  arrow::Status failed;  // first of them
+  const auto work = [&] {
+    std::vector<uint8_t> rgb(kPixelBytes);
+    JpegBuffer buffer;
+    for (size_t i; (i = next++) < pictures.size();) {
+      DrawFruit(pictures[i].fruit, pictures[i].number, rgb);
+      const auto jpeg = EncodeJpeg(rgb, &buffer);
+      const arrow::Status status = jpeg.ok() ? use(i, *jpeg) : jpeg.status();
+      if (status.ok()) continue;
+      next = pictures.size();  // the others need not go on
+      const std::lock_guard lock(mutex);
+      if (failed.ok()) failed = status;
+    }
+  };
+  std::vector<std::thread> helpers;
+  try {
+    while (helpers.size() + 1 < static_cast<size_t>(threads)) helpers.emplace_back(work);
+  } catch (const std::system_error&) {
+    // Fewer will do.
+  }
+  work();
+  for (std::thread& helper : helpers) helper.join();
+  return failed;
+}
+
+// How a file's content compares with the picture that belongs there.
+enum class Content { kWhole, kBegun, kOther };
+
+Content Compare(const std::string& path, std::span<const uint8_t> jpeg) {
+  std::ifstream file(path, std::ios::binary);
+  std::vector<char> bytes(jpeg.size() + 1);
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  if (!file.eof() || file.bad()) return Content::kOther;  // longer, or not to be read
+  bytes.resize(static_cast<size_t>(file.gcount()));
+  if (std::memcmp(bytes.data(), jpeg.data(), bytes.size()) != 0) return Content::kOther;
+  return bytes.size() == jpeg.size() ? Content::kWhole : Content::kBegun;
 }
 
 }  // namespace
@@ -108,27 +215,39 @@ arrow::Status WriteSampleTree(const std::string& dir, int64_t images, int thread
   if (threads < 0) return arrow::Status::Invalid("threads must not be negative");
   threads = ThreadCount(threads);
 
+  // Nothing is written before all that is there is known to be ours. What an interrupted call
+  // left begins as the picture does: nothing is lost by writing it again.
+  ARROW_ASSIGN_OR_RAISE(const std::vector<Picture> found, ListPictures(dir));
+  std::vector<Content> contents(found.size());
+  ARROW_RETURN_NOT_OK(DrawAll(found, threads, [&](size_t i, std::span<const uint8_t> jpeg) {
+    const std::string path = PicturePath(dir, found[i]);
+    contents[i] = Compare(path, jpeg);
+    return contents[i] == Content::kOther ? Foreign(dir, path) : arrow::Status::OK();
+  }));
+  std::set<Picture> missing;
+  for (int64_t i = 0; i < images; ++i) {
+    missing.insert({static_cast<int>(i % kFruits), i / kFruits});
+  }
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (contents[i] == Content::kWhole) {
+      missing.erase(found[i]);
+    } else {
+      missing.insert(found[i]);
+    }
+  }
+
   for (int fruit = 0; fruit < std::min<int64_t>(kFruits, images); ++fruit) {
     const std::string folder = LabelFolder(dir, fruit);
     std::error_code error;
-    std::filesystem::create_directories(folder, error);
+    fs::create_directories(folder, error);
     if (error) {
       return arrow::Status::IOError("cannot create folder '", folder, "': ", error.message());
     }
   }
-
-  std::atomic<int64_t> next = 0;
-  std::vector<arrow::Status> statuses(threads);
-  std::vector<std::thread> workers;
-  for (arrow::Status& status : statuses) {
-    workers.emplace_back([&] {
-      status = WritePictures(dir, images, &next);
-      if (!status.ok()) next = images;  // the others need not go on
-    });
-  }
-  for (std::thread& worker : workers) worker.join();
-  for (const arrow::Status& status : statuses) ARROW_RETURN_NOT_OK(status);
-  return arrow::Status::OK();
+  const std::vector<Picture> pictures(missing.begin(), missing.end());
+  return DrawAll(pictures, threads, [&](size_t i, std::span<const uint8_t> jpeg) {
+    return WriteFile(PicturePath(dir, pictures[i]), jpeg);
+  });
 }
 
 }  // namespace pomona

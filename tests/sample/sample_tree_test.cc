@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdio>  // jpeglib.h takes FILE and size_t for granted
 #include <filesystem>
 #include <fstream>
@@ -135,12 +136,65 @@ TEST_F(SampleTree, PicturesDecodeTo100x100FruitOnWhite) {
   }
 }
 
-TEST_F(SampleTree, WritesAgainOverWhatIsThere) {
-  ASSERT_TRUE(WriteSampleTree(Dir("tree"), 12, 1).ok());
+TEST_F(SampleTree, LeavesItsOwnPicturesAlone) {
+  ASSERT_TRUE(WriteSampleTree(Dir("tree"), 24, 2).ok());
+  const std::string banana = Dir("tree") + "/Training/Banana/1_100.jpg";
+  const auto long_ago = fs::last_write_time(banana) - std::chrono::hours(48);
+  fs::last_write_time(banana, long_ago);
+  ASSERT_TRUE(WriteSampleTree(Dir("tree"), 12, 2).ok());
+  ASSERT_TRUE(WriteSampleTree(Dir("tree"), 36, 2).ok());
+  EXPECT_EQ(fs::last_write_time(banana), long_ago);
+  ASSERT_TRUE(WriteSampleTree(Dir("new"), 36, 2).ok());
+  EXPECT_TRUE(Files("tree") == Files("new"));
+}
+
+TEST_F(SampleTree, CompletesWhatAnInterruptedCallLeft) {
+  ASSERT_TRUE(WriteSampleTree(Dir("tree"), 24, 2).ok());
   const auto before = Files("tree");
-  std::ofstream(Dir("tree") + "/Training/Banana/0_100.jpg") << "broken";
-  ASSERT_TRUE(WriteSampleTree(Dir("tree"), 12, 1).ok());
-  EXPECT_EQ(Files("tree"), before);
+  fs::resize_file(Dir("tree") + "/Training/Banana/0_100.jpg", 1000);
+  fs::resize_file(Dir("tree") + "/Training/Banana/1_100.jpg", 0);
+  fs::remove_all(Dir("tree") + "/Training/Kiwi");
+  ASSERT_TRUE(WriteSampleTree(Dir("tree"), 24, 2).ok());
+  EXPECT_TRUE(Files("tree") == before);
+}
+
+// Where anything is not the sample's, nothing at all is written.
+TEST_F(SampleTree, RefusesFoldersThatHoldAnythingElse) {
+  const struct {
+    const char* path;
+    const char* content;
+  } kCases[] = {
+      {"Training/Banana/0_100.jpg", "a real banana"},
+      {"Training/Banana/300_100.jpg", "a real banana"},  // beyond what would be written
+      {"Training/Banana/01_100.jpg", ""},
+      {"Training/Banana/-1_100.jpg", ""},
+      {"Training/Banana/IMG_2041.jpg", "a real banana"},
+      {"Training/Cherry/0_100.jpg", "a cherry"},
+      {"Training/readme.txt", ""},
+      {"Test/Banana/0_100.jpg", "a real banana"},
+      {"notes.txt", "precious"},
+  };
+  for (const auto& [path, content] : kCases) {
+    SCOPED_TRACE(path);
+    const std::string dir = Dir("case");
+    fs::remove_all(dir);
+    const fs::path file = fs::path(dir) / path;
+    fs::create_directories(file.parent_path());
+    std::ofstream(file) << content;
+    const auto before = Files("case");
+    const arrow::Status status = WriteSampleTree(dir, 24, 2);
+    EXPECT_TRUE(status.IsInvalid()) << status;
+    EXPECT_TRUE(status.message().starts_with(dir + " holds " + dir)) << status;
+    EXPECT_TRUE(Files("case") == before);  // without printing them
+  }
+}
+
+TEST_F(SampleTree, RefusesLinksThatLeadOutOfTheFolder) {
+  fs::create_directories(Dir("real"));
+  fs::create_directories(Dir("tree"));
+  fs::create_directory_symlink(Dir("real"), Dir("tree") + "/Training");
+  EXPECT_TRUE(WriteSampleTree(Dir("tree"), 12, 1).IsInvalid());
+  EXPECT_TRUE(fs::is_empty(Dir("real")));
 }
 
 TEST_F(SampleTree, SaysWhichFolderCannotBeMade) {
@@ -151,11 +205,11 @@ TEST_F(SampleTree, SaysWhichFolderCannotBeMade) {
   EXPECT_NE(status.message().find(Dir("file") + "/Training"), std::string::npos) << status;
 }
 
-TEST_F(SampleTree, SaysWhichFileCannotBeWritten) {
+TEST_F(SampleTree, SaysWhatIsInTheWay) {
   const std::string path = Dir("tree") + "/Training/Banana/0_100.jpg";
   fs::create_directories(path);  // a folder where a picture should go
   const arrow::Status status = WriteSampleTree(Dir("tree"), 12, 2);
-  EXPECT_TRUE(status.IsIOError()) << status;
+  EXPECT_TRUE(status.IsInvalid()) << status;
   EXPECT_NE(status.message().find(path), std::string::npos) << status;
 }
 
