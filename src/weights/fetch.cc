@@ -172,6 +172,12 @@ arrow::Status FetchFrom(const Place& place, const std::string& safetensors_path)
 }  // namespace
 
 arrow::Status FetchImageNetWeights(const std::string& safetensors_path, FetchLog log) {
+  ARROW_ASSIGN_OR_RAISE(const bool there,
+                        HasWeights(safetensors_path, std::string(kImageNetDigest)));
+  if (there) {
+    log(safetensors_path + ": holds them already");
+    return arrow::Status::OK();
+  }
   const Place places[] = {
       {"Keras' cache", FromKerasCache},
       {"Keras' address", FromKerasAddress},

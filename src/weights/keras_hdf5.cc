@@ -1,4 +1,5 @@
-// Keras writes HDF5 in two layouts.
+// Keras writes HDF5, by itself or as the member model.weights.h5 of a zip archive (model.save of
+// "x.keras"), in two layouts.
 //
 // By attributes (model.save("x.h5"), Keras' own downloads): the root, or its group "model_weights",
 // lists its layers in the attribute layer_names, and each layer's group lists its tensors in
@@ -14,8 +15,12 @@
 #include <hdf5.h>
 
 #include <algorithm>
+#include <bit>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <optional>
 #include <string>
@@ -26,6 +31,7 @@
 #include "child.h"
 #include "keras_tensors.h"
 #include "pomona/weights.h"
+#include "zip_member.h"
 
 namespace pomona {
 namespace {
@@ -60,7 +66,11 @@ struct StoredTensor {
 constexpr size_t kMaxAttributeBytes = 16 << 20;
 constexpr size_t kMaxTensors = 100'000;
 
-// What HDF5 says was wrong in the call that just failed.
+constexpr char kMember[] = "model.weights.h5";
+// Three copies of it fit into what InChild() allows.
+constexpr size_t kMaxMemberBytes = 256 << 20;
+
+// What HDF5 says was wrong in the call that just failed, on one line.
 std::string LastError() {
   std::string text;
   const auto keep_first = [](unsigned n, const H5E_error2_t* error, void* out) -> herr_t {
@@ -68,6 +78,7 @@ std::string LastError() {
     return 0;
   };
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, &text);
+  std::ranges::replace_if(text, [](char c) { return c >= 0 && c < ' '; }, ' ');
   return text.empty() ? "" : " (" + text + ")";
 }
 
@@ -250,9 +261,25 @@ arrow::Result<std::vector<int64_t>> ReadShape(hid_t dataset) {
   return std::vector<int64_t>(extents, extents + rank);
 }
 
+// h5py has no such numbers: Keras writes two opaque bytes each, and an attribute that says so.
+bool IsBfloat16(hid_t dataset, hid_t type) {
+  if (H5Tget_class(type) != H5T_OPAQUE || H5Tget_size(type) != sizeof(uint16_t)) return false;
+  const auto dtype = ReadStrings(dataset, "dtype");
+  return dtype && dtype->size() == 1 && dtype->front() == "bfloat16";
+}
+
 arrow::Result<std::vector<float>> ReadValues(hid_t dataset, const std::vector<int64_t>& shape) {
   const Handle type(H5Dget_type(dataset), H5Tclose);
-  if (H5Tget_class(type) != H5T_FLOAT) return arrow::Status::Invalid("holds no float numbers");
+  const bool bfloat16 = IsBfloat16(dataset, type);
+  if (!bfloat16 && H5Tget_class(type) == H5T_OPAQUE) {
+    return arrow::Status::Invalid(
+        "holds numbers of a type without a name, as Keras writes bfloat16 into .h5; save the model "
+        "as "
+        ".keras");
+  }
+  if (!bfloat16 && H5Tget_class(type) != H5T_FLOAT) {
+    return arrow::Status::Invalid("holds no float numbers");
+  }
   ARROW_ASSIGN_OR_RAISE(const std::vector<int64_t> found, ReadShape(dataset));
   if (found != shape) {
     return arrow::Status::Invalid("has the shape ", ShapeText(found), ", not ", ShapeText(shape));
@@ -260,6 +287,17 @@ arrow::Result<std::vector<float>> ReadValues(hid_t dataset, const std::vector<in
   size_t count = 1;
   for (int64_t extent : shape) count *= extent;
   std::vector<float> values(count);
+  if (bfloat16) {
+    // The upper halves of float32.
+    std::vector<uint16_t> halves(count);
+    if (H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, halves.data()) < 0) {
+      return arrow::Status::Invalid("cannot be read", LastError());
+    }
+    std::ranges::transform(halves, values.begin(), [](uint16_t half) {
+      return std::bit_cast<float>(uint32_t{half} << 16);
+    });
+    return values;
+  }
   if (H5Dread(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
     return arrow::Status::Invalid("cannot be read", LastError());
   }
@@ -335,39 +373,95 @@ arrow::Result<KerasWeights> ReadNetwork(hid_t file) {
   return weights;
 }
 
-}  // namespace
-
-arrow::Result<KerasWeights> ReadKerasHdf5(const std::string& path) {
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // it would print
-  const Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
-  if (!file.ok()) {
-    return arrow::Status::Invalid(path, ": cannot be read as HDF5", LastError());
-  }
-  auto weights = ReadNetwork(file);
-  if (!weights.ok()) {
-    return weights.status().WithMessage(path, ": ", weights.status().message());
-  }
-  return weights;
+// Keras splits weights into NAME_00000.weights.h5, NAME_00001.weights.h5 and so on, listed in
+// NAME.weights.json.
+bool IsShard(const std::string& path) {
+  constexpr std::string_view kEnd = ".weights.h5";
+  constexpr size_t kDigits = 5;
+  if (!path.ends_with(kEnd) || path.size() <= kEnd.size() + kDigits) return false;
+  const std::string_view name = std::string_view(path).substr(0, path.size() - kEnd.size());
+  const std::string_view number = name.substr(name.size() - kDigits);
+  return name[name.size() - kDigits - 1] == '_' &&
+         number.find_first_not_of("0123456789") == number.npos;
 }
 
-arrow::Status ImportKerasWeights(const std::string& hdf5_path, const std::string& safetensors_path,
-                                 const std::string& origin, bool only_imagenet) {
+constexpr char kSaveWhole[] = "save them as one file: model.save(\"model.keras\")";
+
+// The HDF5 of a file that Keras saved.
+arrow::Result<Handle> OpenSaved(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    return arrow::Status::Invalid("is a folder; name a file that Keras saved (.keras or .h5)");
+  }
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return arrow::Status::Invalid("cannot open: ", std::strerror(errno));
+  char first[4] = {};
+  file.read(first, sizeof first);
+  if (first[0] == '{') {
+    return arrow::Status::Invalid("is JSON, not weights; where the weights are in several files, ",
+                                  kSaveWhole);
+  }
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  std::string name = path;
+  if (std::string_view(first, sizeof first) == "PK\3\4") {
+    auto member = ReadZipMember(path, kMember, kMaxMemberBytes);
+    if (member.status().IsKeyError()) {
+      return arrow::Status::Invalid("is a zip archive without ", kMember, ", not a Keras model");
+    }
+    if (member.status().IsCapacityError()) {
+      return member.status().WithMessage(member.status().message(), "; import what `unzip ", path,
+                                         ' ', kMember, "` gives");
+    }
+    ARROW_RETURN_NOT_OK(member);
+    H5Pset_fapl_core(access, /*increment=*/1 << 20, /*backing_store=*/false);
+    H5Pset_file_image(access, member->data(), member->size());
+    name += std::string("/") + kMember;  // must be no file
+  }
+  Handle opened(H5Fopen(name.c_str(), H5F_ACC_RDONLY, access), H5Fclose);
+  if (!opened.ok()) {
+    return arrow::Status::Invalid("cannot be read as HDF5", LastError(),
+                                  "; expected what Keras' model.save or save_weights wrote");
+  }
+  return opened;
+}
+
+}  // namespace
+
+arrow::Result<KerasWeights> ReadKerasFile(const std::string& path) {
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // it would print
+  const auto read = [&]() -> arrow::Result<KerasWeights> {
+    ARROW_ASSIGN_OR_RAISE(const Handle file, OpenSaved(path));
+    return ReadNetwork(file);
+  };
+  auto weights = read();
+  if (weights.ok()) return weights;
+  std::string why = weights.status().message();
+  if (IsShard(path)) why += std::string("; it is one of several files of weights: ") + kSaveWhole;
+  return weights.status().WithMessage(path, ": ", why);
+}
+
+arrow::Status ImportKerasWeights(const std::string& keras_path, const std::string& safetensors_path,
+                                 const std::string& origin, bool only_imagenet,
+                                 const KerasReader& reader) {
   const arrow::Status status = InChild([&]() -> arrow::Status {
-    ARROW_ASSIGN_OR_RAISE(const KerasWeights weights, ReadKerasHdf5(hdf5_path));
+    ARROW_ASSIGN_OR_RAISE(const KerasWeights weights, reader(keras_path));
     const std::string digest = only_imagenet ? TensorDigest(weights) : "";
     if (only_imagenet && digest != kImageNetDigest) {
       return arrow::Status::Invalid("not the ImageNet weights, by their digest ", digest);
     }
     return WriteWeights(safetensors_path, weights, origin);
   });
-  const bool named = !status.IsInvalid() || status.message().starts_with(hdf5_path);
-  return named ? status : status.WithMessage(hdf5_path, ": ", status.message());
+  const auto names = [&](const std::string& path) {
+    return status.message().find(path) != std::string::npos;
+  };
+  if (status.ok() || names(keras_path) || names(safetensors_path)) return status;
+  return status.WithMessage(keras_path, ": ", status.message());
 }
 
-arrow::Status ImportKerasWeights(const std::string& hdf5_path,
+arrow::Status ImportKerasWeights(const std::string& keras_path,
                                  const std::string& safetensors_path) {
-  return ImportKerasWeights(hdf5_path, safetensors_path,
-                            std::filesystem::path(hdf5_path).filename(),
+  return ImportKerasWeights(keras_path, safetensors_path,
+                            std::filesystem::path(keras_path).filename(),
                             /*only_imagenet=*/false);
 }
 

@@ -4,6 +4,7 @@
 #include <arrow/result.h>
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,14 +34,19 @@ struct KerasWeights {
   std::vector<std::vector<float>> values;
 };
 
-// The network in a Keras HDF5 file; see ImportKerasWeights(). Values are not checked.
+// The network in a file that Keras saved; see ImportKerasWeights(). Values are not checked.
 // Threads: one caller at a time, in the whole process.
+// Errors: Invalid names the file.
 // HDF5 crashes on some damaged files, and this with it.
-arrow::Result<KerasWeights> ReadKerasHdf5(const std::string& path);
+arrow::Result<KerasWeights> ReadKerasFile(const std::string& path);
 
-// The import in a child process, where HDF5 may crash: Invalid then. `origin`: for the metadata.
-arrow::Status ImportKerasWeights(const std::string& hdf5_path, const std::string& safetensors_path,
-                                 const std::string& origin, bool only_imagenet);
+using KerasReader = std::function<arrow::Result<KerasWeights>(const std::string& path)>;
+
+// The import in a child process, where the reader may crash: Invalid then. `origin`: for the
+// metadata.
+arrow::Status ImportKerasWeights(const std::string& keras_path, const std::string& safetensors_path,
+                                 const std::string& origin, bool only_imagenet,
+                                 const KerasReader& reader = ReadKerasFile);
 
 // Invalid names the tensor whose values no network can have: not finite, a negative variance.
 arrow::Status CheckValues(const KerasTensor& tensor, std::span<const float> values);
@@ -49,7 +55,13 @@ arrow::Status CheckValues(const KerasTensor& tensor, std::span<const float> valu
 std::string TensorDigest(std::span<const std::span<const float>> tensors);
 std::string TensorDigest(const KerasWeights& weights);
 
-// Checks the values and writes the file that Weights::Open() reads, with its folder.
+// AlreadyExists where there is a file of that name, unless it holds the weights of this digest: it
+// may be somebody's only copy.
+arrow::Result<bool> HasWeights(const std::string& path, const std::string& digest);
+
+// Checks the values and writes the file that Weights::Open() reads, with its folder. A file that
+// holds these weights already is left as it is.
+// Errors: AlreadyExists where there is any other of that name.
 arrow::Status WriteWeights(const std::string& path, const KerasWeights& weights,
                            const std::string& origin);
 

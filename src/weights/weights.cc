@@ -96,6 +96,20 @@ std::string TensorDigest(const KerasWeights& weights) {
   return TensorDigest(tensors);
 }
 
+arrow::Result<bool> HasWeights(const std::string& path, const std::string& digest) {
+  std::error_code error;
+  if (!fs::exists(fs::symlink_status(path, error))) return false;
+  bool weights = false;
+  if (fs::is_regular_file(path, error)) {
+    const auto there = Weights::Open(path);
+    weights = there.ok();
+    if (weights && (*there)->digest() == digest) return true;
+  }
+  return arrow::Status::AlreadyExists(path, ": is there already, and holds ",
+                                      weights ? "other weights" : "something else",
+                                      "; remove it, or name another file with --output");
+}
+
 arrow::Status WriteWeights(const std::string& path, const KerasWeights& weights,
                            const std::string& origin) {
   const std::vector<KerasTensor> tensors = KerasTensors(weights.alpha);
@@ -106,6 +120,9 @@ arrow::Status WriteWeights(const std::string& path, const KerasWeights& weights,
     named.push_back(
         {tensors[i].name(), {DType::kF32, tensors[i].shape, std::as_bytes(std::span(values))}});
   }
+  const std::string digest = TensorDigest(weights);
+  ARROW_ASSIGN_OR_RAISE(const bool there, HasWeights(path, digest));
+  if (there) return arrow::Status::OK();
   const fs::path folder = fs::path(path).parent_path();
   std::error_code error;
   if (!folder.empty()) fs::create_directories(folder, error);
@@ -116,7 +133,7 @@ arrow::Status WriteWeights(const std::string& path, const KerasWeights& weights,
                           {{kKindKey, kKind},
                            {kVersionKey, kFormatVersion},
                            {kAlphaKey, AlphaText(weights.alpha)},
-                           {kDigestKey, TensorDigest(weights)},
+                           {kDigestKey, digest},
                            {kOriginKey, origin}});
 }
 

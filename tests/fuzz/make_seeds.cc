@@ -35,6 +35,12 @@ arrow::Status Make(const fs::path& folder) {
   for (const KerasLayout layout : kKerasLayouts) {
     WriteKerasHdf5(folder / "keras_hdf5" / std::to_string(int(layout)), weights, layout);
   }
+  const std::string hdf5 =
+      ReadFile(folder / "keras_hdf5" / std::to_string(int(KerasLayout::kVariables)));
+  for (const bool deflated : {false, true}) {
+    WriteZip(folder / "keras_hdf5" / (deflated ? "deflated" : "stored"),
+             {{"config.json", "{}", deflated}, {"model.weights.h5", hdf5, deflated}});
+  }
 
   Moments moments(3);
   moments.Add(std::vector<float>{1, 2, 3, 4, 4, 4, 9, 8, 8, 1, 0, 1});

@@ -46,6 +46,17 @@ TEST(InChild, OutlivesIt) {
               }).IsOutOfMemory());
 }
 
+TEST(InChild, HasNotAllTime) {
+  const auto status = InChild(
+      []() -> arrow::Status {
+        for (volatile int i = 0;; i = i + 1) {
+        }
+      },
+      {.seconds = 1});
+  EXPECT_TRUE(status.IsInvalid());
+  EXPECT_EQ(status.message(), "reading it ends in a crash (CPU time limit exceeded)");
+}
+
 TEST(InChild, HasNotAllMemory) {
   const auto take = [](size_t bytes) {
     return InChild([bytes] {

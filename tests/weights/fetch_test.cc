@@ -87,6 +87,21 @@ TEST_F(FetchTest, SaysWhatEachPlaceSaid) {
   EXPECT_FALSE(std::filesystem::exists(Path("out")));
 }
 
+TEST_F(FetchTest, AsksNobodyWhereAFileIsThereAlready) {
+  WriteFile(Path("out"), "precious");
+  EXPECT_TRUE(Fetch().IsAlreadyExists());
+  EXPECT_TRUE(logged.empty());
+  EXPECT_EQ(ReadFile(Path("out")), "precious");
+
+  std::filesystem::remove(Path("out"));
+  const auto weights = ImageNetWeights();
+  if (!weights) GTEST_SKIP() << "POMONA_WEIGHTS names no file of ImageNet weights";
+  ASSERT_TRUE(WriteWeights(Path("out"), *weights, "earlier").ok());
+  EXPECT_TRUE(Fetch().ok());
+  EXPECT_EQ(logged, std::vector<std::string>{Path("out") + ": holds them already"});
+  ExpectImageNet("earlier");
+}
+
 TEST_F(FetchTest, SaysWhereAProgramIsMissing) {
   Set("PATH", Path("keras"));
   Set("POMONA_PYTHON", "");
@@ -136,7 +151,7 @@ esac)sh");
   ASSERT_EQ(logged.size(), 3u);
   EXPECT_PRED2(Contains, logged[0], "not the ImageNet weights, by their digest");
   EXPECT_PRED2(Contains, logged[1], "cannot be read as HDF5");
-  EXPECT_PRED2(Contains, logged[2], "cannot be read as HDF5");
+  EXPECT_PRED2(Contains, logged[2], "cannot open: No such file");
   for (const auto& line : logged) EXPECT_PRED2(Contains, status.message(), line);
   EXPECT_FALSE(std::filesystem::exists(Path("out")));
 }

@@ -1,6 +1,7 @@
 #include "fixtures.h"
 
 #include <hdf5.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <map>
@@ -178,6 +179,44 @@ void WriteKerasHdf5(const std::string& path, const KerasWeights& weights, KerasL
       break;
   }
   Check(H5Fclose(file) >= 0);
+}
+
+void WriteZip(const std::string& path, const std::vector<ZipMember>& members) {
+  const auto number = [](size_t value, int bytes) {
+    std::string text;
+    for (; bytes > 0; --bytes, value >>= 8) text += static_cast<char>(value & 255);
+    return text;
+  };
+  std::string file, directory;
+  for (const ZipMember& member : members) {
+    std::string data = member.bytes;
+    const auto* bytes = reinterpret_cast<const Bytef*>(member.bytes.data());
+    const uLong crc = crc32(0, bytes, static_cast<uInt>(member.bytes.size()));
+    if (member.deflated) {
+      z_stream stream = {};
+      Check(deflateInit2(&stream, 6, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+      data.resize(deflateBound(&stream, member.bytes.size()));
+      stream.next_in = const_cast<Bytef*>(bytes);
+      stream.avail_in = static_cast<uInt>(member.bytes.size());
+      stream.next_out = reinterpret_cast<Bytef*>(data.data());
+      stream.avail_out = static_cast<uInt>(data.size());
+      Check(deflate(&stream, Z_FINISH) == Z_STREAM_END);
+      data.resize(stream.total_out);
+      deflateEnd(&stream);
+    }
+    // Version, flags, method, time, date, checksum, sizes, length of the name, of further fields.
+    const std::string common = number(20, 2) + number(0, 2) + number(member.deflated ? 8 : 0, 2) +
+                               number(0, 4) + number(crc, 4) + number(data.size(), 4) +
+                               number(member.bytes.size(), 4) + number(member.name.size(), 2);
+    directory +=
+        "PK\1\2" + number(20, 2) + common + number(0, 12) + number(file.size(), 4) + member.name;
+    // Keras' own have such a field in front of the member only.
+    file +=
+        "PK\3\4" + common + number(4, 2) + member.name + number(0x9999, 2) + number(0, 2) + data;
+  }
+  WriteFile(path, file + directory + "PK\5\6" + number(0, 4) + number(members.size(), 2) +
+                      number(members.size(), 2) + number(directory.size(), 4) +
+                      number(file.size(), 4) + number(0, 2));
 }
 
 }  // namespace pomona

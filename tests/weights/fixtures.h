@@ -7,6 +7,7 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "keras_tensors.h"
 #include "pomona/safetensors.h"
@@ -86,5 +87,13 @@ inline constexpr KerasLayout kKerasLayouts[] = {
 // no room in the file. Throws on failure, which fails the test.
 void WriteKerasHdf5(const std::string& path, const KerasWeights& weights, KerasLayout layout,
                     const std::string& skip = "");
+
+// Writes a zip archive of these files, deflated or stored.
+struct ZipMember {
+  std::string name;
+  std::string bytes;
+  bool deflated = false;
+};
+void WriteZip(const std::string& path, const std::vector<ZipMember>& members);
 
 }  // namespace pomona

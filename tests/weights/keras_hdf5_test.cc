@@ -2,6 +2,9 @@
 #include <hdf5.h>
 
 #include <algorithm>
+#include <csignal>
+#include <new>
+#include <vector>
 
 #include "fixtures.h"
 
@@ -40,7 +43,7 @@ TEST_F(KerasHdf5Test, ReadsEveryLayoutAndWidth) {
     for (const KerasLayout layout : kKerasLayouts) {
       if (alpha > 0.5 && layout != KerasLayout::kKeras2) continue;  // width and layout are apart
       SCOPED_TRACE(testing::Message() << "alpha " << alpha << ", layout " << int(layout));
-      const auto read = ReadKerasHdf5(Write(weights, layout));
+      const auto read = ReadKerasFile(Write(weights, layout));
       ASSERT_TRUE(read.ok()) << read.status().ToString();
       EXPECT_EQ(read->alpha, alpha);
       EXPECT_TRUE(read->values == weights.values);
@@ -128,7 +131,7 @@ TEST_F(KerasHdf5Test, NamesTheTensorWithImpossibleValues) {
 }
 
 TEST_F(KerasHdf5Test, RefusesOtherFiles) {
-  EXPECT_PRED2(Contains, Refusal(Path("none")), "cannot be read as HDF5");
+  EXPECT_PRED2(Contains, Refusal(Path("none")), "cannot open: No such file");
   WriteFile(Path("text"), "no HDF5 at all");
   EXPECT_PRED2(Contains, Refusal(Path("text")), "cannot be read as HDF5");
   H5Fclose(H5Fcreate(Path("empty").c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT));
@@ -144,22 +147,172 @@ TEST_F(KerasHdf5Test, RefusesTruncatedFilesOfAnyLength) {
   }
 }
 
-// HDF5 1.10 crashes on some of these.
-TEST_F(KerasHdf5Test, OutlivesDamagedFiles) {
-  KerasWeights weights = MadeUpWeights(0.35);
-  for (auto& values : weights.values) values.clear();
-  for (const KerasLayout layout : {KerasLayout::kKeras3, KerasLayout::kVariables}) {
-    const std::string file = ReadFile(Write(weights, layout));
-    const std::string path = Path("damaged.h5");
-    for (size_t at = 0; at < file.size(); at += file.size() / 30) {
-      SCOPED_TRACE(testing::Message() << "layout " << int(layout) << ", byte " << at);
-      std::string damaged = file;
-      for (size_t i = at; i < std::min(at + 16, file.size()); ++i) damaged[i] ^= 0x41;
-      WriteFile(path, damaged);
-      const auto status = ImportKerasWeights(path, Path("out"));
-      EXPECT_TRUE(status.ok() || status.message().starts_with(path + ": ")) << status;
-    }
+TEST_F(KerasHdf5Test, ReadsTheArchivesThatKerasSaves) {
+  const KerasWeights weights = MadeUpWeights(0.35);
+  const std::string hdf5 = ReadFile(Write(weights, KerasLayout::kVariables));
+  for (const bool deflated : {false, true}) {
+    const std::string path = Path("model.keras");
+    WriteZip(path, {{"metadata.json", "{}", deflated},
+                    {"config.json", R"({"module": "keras"})", deflated},
+                    {"model.weights.h5", hdf5, deflated}});
+    const auto read = ReadKerasFile(path);
+    ASSERT_TRUE(read.ok()) << read.status().ToString();
+    EXPECT_TRUE(read->values == weights.values);
   }
+}
+
+TEST_F(KerasHdf5Test, SaysWhatIsWrongWithAnArchive) {
+  const std::string path = Path("model.keras");
+  WriteZip(path, {{"data.pkl", "from elsewhere"}});
+  EXPECT_PRED2(Contains, Refusal(path), "is a zip archive without model.weights.h5");
+  WriteZip(path, {{"model.weights.h5", "no HDF5", true}});
+  EXPECT_PRED2(Contains, Refusal(path), "cannot be read as HDF5");
+
+  // Where a number stands in the directory, and what to write there.
+  WriteZip(path, {{"model.weights.h5", "no HDF5"}});
+  const std::string archive = ReadFile(path);
+  const size_t entry = archive.find("PK\1\2");
+  const struct {
+    size_t at;
+    char byte;
+    const char* message;
+  } kCases[] = {
+      {8, 1, "is encrypted"},
+      {10, 12, "is compressed by method 12"},
+      {16, 0, "is a damaged zip archive"},     // checksum
+      {23, 0x7f, "import what `unzip"},        // packed size
+      {27, 0x7f, "import what `unzip"},        // size
+      {20, 99, "is a damaged zip archive"},    // packed size
+      {42, 1, "is a damaged zip archive"},     // where the member begins
+      {45, 1, "is a damaged zip archive"},     // the same
+      {28, 0x7f, "is a damaged zip archive"},  // length of the name
+      {0, 'Q', "is a damaged zip archive"},
+  };
+  for (const auto& [at, byte, message] : kCases) {
+    std::string changed = archive;
+    changed[entry + at] = byte;
+    WriteFile(path, changed);
+    EXPECT_PRED2(Contains, Refusal(path), message) << at;
+  }
+  for (size_t length = 4; length < archive.size(); ++length) {
+    WriteFile(path, archive.substr(0, length));
+    EXPECT_PRED2(Contains, Refusal(path), "is a damaged zip archive") << length;
+  }
+}
+
+TEST_F(KerasHdf5Test, ReadsBfloat16) {
+  const std::string path = Write(MadeUpWeights(0.35), KerasLayout::kKeras2);
+  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+  const char* name = "bn_Conv1/bn_Conv1/beta:0";
+  ASSERT_GE(H5Ldelete(file, name, H5P_DEFAULT), 0);
+  // As h5py writes numpy's type of ml_dtypes, and Keras the attribute.
+  const hsize_t extent = 16;
+  const hid_t space = H5Screate_simple(1, &extent, nullptr);
+  const hid_t type = H5Tcreate(H5T_OPAQUE, 2);
+  H5Tset_tag(type, "");
+  const hid_t dataset = H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+  const std::vector<uint16_t> halves = {0x0000, 0x3f80, 0xc020, 0x4049, 0x3dcd, 0x7f7f,
+                                        0x0080, 0x8000, 0x3f81, 0x42f6, 0,      0,
+                                        0,      0,      0,      0xbf80};
+  ASSERT_GE(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, halves.data()), 0);
+  const auto refused = ReadKerasFile(path);
+  EXPECT_PRED2(Contains, refused.status().message(), "a type without a name");
+  const hid_t text = H5Tcopy(H5T_C_S1);
+  H5Tset_size(text, H5T_VARIABLE);
+  const hid_t scalar = H5Screate(H5S_SCALAR);
+  const hid_t attribute = H5Acreate2(dataset, "dtype", text, scalar, H5P_DEFAULT, H5P_DEFAULT);
+  const char* word = "bfloat16";
+  ASSERT_GE(H5Awrite(attribute, text, &word), 0);
+  H5Aclose(attribute);
+  H5Tclose(text);
+  H5Sclose(scalar);
+  H5Dclose(dataset);
+  H5Tclose(type);
+  H5Sclose(space);
+  ASSERT_GE(H5Fclose(file), 0);
+
+  const auto read = ReadKerasFile(path);
+  ASSERT_TRUE(read.ok()) << read.status().ToString();
+  // Values by ml_dtypes 0.6.
+  const std::vector<float> expected = {0.0f,
+                                       1.0f,
+                                       -2.5f,
+                                       3.140625f,
+                                       0.10009765625f,
+                                       3.3895313892515355e38f,
+                                       1.1754943508222875e-38f,
+                                       -0.0f,
+                                       1.0078125f,
+                                       123.0f,
+                                       0,
+                                       0,
+                                       0,
+                                       0,
+                                       0,
+                                       -1.0f};
+  EXPECT_EQ(read->values[2], expected);
+}
+
+TEST_F(KerasHdf5Test, SaysWhatToDoWithShardsAndFolders) {
+  std::filesystem::create_directories(Path("saved_model"));
+  EXPECT_PRED2(Contains, Refusal(Path("saved_model")), "is a folder; name a file that Keras saved");
+  WriteFile(Path("m.weights.json"), R"({"weight_map": {}})");
+  EXPECT_PRED2(Contains, Refusal(Path("m.weights.json")), "save them as one file");
+  const std::string shard = Path("m_00001.weights.h5");
+  WriteKerasHdf5(shard, MadeUpWeights(0.35), KerasLayout::kVariables, "Conv_1/kernel");
+  EXPECT_PRED2(Contains, Refusal(shard), "'Conv_1/kernel' is missing; it is one of several files");
+}
+
+TEST_F(KerasHdf5Test, SaysItOnOneLine) {
+  for (const char* name : {"none", "text", "saved"}) {
+    if (std::string_view(name) == "text") WriteFile(Path(name), "no HDF5 at all");
+    if (std::string_view(name) == "saved") std::filesystem::create_directories(Path(name));
+    EXPECT_EQ(Refusal(Path(name)).find_first_of("\n\r\t"), std::string::npos) << name;
+  }
+}
+
+// HDF5 crashes on some files, or runs without end; here the reader does so by itself.
+TEST_F(KerasHdf5Test, OutlivesAReaderThatCrashes) {
+  const auto import = [&](const KerasReader& reader) {
+    const auto status = ImportKerasWeights(Path("m.h5"), Path("out"), "m.h5", false, reader);
+    EXPECT_FALSE(std::filesystem::exists(Path("out")));
+    return status.message();
+  };
+  EXPECT_EQ(import([](const std::string&) -> arrow::Result<KerasWeights> {
+              std::signal(SIGSEGV, SIG_DFL);  // a sanitizer would handle it
+              std::raise(SIGSEGV);
+              return KerasWeights();
+            }),
+            Path("m.h5") + ": reading it ends in a crash (Segmentation fault)");
+  EXPECT_PRED2(Contains, import([](const std::string&) -> arrow::Result<KerasWeights> {
+                 throw std::bad_alloc();
+               }),
+               Path("m.h5") + ": reading it takes too much memory");
+}
+
+TEST_F(KerasHdf5Test, LeavesAFileThatIsThereAlone) {
+  const std::string keras = Write(MadeUpWeights(0.35), KerasLayout::kKeras2);
+  const std::string out = Path("out");
+  const auto import = [&] { return ImportKerasWeights(keras, out); };
+  WriteFile(out, "precious");
+  EXPECT_TRUE(import().IsAlreadyExists());
+  EXPECT_TRUE(import().message().starts_with(out + ": is there already, and holds something else"));
+  EXPECT_EQ(ReadFile(out), "precious");
+  std::filesystem::remove(out);
+  std::filesystem::create_symlink("nowhere", out);
+  EXPECT_TRUE(import().IsAlreadyExists());
+  EXPECT_TRUE(std::filesystem::is_symlink(out));
+
+  // Its own: the same again is no change, others are not replaced.
+  std::filesystem::remove(out);
+  ASSERT_TRUE(import().ok());
+  const std::string first = ReadFile(out);
+  EXPECT_TRUE(import().ok());
+  KerasWeights tuned = MadeUpWeights(0.35);
+  tuned.values[0][0] += 1;
+  Write(tuned, KerasLayout::kKeras2);
+  EXPECT_PRED2(Contains, import().message(), "holds other weights; remove it, or name another");
+  EXPECT_EQ(ReadFile(out), first);
 }
 
 }  // namespace

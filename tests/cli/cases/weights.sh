@@ -5,3 +5,7 @@ echo "exit $?"
 echo "no HDF5" > model.h5
 pomona weights import model.h5
 echo "exit $?"
+echo precious > mine.safetensors
+pomona weights fetch --output mine.safetensors
+echo "exit $?"
+cat mine.safetensors
