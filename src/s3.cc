@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cstdlib>
+#include <fstream>
 #include <mutex>
 #include <random>
 #include <thread>
@@ -31,6 +33,8 @@ constexpr int kAccessDenied = 15;
 constexpr int kNotFound = 16;
 constexpr int kNetworkConnection = 99;
 
+constexpr const char* kAws = "AWS";  // the server where no endpoint is named
+
 constexpr std::string_view kSchemes[] = {"s3://", "s3a://", "s3n://"};
 
 // Where distributions keep the authorities that sign servers' certificates.
@@ -49,6 +53,19 @@ struct Failure {
 
 // Requests end on the thread that made them.
 thread_local Failure last_of_thread;
+
+// The SDK puts names that it does not know into the message:
+// "Unable to parse ExceptionName: <code> Message: <message>".
+Failure FailureOf(const arrow::fs::S3RetryStrategy::AWSErrorDetail& error) {
+  Failure failure = {error.error_type, error.exception_name, error.message};
+  constexpr std::string_view kUnknown = "Unable to parse ExceptionName: ", kMessage = " Message:";
+  const size_t end = failure.message.find(kMessage);
+  if (failure.message.starts_with(kUnknown) && end != std::string::npos) {
+    failure.code = failure.message.substr(kUnknown.size(), end - kUnknown.size());
+    failure.message.erase(0, std::min(end + kMessage.size() + 1, failure.message.size()));
+  }
+  return failure;
+}
 
 // Half fixed, half random, so that those who failed together do not come back together.
 milliseconds Delay(int64_t attempt) {
@@ -71,6 +88,53 @@ std::string AuthoritiesFile() {
     if (access(path, R_OK) == 0) return path;
   }
   return {};
+}
+
+// The lines below the heading "[name]" in a file of AWS' tools, up to the next heading; nothing
+// where there is no such heading.
+std::optional<std::string> Section(const std::string& path, const std::string& name) {
+  std::ifstream file(path);
+  std::optional<std::string> section;
+  for (std::string line; std::getline(file, line);) {
+    std::erase_if(line, [](char c) { return c == ' ' || c == '\t' || c == '\r'; });
+    if (!line.starts_with('[')) {
+      if (section) *section += line + '\n';
+    } else if (section) {
+      break;
+    } else if (line == '[' + name + ']') {
+      section.emplace();
+    }
+  }
+  return section;
+}
+
+// Why requests carry no credentials, in the user's words; empty where there are some. What the role
+// of a machine gives is not asked for.
+std::string WhyNoCredentials() {
+  for (const char* name :
+       {"AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"}) {
+    if (!Environment(name).empty()) return {};
+  }
+  std::string credentials = Environment("AWS_SHARED_CREDENTIALS_FILE");
+  if (credentials.empty()) credentials = Environment("HOME") + "/.aws/credentials";
+  std::string config = Environment("AWS_CONFIG_FILE");
+  if (config.empty()) config = Environment("HOME") + "/.aws/config";
+  std::string profile = Environment("AWS_PROFILE");
+  if (profile.empty()) profile = Environment("AWS_DEFAULT_PROFILE");
+  const bool chosen = !profile.empty();
+  if (!chosen) profile = "default";
+
+  const auto keys = Section(credentials, profile);
+  const auto settings = Section(config, profile == "default" ? profile : "profile" + profile);
+  for (const char* name : {"aws_access_key_id", "role_arn", "sso_", "credential_process"}) {
+    if (keys.value_or("").find(name) != std::string::npos) return {};
+    if (settings.value_or("").find(name) != std::string::npos) return {};
+  }
+  const std::string files = credentials + " and " + config;
+  if (chosen && !keys && !settings) return "there is no profile '" + profile + "' in " + files;
+  return "no credentials were found in AWS_ACCESS_KEY_ID, " + files +
+         "; unless this machine has a role, set them, or read public buckets with --s3-anonymous";
 }
 
 // Loads Arrow's S3 module from beside Arrow; where there is none, Arrow may have S3 built in.
@@ -101,7 +165,7 @@ std::string WithoutSlashes(std::string text) {
 // What the SDK says of a connection: "curlCode: 7, Couldn't connect to server; Details: ...".
 std::string ConnectionProblem(const std::string& message) {
   if (message.find("SSL peer certificate") != std::string::npos) {
-    return "no authority known here signed its certificate; AWS_CA_BUNDLE may name a file of them";
+    return "its certificate is not signed by a trusted CA; AWS_CA_BUNDLE may name a file of CAs";
   }
   const size_t code = message.find("curlCode: ");
   if (code == std::string::npos) return message;
@@ -128,6 +192,8 @@ std::string_view Meaning(const Failure& failure) {
       {"PermanentRedirect", "the bucket is in another region; set AWS_REGION"},
       {"AuthorizationHeaderMalformed", "the bucket is in another region; set AWS_REGION"},
       {"SlowDown", "the server cannot keep up"},
+      {"MissingContentLength", "the server does not take uploads of this form"},
+      {"XAmzContentSHA256Mismatch", "the server does not take uploads of this form"},
       {"HTTP status 503", "the server cannot keep up"},
   };
   for (const auto& [code, meaning] : kMeanings) {
@@ -136,6 +202,16 @@ std::string_view Meaning(const Failure& failure) {
   if (failure.type == kAccessDenied) return "permission denied";
   if (failure.type == kNotFound) return "not found";
   return {};
+}
+
+// Whether a server other than AWS' refuses an upload for the checksum behind it, which the SDK
+// adds: by the codes that stores are known to answer with.
+bool RefusesChecksums(std::string_view what, const Failure& failure) {
+  static constexpr std::string_view kCodes[] = {
+      "XAmzContentSHA256Mismatch", "MissingContentLength", "NotImplemented",
+      "InvalidArgument",           "InvalidRequest",       "SignatureDoesNotMatch"};
+  return what == "cannot write" && std::ranges::find(kCodes, failure.code) != std::end(kCodes) &&
+         Environment("AWS_REQUEST_CHECKSUM_CALCULATION").empty();
 }
 
 // What the SDK does not repeat by itself: a server that objects to what became of a request on its
@@ -153,7 +229,7 @@ class S3Connection::Patience : public arrow::fs::S3RetryStrategy {
   explicit Patience(const std::atomic<bool>* cancel) : cancel_(cancel) {}
 
   bool ShouldRetry(const AWSErrorDetail& error, int64_t attempt) override {
-    last_of_thread = {error.error_type, error.exception_name, error.message};
+    last_of_thread = FailureOf(error);
     int attempts = kS3Attempts;
     if (!reached_ && error.error_type == kNetworkConnection) attempts = kConnectAttempts;
     // The SDK corrects its clock by such an answer: once is enough.
@@ -226,7 +302,7 @@ arrow::Result<std::unique_ptr<S3Connection>> S3Connection::Open(const std::strin
   if (bucket.find_first_not_of(
           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") !=
       std::string::npos) {
-    return arrow::Status::Invalid("'", bucket, "' is no name of a bucket");
+    return arrow::Status::Invalid("'", bucket, "' is not a valid name of a bucket");
   }
   ARROW_RETURN_NOT_OK(LoadModule());
 
@@ -240,12 +316,12 @@ arrow::Result<std::unique_ptr<S3Connection>> S3Connection::Open(const std::strin
   // With delayed open, what fits into one request is written by one.
   std::string query = "?allow_delayed_open=true";
   if (endpoint.empty()) {
-    connection->server_ = "AWS";
+    connection->server_ = kAws;
   } else {
     connection->server_ = endpoint;
     const size_t scheme_end = endpoint.find("://");
-    const std::string scheme =
-        scheme_end == std::string::npos ? "https" : endpoint.substr(0, scheme_end);
+    std::string scheme = scheme_end == std::string::npos ? "https" : endpoint.substr(0, scheme_end);
+    std::ranges::transform(scheme, scheme.begin(), [](unsigned char c) { return std::tolower(c); });
     if (scheme != "http" && scheme != "https") {
       return arrow::Status::Invalid("S3 endpoint '", endpoint, "': expected http:// or https://");
     }
@@ -278,6 +354,7 @@ arrow::Result<std::unique_ptr<S3Connection>> S3Connection::Open(const std::strin
   ARROW_ASSIGN_OR_RAISE(connection->executor_, ThreadPool::Make(kS3RequestsAtOnce));
   arrow::fs::FileSystemFactoryOptions extra = {
       {"retry_strategy", std::shared_ptr<arrow::fs::S3RetryStrategy>(connection->patience_)}};
+  connection->anonymous_ = options.anonymous;
   if (options.anonymous) {
     // Empty keys sign nothing.
     extra.emplace_back("access_key", std::string());
@@ -347,6 +424,24 @@ arrow::Status S3Connection::Explain(std::string_view what, const std::string& ur
   }
   if (why.empty()) why = failure.message.empty() ? status.message() : failure.message;
   if (!failure.code.empty()) why += " (" + failure.code + ")";
+
+  const bool denied = failure.type == kAccessDenied || failure.code == "AccessDenied" ||
+                      failure.code == "MissingContentLength";
+  const std::string lacking = denied && !anonymous_ ? WhyNoCredentials() : "";
+  if (!lacking.empty()) {
+    why += "; " + lacking;
+  } else if (server_ != kAws && RefusesChecksums(what, failure)) {
+    why +=
+        "; with AWS_REQUEST_CHECKSUM_CALCULATION=when_required in the environment, uploads have "
+        "a form that other servers than AWS' take";
+  } else if (what == "cannot remove" && failure.code == "NotImplemented") {
+    why +=
+        "; the server cannot remove several objects by one request: remove what is below it with "
+        "the server's own tools";
+  } else if (failure.type == kNetworkConnection && server_ != kAws &&
+             server_.find("://") == std::string::npos) {
+    why += "; the endpoint is taken for https, name http://" + server_ + " if it has no TLS";
+  }
   return arrow::Status::IOError(what, " ", uri, ": ", why);
 }
 

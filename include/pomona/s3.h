@@ -93,6 +93,7 @@ class S3Connection {
   std::shared_ptr<Patience> patience_;
   std::string server_;  // for messages
   bool encrypted_ = true;
+  bool anonymous_ = false;
   std::shared_ptr<arrow::internal::ThreadPool> executor_;
   std::shared_ptr<arrow::fs::FileSystem> files_;
 };

@@ -33,6 +33,8 @@ ANSWERS = {
     "expired": (400, error("ExpiredToken")),
     "skewed": (403, error("RequestTimeTooSkewed")),
     "redirect": (301, error("PermanentRedirect")),
+    "checksum_refused": (400, error("XAmzContentSHA256Mismatch")),
+    "not_implemented": (501, error("NotImplemented")),
 }
 # What can go wrong with a request: one of those; the connection reset before or after the server
 # heard it; no answer at all; an answer that ends early.

@@ -136,6 +136,10 @@ def test_says_what_is_wrong(sample_bucket):
     assert "no connection to http://127.0.0.1:1: Could not connect" in broken(
         sample_bucket, url, "--s3-endpoint", "http://127.0.0.1:1"
     )
+    plain = sample_bucket.endpoint.removeprefix("http://")
+    assert f"taken for https, name http://{plain} if it has no TLS" in broken(
+        sample_bucket, url, "--s3-endpoint", plain
+    )
     assert "expected s3://bucket/prefix" in broken(sample_bucket, "s3:///in")
     assert "cannot be empty" in broken(sample_bucket, sample_bucket.url("a//b"))
 
@@ -156,6 +160,28 @@ def test_says_what_the_server_objects_to(sample_bucket, answer, words):
         message = broken(sample_bucket, url, "--s3-endpoint", proxy.endpoint)
         assert message.startswith(f"pomona: cannot list {url}: ")
         assert words in message
+
+
+def test_says_where_it_looked_for_credentials(sample_bucket, tmp_path):
+    nothing = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "HOME": str(tmp_path)}
+    url = sample_bucket.url("in")
+    files = f"{tmp_path}/.aws/credentials and {tmp_path}/.aws/config"
+    assert f"permission denied (AccessDenied); no credentials were found in {files}" in broken(
+        sample_bucket, url, **nothing
+    ).replace("AWS_ACCESS_KEY_ID, ", "")
+    (tmp_path / ".aws").mkdir()
+    config = tmp_path / ".aws/config"
+    config.write_text("[default]\nregion = eu-west-1\n[profile fruits]\nregion = eu-west-1\n")
+    for profile in ("", "fruits"):
+        message = broken(sample_bucket, url, **nothing, AWS_PROFILE=profile)
+        assert "no credentials were found" in message
+    message = broken(sample_bucket, url, **nothing, AWS_PROFILE="nobody")
+    assert f"there is no profile 'nobody' in {files}" in message
+    assert "credentials" not in broken(sample_bucket, url, "--s3-anonymous", **nothing)
+    # Writing with none is refused otherwise.
+    written = sample_bucket.run("run", tmp_path, sample_bucket.url("out"), **nothing)
+    assert written.returncode == 1
+    assert "no credentials were found" in written.stderr
 
 
 def test_settings_come_from_where_aws_tools_take_them(sample_bucket, tmp_path):
@@ -277,7 +303,7 @@ def test_tls(sample_bucket, certificate):
             assert len(verdicts(finished)) == 10
             # The listing, and one request an object: TLS vouches for the bytes.
             assert len(proxy.log) == 11
-        assert f"no connection to {proxy.endpoint}: no authority known here signed its" in broken(
+        assert f"no connection to {proxy.endpoint}: its certificate is not signed by a trusted CA" in broken(
             sample_bucket, *command, **nobody
         )
     assert "AWS_CA_BUNDLE: cannot read /nowhere" in broken(

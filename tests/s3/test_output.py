@@ -269,3 +269,35 @@ def test_only_one_of_those_that_start_together(bucket, sample_tree, sample_run, 
             assert "another run is writing to" in error
     output = published(bucket, "out", tmp_path / "out")
     assert_same(output, sample_run, str(sample_tree), sample_tree)
+
+
+class WithoutTrailers(Proxy):
+    """A store that refuses checksums behind what is uploaded, as some do."""
+
+    async def _answer(self, verb, path, request, *streams):
+        trailer = b"\r\nx-amz-trailer:" in request.split(b"\r\n\r\n", 1)[0].lower()
+        self.decide = lambda *_: "checksum_refused" if trailer else None
+        await super()._answer(verb, path, request, *streams)
+
+
+def test_says_how_to_write_to_a_store_that_refuses_checksums(bucket, sample_tree):
+    with WithoutTrailers(bucket.endpoint) as store:
+        command = ["run", sample_tree, bucket.url("out"), *OPTIONS, "--s3-endpoint", store.endpoint]
+        refused = bucket.run(*command)
+        assert refused.returncode == 1
+        assert "(XAmzContentSHA256Mismatch); with AWS_REQUEST_CHECKSUM" in refused.stderr
+        written = bucket.run(*command, AWS_REQUEST_CHECKSUM_CALCULATION="when_required")
+        assert written.returncode == 0, written.stderr
+
+
+def test_says_what_to_do_where_many_objects_cannot_be_removed(bucket, sample_tree):
+    bucket.put("out/_pomona/publishing", b"dead")
+    bucket.put("out/features/parquet/features_dead/part-00000.parquet", b"half")
+    with Proxy(bucket.endpoint) as store:
+        store.decide = lambda verb, path: "not_implemented" if verb == "POST" else None
+        command = ["run", sample_tree, bucket.url("out"), *OPTIONS, "--s3-endpoint", store.endpoint]
+        refused = bucket.run(*command)
+    assert refused.returncode == 1
+    folder = bucket.url("out/features/parquet/features_dead")
+    assert f"cannot remove {folder}: " in refused.stderr
+    assert "remove what is below it with the server's own tools" in refused.stderr
