@@ -28,7 +28,10 @@ arrow::Result<ExitCode> Show(std::string path) {
   return ExitCode::kComplete;
 }
 
-arrow::Result<ExitCode> Fetch(const std::string& output) {
+arrow::Result<ExitCode> Fetch(std::string output) {
+  if (output.empty()) {
+    ARROW_ASSIGN_OR_RAISE(output, DefaultWeightsCachePath());
+  }
   ARROW_RETURN_NOT_OK(
       FetchImageNetWeights(output, [](const std::string& line) { std::cerr << line << "\n"; }));
   return Show(output);
@@ -48,7 +51,7 @@ void AddWeightsCommand(CLI::App& app, Action* action) {
   // What the options fill; the callbacks keep it alive.
   struct Options {
     std::string file;
-    std::string fetched = DefaultWeightsCachePath();
+    std::string fetched;
     std::string imported;
   };
   const auto options = std::make_shared<Options>();

@@ -84,6 +84,7 @@ arrow::Result<std::unique_ptr<S3Output>> S3Output::Open(const std::string& uri,
                                                         const std::atomic<bool>* cancel) {
   std::unique_ptr<S3Output> output(new S3Output);
   ARROW_ASSIGN_OR_RAISE(output->uri_, NormalS3Uri(uri));
+  ARROW_ASSIGN_OR_RAISE(output->cache_, CacheFolder());
   ARROW_ASSIGN_OR_RAISE(output->connection_, S3Connection::Open(output->uri_, options, cancel));
   return output;
 }
@@ -101,7 +102,7 @@ S3Output::~S3Output() {
 
 std::string S3Output::LocalFolder() const {
   const std::string name = Sha256().Add(uri_).Hex().substr(0, 16);
-  return fs::path(DefaultWeightsCachePath()).parent_path() / "outputs" / name;
+  return fs::path(cache_) / "outputs" / name;
 }
 
 std::string S3Output::Path(std::string_view below) const {

@@ -91,6 +91,7 @@ class S3Output {
   void KeepLock();
 
   std::string uri_;
+  std::string cache_;  // the user's cache folder
   std::shared_ptr<S3Connection> connection_;
   std::string run_id_;
   std::set<std::string> uploaded_;  // by path below the output

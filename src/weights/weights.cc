@@ -2,6 +2,7 @@
 
 #include <arrow/util/io_util.h>
 #include <dlfcn.h>
+#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -223,13 +224,28 @@ std::vector<FoldedLayer> Weights::Fold() const {
   return folded;
 }
 
-std::string DefaultWeightsCachePath() {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
+arrow::Result<std::string> CacheFolder() {
+  // Relative paths are to be ignored, as the standard of XDG_CACHE_HOME says: they would name
+  // another folder wherever the program is called.
+  const auto absolute = [](const char* path) { return path != nullptr && *path == '/'; };
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); absolute(cache)) {
+    return fs::path(cache) / "pomona";
+  }
   const char* home = std::getenv("HOME");
-  fs::path folder = cache != nullptr && *cache != '\0'
-                        ? fs::path(cache)
-                        : fs::path(home != nullptr ? home : ".") / ".cache";
-  return folder / "pomona" / kFileName;
+  if (!absolute(home)) {
+    const passwd* const user = getpwuid(getuid());
+    home = user != nullptr ? user->pw_dir : nullptr;
+  }
+  if (!absolute(home)) {
+    return arrow::Status::Invalid(
+        "there is no folder for what is kept between runs: set HOME or XDG_CACHE_HOME");
+  }
+  return fs::path(home) / ".cache/pomona";
+}
+
+arrow::Result<std::string> DefaultWeightsCachePath() {
+  ARROW_ASSIGN_OR_RAISE(const fs::path folder, CacheFolder());
+  return folder / kFileName;
 }
 
 arrow::Result<std::string> FindDefaultWeights() {
@@ -239,7 +255,7 @@ arrow::Result<std::string> FindDefaultWeights() {
 
   const fs::path folder = CodeFolder();
   const fs::path places[] = {folder / kFileName, folder / "../share/pomona" / kFileName,
-                             DefaultWeightsCachePath()};
+                             DefaultWeightsCachePath().ValueOr("")};
   for (const fs::path& place : places) {
     std::error_code error;
     if (fs::is_regular_file(place, error)) return place.lexically_normal();

@@ -177,7 +177,7 @@ TEST(ImageNetWeightsTest, HaveTheCanonicalDigest) {
 class FindDefaultWeightsTest : public FolderTest {
  protected:
   void SetUp() override {
-    for (const char* name : {"POMONA_WEIGHTS", "XDG_CACHE_HOME"}) {
+    for (const char* name : {"POMONA_WEIGHTS", "XDG_CACHE_HOME", "HOME"}) {
       const char* value = std::getenv(name);
       saved_.emplace_back(name, value == nullptr ? std::optional<std::string>() : value);
     }
@@ -200,10 +200,20 @@ TEST_F(FindDefaultWeightsTest, LooksWhereTheHeaderSays) {
   EXPECT_PRED2(Contains, missing.status().message(), "pomona weights fetch");
 
   const std::string cached = Path("pomona/mobilenet_v2_imagenet.safetensors");
-  EXPECT_EQ(DefaultWeightsCachePath(), cached);
+  EXPECT_EQ(DefaultWeightsCachePath().ValueOrDie(), cached);
   std::filesystem::create_directories(Path("pomona"));
   WriteFile(cached, "");
   EXPECT_EQ(FindDefaultWeights().ValueOrDie(), cached);
+
+  // Relative folders would be others for whoever calls from elsewhere.
+  for (const char* relative : {"", "cache"}) {
+    setenv("XDG_CACHE_HOME", relative, 1);
+    setenv("HOME", folder_.path().c_str(), 1);
+    EXPECT_EQ(CacheFolder().ValueOrDie(), Path(".cache/pomona"));
+    setenv("HOME", relative, 1);
+    const auto of_user = CacheFolder();
+    EXPECT_TRUE(of_user.ok() ? of_user->starts_with('/') : of_user.status().IsInvalid());
+  }
 
   setenv("POMONA_WEIGHTS", "/named/file", 1);
   EXPECT_EQ(FindDefaultWeights().ValueOrDie(), "/named/file");
