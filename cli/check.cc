@@ -96,7 +96,7 @@ arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
                "listed %" PRId64 " = %" PRId64 " ok + %" PRId64 " rejects + %" PRId64 " skips\n",
                counts.listed, counts.rows, counts.rejects, counts.skips);
   if (unlabelled > 0) {
-    std::fprintf(out, "%" PRId64 " of them lie at the root of the tree: their label is empty\n",
+    std::fprintf(out, "%" PRId64 " of them lie in no folder: their label is empty\n",
                  unlabelled);
   }
   if (!WithinBound(options.run.max_rejects, counts.rows, counts.rejects)) {

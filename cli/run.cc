@@ -57,7 +57,7 @@ void PrintSummary(const RunSummary& summary, const RunArguments& arguments) {
   Print(lines.substr(end + 1));
   if (summary.unlabelled > 0) {
     Print(std::to_string(summary.unlabelled) +
-          " of them lie at the root of the tree: their label is empty");
+          " of them lie in no folder: their label is empty");
   }
   if (counts.resumed > 0) {
     Print("resumed " + std::to_string(counts.resumed) + " items of an unfinished run");

@@ -1,5 +1,7 @@
 #include "pomona/item.h"
 
+#include <algorithm>
+
 namespace pomona {
 
 size_t Utf8Length(std::string_view text) {
@@ -65,13 +67,34 @@ std::string UnescapeName(std::string_view text) {
   return name;
 }
 
+char32_t TakeCharacter(std::string_view* text) {
+  constexpr char32_t kBytes = 0x110000;
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>((*text)[i]); };
+  size_t length = CharacterLength(*text);
+  char32_t character = length == 0 ? kBytes + byte(0) : byte(0);
+  if (const int escaped = EscapedByte(*text); escaped >= 0) {
+    character = escaped == '\\' ? '\\' : kBytes + static_cast<char32_t>(escaped);
+    length = 4;
+  } else if (length > 1) {
+    character &= 0xFFu >> (length + 1);
+    for (size_t i = 1; i < length; ++i) character = character << 6 | (byte(i) & 0x3F);
+  }
+  text->remove_prefix(std::max<size_t>(length, 1));
+  return character;
+}
+
 std::string_view Item::label() const {
-  const std::string_view relative = relative_path();
-  const size_t end = relative.rfind('/');
-  if (end == std::string_view::npos) return {};
-  const size_t begin = relative.rfind('/', end - 1);
-  return begin == std::string_view::npos || end == 0 ? relative.substr(0, end)
-                                                     : relative.substr(begin + 1, end - begin - 1);
+  std::string_view folder = path;
+  // A bucket, as any authority of a URI, is no folder.
+  const size_t slash = folder.find('/');
+  if (slash != 0 && slash != folder.npos && folder.substr(slash - 1).starts_with("://")) {
+    const size_t authority_end = folder.find('/', slash + 2);
+    if (authority_end == folder.npos) return {};
+    folder.remove_prefix(authority_end);
+  }
+  folder = folder.substr(0, std::min(folder.rfind('/'), folder.size()));
+  if (folder.size() == path.size()) return {};  // a name alone
+  return folder.substr(folder.rfind('/') + 1);
 }
 
 std::string_view StageName(Stage stage) {

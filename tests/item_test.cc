@@ -60,5 +60,36 @@ TEST(EscapeName, IsReversibleWhateverTheBytes) {
   }
 }
 
+TEST(Label, IsTheNameOfTheParentFolder) {
+  const std::pair<const char*, std::string_view> kPaths[] = {
+      {"/tree/Apple Red/1.jpg", "Apple Red"},
+      {"/tree/1.jpg", "tree"},
+      {"/1.jpg", ""},
+      {"1.jpg", ""},
+      {"a/1.jpg", "a"},
+      {"s3://bucket/1.jpg", ""},
+      {"s3://bucket/a/1.jpg", "a"},
+      {"s3://bucket/a/b://c/1.jpg", "c"},
+      {"s3://bucket/a//1.jpg", ""},
+      {"hdfs://host:8020/1.jpg", ""},
+      {"/a:/b/1.jpg", "b"},
+  };
+  for (const auto& [path, label] : kPaths) EXPECT_EQ(Item{path}.label(), label) << path;
+}
+
+TEST(TakeCharacter, CountsWhatIsNoCharacterAsOne) {
+  const auto characters = [](std::string_view text) {
+    std::u32string all;
+    while (!text.empty()) all += TakeCharacter(&text);
+    return all;
+  };
+  EXPECT_EQ(characters("a\u00e9\u68a8\U0001f34e"), U"a\u00e9\u68a8\U0001f34e");
+  const std::u32string bytes = {0x110000 + 0xE9, '/', 0x110000 + 0xFF};
+  EXPECT_EQ(characters("\xe9/\xff"), bytes);
+  EXPECT_EQ(characters(EscapeName("\xe9/\xff")), bytes);
+  EXPECT_EQ(characters("\\xe9"), U"\\xe9");
+  EXPECT_EQ(characters(EscapeName("\\xE9")), U"\\xE9");
+}
+
 }  // namespace
 }  // namespace pomona

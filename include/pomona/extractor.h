@@ -32,7 +32,6 @@ struct Image {
   // The file's path, by which outputs know the image (see EscapeName()) and the label is found. May
   // be empty where the content is given; path and label are null then.
   std::string_view path;
-  uint32_t root_size = 0;
 };
 
 // Carries batches of images from bytes to features on threads of its own.

@@ -20,7 +20,7 @@ struct Item {
 
   std::string_view relative_path() const { return std::string_view(path).substr(root_size); }
 
-  // The name of the parent folder; empty at the root of the tree.
+  // The name of the parent folder; empty where there is none, as right in a bucket.
   std::string_view label() const;
 };
 
@@ -33,6 +33,10 @@ std::string UnescapeName(std::string_view text);
 // Bytes of the character of UTF-8 that the text starts with; 0 where it starts with none.
 // REQUIRES: the text is not empty.
 size_t Utf8Length(std::string_view text);
+
+// Takes the first character off such a text: a code point, or 0x110000 and more for a byte that is
+// part of none, escaped or not. REQUIRES: it is not empty.
+char32_t TakeCharacter(std::string_view* text);
 
 // Where an image was lost.
 enum class Stage { kRead, kDecode, kInfer };

@@ -59,7 +59,7 @@ struct RunSummary {
   std::string reused_run_id;  // the run that counts.reused rows are from
   std::map<std::string, int64_t> rejects_by_reason;
   std::map<std::string, int64_t> skips_by_reason;
-  int64_t unlabelled = 0;         // of counts.listed: at the root of the tree
+  int64_t unlabelled = 0;         // of counts.listed: in no folder, as right in a bucket
   int components = 0;             // of the PCA
   double variance_explained = 0;  // share of the total variance in the components kept
   double seconds = 0;             // from RunHooks::started

@@ -96,7 +96,7 @@ def extract_features(
     """Features of the images in the columns `path` and `content` of a DataFrame.
 
     weights: a file on the driver, made by `pomona weights`; it is broadcast. None: ImageNet's.
-    root: the folder that paths are below: an image right in it has no label.
+    root: nothing depends on it any more; the label is the name of the parent folder.
     keep: a function of an Arrow array of paths that gives a mask of those to take.
     vectors: `list` (array<float>) or `binary` (the bytes of float32, little-endian, which pass
     through Spark faster; all functions here take both).

@@ -77,7 +77,7 @@ class Images {
     for (nb::handle image : images) Add(image);
   }
 
-  void SetPaths(nb::handle paths, std::string_view root) {
+  void SetPaths(nb::handle paths) {
     size_t next = 0;
     const auto add = [&](std::string_view path) {
       if (next < images_.size()) images_[next].path = path;
@@ -98,13 +98,6 @@ class Images {
       throw nb::value_error(
           (std::to_string(next) + " paths for " + std::to_string(images_.size()) + " images")
               .c_str());
-    }
-    while (root.ends_with('/')) root.remove_suffix(1);
-    if (root.empty()) return;
-    for (Image& image : images_) {
-      if (image.path.starts_with(root) && image.path.substr(root.size()).starts_with('/')) {
-        image.root_size = static_cast<uint32_t>(root.size() + 1);
-      }
     }
   }
 
@@ -183,10 +176,10 @@ void BindExtractor(nb::module_& module) {
           nb::arg("weights").none(), nb::arg("options"))
       .def(
           "_extract",
-          [](BoundExtractor& self, nb::handle images, nb::handle paths, const std::string& root,
+          [](BoundExtractor& self, nb::handle images, nb::handle paths, const std::string&,
              nb::object progress) {
             Images input(images);
-            input.SetPaths(paths, root);
+            input.SetPaths(paths);
             CallHooks hooks(std::move(progress));
             arrow::Result<std::shared_ptr<arrow::RecordBatch>> batch;
             {

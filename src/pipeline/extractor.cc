@@ -57,8 +57,7 @@ class Table {
       ARROW_RETURN_NOT_OK(path_.AppendNull());
       ARROW_RETURN_NOT_OK(label_.AppendNull());
     } else {
-      const size_t root_size = EscapeName(image.path.substr(0, image.root_size)).size();
-      const Item item{EscapeName(image.path), static_cast<uint32_t>(root_size)};
+      const Item item{EscapeName(image.path)};
       ARROW_RETURN_NOT_OK(path_.Append(item.path));
       ARROW_RETURN_NOT_OK(label_.Append(item.label()));
     }

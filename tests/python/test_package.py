@@ -78,7 +78,7 @@ def test_names_and_labels(extractor, paths):
     names = ["/data/a/1.jpg", "/data/2.jpg", "s3://bucket/b/3.jpg"]
     table = extractor.extract([content] * 3, paths=names, root="/data")
     assert table["path"].to_pylist() == names
-    assert table["label"].to_pylist() == ["a", "", "b"]
+    assert table["label"].to_pylist() == ["a", "data", "b"]
     unnamed = extractor.extract([content])
     assert unnamed["path"].to_pylist() == unnamed["label"].to_pylist() == [None]
     with pytest.raises(ValueError, match="1 paths for 2 images"):

@@ -69,7 +69,7 @@ def test_keys_are_taken_as_they_are(bucket, picture):
     found = verdicts(bucket.run("check", bucket.url("in put/"), "--json"))
     expected = sorted(bucket.url(f"in put/{key}") for key in [*KEYS, "empty.jpg"])
     assert [each["path"] for each in found] == sorted(expected, key=str.encode)
-    assert {each["label"] for each in found} == {key.split("/")[0] for key in KEYS} | {""}
+    assert {each["label"] for each in found} == {key.split("/")[0] for key in KEYS} | {"in put"}
     assert {each["path"]: each["reason"] for each in found if each["verdict"] != "ok"} == {
         bucket.url("in put/empty.jpg"): "empty"
     }

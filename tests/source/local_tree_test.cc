@@ -44,7 +44,7 @@ TEST(LocalTree, TakesTheLabelFromTheParentFolder) {
   ASSERT_EQ(items.size(), 3u);
   EXPECT_EQ(items[0].label(), "Apple Braeburn");
   EXPECT_EQ(items[1].label(), "Lemon");
-  EXPECT_EQ(items[2].label(), "");
+  EXPECT_EQ(items[2].label(), std::filesystem::path(tree.path()).filename());
   EXPECT_EQ(items[0].path, tree / "Apple Braeburn/1.jpg");
   EXPECT_EQ(items[0].size, 1);
   EXPECT_GT(items[0].modified_ns, 0);
