@@ -70,7 +70,7 @@ std::string UnescapeName(std::string_view text) {
 char32_t TakeCharacter(std::string_view* text) {
   constexpr char32_t kBytes = 0x110000;
   const auto byte = [&](size_t i) { return static_cast<uint8_t>((*text)[i]); };
-  size_t length = CharacterLength(*text);
+  size_t length = Utf8Length(*text);
   char32_t character = length == 0 ? kBytes + byte(0) : byte(0);
   if (const int escaped = EscapedByte(*text); escaped >= 0) {
     character = escaped == '\\' ? '\\' : kBytes + static_cast<char32_t>(escaped);

@@ -49,7 +49,9 @@ class Source {
   // REQUIRES: they stay where they are until they are read.
   virtual void Announce(const std::vector<const Item*>&) {}
 
-  // Reads the whole file into `bytes`. What keeps one file from being read is a Reject.
+  // Reads the file into `bytes`: all of it where it may be an image of a format that is read here,
+  // else its first kSniffBytes (decode.h) at least, which say what it is. What keeps one file from
+  // being read is a Reject.
   // Errors: what keeps all of them from it, such as a storage that does not answer.
   virtual arrow::Result<std::optional<Reject>> Read(const Item& item, FileBytes* bytes) = 0;
 
@@ -74,7 +76,7 @@ arrow::Result<std::unique_ptr<Source>> OpenTree(const std::string& root, const S
 arrow::Result<std::unique_ptr<Source>> OpenS3Tree(const std::string& root, const S3Options& s3,
                                                   const std::atomic<bool>* cancel = nullptr);
 
-// Reads the whole local file at `path` into `bytes`. What is wrong with this file is a Reject.
+// Reads the local file at `path`, as Source::Read() does. What is wrong with this file is a Reject.
 // Errors: what is not, such as too many open files, a disk that fails, a mount that is gone.
 arrow::Result<std::optional<Reject>> ReadLocalFile(const std::string& path, FileBytes* bytes);
 
@@ -84,8 +86,9 @@ arrow::Result<std::optional<Reject>> ReadLocalFile(const std::string& path, File
 // Errors: IOError with the errno where the root is missing or not a folder.
 arrow::Result<std::unique_ptr<Source>> OpenLocalTree(const std::string& root);
 
-// The absolute, normalised path that a local path or file:// URI means.
-// Errors: NotImplemented for s3:// and the like, Invalid for a malformed URI.
+// The absolute path that a local path or file: URI means, without "." and ".." in it; links are left
+// as they are, except before a "..", which leads where the system would go.
+// Errors: NotImplemented for s3:// and the like, Invalid for a URI of another machine.
 arrow::Result<std::string> LocalPath(const std::string& path_or_uri);
 
 // Whether the item's label matches Apple*, which the modes mini and apples ask for.

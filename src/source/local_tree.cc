@@ -1,14 +1,15 @@
 #include <arrow/util/io_util.h>
-#include <arrow/util/uri.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <map>
@@ -21,6 +22,8 @@
 
 namespace pomona {
 namespace {
+
+namespace fs = std::filesystem;
 
 // By so many paths links may lead to one folder. Without a bound, a dozen folders that link to each
 // other have more paths than there is memory for.
@@ -75,6 +78,49 @@ arrow::Result<std::optional<Reject>> CannotRead(const char* what, const std::str
                      : error == ENFILE ? "; the whole system has too many files open"
                                        : "; if only this file fails, leave it out with --exclude";
   return arrow::Status(arrow::StatusCode::IOError, message + cure, detail);
+}
+
+// Goes on reading until there are so many bytes, or fewer where the file shrank: what it still
+// holds is judged by the decoder. false: errno says why it cannot be read.
+bool ReadUpTo(size_t size, int fd, FileBytes* bytes) {
+  size_t filled = bytes->size();
+  bytes->resize(size);
+  while (filled < size) {
+    const ssize_t count = read(fd, bytes->data() + filled, size - filled);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return false;
+    if (count == 0) break;
+    filled += static_cast<size_t>(count);
+  }
+  bytes->resize(filled);
+  return true;
+}
+
+// Of a URI that begins with file:/, as any program may write it: with one slash or three, with or
+// without escapes.
+arrow::Result<std::string> PathOfUri(const std::string& uri) {
+  std::string_view text = std::string_view(uri).substr(std::string_view("file:").size());
+  if (text.starts_with("//")) {
+    const size_t path = std::min(text.find('/', 2), text.size());
+    const std::string_view host = text.substr(2, path - 2);
+    if (path == text.size() || (!host.empty() && host != "localhost")) {
+      return arrow::Status::Invalid(uri, ": names no folder of this machine; write file:///folder");
+    }
+    text.remove_prefix(path);
+  }
+  std::string path;
+  for (size_t i = 0; i < text.size(); ++i) {
+    unsigned char byte = 0;
+    const char* const digits = text.data() + i + 1;
+    if (text[i] == '%' && text.size() - i > 2 &&
+        std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2) {
+      path += static_cast<char>(byte);
+      i += 2;
+    } else {
+      path += text[i];
+    }
+  }
+  return path;
 }
 
 // Whether `path` is a folder; then *info is its.
@@ -227,39 +273,45 @@ arrow::Result<std::optional<Reject>> ReadLocalFile(const std::string& path, File
   if (!S_ISREG(info.st_mode)) {
     return Reject{Stage::kRead, Reason::kUnreadable, "not a regular file"};
   }
-  if (info.st_size > kMaxFileBytes) return TooLarge(info.st_size);
-  bytes->resize(static_cast<size_t>(info.st_size));
-  size_t filled = 0;
-  while (filled < bytes->size()) {
-    const ssize_t count = read(file.get(), bytes->data() + filled, bytes->size() - filled);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return CannotRead("cannot read", path);
-    if (count == 0) break;  // the file shrank; what it still holds is judged by the decoder
-    filled += static_cast<size_t>(count);
+  const auto size = static_cast<size_t>(info.st_size);
+  bytes->clear();
+  if (!ReadUpTo(std::min(size, kSniffBytes), file.get(), bytes)) {
+    return CannotRead("cannot read", path);
   }
-  bytes->resize(filled);
+  if (auto reject = CheckFileSize(info.st_size, path, *bytes)) return reject;
+  if (bytes->size() < kSniffBytes || !WantsRest(*bytes)) return std::nullopt;
+  if (!ReadUpTo(size, file.get(), bytes)) return CannotRead("cannot read", path);
   return std::nullopt;
 }
 
 arrow::Result<std::string> LocalPath(const std::string& path_or_uri) {
   std::string path = path_or_uri;
   if (path.empty()) return arrow::Status::Invalid("an empty path names no folder");
-  if (const size_t colon = path.find("://"); colon != std::string::npos) {
-    const std::string scheme = path.substr(0, colon);
-    if (scheme != "file") {
-      return arrow::Status::NotImplemented(path, ": only local folders and s3:// can be used (",
-                                           scheme, ":// cannot)");
-    }
-    arrow::util::Uri uri;
-    ARROW_RETURN_NOT_OK(uri.Parse(path));
-    path = uri.path();
+  if (strncasecmp(path.c_str(), "file:/", 6) == 0) {
+    ARROW_ASSIGN_OR_RAISE(path, PathOfUri(path));
+  } else if (const size_t colon = path.find("://"); colon != std::string::npos) {
+    return arrow::Status::NotImplemented(path, ": only local folders and s3:// can be used (",
+                                         path.substr(0, colon), ":// cannot)");
   }
   std::error_code error;
-  const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+  const fs::path absolute = fs::absolute(path, error);
   if (error) return arrow::Status::IOError(path, ": ", error.message());
-  std::string normal = absolute.lexically_normal().string();
-  while (normal.size() > 1 && normal.back() == '/') normal.pop_back();
-  return normal;
+  fs::path normal = "/";
+  for (const fs::path& name : absolute.relative_path()) {
+    if (name.empty() || name == ".") continue;
+    if (name != "..") {
+      normal /= name;
+      continue;
+    }
+    // Above a link is what is above the folder that it leads to.
+    if (fs::is_symlink(normal, error)) {
+      fs::path real = fs::canonical(normal, error);
+      if (error) return arrow::Status::IOError(normal.string(), ": ", error.message());
+      normal = std::move(real);
+    }
+    normal = normal.parent_path();
+  }
+  return normal.string();
 }
 
 arrow::Result<std::vector<Item>> ListAll(Source& source) {

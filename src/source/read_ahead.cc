@@ -4,8 +4,20 @@
 #include <utility>
 
 #include "guarded.h"
+#include "pomona/decode.h"
 
 namespace pomona {
+namespace {
+
+// What of the item is held when it was read ahead.
+int64_t BytesAhead(const Item& item) { return OnlyStartAhead(item) ? kSniffBytes : item.size; }
+
+}  // namespace
+
+bool OnlyStartAhead(const Item& item) {
+  constexpr int64_t kLarge = int64_t{16} << 20;
+  return item.size > kLarge && !HasImageExtension(item.path);
+}
 
 void ReadAhead::Announce(const std::vector<const Item*>& items) {
   const std::lock_guard lock(mutex_);
@@ -24,7 +36,7 @@ arrow::Result<FileContent> ReadAhead::Take(const Item& item) {
     }
     if (auto node = reading_.extract(&item); !node.empty()) {
       reading = std::move(node.mapped());
-      reading_bytes_ -= item.size;
+      reading_bytes_ -= BytesAhead(item);
       ARROW_RETURN_NOT_OK(FillUp());
     }
   }
@@ -41,13 +53,13 @@ arrow::Status ReadAhead::StartNext() {
                           return Guarded([&] { return read_(item); });
                         }));
   waiting_.pop_front();
-  reading_bytes_ += item->size;
+  reading_bytes_ += BytesAhead(*item);
   return arrow::Status::OK();
 }
 
 arrow::Status ReadAhead::FillUp() {
   while (!waiting_.empty() && reading_.size() < bounds_.items &&
-         (reading_.empty() || reading_bytes_ + waiting_.front()->size <= bounds_.bytes)) {
+         (reading_.empty() || reading_bytes_ + BytesAhead(*waiting_.front()) <= bounds_.bytes)) {
     ARROW_RETURN_NOT_OK(StartNext());
   }
   return arrow::Status::OK();

@@ -20,7 +20,12 @@ namespace pomona {
 struct FileContent {
   FileBytes bytes;
   std::optional<Reject> reject;
+  bool rest_wanted = false;  // these are the first bytes of what is too large to be read ahead
 };
+
+// Whether the item's first bytes are read alone, and the rest only once somebody takes it and they
+// announce an image: it is large, and its name promises none.
+bool OnlyStartAhead(const Item& item);
 
 // Starts reading announced items in their order, so many at once that their bytes stay within
 // bounds; those who ask for them wait only for what is not there yet.

@@ -30,8 +30,15 @@ constexpr size_t kListingsAtOnce = 32;
 // Hides 100 ms a request from 1,000 images a second.
 constexpr ReadAhead::Bounds kReadAhead{.items = kS3RequestsAtOnce, .bytes = int64_t{64} << 20};
 
-// More than any server says of an error.
-constexpr int64_t kMostErrorBytes = 4096;
+// More than any server says of an error, and than kSniffBytes: what is fetched to look at an object.
+constexpr int64_t kStartBytes = 4096;
+
+// What is larger and promises no image by its name is looked at before it is fetched: a second
+// request is cheaper than so many bytes for nothing.
+constexpr int64_t kUnasked = int64_t{64} << 10;
+
+// Larger ones are looked at whatever their name.
+constexpr int64_t kLarge = int64_t{16} << 20;
 
 // Stands at the end of the place for an object until it is read: Arrow does not say how much it
 // read, and no picture ends so.
@@ -79,7 +86,7 @@ class S3Tree : public Source {
       : root_(std::move(root)),
         connection_(std::move(connection)),
         read_ahead_(connection_->executor(), kReadAhead,
-                    [this](const Item& item) { return Fetch(item); }) {}
+                    [this](const Item& item) { return FetchAhead(item); }) {}
 
   ~S3Tree() override { connection_->Stop(); }
 
@@ -138,6 +145,9 @@ class S3Tree : public Source {
 
   arrow::Result<std::optional<Reject>> Read(const Item& item, FileBytes* bytes) override {
     ARROW_ASSIGN_OR_RAISE(FileContent content, read_ahead_.Take(item));
+    if (content.rest_wanted) {
+      ARROW_ASSIGN_OR_RAISE(content, Fetch(item, item.size));
+    }
     bytes->swap(content.bytes);
     return std::move(content.reject);
   }
@@ -196,13 +206,23 @@ class S3Tree : public Source {
             info.mtime().time_since_epoch().count()};
   }
 
-  // Reads one object.
-  arrow::Result<FileContent> Fetch(const Item& item) {
-    FileContent content;
-    if (item.size > kMaxFileBytes) {
-      content.reject = TooLarge(item.size);
-      return content;
+  // Reads one object, unless its first bytes are enough or all that is wanted now.
+  arrow::Result<FileContent> FetchAhead(const Item& item) {
+    if (item.size > (HasImageExtension(item.path) ? kLarge : kUnasked)) {
+      ARROW_ASSIGN_OR_RAISE(FileContent start, Fetch(item, kStartBytes));
+      if (!start.reject) start.reject = CheckFileSize(item.size, item.path, start.bytes);
+      if (start.reject || !WantsRest(start.bytes)) return start;
+      if (OnlyStartAhead(item)) {
+        start.rest_wanted = true;
+        return start;
+      }
     }
+    return Fetch(item, item.size);
+  }
+
+  // Reads so many bytes of one object.
+  arrow::Result<FileContent> Fetch(const Item& item, int64_t most) {
+    FileContent content;
     const std::string path = S3ArrowPath(item.path);
     if (!CanAskFor(path)) {
       content.reject = Reject{Stage::kRead, Reason::kUnreadable,
@@ -226,7 +246,7 @@ class S3Tree : public Source {
     }
     content.bytes.clear();
     content.reject = connection_->RejectOfThisThread();
-    if (!content.reject && item.size < kMostErrorBytes) {
+    if (!content.reject && std::min(item.size, most) < kStartBytes) {
       // The server's words may have been longer than the object, whose place they take.
       const auto info = connection_->files().GetFileInfo(path);
       content.reject = connection_->RejectOfThisThread();
@@ -238,7 +258,8 @@ class S3Tree : public Source {
 
   // `ask`: for the object's size and ETag. Errors: SerializationError where the bytes are not the
   // object's.
-  arrow::Status FetchOnce(const Item& item, const std::string& path, bool ask, FileBytes* bytes) {
+  arrow::Status FetchOnce(const Item& item, const std::string& path, int64_t most, bool ask,
+                          FileBytes* bytes) {
     ++requests_;
     std::string etag;
     std::shared_ptr<arrow::io::RandomAccessFile> file;
@@ -253,7 +274,11 @@ class S3Tree : public Source {
       if (metadata) etag = metadata->Get("ETag").ValueOr("");
       std::erase(etag, '"');
     }
-    ARROW_ASSIGN_OR_RAISE(const int64_t size, file->GetSize());
+    ARROW_ASSIGN_OR_RAISE(int64_t size, file->GetSize());
+    if (most < item.size && most < size) {
+      size = most;
+      etag.clear();
+    }
     bytes->resize(static_cast<size_t>(size));
     const std::span end = std::span(*bytes).last(std::min(bytes->size(), kUnread.size()));
     std::copy_n(kUnread.begin(), end.size(), end.begin());

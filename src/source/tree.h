@@ -2,8 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 
+#include "pomona/decode.h"
 #include "pomona/item.h"
 
 namespace pomona {
@@ -11,12 +15,23 @@ namespace pomona {
 // The subfolder that the original pipeline looks under where it exists.
 inline constexpr const char* kTrainingFolder = "Training";
 
-// A file that claims to be larger is no picture; reading it would only fill the memory.
+// An image of more bytes would only fill the memory.
 inline constexpr int64_t kMaxFileBytes = int64_t{1} << 30;
 
-inline Reject TooLarge(int64_t size) {
-  return {Stage::kRead, Reason::kTooLarge,
-          std::to_string(size) + " bytes; the limit is " + std::to_string(kMaxFileBytes)};
+// The limit is one for images: what is none, by its name and its first bytes, may have any size,
+// since no more of it is read.
+inline std::optional<Reject> CheckFileSize(int64_t size, std::string_view path,
+                                           std::span<const uint8_t> first_bytes) {
+  if (size <= kMaxFileBytes) return std::nullopt;
+  if (!IsImage(path, first_bytes)) return std::nullopt;
+  return Reject{Stage::kRead, Reason::kTooLarge,
+                std::to_string(size) + " bytes; the limit is " + std::to_string(kMaxFileBytes)};
+}
+
+// Whether the first bytes are those of an image that is read here; if not, they say all.
+inline bool WantsRest(std::span<const uint8_t> first_bytes) {
+  const auto format = SniffFormat(first_bytes);
+  return format && *format != ImageFormat::kOther;
 }
 
 }  // namespace pomona

@@ -2,6 +2,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <tuple>
+
+#include "pomona/decode.h"
 #include "pomona/source.h"
 #include "temp_folder.h"
 
@@ -77,6 +81,43 @@ TEST(LocalTree, FollowsLinksButNotIntoAFolderAbove) {
   EXPECT_EQ(RelativePaths(tree.path()), (Paths{"a/1.jpg", "a/dangling.jpg", "a/linked/2.jpg"}));
 }
 
+TEST(LocalTree, DoesNotListWhatTheFilterLeavesOut) {
+  const TempFolder tree, output;
+  for (const char* name : {"Kiwi/1.jpg", "Kiwi/.x/1.jpg", "tmp/1.jpg", "lost+found/1.jpg"}) {
+    tree.Write(name, "x");
+  }
+  output.Write("features/1.csv", "x");
+  ASSERT_EQ(symlink(output.path().c_str(), (tree / "Kiwi/out").c_str()), 0);
+  // Folders that nobody may list, not even root: their paths are too long.
+  for (const char* folder : {"tmp", "lost+found"}) {
+    std::string deep = tree / folder;
+    ASSERT_EQ(chdir(deep.c_str()), 0);
+    const std::string name(250, 'd');
+    for (int depth = 0; depth < 20; ++depth) {
+      ASSERT_EQ(mkdir(name.c_str(), 0755), 0);
+      ASSERT_EQ(chdir(name.c_str()), 0);
+    }
+    ASSERT_EQ(chdir("/"), 0);
+  }
+  const auto list = [&](Paths include, Paths exclude) {
+    RunOptions options;
+    options.include = std::move(include);
+    options.exclude = std::move(exclude);
+    PathFilter filter = *PathFilter::Make(options);
+    filter.output = output.path();
+    Paths paths;
+    const auto status = (*OpenLocalTree(tree.path()))->List(&filter, [&](std::vector<Item> items) {
+      for (const Item& item : items) paths.emplace_back(item.relative_path());
+      return true;
+    });
+    return status.ok() ? paths : Paths{status.message().substr(0, 11)};
+  };
+  EXPECT_EQ(list({}, {}), Paths{"cannot list"});
+  EXPECT_EQ(list({"Kiwi/*"}, {}), Paths{"Kiwi/1.jpg"});
+  EXPECT_EQ(list({}, {"tm*"}), Paths{"Kiwi/1.jpg"});
+  std::ignore = std::system(("rm -r '" + tree.path() + "/tmp' '" + tree.path() + "/lost+found'").c_str());
+}
+
 TEST(LocalTree, RefusesAMazeOfLinks) {
   const TempFolder tree;
   const std::string names = "abcdefgh";
@@ -103,7 +144,7 @@ TEST(LocalTree, SaysWhyARootCannotBeRead) {
 
 TEST(LocalTree, ReadsWholeFilesAndRejectsWhatCannotBeRead) {
   const TempFolder tree;
-  const std::string large(300'000, 'y');
+  const std::string large = "GIF89a" + std::string(300'000, 'y');
   tree.Write("a/1.jpg", "hello");
   tree.Write("a/2.jpg", large);
   tree.Write("a/3.jpg", "");
@@ -131,6 +172,36 @@ TEST(LocalTree, ReadsWholeFilesAndRejectsWhatCannotBeRead) {
   const auto pipe = *source->Read(items[4], &bytes);
   ASSERT_TRUE(pipe);
   EXPECT_EQ(pipe->message, "not a regular file");
+}
+
+TEST(LocalTree, ReadsWhatIsNoImageNoFurtherThanItsFirstBytes) {
+  const TempFolder tree;
+  const std::string jpeg = "\xff\xd8\xff\xe0" + std::string(300'000, 'y');
+  tree.Write("film.mp4", "");
+  tree.Write("image", jpeg);
+  tree.Write("huge image", jpeg);
+  tree.Write("huge.jpg", "");
+  tree.Write("zeros.jpg", "");
+  constexpr uintmax_t kHuge = (uintmax_t{1} << 30) + 1;
+  for (const char* name : {"film.mp4", "huge image", "huge.jpg"}) {
+    std::filesystem::resize_file(tree / name, kHuge);
+  }
+  std::filesystem::resize_file(tree / "zeros.jpg", kHuge - 1);
+
+  FileBytes bytes;
+  EXPECT_FALSE(ReadLocalFile(tree / "film.mp4", &bytes));
+  EXPECT_EQ(bytes, FileBytes(kSniffBytes));
+  EXPECT_FALSE(ReadLocalFile(tree / "zeros.jpg", &bytes));
+  EXPECT_EQ(bytes, FileBytes(kSniffBytes));
+  // The limit of the size is one for images, by their name or by their content.
+  for (const char* name : {"huge image", "huge.jpg"}) {
+    const auto reject = ReadLocalFile(tree / name, &bytes);
+    ASSERT_TRUE(reject) << name;
+    EXPECT_EQ(reject->reason, Reason::kTooLarge) << name;
+  }
+  EXPECT_LT(bytes.capacity(), size_t{1} << 20);
+  EXPECT_FALSE(ReadLocalFile(tree / "image", &bytes));
+  EXPECT_EQ(std::string(bytes.begin(), bytes.end()), jpeg);
 }
 
 TEST(LocalTree, ReadsWhatIsThereWhenItReads) {

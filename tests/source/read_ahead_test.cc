@@ -88,6 +88,25 @@ TEST(ReadAhead, KeepsToTheBoundOfBytesButReadsWhatIsLarger) {
   }
 }
 
+TEST(ReadAhead, IsNotHeldUpByLargeFilesThatAreNoImagesByTheirNames) {
+  constexpr int64_t kGigabyte = 1'000'000'000;
+  const std::vector<Item> items = {{"/film.mp4", 1, kGigabyte}, {"/1.jpg", 1, 1000}};
+  EXPECT_TRUE(OnlyStartAhead(items[0]));
+  EXPECT_FALSE(OnlyStartAhead({"/1.tiff", 1, kGigabyte}));
+  EXPECT_FALSE(OnlyStartAhead({"/1", 1, 1'000'000}));
+  std::promise<void> both;
+  std::atomic<int> started = 0;
+  const auto pool = *ThreadPool::Make(2);
+  ReadAhead ahead(pool.get(), {.items = 16, .bytes = 10'000},
+                  [&](const Item&) -> arrow::Result<FileContent> {
+                    if (++started == 2) both.set_value();
+                    return FileContent{};
+                  });
+  ahead.Announce(Pointers(items));
+  EXPECT_EQ(both.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
+  for (const Item& item : items) EXPECT_TRUE(ahead.Take(item).ok());
+}
+
 TEST(ReadAhead, ReadsWhatNobodyAnnouncedAndWhatIsTakenOutOfOrder) {
   const std::vector<Item> items = Items(20);
   Reader reader;
