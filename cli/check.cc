@@ -22,7 +22,7 @@ struct CheckArguments {
 };
 
 // The options of a run that say what it takes, and when rejects are too many.
-constexpr std::string_view kRunOptions[] = {"mode",  "include",     "exclude",     "limit",
+constexpr std::string_view kRunOptions[] = {"mode",    "include",     "exclude",     "hidden",      "limit",
                                             "threads", "max-rejects", "s3-endpoint", "s3-anonymous"};
 
 const char* VerdictName(CheckResult::Verdict verdict) {

@@ -6,6 +6,8 @@
 
 #include "allowance.h"
 
+#include "pomona/glob.h"
+
 namespace pomona {
 
 std::string_view ModeName(Mode mode) {
@@ -89,6 +91,12 @@ namespace {
 
 using Kind = RunOptionSpec::Kind;
 
+arrow::Status CheckGlob(const char* name, std::string_view text) {
+  const auto glob = Glob::Parse(text);
+  if (glob.ok()) return arrow::Status::OK();
+  return arrow::Status::Invalid(name, " '", text, "': ", glob.status().message());
+}
+
 template <auto member, auto parse>
 arrow::Status SetParsed(RunOptions* options, std::string_view text) {
   ARROW_ASSIGN_OR_RAISE(options->*member, parse(text));
@@ -114,9 +122,9 @@ arrow::Status SetText(RunOptions* options, std::string_view text) {
 }
 
 template <auto member>
-arrow::Status AddText(RunOptions* options, std::string_view text) {
+arrow::Status AddGlob(const char* name, RunOptions* options, std::string_view text) {
   (options->*member).emplace_back(text);
-  return arrow::Status::OK();
+  return CheckGlob(name, text);
 }
 
 arrow::Status ParseFlag(std::string_view text, bool* flag) {
@@ -159,10 +167,19 @@ constexpr RunOptionSpec kSpecs[] = {
      SetFlag<&RunOptions::center>},
     {"standardize", "", "Scale features to unit variance first", Kind::kFlag,
      SetFlag<&RunOptions::standardize>},
-    {"include", "GLOB", "Take only paths that match (repeatable)", Kind::kList,
-     AddText<&RunOptions::include>},
-    {"exclude", "GLOB", "Leave out paths that match (repeatable)", Kind::kList,
-     AddText<&RunOptions::exclude>},
+    {"include", "GLOB",
+     "Take only files whose path below INPUT (or INPUT/Training) matches as a whole: * is any "
+     "text, slashes too; ? one character; [a-z] one of these; case counts (repeatable)",
+     Kind::kList,
+     [](RunOptions* options, std::string_view text) {
+       return AddGlob<&RunOptions::include>("include", options, text);
+     }},
+    {"exclude", "GLOB", "Leave out files whose path matches, as 'Kiwi/*' (repeatable)", Kind::kList,
+     [](RunOptions* options, std::string_view text) {
+       return AddGlob<&RunOptions::exclude>("exclude", options, text);
+     }},
+    {"hidden", "", "Take hidden files, too: .names and what systems leave behind", Kind::kFlag,
+     SetFlag<&RunOptions::hidden>},
     {"limit", "N", "Take only the first N items", Kind::kValue,
      [](RunOptions* options, std::string_view text) {
        return SetCount<&RunOptions::limit>("limit", options, text, 1);
@@ -204,6 +221,12 @@ arrow::Status Validate(const RunOptions& options) {
   }
   if (options.fragment_items < 1 || options.part_rows < options.fragment_items) {
     return arrow::Status::Invalid("a part needs room for a fragment, and a fragment for an item");
+  }
+  for (const std::string& glob : options.include) {
+    ARROW_RETURN_NOT_OK(CheckGlob("include", glob));
+  }
+  for (const std::string& glob : options.exclude) {
+    ARROW_RETURN_NOT_OK(CheckGlob("exclude", glob));
   }
   return options.run_id.empty() ? arrow::Status::OK() : CheckRunId(options.run_id);
 }

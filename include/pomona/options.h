@@ -83,10 +83,13 @@ struct RunOptions {
   // Scale each feature to unit variance before the PCA.
   bool standardize = false;
 
-  // Globs over the path below the root; `*` and `?` match across folders. An item is taken if it
-  // matches one of `include` (or there is none) and none of `exclude`.
+  // Globs (see Glob) over the path below the root. An item is taken if it matches one of `include`
+  // (or there is none) and none of `exclude`.
   std::vector<std::string> include;
   std::vector<std::string> exclude;
+
+  // Take hidden files, too (see IsHidden).
+  bool hidden = false;
 
   // Take only the first so many items, in path order; 0: all.
   int64_t limit = 0;

@@ -10,8 +10,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "pomona/glob.h"
 #include "pomona/item.h"
 #include "pomona/options.h"
 
@@ -32,6 +34,56 @@ struct TransferCounts {
 // Takes items as they become known; false: that is enough.
 using TakeItems = std::function<bool(std::vector<Item>)>;
 
+// Whether a path below the root of a tree is hidden: one of its names begins with a dot or is one of
+// those that systems give to what they leave behind (docs/formats.md lists them).
+bool IsHidden(std::string_view relative_path);
+
+// Which files of a tree are listed, by their paths below its root; remembers what it was asked for.
+//
+// Threads: one at a time.
+class PathFilter {
+ public:
+  // Takes all that is not hidden.
+  PathFilter() = default;
+
+  // Takes what the options' globs and `hidden` ask for.
+  // Errors: Invalid for a glob that is none.
+  static arrow::Result<PathFilter> Make(const RunOptions& options);
+
+  bool TakesFile(std::string_view relative_path);
+
+  // Whether any file below the folder may be taken; if not, it need not be listed.
+  bool EntersFolder(std::string_view relative_path);
+
+  // The folder that holds every file below this one that may be taken: itself or one below it.
+  std::string Narrow(const std::string& relative_path) const;
+
+  // The options that nothing matched so far, such as "--include 'Kiwi'".
+  std::vector<std::string> Unmatched() const;
+
+  // A path that was asked for; a folder's ends in a slash; empty: there was none.
+  const std::string& example() const { return example_; }
+
+  // Hidden files and folders that were not taken; what is in such a folder does not count.
+  int64_t hidden() const { return hidden_count_; }
+
+  // A local folder that is not entered, by whatever path a link leads to it.
+  std::string output;
+
+ private:
+  struct Rule {
+    Glob glob;
+    bool met = false;
+  };
+
+  bool LeavesOut(std::string_view relative_path);
+
+  std::vector<Rule> include_, exclude_;
+  bool take_hidden_ = false;
+  std::string example_;
+  int64_t hidden_count_ = 0;
+};
+
 // Where items come from.
 //
 // Threads: List() once, by one thread; the others by any number at once, while it lists too, each
@@ -40,9 +92,10 @@ class Source {
  public:
   virtual ~Source() = default;
 
-  // Hands over every file below the root, sorted by path, bytewise.
-  // Errors: IOError where a folder cannot be listed, since nobody could tell what is missing.
-  virtual arrow::Status List(const TakeItems& take) = 0;
+  // Hands over every file below the root that the filter takes, sorted by path, bytewise.
+  // Errors: IOError where a folder cannot be listed that may hold any, since nobody could tell what
+  // is missing.
+  virtual arrow::Status List(PathFilter* filter, const TakeItems& take) = 0;
 
   // Says which items Read() will be asked for next, once each and about in this order, so that a
   // source far away can read ahead.
@@ -60,7 +113,7 @@ class Source {
 };
 
 // All items at once.
-arrow::Result<std::vector<Item>> ListAll(Source& source);
+arrow::Result<std::vector<Item>> ListAll(Source& source, PathFilter filter = {});
 
 // The tree that a path or URI names: a local one, or one on S3 (s3://, s3a://, s3n://).
 // `cancel`: ends waiting for S3 early, where given; outlives the source.
@@ -94,13 +147,10 @@ arrow::Result<std::string> LocalPath(const std::string& path_or_uri);
 // Whether the item's label matches Apple*, which the modes mini and apples ask for.
 bool IsApple(const Item& item);
 
-// Whether the options' globs take the item.
-bool MatchesGlobs(const Item& item, const RunOptions& options);
-
 // How many of the items that mode and globs take a run has at most.
 size_t ItemLimit(const RunOptions& options);
 
-// The items that the options select (mode, include, exclude, limit), order kept.
+// The items that mode and limit select, order kept.
 std::vector<Item> Select(std::vector<Item> items, const RunOptions& options);
 
 }  // namespace pomona

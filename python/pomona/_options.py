@@ -24,6 +24,7 @@ class RunOptions(TypedDict, total=False):
     standardize: bool
     include: str | Sequence[str]
     exclude: str | Sequence[str]
+    hidden: bool
     limit: int
     max_rejects: int | str
     s3_endpoint: str

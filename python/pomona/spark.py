@@ -80,9 +80,9 @@ def plain_path(path: Column) -> Column:
 
 
 def label(path: Column, root: str = "") -> Column:
-    """The label of an image: the name of its folder, if that is below the root."""
-    inside = F.regexp_replace(F.substring(path, len(root) + 2, 2**30), "/?[^/]*$", "")
-    return F.element_at(F.split(inside, "/"), -1)
+    """The label of an image: the name of its folder; none right in a bucket."""
+    folder = F.regexp_replace(path, "^[a-z0-9]+://[^/]*|/[^/]*$", "")
+    return F.element_at(F.split(folder, "/"), -1)
 
 
 def extract_features(

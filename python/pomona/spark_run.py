@@ -92,7 +92,7 @@ class _Selection:
     last: str | None = None  # in path order
 
     def __call__(self, paths: pa.Array) -> pa.Array:
-        mask = _core.matches_globs(paths, self.root, _core.RunOptions(**self.options))
+        mask = _core.is_listed(paths, self.root, _core.RunOptions(**self.options))
         if self.only_apples:
             mask = pc.and_(mask, _core.is_apple(paths, self.root))
         if self.last is not None:

@@ -91,6 +91,7 @@ void BindOptions(nb::module_& module) {
       .def_ro("standardize", &RunOptions::standardize)
       .def_ro("include", &RunOptions::include)
       .def_ro("exclude", &RunOptions::exclude)
+      .def_ro("hidden", &RunOptions::hidden)
       .def_ro("limit", &RunOptions::limit)
       .def_ro("part_rows", &RunOptions::part_rows)
       .def(

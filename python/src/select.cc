@@ -41,12 +41,14 @@ void BindSelect(nb::module_& module) {
       [](nb::handle paths, const std::string& root) { return Mask(paths, root, &IsApple); },
       nb::arg("paths"), nb::arg("root"), "Mask of the paths whose label matches Apple*.");
   module.def(
-      "matches_globs",
+      "is_listed",
       [](nb::handle paths, const std::string& root, const RunOptions& options) {
-        return Mask(paths, root, [&](const Item& item) { return MatchesGlobs(item, options); });
+        PathFilter filter = ValueOf(PathFilter::Make(options));
+        return Mask(paths, root,
+                    [&](const Item& item) { return filter.TakesFile(item.relative_path()); });
       },
       nb::arg("paths"), nb::arg("root"), nb::arg("options"),
-      "Mask of the paths that the options' globs take.");
+      "Mask of the paths that are not hidden and that the options' globs take.");
   module.def(
       "item_limit",
       [](const RunOptions& options) {

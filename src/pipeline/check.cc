@@ -71,7 +71,8 @@ arrow::Result<Counts> CheckAll(Source& source, const CheckOptions& options,
                                const std::function<void(const CheckResult&)>& report,
                                const std::atomic<bool>* cancel) {
   ARROW_RETURN_NOT_OK(ResolveCpu(options.run.cpu));
-  ARROW_ASSIGN_OR_RAISE(std::vector<Item> listed, ListAll(source));
+  ARROW_ASSIGN_OR_RAISE(PathFilter filter, PathFilter::Make(options.run));
+  ARROW_ASSIGN_OR_RAISE(std::vector<Item> listed, ListAll(source, std::move(filter)));
   const std::vector<Item> items = Select(std::move(listed), options.run);
   const int threads = ThreadCount(options.run.threads);
   std::vector<std::unique_ptr<Checker>> checkers;

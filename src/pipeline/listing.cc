@@ -10,29 +10,34 @@
 namespace pomona {
 
 Listing::Listing(Source& source, std::string output, const RunOptions& options, std::string recipe)
-    : output_(EscapeName(output) + '/'),
+    : output_(std::move(output)),
       options_(options),
       recipe_(std::move(recipe)),
       thread_([this, &source] { List(source); }) {}
 
-void Listing::List(Source& source) {
-  const auto start = std::chrono::steady_clock::now();
+arrow::Status Listing::ListTree(Source& source) {
+  ARROW_ASSIGN_OR_RAISE(filter_, PathFilter::Make(options_));
+  filter_.output = output_;
+  const std::string below_output = EscapeName(output_) + '/';
   // Which labels the mode mini takes depends on all of them.
   std::vector<Item> held;
   const bool hold = options_.mode == Mode::kMini;
-  const arrow::Status status = Guarded([&]() -> arrow::Status {
-    ARROW_RETURN_NOT_OK(source.List([&](std::vector<Item> items) {
-      // An output below the input is not part of it.
-      std::erase_if(items, [&](const Item& item) { return item.path.starts_with(output_); });
-      if (!hold) return Add(Select(std::move(items), options_));
-      std::ranges::move(items, std::back_inserter(held));
-      return Add({});
-    }));
-    if (hold) Add(Select(std::move(held), options_));
-    const std::lock_guard lock(mutex_);
-    if (!open_.empty()) Close();
-    return arrow::Status::OK();
-  });
+  ARROW_RETURN_NOT_OK(source.List(&filter_, [&](std::vector<Item> items) {
+    // An output below the input is not part of it.
+    std::erase_if(items, [&](const Item& item) { return item.path.starts_with(below_output); });
+    if (!hold) return Add(Select(std::move(items), options_));
+    std::ranges::move(items, std::back_inserter(held));
+    return Add({});
+  }));
+  if (hold) Add(Select(std::move(held), options_));
+  const std::lock_guard lock(mutex_);
+  if (!open_.empty()) Close();
+  return arrow::Status::OK();
+}
+
+void Listing::List(Source& source) {
+  const auto start = std::chrono::steady_clock::now();
+  const arrow::Status status = Guarded([&] { return ListTree(source); });
 
   const std::lock_guard lock(mutex_);
   status_ = status;
@@ -81,6 +86,10 @@ bool Listing::complete() const {
 int64_t Listing::count() const {
   const std::lock_guard lock(mutex_);
   return static_cast<int64_t>(count_);
+}
+
+bool Listing::saw_everything() const {
+  return options_.mode == Mode::kMini || static_cast<size_t>(count()) < ItemLimit(options_);
 }
 
 double Listing::seconds() const {

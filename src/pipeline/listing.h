@@ -40,6 +40,12 @@ class Listing {
   int64_t count() const;   // items so far
   double seconds() const;  // that it took
 
+  // What was asked for while listing. REQUIRES: complete.
+  const PathFilter& filter() const { return filter_; }
+
+  // Whether the listing went on to the end of the tree, as no limit was reached. REQUIRES: complete.
+  bool saw_everything() const;
+
   void Stop();
 
   struct All {
@@ -50,11 +56,13 @@ class Listing {
   All TakeAll();
 
  private:
+  arrow::Status ListTree(Source& source);
   void List(Source& source);
   bool Add(std::vector<Item> items);
   void Close();  // REQUIRES: mutex_ is held
 
   const std::string output_;
+  PathFilter filter_;  // of the listing thread, until complete_
   const RunOptions options_;
   const std::string recipe_;
 

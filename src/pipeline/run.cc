@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
+#include <filesystem>
 #include <functional>
 #include <set>
 #include <utility>
@@ -89,6 +90,70 @@ arrow::Status TellOfOtherFragments(const Workspace& workspace, Listing& listing,
               "); it is not used, and removed when this run is published");
   }
   return arrow::Status::OK();
+}
+
+// Refuses an input all of which is left out, since it is the output's.
+arrow::Status CheckApart(const std::string& input, const std::string& output) {
+  std::error_code error;
+  const auto real = [&](const std::string& path) {
+    if (IsS3Uri(path)) return path + '/';
+    return std::filesystem::weakly_canonical(path, error).string() + '/';
+  };
+  const std::string training = input + "/Training";
+  const bool has_training = std::filesystem::is_directory(training, error);
+  if (!real(has_training ? training : input).starts_with(real(output))) return {};
+  return arrow::Status::Invalid("INPUT ", input, " lies in OUTPUT ", output,
+                                ", of which nothing is taken for input; name another OUTPUT");
+}
+
+// Says so where readers of the outputs would take the name of a folder for a column of ours.
+void TellOfColumnNames(const std::string& output, const RunHooks& hooks) {
+  constexpr std::string_view kColumns[] = {"path",         "label", "features", "features_string",
+                                           "pca_features", "pca_features_string"};
+  if (!hooks.log) return;
+  for (const std::string_view column : kColumns) {
+    const size_t begin = output.find('/' + std::string(column) + '=');
+    if (begin == output.npos) continue;
+    hooks.log("OUTPUT lies in a folder called " +
+              output.substr(begin + 1, output.find('/', begin + 1) - begin - 1) +
+              ": DuckDB and ClickHouse put that in place of the column '" + std::string(column) +
+              "', unless told hive_partitioning = false (use_hive_partitioning = 0)");
+  }
+}
+
+std::string HowGlobsMatch(const PathFilter& filter) {
+  return "a glob has to match the whole path below INPUT or INPUT/Training, such as '" +
+         filter.example() + "'";
+}
+
+std::string HiddenOnes(const PathFilter& filter) {
+  return std::to_string(filter.hidden()) + " hidden files and folders";
+}
+
+// Of a tree in which nothing was selected.
+arrow::Status NoFiles(const std::string& input, const PathFilter& filter,
+                      const RunOptions& options) {
+  std::string text = "no files under " + input;
+  if (!filter.example().empty()) {
+    text += " that the mode, --include and --exclude select";
+    if (!options.include.empty() || !options.exclude.empty()) text += "; " + HowGlobsMatch(filter);
+  }
+  if (filter.hidden() > 0) text += "; " + HiddenOnes(filter) + " are left out without --hidden";
+  return arrow::Status::Invalid(text);
+}
+
+// Says what was left out that the user may have meant, and which globs may be mistaken.
+// REQUIRES: everything is listed.
+void TellOfFilter(const Listing& listing, const RunHooks& hooks) {
+  const PathFilter& filter = listing.filter();
+  if (filter.hidden() > 0) {
+    hooks.log(HiddenOnes(filter) + " are left out (.names and what systems leave behind); "
+              "--hidden takes them");
+  }
+  if (!listing.saw_everything()) return;
+  for (const std::string& option : filter.Unmatched()) {
+    hooks.log(option + " matched nothing; " + HowGlobsMatch(filter));
+  }
 }
 
 // Lists the rejects of a run that is refused, and says where.
@@ -255,10 +320,8 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
   details.stages.list = listing.seconds();
   end_stage(&details.stages.extract);
   const auto [items, fragments] = listing.TakeAll();
-  if (items.empty()) {
-    return arrow::Status::Invalid("no files under ", input,
-                                  " that the mode, --include and --exclude select");
-  }
+  if (items.empty()) return NoFiles(input, listing.filter(), options);
+  if (hooks.log) TellOfFilter(listing, hooks);
   summary.unlabelled =
       std::ranges::count_if(items, [](const Item& item) { return item.label().empty(); });
   details.workers = extraction.seconds;
@@ -393,6 +456,9 @@ arrow::Result<RunSummary> RunTree(const std::string& input, const std::string& o
   }
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Source> source,
                         OpenTree(input_path, options.s3, hooks.cancel));
+  const std::string& published_in = remote ? remote->uri() : output_path;
+  ARROW_RETURN_NOT_OK(CheckApart(input_path, published_in));
+  TellOfColumnNames(published_in, hooks);
   ARROW_ASSIGN_OR_RAISE(const auto weights, OpenWeights(options));
   return RunInto(
       *source, [&] { return MakeEngine(*weights, options); }, IdentityOf(*weights), input_path,

@@ -149,15 +149,21 @@ class LocalTree : public Source {
 
   LocalTree(std::string root, FolderId id) : root_(std::move(root)), id_(id) {}
 
-  arrow::Status List(const TakeItems& take) override {
+  arrow::Status List(PathFilter* filter, const TakeItems& take) override {
     Listing listing;
+    listing.filter = filter;
     listing.root_size = root_ == "/" ? 1 : EscapeName(root_).size() + 1;
+    struct stat info;
+    if (!filter->output.empty() && stat(filter->output.c_str(), &info) == 0) {
+      listing.output = {info.st_dev, info.st_ino};
+    }
     ARROW_RETURN_NOT_OK(ListFolder(root_, &listing));
     if (!listing.failures.empty()) {
       const std::string& first = *std::ranges::min_element(listing.failures);
       const size_t others = listing.failures.size() - 1;
       return arrow::Status::IOError(
-          first, others > 0 ? "; nor " + std::to_string(others) + " more folders" : "");
+          first, others > 0 ? "; nor " + std::to_string(others) + " more folders" : "",
+          "; --exclude leaves out what is not wanted");
     }
     std::ranges::sort(listing.items, {}, &Item::path);
     take(std::move(listing.items));
@@ -184,15 +190,18 @@ class LocalTree : public Source {
   }
 
   struct Listing {
+    PathFilter* filter = nullptr;
     size_t root_size = 0;
+    std::optional<FolderId> output;     // which is not entered
     std::vector<Item> items;
     std::vector<std::string> failures;  // of single folders
     std::vector<FolderId> ancestors;    // of the folder that is being listed
     std::map<FolderId, int> visits;
 
-    void Add(const std::string& path, const struct stat& info, bool inodes_last = true) {
+    // `path`: escaped.
+    void Add(std::string path, const struct stat& info, bool inodes_last = true) {
       const int64_t inode = inodes_last ? static_cast<int64_t>(info.st_ino) : 0;
-      items.push_back({EscapeName(path), static_cast<uint32_t>(root_size), info.st_size,
+      items.push_back({std::move(path), static_cast<uint32_t>(root_size), info.st_size,
                        Nanoseconds(info.st_mtim),
                        Sha256().Add(Nanoseconds(info.st_ctim)).Add(inode).Short()});
     }
@@ -205,7 +214,7 @@ class LocalTree : public Source {
     if (!directory || fstat(dirfd(directory.get()), &info) != 0) {
       // What went away while we looked is accounted for as a file that cannot be read.
       if (!listing->ancestors.empty() && (errno == ENOENT || errno == ENOTDIR)) {
-        listing->Add(folder, info);
+        listing->Add(EscapeName(folder), info);
       } else {
         listing->failures.push_back("cannot list the folder " + folder + ": " +
                                     std::strerror(errno));
@@ -237,10 +246,15 @@ class LocalTree : public Source {
         if (errno != ENOENT) break;  // what cannot be looked at may be a folder
         info = {};  // gone since readdir(): listed all the same, so that it is accounted for
       }
+      std::string escaped = EscapeName(path);
+      const auto relative = std::string_view(escaped).substr(listing->root_size);
       if (S_ISDIR(info.st_mode)) {
-        folders.push_back(std::move(path));
-      } else {
-        listing->Add(path, info, inodes_last);
+        if (FolderId(info.st_dev, info.st_ino) != listing->output &&
+            listing->filter->EntersFolder(relative)) {
+          folders.push_back(std::move(path));
+        }
+      } else if (listing->filter->TakesFile(relative)) {
+        listing->Add(std::move(escaped), info, inodes_last);
       }
       errno = 0;
     }
@@ -314,9 +328,9 @@ arrow::Result<std::string> LocalPath(const std::string& path_or_uri) {
   return normal.string();
 }
 
-arrow::Result<std::vector<Item>> ListAll(Source& source) {
+arrow::Result<std::vector<Item>> ListAll(Source& source, PathFilter filter) {
   std::vector<Item> all;
-  ARROW_RETURN_NOT_OK(source.List([&](std::vector<Item> items) {
+  ARROW_RETURN_NOT_OK(source.List(&filter, [&](std::vector<Item> items) {
     std::ranges::move(items, std::back_inserter(all));
     return true;
   }));

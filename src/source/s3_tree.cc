@@ -102,7 +102,11 @@ class S3Tree : public Source {
   }
 
   // The folders whose turn comes next are listed ahead.
-  arrow::Status List(const TakeItems& take) override {
+  arrow::Status List(PathFilter* filter, const TakeItems& take) override {
+    std::erase_if(files_, [&](const Item& item) { return !filter->TakesFile(item.relative_path()); });
+    std::erase_if(folders_, [&](const std::string& folder) {
+      return !filter->EntersFolder(BelowRoot(folder));
+    });
     std::ranges::sort(files_, {}, &Item::path);
     std::ranges::sort(folders_, {}, [](const std::string& folder) { return folder + '/'; });
     std::deque<Pages> listings;
@@ -110,7 +114,7 @@ class S3Tree : public Source {
     auto to_list = folders_.begin();
     for (const std::string& folder : folders_) {
       while (to_list != folders_.end() && listings.size() < kListingsAtOnce) {
-        listings.push_back(ListFolder(*to_list++, /*recursive=*/true));
+        listings.push_back(ListBelow(*to_list++, *filter));
       }
       // Files beside the folder that come before its own.
       const auto later = std::ranges::upper_bound(next_file, files_.end(), "s3://" + folder + '/',
@@ -133,6 +137,8 @@ class S3Tree : public Source {
                                         ": the server gives its keys in no order");
         }
         last = items.back().path;
+        std::erase_if(items,
+                      [&](const Item& item) { return !filter->TakesFile(item.relative_path()); });
         if (!take(std::move(items))) return arrow::Status::OK();
       }
       listings.pop_front();
@@ -161,11 +167,18 @@ class S3Tree : public Source {
   // What is below a folder, what one request lists at a time.
   using Pages = arrow::Iterator<std::vector<fs::FileInfo>>;
 
-  // Starts to list the folder; what is found waits to be taken.
-  Pages ListFolder(const std::string& folder, bool recursive) {
+  // Starts to list what is below a folder, or only where the filter takes any of it; what is found
+  // waits to be taken.
+  Pages ListBelow(const std::string& folder, const PathFilter& filter) {
     fs::FileSelector below;
-    below.base_dir = folder;
-    below.recursive = recursive;
+    const std::string narrow = S3ArrowPath(root_) + '/' + filter.Narrow(BelowRoot(folder));
+    below.base_dir = CanAskFor(narrow) ? narrow : folder;
+    below.recursive = true;
+    below.allow_not_found = below.base_dir != folder;
+    return PagesOf(below);
+  }
+
+  Pages PagesOf(const fs::FileSelector& below) {
     return arrow::MakeGeneratorIterator(connection_->files().GetFileInfoGenerator(below));
   }
 
@@ -179,7 +192,9 @@ class S3Tree : public Source {
   arrow::Status ListTop() {
     files_.clear();
     folders_.clear();
-    Pages pages = ListFolder(S3ArrowPath(root_), /*recursive=*/false);
+    fs::FileSelector below;
+    below.base_dir = S3ArrowPath(root_);
+    Pages pages = PagesOf(below);
     arrow::Status listed;
     for (;;) {
       const auto page = NextPage(pages);
@@ -199,6 +214,11 @@ class S3Tree : public Source {
     if (!listed.ok()) return connection_->Explain("cannot list", root_, listed);
     connection_->Reached();
     return arrow::Status::OK();
+  }
+
+  // Of a path as Arrow knows it.
+  std::string BelowRoot(const std::string& path) const {
+    return path.substr(S3ArrowPath(root_).size() + 1);
   }
 
   Item ItemOf(const fs::FileInfo& info) const {
@@ -232,9 +252,10 @@ class S3Tree : public Source {
     const Clock::time_point start = Clock::now();
     arrow::Status fetched;
     for (int attempt = 0;; ++attempt) {
-      // Over http nothing guards the bytes on their way: the ETag has to.
-      const bool ask = !connection_->encrypted() || attempt > 0;
-      fetched = FetchOnce(item, path, ask, &content.bytes);
+      // Over http nothing guards the bytes on their way: the ETag has to, which stands for all of
+      // them and not for some.
+      const bool ask = (!connection_->encrypted() && most >= item.size) || attempt > 0;
+      fetched = FetchOnce(item, path, most, ask, &content.bytes);
       // What does not have the bytes that the server promised may have them the next time.
       if (!fetched.IsSerializationError() || !connection_->WaitToRetry(attempt)) break;
     }

@@ -1,5 +1,3 @@
-#include <fnmatch.h>
-
 #include <algorithm>
 #include <limits>
 
@@ -8,28 +6,113 @@
 namespace pomona {
 namespace {
 
-constexpr const char* kAppleLabels = "Apple*";
+constexpr std::string_view kAppleLabels = "Apple";
 constexpr size_t kMiniItems = 300;
 
-bool Matches(const std::string& glob, const std::string& text) {
-  return fnmatch(glob.c_str(), text.c_str(), 0) == 0;
-}
+// Names that no user gave.
+constexpr std::string_view kLeftovers[] = {
+    "lost+found",                                                // ext2 to ext4
+    "__MACOSX",                                                  // zip files made by macOS
+    "$RECYCLE.BIN", "System Volume Information",                 // Windows, on any volume
+    "Thumbs.db",    "desktop.ini",                               // and in any folder
+    "@eaDir",       "#recycle",                  "#snapshot",    // Synology
+    "@Recycle",     "@Recently-Snapshot",                        // QNAP
+};
 
-bool MatchesAny(const std::vector<std::string>& globs, const std::string& text) {
-  return std::any_of(globs.begin(), globs.end(),
-                     [&](const std::string& glob) { return Matches(glob, text); });
+bool IsHiddenName(std::string_view name) {
+  if (name.starts_with('.')) return name != "." && name != "..";  // which keys on S3 may hold
+  return std::ranges::find(kLeftovers, name) != std::end(kLeftovers);
 }
 
 }  // namespace
 
-bool IsApple(const Item& item) { return Matches(kAppleLabels, std::string(item.label())); }
-
-bool MatchesGlobs(const Item& item, const RunOptions& options) {
-  if (options.include.empty() && options.exclude.empty()) return true;
-  const std::string path(item.relative_path());
-  return (options.include.empty() || MatchesAny(options.include, path)) &&
-         !MatchesAny(options.exclude, path);
+bool IsHidden(std::string_view relative_path) {
+  for (size_t begin = 0; begin <= relative_path.size();) {
+    const size_t end = std::min(relative_path.find('/', begin), relative_path.size());
+    if (IsHiddenName(relative_path.substr(begin, end - begin))) return true;
+    begin = end + 1;
+  }
+  return false;
 }
+
+arrow::Result<PathFilter> PathFilter::Make(const RunOptions& options) {
+  PathFilter filter;
+  for (const std::string& text : options.include) {
+    ARROW_ASSIGN_OR_RAISE(Glob glob, Glob::Parse(text));
+    filter.include_.push_back({std::move(glob)});
+  }
+  for (const std::string& text : options.exclude) {
+    ARROW_ASSIGN_OR_RAISE(Glob glob, Glob::Parse(text));
+    filter.exclude_.push_back({std::move(glob)});
+  }
+  filter.take_hidden_ = options.hidden;
+  return filter;
+}
+
+bool PathFilter::LeavesOut(std::string_view relative_path) {
+  const bool hidden = !take_hidden_ && IsHidden(relative_path);
+  hidden_count_ += hidden;
+  return hidden;
+}
+
+bool PathFilter::TakesFile(std::string_view relative_path) {
+  if (LeavesOut(relative_path)) return false;
+  if (example_.empty() || example_.ends_with('/')) example_ = relative_path;
+  const auto matches = [&](std::vector<Rule>& rules) {
+    bool any = false;
+    for (Rule& rule : rules) {
+      if (any && rule.met) continue;
+      const bool matched = rule.glob.Matches(relative_path);
+      rule.met = rule.met || matched;
+      any = any || matched;
+    }
+    return any;
+  };
+  const bool excluded = matches(exclude_);
+  return (include_.empty() || matches(include_)) && !excluded;
+}
+
+bool PathFilter::EntersFolder(std::string_view relative_path) {
+  if (LeavesOut(relative_path)) return false;
+  const std::string start = std::string(relative_path) + '/';
+  if (example_.empty()) example_ = start;
+  for (Rule& rule : exclude_) {
+    if (rule.glob.MatchesAll(start)) {
+      rule.met = true;
+      return false;
+    }
+  }
+  return include_.empty() ||
+         std::ranges::any_of(include_, [&](const Rule& r) { return r.glob.MatchesSome(start); });
+}
+
+std::string PathFilter::Narrow(const std::string& relative_path) const {
+  const std::string start = relative_path + '/';
+  std::string common;
+  bool first = true;
+  for (const Rule& rule : include_) {
+    if (!rule.glob.MatchesSome(start)) continue;
+    const std::string& other = rule.glob.literal_start();
+    if (first) common = other;
+    first = false;
+    common.erase(std::ranges::mismatch(common, other).in1, common.end());
+  }
+  return common.starts_with(start) ? common.substr(0, common.rfind('/')) : relative_path;
+}
+
+std::vector<std::string> PathFilter::Unmatched() const {
+  std::vector<std::string> options;
+  const auto add = [&](const char* option, const std::vector<Rule>& rules) {
+    for (const Rule& rule : rules) {
+      if (!rule.met) options.push_back(std::string(option) + " '" + rule.glob.text() + "'");
+    }
+  };
+  add("--include", include_);
+  add("--exclude", exclude_);
+  return options;
+}
+
+bool IsApple(const Item& item) { return item.label().starts_with(kAppleLabels); }
 
 size_t ItemLimit(const RunOptions& options) {
   size_t limit = std::numeric_limits<size_t>::max();
@@ -42,9 +125,7 @@ std::vector<Item> Select(std::vector<Item> items, const RunOptions& options) {
   const bool only_apples =
       options.mode == Mode::kApples ||
       (options.mode == Mode::kMini && std::any_of(items.begin(), items.end(), IsApple));
-  std::erase_if(items, [&](const Item& item) {
-    return (only_apples && !IsApple(item)) || !MatchesGlobs(item, options);
-  });
+  if (only_apples) std::erase_if(items, [](const Item& item) { return !IsApple(item); });
   items.resize(std::min(items.size(), ItemLimit(options)));
   return items;
 }

@@ -40,9 +40,10 @@ class MemorySource : public Source {
   std::map<std::string, std::string> files;
   std::function<void(const Item&)> on_read = [](const Item&) {};
 
-  arrow::Status List(const TakeItems& take) override {
+  arrow::Status List(PathFilter* filter, const TakeItems& take) override {
     std::vector<Item> items;
     for (const auto& [path, bytes] : files) {
+      if (!filter->TakesFile(path)) continue;
       items.push_back({"/tree/" + path, 6, static_cast<int64_t>(bytes.size()), 1});
     }
     std::sort(items.begin(), items.end(),

@@ -23,10 +23,12 @@ class SlowSource : public MemorySource {
   arrow::Status end;
   size_t taken = 0;
 
-  arrow::Status List(const TakeItems& take) override {
+  arrow::Status List(PathFilter* filter, const TakeItems& take) override {
     for (; taken < batches.size(); ++taken) {
       before(taken);
-      if (!take(batches[taken])) return arrow::Status::OK();
+      std::vector<Item> items = batches[taken];
+      std::erase_if(items, [&](const Item& it) { return !filter->TakesFile(it.relative_path()); });
+      if (!take(std::move(items))) return arrow::Status::OK();
     }
     return end;
   }

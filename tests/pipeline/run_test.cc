@@ -366,9 +366,9 @@ TEST(Run, LeavesItsOwnOutputOutOfTheInput) {
   class TreeAroundOutput : public MemorySource {
    public:
     std::string output;
-    arrow::Status List(const TakeItems& take) override {
+    arrow::Status List(PathFilter* filter, const TakeItems& take) override {
       take({{output + "/features/csv/features_x/part-00000.csv", 1, 9, 1}});
-      return MemorySource::List(take);
+      return MemorySource::List(filter, take);
     }
   } source;
   source.files = Tree(20).files;

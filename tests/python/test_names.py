@@ -39,6 +39,50 @@ LABELS = [
     b"cut \xe2\x82",
     b"surrogate \xed\xa0\x80",
     b"looks escaped \\xE9 \\x5C \\\\xFF",
+    b"label=other",
+    b"path=a%2Fb",
+    b"\x01\x02\x07\x08 bell",
+    b"\x1b]0;title\x07\x1b[31mred",
+    b"\x7f delete",
+    "C1 \u0085\u009b31m".encode(),
+    "\u202eright to left\u202c".encode(),
+    "\u2066isolated\u2069 \u200f\u200e".encode(),
+    "\u200bzero\u200dwidth\ufeff".encode(),
+    "\ufeffbyte order mark".encode(),
+    "\u2029 paragraphs \u00a0\u3000".encode(),
+    "Pe\u0302che and P\u00eache".encode(),
+    "\U0001f469\u200d\U0001f33e \U0010ffff \ufffd \ufffe".encode(),
+    b" trailing dots and spaces . . ",
+    b"a..b",
+    b"~",
+    b"$HOME `id` $(id) ${x} && || ; #",
+    b"''; DROP TABLE features; --",
+    b"{a,b} [a-b] *? !^",
+    b"<b>&amp;</b>",
+    b"http:??host",
+    b"C:\\CON",
+    b"''",
+    b'""',
+    b",",
+    b"\n",
+    b"\r\n\r\n",
+    b"\t",
+    b" ",
+    b"0",
+    b"1e308",
+    b"0x1F",
+    b"2026-11-28",
+    b"true",
+    b"None",
+    b"N/A",
+    b"_",
+    b"_SUCCESS",
+    b"part-00000.csv",
+    b"%00%2e%2e%2f",
+    b"+ADw-script+AD4-",
+    b"\xc0\xae\xc0\xae",
+    b"\xf8\x88\x80\x80\x80",
+    "\u00e9".encode() * 127,
 ]
 
 
@@ -94,7 +138,7 @@ def read_python(path):
 
 
 def read_pandas(path):
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     return frame[["path", "label"]].itertuples(index=False, name=None)
 
 

@@ -30,14 +30,14 @@ def tree():
         yield pathlib.Path(folder)
 
 
-def call(pomona, *arguments, prefix=()):
+def call(pomona, *arguments, prefix=(), cwd=None):
     job = [*prefix, pomona, *arguments]
-    return subprocess.run(job, capture_output=True, text=True, check=False, timeout=100)
+    return subprocess.run(job, capture_output=True, text=True, check=False, timeout=100, cwd=cwd)
 
 
-def verdicts(pomona, tree, prefix=()):
+def verdicts(pomona, tree, prefix=(), options=()):
     """What check says of each file, by its path below the tree: ok, skip, or reason and message."""
-    done = call(pomona, "check", tree, "--json", prefix=prefix)
+    done = call(pomona, "check", tree, "--json", *options, prefix=prefix)
     assert done.returncode == 0, done.stderr
     found = {}
     for line in done.stdout.splitlines():
@@ -157,7 +157,7 @@ def test_unreadable_folders_stop_everything(pomona, tree, picture, as_other_user
             assert done.returncode == 1
             assert done.stderr.endswith(
                 f"pomona: cannot list the folder {folders[1]}: Permission denied; "
-                "nor 1 more folders\n"
+                "nor 1 more folders; --exclude leaves out what is not wanted\n"
             )
     finally:
         for folder in folders:
@@ -180,17 +180,207 @@ def test_a_file_as_input(pomona, tree, picture):
         assert done.stderr == f"pomona: INPUT {tree}/1.jpg: not a folder\n"
 
 
-def test_images_at_the_root_have_no_label(pomona, tree, picture):
-    for name in ["1.jpg", "2.jpg", "label/3.jpg"]:
-        (tree / name).parent.mkdir(exist_ok=True)
-        (tree / name).write_bytes(picture)
-    note = "\n2 of them lie at the root of the tree: their label is empty\n"
-    assert note in call(pomona, "check", tree).stdout
-    output = tree / "output"
-    done = call(pomona, "run", tree, output, "--pca-components", "1", "--run-id", RUN_ID)
+def listed(pomona, *arguments, cwd=None):
+    """Labels and names of the pictures that are found."""
+    done = call(pomona, "check", *arguments, "--json", cwd=cwd)
     assert done.returncode == 0, done.stderr
-    assert note in done.stdout
-    assert [row[1] for row in rows(output, "metadata/metadata")] == ["", "", "label"]
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    return [(it["label"], os.path.basename(it["path"])) for it in found if it["verdict"] == "ok"]
+
+
+def said_by_run(pomona, *arguments):
+    """What a run says on standard error."""
+    with tempfile.TemporaryDirectory() as output:
+        options = ["--pca-components", "1", "--run-id", RUN_ID, "--formats", "csv"]
+        done = call(pomona, "run", arguments[0], output, *options, *arguments[1:])
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+
+def put(tree, picture, *names):
+    for name in names:
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_bytes(picture)
+
+
+def test_the_label_is_the_parent_folder_even_at_the_root(pomona, tree, picture):
+    put(tree, picture, "Banana/1.jpg", "Banana/2.jpg", "Banana/Lady Finger/3.jpg")
+    expected = [("Banana", "1.jpg"), ("Banana", "2.jpg"), ("Lady Finger", "3.jpg")]
+    assert listed(pomona, tree) == expected
+    assert listed(pomona, tree / "Banana") == expected
+    assert listed(pomona, ".", cwd=tree / "Banana") == expected
+    output = tree / "output"
+    options = ["--pca-components", "1", "--run-id", RUN_ID]
+    done = call(pomona, "run", tree / "Banana", output, *options)
+    assert done.returncode == 0, done.stderr
+    labels = [label for label, _ in expected]
+    assert [label for _, label in rows(output, "metadata/metadata")] == labels
+    # What is taken over from there has the same labels.
+    done = call(pomona, "run", tree, output, "--pca-components", "1", "--run-id", "b")
+    assert "took over the features of 3 unchanged images" in done.stdout
+    with open(output / "metadata/metadata_b/part-00000.csv", newline="") as file:
+        assert [label for _, label in csv.reader(file)][1:] == labels
+
+
+# What systems leave behind, by what is known of them.
+LEFTOVERS = [
+    "Kiwi/._1.jpg",
+    "__MACOSX/Kiwi/._1.jpg",
+    "Kiwi/.ipynb_checkpoints/1-checkpoint.jpg",
+    "Kiwi/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg",
+    ".Trash-1000/files/1.jpg",
+    "#recycle/1.jpg",
+    "$RECYCLE.BIN/1.jpg",
+    "System Volume Information/1.jpg",
+    "lost+found/1.jpg",
+    ".thumbnails/1.jpg",
+    ".hidden.jpg",
+]
+
+
+def test_hidden_files_are_left_out_unless_asked_for(pomona, tree, picture):
+    seen = ["Kiwi/1.jpg", "Kiwi/2.jpg", "_unsorted/_DSC0001.jpg"]
+    put(tree, picture, *seen, *LEFTOVERS)
+    (tree / "Kiwi/._1.jpg").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        ")
+    assert sorted(verdicts(pomona, tree)) == seen
+    said = said_by_run(pomona, tree)
+    assert f"pomona: {len(LEFTOVERS)} hidden files and folders are left out" in said
+    assert "--hidden takes them\n" in said
+    assert "hidden" not in said_by_run(pomona, tree, "--hidden")
+    everything = verdicts(pomona, tree, options=["--hidden"])
+    assert everything.pop("Kiwi/._1.jpg") == "skip"
+    assert sorted([*everything, "Kiwi/._1.jpg"]) == sorted([*seen, *LEFTOVERS])
+    assert set(everything.values()) == {"ok"}
+    # The tree itself may be called so.
+    assert listed(pomona, tree / ".Trash-1000/files") == [("files", "1.jpg")]
+
+
+def test_an_apple_double_is_no_picture_whatever_its_name(pomona, tree, picture):
+    put(tree, b"\0\5\x16\7\0\2\0\0Mac OS X        " + picture, "Kiwi/1.jpg")
+    assert verdicts(pomona, tree) == {"Kiwi/1.jpg": "skip"}
+
+
+def test_folders_that_are_left_out_need_not_be_readable(pomona, tree, picture, as_other_user):
+    put(tree, picture, "Kiwi/1.jpg", "Kiwi/2.jpg", "private/1.jpg", "lost+found/1.jpg")
+    for folder in ("private", "lost+found"):
+        (tree / folder).chmod(0)
+    output = tree / "output"
+    output.mkdir()
+    output.chmod(0o777)
+    try:
+        for number, globs in enumerate([["--exclude", "private*"], ["--include", "Kiwi/*"]]):
+            options = ["--pca-components", "1", "--run-id", f"r{number}", *globs]
+            done = call(pomona, "run", tree, output, *options, prefix=as_other_user)
+            assert done.returncode == 0, done.stderr
+        done = call(pomona, "run", tree, output, "--pca-components", "1", prefix=as_other_user)
+        assert done.returncode == 1
+        assert f"cannot list the folder {tree}/private: Permission denied" in done.stderr
+    finally:
+        for folder in ("private", "lost+found"):
+            (tree / folder).chmod(0o755)
+
+
+def test_globs_count_characters(pomona, tree, picture):
+    put(tree, picture, "P\u00eache/1.jpg", "Kiwi/1.jpg")
+    for glob in ["P?che/*", "P[\u00ea]che/*", "P\u00eache/*", "*\u00ea*"]:
+        assert listed(pomona, tree, "--include", glob) == [("P\u00eache", "1.jpg")]
+
+
+def test_globs_that_match_nothing_are_named(pomona, tree, picture):
+    put(tree, picture, "Kiwi/1.jpg", "Kiwi/2.jpg", "Lemon/1.jpg")
+    globs = ["--include", "Kiwi/*", "--include", "L", "--exclude", "*.gif", "--exclude", "Lemon/*"]
+    said = said_by_run(pomona, tree, *globs)
+    how = "; a glob has to match the whole path below INPUT or INPUT/Training, such as 'Kiwi/"
+    assert f"pomona: --include 'L' matched nothing{how}" in said
+    assert f"pomona: --exclude '*.gif' matched nothing{how}" in said
+    assert said.count("matched nothing") == 2
+    # With a limit, nobody looked at all files.
+    assert "matched nothing" not in said_by_run(pomona, tree, "--exclude", "x", "--limit", "2")
+    for glob in ["kiwi/*.jpg", "Kiwi", "K*.gif"]:
+        done = call(pomona, "run", tree, tree / "output", "--include", glob, "--exclude", "Lemon/*")
+        assert done.returncode == 1
+        said = f"pomona: no files under {tree} that the mode, --include and --exclude select{how}"
+        assert said.removesuffix("Kiwi/") in done.stderr
+        assert done.stderr.endswith(("'Kiwi/'\n", "'Lemon/'\n", "'Kiwi/1.jpg'\n", "'Kiwi/2.jpg'\n"))
+
+
+def test_paths_lead_where_the_system_goes(pomona, tree, picture):
+    put(tree, picture, "real/pics/Kiwi/1.jpg", "pics/Lemon/1.jpg")
+    (tree / "real/deep").mkdir()
+    (tree / "link").symlink_to("real/deep")
+    assert sorted(os.listdir(tree / "link/../pics")) == ["Kiwi"]
+    assert listed(pomona, "link/../pics", cwd=tree) == [("Kiwi", "1.jpg")]
+    assert listed(pomona, "./real//../pics/.", cwd=tree) == [("Lemon", "1.jpg")]
+
+
+def test_uris_of_folders(pomona, tree, picture):
+    put(tree, picture, "my photos 100%/Kiwi/1.jpg")
+    path = f"{tree}/my photos 100%"
+    for uri in [f"file:{path}", f"file://{path}", f"FILE://localhost{path}/"]:
+        assert listed(pomona, uri) == [("Kiwi", "1.jpg")]
+    assert listed(pomona, (tree / "my photos 100%").as_uri()) == [("Kiwi", "1.jpg")]
+    done = call(pomona, "check", f"file://elsewhere{path}")
+    assert done.returncode == 1
+    assert "names no folder of this machine" in done.stderr
+
+
+def test_an_input_in_its_own_output_is_refused(pomona, tree, picture):
+    put(tree, picture, "fruits/Kiwi/1.jpg", "split/Training/Kiwi/1.jpg")
+    (tree / "link").symlink_to(".")
+    for arguments in [("fruits", "."), ("fruits", "fruits"), ("link/fruits", "."), ("split",) * 2]:
+        done = call(pomona, "run", *arguments, "--pca-components", "1", cwd=tree)
+        assert done.returncode == 1
+        assert "of which nothing is taken for input; name another OUTPUT\n" in done.stderr
+    assert sorted(os.listdir(tree)) == ["fruits", "link", "split"]
+
+
+def test_an_output_in_the_input_is_left_out_by_whatever_path(pomona, tree, picture):
+    put(tree, picture, "fruits/Kiwi/1.jpg", "fruits/Kiwi/2.jpg")
+    (tree / "by link").symlink_to("fruits/out")
+    (tree / "fruits/out").mkdir()
+    for run_id in ["a", "b"]:
+        options = ["--pca-components", "1", "--run-id", run_id]
+        done = call(pomona, "run", tree / "fruits", tree / "by link", *options)
+        assert done.returncode == 0, done.stderr
+        assert "listed 2 = 2 rows" in done.stdout
+
+
+def test_warns_of_folders_that_readers_take_for_columns(pomona, tree, picture):
+    put(tree, picture, "in/Kiwi/1.jpg", "in/Kiwi/2.jpg")
+    for output, warned in [("label=a/out", True), ("day=5/out", False)]:
+        (tree / output).parent.mkdir()
+        done = call(pomona, "run", tree / "in", tree / output, "--pca-components", "1")
+        assert done.returncode == 0, done.stderr
+        assert ("OUTPUT lies in a folder called label=a: " in done.stderr) == warned
+
+
+def peak_memory(pomona, tree):
+    with tempfile.TemporaryDirectory() as output:
+        options = ["--run-id", RUN_ID, "--pca-components", "2", "--threads", "1", "--quiet"]
+        done = call(pomona, "run", tree, output, *options)
+        assert done.returncode == 0, done.stderr
+        info = json.loads(
+            (pathlib.Path(output) / f"run_info/run_info_{RUN_ID}/part-00000.json").read_text()
+        )
+        return info["peak_memory_bytes"], info["counts"]
+
+
+def test_what_is_no_image_costs_nothing_at_any_size(pomona, tree, sample_tree):
+    label = tree / "label"
+    label.mkdir()
+    for number, file in enumerate(sorted(sample_tree.rglob("*.jpg"))[:20]):
+        shutil.copy(file, label / f"{number}.jpg")
+    without, _ = peak_memory(pomona, tree)
+    for name in ["film.mp4", "film.jpg"]:
+        with open(label / name, "wb") as film:
+            film.write(b"\0\0\0\x20ftypisom")
+            film.truncate(1_000_000_000)
+    with open(label / "longer film.mp4", "wb") as film:
+        film.truncate(5_000_000_000)
+    peak, of_run = peak_memory(pomona, tree)
+    assert (of_run["rows"], of_run["rejects"], of_run["skips"]) == (20, 1, 2)
+    assert peak <= 1.05 * without
+    assert verdicts(pomona, label)["film.jpg"].startswith("corrupt: ")
 
 
 def test_links_that_run_in_a_maze(pomona, tree, picture):

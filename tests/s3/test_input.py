@@ -6,6 +6,7 @@ import json
 import ssl
 import subprocess
 import threading
+import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 
 import PIL.Image
@@ -48,7 +49,7 @@ def test_schemes(sample_bucket, scheme):
 
 KEYS = [
     "a b/ x  y .jpg",
-    "a..b/..c.jpg",
+    "a..b/c..d.jpg",
     "e=q/=.jpg",
     "p%20c/%41%2F.jpg",
     "p+l/+.jpg",
@@ -103,6 +104,62 @@ def test_listings_of_many_pages(bucket, picture, tmp_path):
     assert listings == 5  # the root's, the smaller folder's and three pages of the other's
     run_info = json.loads((tmp_path / "run_info/run_info_test/part-00000.json").read_text())
     assert run_info["s3"]["reads"]["listings"] == listings
+
+
+def listing_prefixes(proxy):
+    """What was asked for in listings that went below the root."""
+    queries = [urllib.parse.parse_qs(path.partition("?")[2]) for _, path in proxy.log]
+    return sorted(
+        query["prefix"][0]
+        for query in queries
+        if "list-type" in query and "delimiter" not in query
+    )
+
+
+@pytest.mark.parametrize(
+    "globs, prefixes, keys",
+    [
+        ([], ["in/Kiwi/", "in/tmp/"], ["Kiwi/a/1.jpg", "Kiwi/b/1.jpg", "root.jpg", "tmp/1.jpg"]),
+        (["--include", "Kiwi/*"], ["in/Kiwi/"], ["Kiwi/a/1.jpg", "Kiwi/b/1.jpg"]),
+        (["--include", "Kiwi/a/*"], ["in/Kiwi/a/"], ["Kiwi/a/1.jpg"]),
+        (["--include", "Kiwi/c/d/*", "--include", "t*"], ["in/Kiwi/c/d/", "in/tmp/"], ["tmp/1.jpg"]),
+        (["--exclude", "tmp/*"], ["in/Kiwi/"], ["Kiwi/a/1.jpg", "Kiwi/b/1.jpg", "root.jpg"]),
+    ],
+)
+def test_lists_only_what_globs_may_take(bucket, picture, globs, prefixes, keys):
+    for key in ["Kiwi/a/1.jpg", "Kiwi/b/1.jpg", "root.jpg", "tmp/1.jpg"]:
+        bucket.put(f"in/{key}", picture)
+    for key in ["Kiwi/.x/1.jpg", "Kiwi/._1.jpg", "__MACOSX/1.jpg", ".Trash-0/files/1.jpg"]:
+        bucket.put(f"in/{key}", picture)
+    with Proxy(bucket.endpoint) as proxy:
+        options = ["--json", "--s3-endpoint", proxy.endpoint, *globs]
+        found = verdicts(bucket.run("check", bucket.url("in"), *options))
+        assert listing_prefixes(proxy) == prefixes
+    assert [each["path"].removeprefix(bucket.url("in/")) for each in found] == keys
+
+
+def test_fetches_only_the_start_of_what_is_no_image(bucket, picture, tmp_path):
+    large = io.BytesIO()  # with no extension, larger than what is read ahead
+    PIL.Image.new("RGB", (2400, 2400), "red").save(large, "BMP")
+    medium = picture + bytes(200_000)
+    for key, content in {
+        "1.jpg": picture,
+        "medium": medium,
+        "large": large.getvalue(),
+        "notes.txt": b"a note",
+        "film.mp4": bytes(300_000),
+        "archive.zip": b"PK" + bytes(20_000_000),
+        "film.jpg": bytes(20_000_000),
+    }.items():
+        bucket.put(f"in/Kiwi/{key}", content)
+    run_id = ["--run-id", "test", "--pca-components", "1", "--formats", "csv"]
+    finished = bucket.run("run", bucket.url("in"), tmp_path, *run_id)
+    assert finished.returncode == 0, finished.stderr
+    info = json.loads((tmp_path / "run_info/run_info_test/part-00000.json").read_text())
+    assert (info["counts"]["rows"], info["counts"]["rejects"], info["counts"]["skips"]) == (3, 1, 3)
+    whole = len(picture) + len(medium) + len(large.getvalue()) + len(b"a note")
+    starts = 4096 * len(["medium", "large", "film.mp4", "archive.zip", "film.jpg"])
+    assert info["s3"]["reads"]["bytes"] == whole + starts
 
 
 def test_reads_ahead_within_bounds(sample_bucket):
@@ -312,3 +369,9 @@ def test_tls(sample_bucket, certificate):
     assert "expected http:// or https://" in broken(
         sample_bucket, sample_bucket.url(), "--s3-endpoint", "ftp://127.0.0.1"
     )
+
+
+def test_schemes_of_endpoints_in_any_case(sample_bucket):
+    endpoint = sample_bucket.endpoint.replace("http://", "HTTP://")
+    url = sample_bucket.url("in/Training/Lemon")
+    assert len(verdicts(sample_bucket.run("check", url, "--json", "--s3-endpoint", endpoint))) == 10

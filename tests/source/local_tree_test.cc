@@ -189,18 +189,18 @@ TEST(LocalTree, ReadsWhatIsNoImageNoFurtherThanItsFirstBytes) {
   std::filesystem::resize_file(tree / "zeros.jpg", kHuge - 1);
 
   FileBytes bytes;
-  EXPECT_FALSE(ReadLocalFile(tree / "film.mp4", &bytes));
+  EXPECT_FALSE(*ReadLocalFile(tree / "film.mp4", &bytes));
   EXPECT_EQ(bytes, FileBytes(kSniffBytes));
-  EXPECT_FALSE(ReadLocalFile(tree / "zeros.jpg", &bytes));
+  EXPECT_FALSE(*ReadLocalFile(tree / "zeros.jpg", &bytes));
   EXPECT_EQ(bytes, FileBytes(kSniffBytes));
   // The limit of the size is one for images, by their name or by their content.
   for (const char* name : {"huge image", "huge.jpg"}) {
-    const auto reject = ReadLocalFile(tree / name, &bytes);
+    const auto reject = *ReadLocalFile(tree / name, &bytes);
     ASSERT_TRUE(reject) << name;
     EXPECT_EQ(reject->reason, Reason::kTooLarge) << name;
   }
   EXPECT_LT(bytes.capacity(), size_t{1} << 20);
-  EXPECT_FALSE(ReadLocalFile(tree / "image", &bytes));
+  EXPECT_FALSE(*ReadLocalFile(tree / "image", &bytes));
   EXPECT_EQ(std::string(bytes.begin(), bytes.end()), jpeg);
 }
 

@@ -40,22 +40,92 @@ TEST(Select, MiniIsTheFirst300) {
   EXPECT_EQ(selected.back(), "Apple/1299.jpg");
 }
 
-TEST(Select, GlobsMatchThePathBelowTheRootAcrossFolders) {
-  RunOptions options;
-  options.include = {"*.png", "Lem?n/*"};
-  EXPECT_EQ(Selected(kTree, options), (Paths{"Apple Red/2.png", "Lemon/1.jpg"}));
-  options.exclude = {"Lemon/*"};
-  EXPECT_EQ(Selected(kTree, options), (Paths{"Apple Red/2.png"}));
-  options.include = {};
-  EXPECT_EQ(Selected(kTree, options),
-            (Paths{"Apple Red/1.jpg", "Apple Red/2.png", "Pineapple/1.jpg"}));
-}
-
 TEST(Select, LimitComesLast) {
   RunOptions options;
-  options.exclude = {"Apple*"};
+  options.mode = Mode::kApples;
   options.limit = 1;
-  EXPECT_EQ(Selected(kTree, options), Paths{"Lemon/1.jpg"});
+  EXPECT_EQ(Selected({"Kiwi/1.jpg", "Apple/1.jpg", "Apple/2.jpg"}, options), Paths{"Apple/1.jpg"});
+}
+
+Paths Taken(PathFilter* filter, const Paths& tree) {
+  Paths taken;
+  for (const std::string& path : tree) {
+    if (filter->TakesFile(path)) taken.push_back(path);
+  }
+  return taken;
+}
+
+TEST(PathFilter, TakesWhatOneIncludesAndNoneExcludes) {
+  RunOptions options;
+  options.include = {"*.png", "Lem?n/*"};
+  PathFilter filter = *PathFilter::Make(options);
+  EXPECT_EQ(Taken(&filter, kTree), (Paths{"Apple Red/2.png", "Lemon/1.jpg"}));
+  options.exclude = {"Lemon/*"};
+  filter = *PathFilter::Make(options);
+  EXPECT_EQ(Taken(&filter, kTree), (Paths{"Apple Red/2.png"}));
+  EXPECT_TRUE(filter.EntersFolder("Lem0n"));
+  EXPECT_FALSE(filter.EntersFolder("Lemon"));
+  options.include = {};
+  filter = *PathFilter::Make(options);
+  EXPECT_EQ(Taken(&filter, kTree),
+            (Paths{"Apple Red/1.jpg", "Apple Red/2.png", "Pineapple/1.jpg"}));
+  options.include = {"[abc"};
+  EXPECT_TRUE(PathFilter::Make(options).status().IsInvalid());
+}
+
+TEST(PathFilter, RemembersWhatNothingMatched) {
+  RunOptions options;
+  options.include = {"Kiwi/*", "Lemon/*", "Lem*"};
+  options.exclude = {"*.gif", "tmp/*", "Lemon"};
+  PathFilter filter = *PathFilter::Make(options);
+  EXPECT_EQ(filter.example(), "");
+  EXPECT_FALSE(filter.EntersFolder("tmp"));
+  EXPECT_EQ(filter.example(), "tmp/");
+  Taken(&filter, kTree);
+  EXPECT_EQ(filter.example(), kTree[0]);
+  EXPECT_EQ(filter.Unmatched(),
+            (Paths{"--include 'Kiwi/*'", "--exclude '*.gif'", "--exclude 'Lemon'"}));
+}
+
+TEST(PathFilter, LeavesOutWhatIsHidden) {
+  const Paths hidden = {".x.jpg",
+                        "a/._1.jpg",
+                        "a/.ipynb_checkpoints/1.jpg",
+                        "__MACOSX/a/1.jpg",
+                        "a/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg",
+                        "#recycle/1.jpg",
+                        "$RECYCLE.BIN/1.jpg",
+                        ".Trash-1000/files/1.jpg",
+                        "lost+found/1.jpg",
+                        "a/Thumbs.db"};
+  const Paths seen = {"_DSC0001.jpg", "_unsorted/1.jpg", "lost+found2/1.jpg",
+                      "a b/1.jpg"};
+  for (const std::string& path : hidden) EXPECT_TRUE(IsHidden(path)) << path;
+  PathFilter filter;
+  EXPECT_EQ(Taken(&filter, hidden), Paths{});
+  EXPECT_EQ(Taken(&filter, {seen[0], seen[1], seen[2], seen[3]}),
+            (Paths{seen[0], seen[1], seen[2], seen[3]}));
+  EXPECT_FALSE(filter.EntersFolder("a/@eaDir"));
+  EXPECT_EQ(filter.hidden(), static_cast<int64_t>(hidden.size()) + 1);
+  RunOptions options;
+  options.hidden = true;
+  filter = *PathFilter::Make(options);
+  EXPECT_EQ(Taken(&filter, hidden), hidden);
+  EXPECT_TRUE(filter.EntersFolder("a/@eaDir"));
+}
+
+TEST(PathFilter, KnowsWhereAllOfItIs) {
+  const auto narrow = [](Paths include, const std::string& folder) {
+    RunOptions options;
+    options.include = std::move(include);
+    return PathFilter::Make(options)->Narrow(folder);
+  };
+  EXPECT_EQ(narrow({}, "a"), "a");
+  EXPECT_EQ(narrow({"a/b/c/*.jpg"}, "a"), "a/b/c");
+  EXPECT_EQ(narrow({"a/b/c*"}, "a"), "a/b");
+  EXPECT_EQ(narrow({"a/b/c/*", "a/b/d/*", "x/*"}, "a"), "a/b");
+  EXPECT_EQ(narrow({"a/b/c/*", "*.jpg"}, "a"), "a");
+  EXPECT_EQ(narrow({"a/*"}, "a"), "a");
 }
 
 }  // namespace

@@ -15,6 +15,8 @@ try run in out --vectors dense
 try run in out --pca-components 0
 try run in out --limit 0
 try run in out --max-rejects 1.5
+try run in out --include '[abc'
+try run in out --exclude 'Kiwi/*' --exclude '[z-a]'
 try run in out --run-id a/b
 try run in out --progress loud
 try weights
