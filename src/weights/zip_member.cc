@@ -4,6 +4,7 @@
 
 #include <arrow/buffer.h>
 #include <arrow/io/file.h>
+#include <arrow/memory_pool.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -76,7 +77,9 @@ arrow::Status Inflate(std::string_view deflated, std::vector<uint8_t>* bytes) {
 
 arrow::Result<std::vector<uint8_t>> ReadZipMember(const std::string& path, std::string_view name,
                                                   size_t limit) {
-  ARROW_ASSIGN_OR_RAISE(const auto file, arrow::io::ReadableFile::Open(path));
+  // Arrow's own pools reserve far more than they give, which the limits of a child do not allow.
+  ARROW_ASSIGN_OR_RAISE(const auto file,
+                        arrow::io::ReadableFile::Open(path, arrow::system_memory_pool()));
   ARROW_ASSIGN_OR_RAISE(const auto directory, ReadDirectory(file.get()));
   std::string_view rest(*directory);
   while (static_cast<int64_t>(rest.size()) >= kEntryBytes) {

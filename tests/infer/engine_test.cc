@@ -126,12 +126,13 @@ std::vector<double> PlainFeatures(const KerasWeights& weights, std::span<const u
 class EngineTest : public testing::Test {
  protected:
   std::shared_ptr<const Weights> Made(const KerasWeights& weights) {
-    const std::string path = folder_ / "w.safetensors";
+    const std::string path = folder_ / (std::to_string(++made_) + ".safetensors");
     EXPECT_TRUE(WriteWeights(path, weights, "test").ok());
     return Weights::Open(path).ValueOrDie();
   }
 
   TempFolder folder_;
+  int made_ = 0;
 };
 
 std::vector<float> Infer(EngineWorker& worker, std::span<const uint8_t> pictures, int features) {
