@@ -47,7 +47,6 @@ class Extractor(_core.Extractor):
         images: Any,
         *,
         paths: Any = None,
-        root: str = "",
         progress: Callable[[str, int, int], object] | None = None,
     ) -> pyarrow.Table:
         """Features of several images.
@@ -59,8 +58,6 @@ class Extractor(_core.Extractor):
             height x width x 3, RGB); or an Arrow array of binary (bytes) or string (paths).
         paths : sequence or Arrow array of str, optional
             What the images are called, where their bytes are given.
-        root : str, optional
-            The folder that paths are below: an image right in it has no label.
         progress : callable, optional
             Called as progress("extract", done, total), several times a second.
 
@@ -71,7 +68,7 @@ class Extractor(_core.Extractor):
             ("ok", "reject", or "skip" for a file that is no image), features (list of float32, null
             unless ok), and stage, reason and message of what failed. No image makes this raise.
         """
-        return self._extract(_inputs.images(images), _inputs.names(paths), root, progress)
+        return self._extract(_inputs.images(images), _inputs.names(paths), progress)
 
     def __reduce__(self):
         return _make, (type(self), self._weights, self._options)

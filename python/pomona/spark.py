@@ -79,7 +79,7 @@ def plain_path(path: Column) -> Column:
     return F.regexp_replace(local, "^s3[an]://", "s3://")
 
 
-def label(path: Column, root: str = "") -> Column:
+def label(path: Column) -> Column:
     """The label of an image: the name of its folder; none right in a bucket."""
     folder = F.regexp_replace(path, "^[a-z0-9]+://[^/]*|/[^/]*$", "")
     return F.element_at(F.split(folder, "/"), -1)
@@ -89,14 +89,12 @@ def extract_features(
     df: DataFrame,
     *,
     weights: str | os.PathLike[str] | None = None,
-    root: str = "",
     keep: Any = None,
     vectors: str = "list",
 ) -> DataFrame:
     """Features of the images in the columns `path` and `content` of a DataFrame.
 
     weights: a file on the driver, made by `pomona weights`; it is broadcast. None: ImageNet's.
-    root: nothing depends on it any more; the label is the name of the parent folder.
     keep: a function of an Arrow array of paths that gives a mask of those to take.
     vectors: `list` (array<float>) or `binary` (the bytes of float32, little-endian, which pass
     through Spark faster; all functions here take both).
@@ -107,7 +105,7 @@ def extract_features(
     Where the DataFrame has the column `length` too, as `binaryFile` gives it, files of more than
     1 GiB are rejects that Spark does not read; it could not read more than 2 GiB.
     """
-    options = {"weights": weights, "root": root, "keep": keep, "vectors": vectors}
+    options = {"weights": weights, "keep": keep, "vectors": vectors}
     if "length" not in df.columns:
         return extract_all(df, **options)
     fits = F.col("length") <= MAX_FILE_BYTES
@@ -116,7 +114,7 @@ def extract_features(
         large = filtered(large, keep)
     rejects = large.select(
         "path",
-        label(F.col("path"), root).alias("label"),
+        label(F.col("path")).alias("label"),
         F.lit("reject").alias("verdict"),
         F.lit(None).cast(_VECTORS[vectors]).alias("features"),
         F.lit("read").alias("stage"),
@@ -141,7 +139,7 @@ def filtered(df: DataFrame, keep: Any) -> DataFrame:
     return df.mapInArrow(filtered, df.schema)
 
 
-def extract_all(df: DataFrame, *, weights, root, keep, vectors) -> DataFrame:
+def extract_all(df: DataFrame, *, weights, keep, vectors) -> DataFrame:
     """As extract_features(), whatever the files' sizes."""
     spark = df.sparkSession
     # Spark reads this when a query starts, so it cannot be given back here.
@@ -152,7 +150,7 @@ def extract_all(df: DataFrame, *, weights, root, keep, vectors) -> DataFrame:
         with open(weights, "rb") as file:
             broadcast = spark.sparkContext.broadcast(file.read())
     extract = functools.partial(
-        _extract, weights=broadcast, root=root, keep=keep, as_bytes=vectors == "binary"
+        _extract, weights=broadcast, keep=keep, as_bytes=vectors == "binary"
     )
     files = df.select(plain_path(F.col("path")).alias("path"), "content")
     return files.mapInArrow(extract, extracted_schema(vectors))
@@ -291,13 +289,13 @@ class _Weights:
 
 @_in_worker
 def _extract(
-    batches: Iterator[pa.RecordBatch], weights, root, keep, as_bytes
+    batches: Iterator[pa.RecordBatch], weights, keep, as_bytes
 ) -> Iterator[pa.RecordBatch]:
     extractor = _extractor(weights and _Weights(weights.value))
     for batch in batches:
         if keep is not None:
             batch = batch.filter(keep(batch["path"]))
-        table = extractor.extract(batch["content"], paths=batch["path"], root=root)
+        table = extractor.extract(batch["content"], paths=batch["path"])
         for part in table.to_batches():
             yield _with_features(part, packed(part["features"])) if as_bytes else part
 

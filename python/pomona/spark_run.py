@@ -105,6 +105,8 @@ class _Job:
         self.spark = spark
         self.given = options
         self.options = _core.RunOptions(**options)
+        if self.options.hidden:
+            raise ValueError("hidden files cannot be taken here: Spark does not list them")
         self.files = _Files(spark)
         self.source = self.files.qualified(source)
         self.output = self.files.qualified(output)
@@ -152,7 +154,6 @@ class _Job:
                 ps.extract_all(
                     content,
                     weights=self.options.weights or None,
-                    root=self.root,
                     keep=self.selection,
                     vectors="binary",
                 ).write.mode("overwrite").option("compression", "none").parquet(work)
@@ -218,8 +219,9 @@ class _Job:
         limit = _core.item_limit(options)
         unlimited = limit == 2**63 - 1
         if options.mode == "full" and not options.include and not options.exclude and unlimited:
-            self.selection = None
-            return tree.unionByName(empty), listing
+            # No more than a look at the names: what Spark lists holds leftovers of systems, too.
+            self.selection = _Selection(self.root, {}, only_apples=False)
+            return tree.unionByName(empty), ps.filtered(listing, self.selection)
         apples = _Selection(self.root, {}, only_apples=True)
         only_apples = options.mode == "apples" or (
             options.mode == "mini" and not ps.filtered(listing, apples).isEmpty()
@@ -242,16 +244,14 @@ class _Job:
     def readable(self, content, found):
         """The content without that of large files that need not be read or cannot be."""
         large = self.listing(found).where(F.col("length") > _LARGE_FILE_BYTES)
-        if self.selection:
-            large = ps.filtered(large, self.selection)
-        large = large.collect()
+        large = ps.filtered(large, self.selection).collect()
         if not large:
             return content
         with concurrent.futures.ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
             heads = pool.map(lambda row: self.files.head(row["uri"], _HEAD_BYTES), large)
             seen = [(row, head) for row, head in zip(large, heads) if head is not None]
         judged = self.extractor.extract(
-            [head for _, head in seen], paths=[row["path"] for row, _ in seen], root=self.root
+            [head for _, head in seen], paths=[row["path"] for row, _ in seen]
         )
         images, others = [], []
         for (row, head), verdict in zip(seen, judged["verdict"].to_pylist()):
@@ -307,7 +307,7 @@ class _Job:
         large = F.col("length") > ps.MAX_FILE_BYTES
         return missing.select(
             "path",
-            ps.label(F.col("path"), self.root).alias("label"),
+            ps.label(F.col("path")).alias("label"),
             F.lit("read").alias("stage"),
             F.when(large, "too_large").otherwise("unreadable").alias("reason"),
             F.when(large, ps.too_large(F.col("length")))

@@ -176,8 +176,7 @@ void BindExtractor(nb::module_& module) {
           nb::arg("weights").none(), nb::arg("options"))
       .def(
           "_extract",
-          [](BoundExtractor& self, nb::handle images, nb::handle paths, const std::string&,
-             nb::object progress) {
+          [](BoundExtractor& self, nb::handle images, nb::handle paths, nb::object progress) {
             Images input(images);
             input.SetPaths(paths);
             CallHooks hooks(std::move(progress));
@@ -189,7 +188,7 @@ void BindExtractor(nb::module_& module) {
             hooks.Rethrow();
             return ExportTable(ValueOf(std::move(batch)));
           },
-          nb::arg("images"), nb::arg("paths").none(), nb::arg("root"), nb::arg("progress").none())
+          nb::arg("images"), nb::arg("paths").none(), nb::arg("progress").none())
       .def_prop_ro(
           "n_features", [](const BoundExtractor& self) { return self.made->features(); },
           "Numbers in a feature vector.")

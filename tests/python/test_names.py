@@ -210,7 +210,7 @@ def test_python_gives_the_same_names(output, tree, expected):
     pomona = pytest.importorskip("pomona")
     paths = [path for path, _ in expected[0]]
     images = [os.fsdecode(path) for path in paths]
-    table = pomona.Extractor().extract(images, root=os.fsdecode(tree))
+    table = pomona.Extractor().extract(images)
     names = zip(table["path"].to_pylist(), table["label"].to_pylist())
     of_run = [tuple(row) for row in read_python(part(output, "metadata/metadata"))]
     assert sorted(names) == sorted(of_run)

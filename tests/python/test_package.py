@@ -76,7 +76,7 @@ def test_every_way_to_give_an_image(extractor, table, paths):
 def test_names_and_labels(extractor, paths):
     content = paths[0].read_bytes()
     names = ["/data/a/1.jpg", "/data/2.jpg", "s3://bucket/b/3.jpg"]
-    table = extractor.extract([content] * 3, paths=names, root="/data")
+    table = extractor.extract([content] * 3, paths=names)
     assert table["path"].to_pylist() == names
     assert table["label"].to_pylist() == ["a", "data", "b"]
     unnamed = extractor.extract([content])

@@ -24,7 +24,7 @@ pomona.run("in", "out", mode="tiny")  # typeddict-item|arg-type
 pomona.run("in", "out", progress=lambda stage: None)  # misc|arg-type
 
 extractor = pomona.Extractor(pathlib.Path("weights"), threads=2, cpu="avx2")
-table = extractor.extract(["a.jpg"], root="data", progress=lambda stage, done, total: None)
+table = extractor.extract(["a.jpg"], progress=lambda stage, done, total: None)
 digest: str = extractor.weights_digest
 pomona.Extractor(thread=1)  # call-arg
 pomona.Extractor(engine="tensorflow")  # arg-type

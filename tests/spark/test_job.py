@@ -51,6 +51,9 @@ def tree(pomona, tmp_path_factory):
     (odd / "notes.txt").write_text("no image either")
     (odd / "empty").write_bytes(b"")
     shutil.copy(images[0], root / "Training" / "at the root.jpg")
+    for leftover in ("@eaDir", "lost+found", ".thumbnails"):
+        (root / "Training" / leftover).mkdir()
+        shutil.copy(images[0], root / "Training" / leftover)
     return root
 
 
