@@ -115,6 +115,16 @@ arrow::Status SetCount(const char* name, RunOptions* options, std::string_view t
   return arrow::Status::OK();
 }
 
+arrow::Status CheckThreads(int threads) {
+  if (threads < 0) {
+    return arrow::Status::Invalid("threads ", threads, ": at least 1, or 0 for all cores");
+  }
+  if (threads > kMaxThreads) {
+    return arrow::Status::Invalid("threads ", threads, ": at most ", kMaxThreads);
+  }
+  return arrow::Status::OK();
+}
+
 template <auto member>
 arrow::Status SetText(RunOptions* options, std::string_view text) {
   options->*member = text;
@@ -149,7 +159,8 @@ constexpr RunOptionSpec kSpecs[] = {
      }},
     {"threads", "N", "Worker threads (default: 0, one for each core)", Kind::kValue,
      [](RunOptions* options, std::string_view text) {
-       return SetCount<&RunOptions::threads>("threads", options, text, 0);
+       ARROW_RETURN_NOT_OK(SetCount<&RunOptions::threads>("threads", options, text, 0));
+       return CheckThreads(options->threads);
      }},
     {"engine", "ENGINE", "native (default) or openvino", Kind::kValue,
      SetParsed<&RunOptions::engine, ParseEngine>},
@@ -209,12 +220,7 @@ arrow::Status Validate(const RunOptions& options) {
   if (options.pca_components < 1) {
     return arrow::Status::Invalid("pca-components ", options.pca_components, ": at least 1");
   }
-  if (options.threads < 0) {
-    return arrow::Status::Invalid("threads ", options.threads, ": at least 1, or 0 for all cores");
-  }
-  if (options.threads > kMaxThreads) {
-    return arrow::Status::Invalid("threads ", options.threads, ": at most ", kMaxThreads);
-  }
+  ARROW_RETURN_NOT_OK(CheckThreads(options.threads));
   if (options.limit < 0) return arrow::Status::Invalid("limit ", options.limit, ": at least 1");
   if (!options.formats.parquet && !options.formats.csv) {
     return arrow::Status::Invalid("formats: name parquet, csv or both");

@@ -163,3 +163,11 @@ def memory_folder():
 @pytest.fixture(scope="session")
 def lab(build, memory_folder):
     return Lab(memory_folder / "lab", build)
+
+
+@pytest.fixture
+def changing(build, memory_folder):
+    """A lab whose tree may be changed."""
+    lab = Lab(memory_folder / "changing", build)
+    yield lab
+    shutil.rmtree(lab.folder)

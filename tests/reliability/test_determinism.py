@@ -24,7 +24,9 @@ def shuffle(tree):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
-def test_threads_and_order_do_not_show(lab, threads):
+def test_threads_and_order_do_not_show(changing, threads):
+    lab = changing
+
     def listing():
         labels = ("Apple", "Pear")
         return [[entry.name for entry in os.scandir(lab.tree / label)] for label in labels]

@@ -10,7 +10,7 @@ import subprocess
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import BEFORE, RUN, Lab, files_of
+from conftest import BEFORE, RUN, files_of
 from PIL import Image
 
 
@@ -25,14 +25,6 @@ def full_run(lab):
     shutil.rmtree(output, ignore_errors=True)
     assert lab.run(output).returncode == 0
     return files_of(output, RUN)
-
-
-@pytest.fixture
-def changing(build, memory_folder):
-    """A lab whose tree may be changed."""
-    lab = Lab(memory_folder / "changing", build)
-    yield lab
-    shutil.rmtree(lab.folder)
 
 
 def test_added_images(lab):
