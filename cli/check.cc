@@ -22,8 +22,9 @@ struct CheckArguments {
 };
 
 // The options of a run that say what it takes, and when rejects are too many.
-constexpr std::string_view kRunOptions[] = {"mode",    "include",     "exclude",     "hidden",      "limit",
-                                            "threads", "max-rejects", "s3-endpoint", "s3-anonymous"};
+constexpr std::string_view kRunOptions[] = {"mode",        "include",     "exclude",
+                                            "hidden",      "limit",       "threads",
+                                            "max-rejects", "s3-endpoint", "s3-anonymous"};
 
 const char* VerdictName(CheckResult::Verdict verdict) {
   switch (verdict) {
@@ -80,7 +81,8 @@ void PrintLine(const CheckResult& result) {
 
 arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
   const std::atomic<bool>* const cancel = CatchInterrupts();
-  ARROW_ASSIGN_OR_RAISE(const auto source, OpenTree(arguments.input, arguments.options.run.s3, cancel));
+  ARROW_ASSIGN_OR_RAISE(const auto source,
+                        OpenTree(arguments.input, arguments.options.run.s3, cancel));
   CheckOptions options = arguments.options;
   options.hashes = arguments.json;
   int64_t unlabelled = 0;
@@ -96,8 +98,7 @@ arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
                "listed %" PRId64 " = %" PRId64 " ok + %" PRId64 " rejects + %" PRId64 " skips\n",
                counts.listed, counts.rows, counts.rejects, counts.skips);
   if (unlabelled > 0) {
-    std::fprintf(out, "%" PRId64 " of them lie in no folder: their label is empty\n",
-                 unlabelled);
+    std::fprintf(out, "%" PRId64 " of them lie in no folder: their label is empty\n", unlabelled);
   }
   if (!WithinBound(options.run.max_rejects, counts.rows, counts.rejects)) {
     std::fprintf(out, "more rejects than --max-rejects allows\n");

@@ -51,7 +51,8 @@ std::vector<std::string> Arguments(int argc, char** argv) {
 int Execute(int argc, char** argv) {
   CLI::App app("Turns trees of labelled images into MobileNetV2 features and their PCA.", "pomona");
   app.require_subcommand(1);
-  app.set_version_flag("--version", std::string("pomona ") + kVersion, "Print the version and exit");
+  app.set_version_flag("--version", std::string("pomona ") + kVersion,
+                       "Print the version and exit");
   app.failure_message(ExplainMistake);
   Action action;
   AddRunCommand(app, &action);

@@ -56,8 +56,7 @@ void PrintSummary(const RunSummary& summary, const RunArguments& arguments) {
   Print(lines.substr(0, end));
   Print(lines.substr(end + 1));
   if (summary.unlabelled > 0) {
-    Print(std::to_string(summary.unlabelled) +
-          " of them lie in no folder: their label is empty");
+    Print(std::to_string(summary.unlabelled) + " of them lie in no folder: their label is empty");
   }
   if (counts.resumed > 0) {
     Print("resumed " + std::to_string(counts.resumed) + " items of an unfinished run");

@@ -99,8 +99,9 @@ int64_t AllowedMemory(const std::string& root) {
 }
 
 int ThreadsWithin(int64_t memory, int64_t address_space) {
-  const int64_t threads = std::min((memory - kBaseBytes) / kThreadBytes,
-                                   (address_space - kBaseBytes) / (kThreadBytes + kThreadAddresses));
+  const int64_t threads =
+      std::min((memory - kBaseBytes) / kThreadBytes,
+               (address_space - kBaseBytes) / (kThreadBytes + kThreadAddresses));
   return static_cast<int>(std::clamp<int64_t>(threads, 1, std::numeric_limits<int>::max()));
 }
 

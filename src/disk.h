@@ -22,8 +22,8 @@ arrow::Status DiskError(std::string_view what, const std::string& path, int erro
 // Whether there is anything of this name.
 arrow::Result<bool> Exists(const std::string& path);
 
-// That every part of the path `below` the folder `root` that is there is a folder itself, and no link
-// to one, which may stand anywhere. Errors: Invalid names the first that is not.
+// That every part of the path `below` the folder `root` that is there is a folder itself, and no
+// link to one, which may stand anywhere. Errors: Invalid names the first that is not.
 arrow::Status CheckFolders(const std::string& root, const std::string& below);
 
 // Creates the folder and those above it, each entered durably in the one above.

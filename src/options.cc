@@ -151,8 +151,9 @@ arrow::Status SetFlag(RunOptions* options, std::string_view text) {
 }
 
 constexpr RunOptionSpec kSpecs[] = {
-    {"mode", "MODE", "mini (first 300 of labels Apple*, else of all), apples (labels Apple*) or full (default)", Kind::kValue,
-     SetParsed<&RunOptions::mode, ParseMode>},
+    {"mode", "MODE",
+     "mini (first 300 of labels Apple*, else of all), apples (labels Apple*) or full (default)",
+     Kind::kValue, SetParsed<&RunOptions::mode, ParseMode>},
     {"pca-components", "K", "Columns of the PCA (default: 50)", Kind::kValue,
      [](RunOptions* options, std::string_view text) {
        return SetCount<&RunOptions::pca_components>("pca-components", options, text, 1);
@@ -196,8 +197,8 @@ constexpr RunOptionSpec kSpecs[] = {
        return SetCount<&RunOptions::limit>("limit", options, text, 1);
      }},
     {"max-rejects", "N|P%",
-     "Most rejects allowed, N or P% of the images; with more, exit 3 (default: no bound)", Kind::kValue,
-     SetParsed<&RunOptions::max_rejects, ParseRejectBound>},
+     "Most rejects allowed, N or P% of the images; with more, exit 3 (default: no bound)",
+     Kind::kValue, SetParsed<&RunOptions::max_rejects, ParseRejectBound>},
     {"s3-endpoint", "URL", "S3 server (default: $AWS_ENDPOINT_URL_S3, $AWS_ENDPOINT_URL, AWS)",
      Kind::kValue,
      [](RunOptions* options, std::string_view text) {
@@ -242,8 +243,8 @@ arrow::Status CheckRunId(std::string_view id) {
     return arrow::Status::Invalid("run-id of ", id.size(), " characters: 1 to ", kMaxRunIdBytes);
   }
   const bool allowed = std::ranges::all_of(id, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-           c == '_' || c == '-' || c == '.';
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
+           c == '-' || c == '.';
   });
   if (allowed) return arrow::Status::OK();
   return arrow::Status::Invalid("run-id '", id, "': letters, digits, '_', '-' and '.' only");

@@ -10,7 +10,8 @@ TEST(Options, RejectBoundIsANumberOrAShare) {
   EXPECT_FALSE(ParseRejectBound("12")->percent);
   EXPECT_EQ(ParseRejectBound("0.5%")->value, 0.5);
   EXPECT_TRUE(ParseRejectBound("0.5%")->percent);
-  for (const char* wrong : {"", "%", "x", "1.5", "-1", "5 %", "nan", "inf", "1e99", "nan%", "inf%", "101%"}) {
+  for (const char* wrong :
+       {"", "%", "x", "1.5", "-1", "5 %", "nan", "inf", "1e99", "nan%", "inf%", "101%"}) {
     EXPECT_TRUE(ParseRejectBound(wrong).status().IsInvalid()) << wrong;
   }
 }

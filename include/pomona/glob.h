@@ -17,9 +17,9 @@ namespace pomona {
 //   [a-z_]       one of these
 //   [!a-z_]      one that is none of these
 //   \*           the character itself
-// All else stands for itself; case counts. Characters are those of UTF-8, and a byte that is part of
-// none counts as one. Paths are given as the outputs have them (EscapeName()); the pattern may hold
-// such a byte as it is or escaped.
+// All else stands for itself; case counts. Characters are those of UTF-8, and a byte that is part
+// of none counts as one. Paths are given as the outputs have them (EscapeName()); the pattern may
+// hold such a byte as it is or escaped.
 class Glob {
  public:
   // Errors: Invalid, which says what is wrong with the pattern.

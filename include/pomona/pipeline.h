@@ -69,7 +69,8 @@ struct RunSummary {
   std::vector<std::string> folders;  // that were published, below the output
 };
 
-// What the program prints of it: two lines, how much was done how fast, and what became of the files.
+// What the program prints of it: two lines, how much was done how fast, and what became of the
+// files.
 std::string Describe(const RunSummary& summary);
 
 // Why a run was not published although nothing broke.

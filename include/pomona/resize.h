@@ -1,5 +1,5 @@
-// Bicubic resampling with antialiasing, to the bit as Image.resize() of Pillow 9 to 12 does it on RGB.
-// Pillow 13 resizes the columns first where the height shrinks more.
+// Bicubic resampling with antialiasing, to the bit as Image.resize() of Pillow 9 to 12 does it on
+// RGB. Pillow 13 resizes the columns first where the height shrinks more.
 #pragma once
 
 #include <cstdint>

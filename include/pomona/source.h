@@ -34,8 +34,8 @@ struct TransferCounts {
 // Takes items as they become known; false: that is enough.
 using TakeItems = std::function<bool(std::vector<Item>)>;
 
-// Whether a path below the root of a tree is hidden: one of its names begins with a dot or is one of
-// those that systems give to what they leave behind (docs/formats.md lists them).
+// Whether a path below the root of a tree is hidden: one of its names begins with a dot or is one
+// of those that systems give to what they leave behind (docs/formats.md lists them).
 bool IsHidden(std::string_view relative_path);
 
 // Which files of a tree are listed, by their paths below its root; remembers what it was asked for.
@@ -139,9 +139,9 @@ arrow::Result<std::optional<Reject>> ReadLocalFile(const std::string& path, File
 // Errors: IOError with the errno where the root is missing or not a folder.
 arrow::Result<std::unique_ptr<Source>> OpenLocalTree(const std::string& root);
 
-// The absolute path that a local path or file: URI means, without "." and ".." in it; links are left
-// as they are, except before a "..", which leads where the system would go.
-// Errors: NotImplemented for s3:// and the like, Invalid for a URI of another machine.
+// The absolute path that a local path or file: URI means, without "." and ".." in it; links are
+// left as they are, except before a "..", which leads where the system would go. Errors:
+// NotImplemented for s3:// and the like, Invalid for a URI of another machine.
 arrow::Result<std::string> LocalPath(const std::string& path_or_uri);
 
 // Whether the item's label matches Apple*, which the modes mini and apples ask for.

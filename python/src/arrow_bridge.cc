@@ -96,7 +96,8 @@ void Rows::AddMatrix(nb::handle object) {
 
 void Rows::AddLists(const std::shared_ptr<arrow::Array>& lists) {
   if (lists->length() == 0) return;
-  if (lists->null_count() > 0) throw nb::value_error(
+  if (lists->null_count() > 0)
+    throw nb::value_error(
         "rows: a vector is null; leave such rows out: table.filter(pc.field('verdict') == 'ok')");
   std::shared_ptr<arrow::Array> values;
   const auto add = [&](const auto& list) {

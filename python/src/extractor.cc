@@ -130,7 +130,8 @@ class Images {
     }
     nb::ndarray<nb::ro> array;
     if (!nb::try_cast(image, array)) {
-      throw nb::type_error("images: each is a path, bytes, a Pillow image, or an array of height x width x 3");
+      throw nb::type_error(
+          "images: each is a path, bytes, a Pillow image, or an array of height x width x 3");
     }
     if (array.dtype() != nb::dtype<uint8_t>() || array.ndim() != 3 || array.shape(2) != 3 ||
         array.size() == 0) {

@@ -128,8 +128,7 @@ void BindReduce(nb::module_& module) {
       .def_prop_ro("count", &Moments::count, "Rows seen.")
       .def_prop_ro("n_features", &Moments::dimensions)
       .def_prop_ro(
-          "mean", [](const Moments& self) { return ToNumpy(self.mean()); }, kOwned,
-          "[n_features]")
+          "mean", [](const Moments& self) { return ToNumpy(self.mean()); }, kOwned, "[n_features]")
       .def(
           "to_bytes", [](const Moments& self) { return ToBytes(self.Serialize()); },
           "A safetensors file of all it holds.")
@@ -206,7 +205,8 @@ void BindReduce(nb::module_& module) {
           [](const PcaModel& self) { return ToNumpy(self.get().variance()); }, kOwned)
       .def_prop_ro(
           "explained_variance_ratio_",
-          [](const PcaModel& self) { return ToNumpy(self.get().ExplainedVarianceRatio()); }, kOwned);
+          [](const PcaModel& self) { return ToNumpy(self.get().ExplainedVarianceRatio()); },
+          kOwned);
 
   module.def(
       "vector_text",

@@ -159,8 +159,8 @@ arrow::Result<const ListedFragment*> Extractor::NextToMake() {
     ARROW_ASSIGN_OR_RAISE(const ListedFragment* listed, job_.listing.Fragment(next_fragment_));
     if (!listed) break;
     const size_t index = next_fragment_++;
-    const auto stored = OpenEarlier(job_.fragment_path(index, listed->range), listed->range,
-                                    &StoredFragment::Open);
+    const auto stored =
+        OpenEarlier(job_.fragment_path(index, listed->range), listed->range, &StoredFragment::Open);
     if (!stored.ok() || !*stored) {
       if (!stored.ok()) {
         const std::lock_guard lock(result_mutex_);
@@ -340,7 +340,8 @@ arrow::Status Extractor::RunWorker() {
 }
 
 arrow::Status Extractor::Work() {
-  ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<ImageWorker> worker, ImageWorker::Make(job_.engine, job_.cpu));
+  ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<ImageWorker> worker,
+                        ImageWorker::Make(job_.engine, job_.cpu));
   const size_t dimensions = job_.engine.features();
   FileBytes bytes;
   WorkerSeconds seconds;
@@ -364,10 +365,9 @@ arrow::Status Extractor::Work() {
       watch.Lap(&seconds.read);
       if (reject) return arrow::Status::OK();
       ARROW_ASSIGN_OR_RAISE(
-          reject,
-          worker->Extract(
-              bytes, item.path,
-              std::span(fragment->features).subspan(position * dimensions, dimensions)));
+          reject, worker->Extract(
+                      bytes, item.path,
+                      std::span(fragment->features).subspan(position * dimensions, dimensions)));
       skip = reject && IsSkip(item.path, bytes);
       return arrow::Status::OK();
     });
@@ -452,9 +452,7 @@ arrow::Status AtItem(const Item& item, const arrow::Status& status) {
   return status.WithMessage(item.path, ": ", status.message());
 }
 
-bool IsSkip(std::string_view path, std::span<const uint8_t> bytes) {
-  return !IsImage(path, bytes);
-}
+bool IsSkip(std::string_view path, std::span<const uint8_t> bytes) { return !IsImage(path, bytes); }
 
 arrow::Result<Extraction> Extract(const ExtractJob& job) {
   const auto cancelled = [&] { return job.hooks.cancel && *job.hooks.cancel; };

@@ -198,8 +198,8 @@ class ThreadedExtractor : public Extractor {
   // Who does the work in one process.
   struct Crew {
     const pid_t process = getpid();
-    std::mutex mutex;                        // for workers
-    std::atomic<std::thread::id> caller;     // who holds the mutex
+    std::mutex mutex;                     // for workers
+    std::atomic<std::thread::id> caller;  // who holds the mutex
     std::vector<std::unique_ptr<ImageWorker>> workers;
   };
 
@@ -209,9 +209,10 @@ class ThreadedExtractor : public Extractor {
     Crew* current = crew_;
     if (current && current->process == getpid()) return current;
     if (current && engine_->name() != EngineName(EngineKind::kNative)) {
-      return arrow::Status::UnknownError("the engine ", engine_->name(),
-                                         " does not outlive a fork: make the Extractor in the child, "
-                                         "or start it by \"spawn\"");
+      return arrow::Status::UnknownError(
+          "the engine ", engine_->name(),
+          " does not outlive a fork: make the Extractor in the child, "
+          "or start it by \"spawn\"");
     }
     auto made = std::make_unique<Crew>();
     for (int i = 0; i < threads_; ++i) {

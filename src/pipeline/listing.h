@@ -43,7 +43,8 @@ class Listing {
   // What was asked for while listing. REQUIRES: complete.
   const PathFilter& filter() const { return filter_; }
 
-  // Whether the listing went on to the end of the tree, as no limit was reached. REQUIRES: complete.
+  // Whether the listing went on to the end of the tree, as no limit was reached. REQUIRES:
+  // complete.
   bool saw_everything() const;
 
   void Stop();

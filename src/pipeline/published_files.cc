@@ -128,9 +128,10 @@ arrow::Status PublishedFiles::Explain(const std::string& below, const arrow::Sta
 
 arrow::Status CheckJournal(const std::string& path, const std::string& run_id) {
   if (CheckRunId(run_id).ok()) return arrow::Status::OK();
-  return arrow::Status::Invalid(path, ": it should name the run that was interrupted while it was ",
-                                "published, but holds no run's name; nothing was touched. If no run "
-                                "of yours is unfinished here, remove it");
+  return arrow::Status::Invalid(
+      path, ": it should name the run that was interrupted while it was ",
+      "published, but holds no run's name; nothing was touched. If no run "
+      "of yours is unfinished here, remove it");
 }
 
 }  // namespace pomona

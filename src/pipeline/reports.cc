@@ -60,12 +60,12 @@ std::string Describe(const RunSummary& summary) {
                               ? "all features reused from run " + summary.reused_run_id
                               : text("%.0f images/s", summary.images_per_second);
   return "run " + summary.run_id + ": " + std::to_string(counts.rows) + " images in " +
-         text("%.1f", summary.seconds) + " s (" + how + "), " +
-         std::to_string(summary.components) + " components explain " +
-         text("%.1f", 100 * summary.variance_explained) + " % of the variance\nlisted " +
-         std::to_string(counts.listed) + " = " + std::to_string(counts.rows) + " rows + " +
-         std::to_string(counts.rejects) + " rejects" + CountsText(summary.rejects_by_reason) +
-         " + " + std::to_string(counts.skips) + " skips" + CountsText(summary.skips_by_reason);
+         text("%.1f", summary.seconds) + " s (" + how + "), " + std::to_string(summary.components) +
+         " components explain " + text("%.1f", 100 * summary.variance_explained) +
+         " % of the variance\nlisted " + std::to_string(counts.listed) + " = " +
+         std::to_string(counts.rows) + " rows + " + std::to_string(counts.rejects) + " rejects" +
+         CountsText(summary.rejects_by_reason) + " + " + std::to_string(counts.skips) + " skips" +
+         CountsText(summary.skips_by_reason);
 }
 
 std::string ModelInfoJson(const std::string& run_id, const Pca& pca, const ModelIdentity& model,

@@ -89,15 +89,14 @@ arrow::Status WriteItemRecord(const std::string& path, const std::string& recipe
 }
 
 int64_t RowChecksum(std::string_view path, std::span<const float> features) {
-  const auto bytes = std::span(reinterpret_cast<const uint8_t*>(features.data()),
-                               features.size_bytes());
+  const auto bytes =
+      std::span(reinterpret_cast<const uint8_t*>(features.data()), features.size_bytes());
   return Sha256().Add(path).Add(bytes).Short();
 }
 
 arrow::Result<ItemRecord> ItemRecord::Parse(const std::string& path, std::string_view bytes) {
   ItemRecord record;
-  ARROW_ASSIGN_OR_RAISE(record.file,
-                        SafetensorsFile::Copy(path, std::as_bytes(std::span(bytes))));
+  ARROW_ASSIGN_OR_RAISE(record.file, SafetensorsFile::Copy(path, std::as_bytes(std::span(bytes))));
   for (const auto& [name, column] : {std::pair{"size", &record.sizes},
                                      {"modified_ns", &record.times},
                                      {"state", &record.states},

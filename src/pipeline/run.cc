@@ -85,9 +85,10 @@ arrow::Status TellOfOtherFragments(const Workspace& workspace, Listing& listing,
   }
   ARROW_ASSIGN_OR_RAISE(const int64_t others, workspace.CountOtherFragments(wanted));
   if (others > 0 && hooks.log) {
-    hooks.log("an unfinished run left work that does not fit this one, as its images, weights or "
-              "options were others (fragments: " + std::to_string(others) +
-              "); it is not used, and removed when this run is published");
+    hooks.log(
+        "an unfinished run left work that does not fit this one, as its images, weights or "
+        "options were others (fragments: " +
+        std::to_string(others) + "); it is not used, and removed when this run is published");
   }
   return arrow::Status::OK();
 }
@@ -108,8 +109,8 @@ arrow::Status CheckApart(const std::string& input, const std::string& output) {
 
 // Says so where readers of the outputs would take the name of a folder for a column of ours.
 void TellOfColumnNames(const std::string& output, const RunHooks& hooks) {
-  constexpr std::string_view kColumns[] = {"path",         "label", "features", "features_string",
-                                           "pca_features", "pca_features_string"};
+  constexpr std::string_view kColumns[] = {
+      "path", "label", "features", "features_string", "pca_features", "pca_features_string"};
   if (!hooks.log) return;
   for (const std::string_view column : kColumns) {
     const size_t begin = output.find('/' + std::string(column) + '=');
@@ -147,7 +148,8 @@ arrow::Status NoFiles(const std::string& input, const PathFilter& filter,
 void TellOfFilter(const Listing& listing, const RunHooks& hooks) {
   const PathFilter& filter = listing.filter();
   if (filter.hidden() > 0) {
-    hooks.log(HiddenOnes(filter) + " are left out (.names and what systems leave behind); "
+    hooks.log(HiddenOnes(filter) +
+              " are left out (.names and what systems leave behind); "
               "--hidden takes them");
   }
   if (!listing.saw_everything()) return;
@@ -195,9 +197,9 @@ arrow::Status CheckEnough(const RunContent& content, const RunSummary& summary,
     return arrow::Status::Invalid(
         counts.rows, " of ", counts.rows + counts.rejects, " images could be read ",
         CountsText(summary.rejects_by_reason),
-        counts.rows == 0
-            ? ""
-            : ", too few for a PCA of " + std::to_string(components) + " components", where);
+        counts.rows == 0 ? ""
+                         : ", too few for a PCA of " + std::to_string(components) + " components",
+        where);
   }
   if (counts.rows > 0) return arrow::Status::OK();
   return arrow::Status::Invalid("no images under ", input, ": ", counts.skips, " other files ",
@@ -281,7 +283,8 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
   details.threads = ThreadCount(options.threads);
   if (details.threads < options.threads && hooks.log) {
     hooks.log(std::to_string(details.threads) + " threads instead of " +
-              std::to_string(options.threads) + ": the memory limit of this process allows no more");
+              std::to_string(options.threads) +
+              ": the memory limit of this process allows no more");
   }
 
   Clock::time_point stage_start = Clock::now();
@@ -362,8 +365,7 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
     details.stages.fit = SecondsSince(fit_start);
     return arrow::Status::OK();
   });
-  ARROW_RETURN_NOT_OK(
-      RunTasks(tasks, details.threads, hooks, [&] { poll("fit", features_done); }));
+  ARROW_RETURN_NOT_OK(RunTasks(tasks, details.threads, hooks, [&] { poll("fit", features_done); }));
   if (hooks.log && pca->determined() < pca->components()) {
     hooks.log("the images determine " + std::to_string(pca->determined()) + " of the " +
               std::to_string(pca->components()) +
@@ -433,8 +435,8 @@ arrow::Result<RunSummary> RunInto(Source& source, const EngineFactory& make_engi
   if (status.ok() || RefusalOf(status)) return summary;
   if (status.IsCancelled()) return status.WithMessage("interrupted", KeptText(kept));
   if (status.IsOutOfMemory()) {
-    return status.WithMessage(status.message(),
-                              "; give the process more memory or lower --threads", KeptText(kept));
+    return status.WithMessage(status.message(), "; give the process more memory or lower --threads",
+                              KeptText(kept));
   }
   return WithNeed(status, output, space_needed);
 }

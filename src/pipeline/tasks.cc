@@ -24,7 +24,9 @@ arrow::Status RunTasks(const std::vector<Task>& tasks, int threads, const RunHoo
     stop = true;
   };
   const auto work = [&] {
-    { const std::lock_guard started(start); }
+    {
+      const std::lock_guard started(start);
+    }
     for (size_t task; !stop && (task = next++) < tasks.size();) {
       const arrow::Status result = Guarded(tasks[task]);
       if (!result.ok()) fail(result);

@@ -21,11 +21,11 @@ constexpr const char* kSuccess = "_SUCCESS";
 
 // What a run makes in the folder above, beside the lock; all else there is somebody's.
 constexpr const char* kFragments = "/fragments";
-constexpr const char* kPublish = "/publish";          // the folders to publish
-constexpr const char* kJournal = "/publishing";       // the run that is moving them to their places
-constexpr const char* kWithdrawn = "/withdrawn";      // a folder of a run that died meanwhile
+constexpr const char* kPublish = "/publish";      // the folders to publish
+constexpr const char* kJournal = "/publishing";   // the run that is moving them to their places
+constexpr const char* kWithdrawn = "/withdrawn";  // a folder of a run that died meanwhile
 constexpr const char* kRefusedErrors = "/errors.csv";
-constexpr const char* kProbe = "/probe";              // see TryMoves()
+constexpr const char* kProbe = "/probe";  // see TryMoves()
 constexpr const char* kOurs[] = {kFragments, kPublish,       kJournal,
                                  kWithdrawn, kRefusedErrors, kProbe};
 
@@ -77,8 +77,8 @@ arrow::Result<std::unique_ptr<Workspace>> Workspace::Open(const std::string& out
   return workspace;
 }
 
-// Publishing moves folders, and is tried before hours of work depend on it. What a kill leaves of it
-// is an empty folder, which the next try takes away.
+// Publishing moves folders, and is tried before hours of work depend on it. What a kill leaves of
+// it is an empty folder, which the next try takes away.
 arrow::Status Workspace::TryMoves() const {
   std::set<std::string> places;  // where the folders will stand, or above
   for (const OutputFolder* folder : kAllFolders) {

@@ -8,7 +8,8 @@
 namespace pomona {
 namespace {
 
-// One character of a pattern that may be escaped. Errors: Invalid where nothing follows a backslash.
+// One character of a pattern that may be escaped. Errors: Invalid where nothing follows a
+// backslash.
 arrow::Result<char32_t> TakeLiteral(std::string_view* text) {
   const size_t size = text->size();
   const char32_t character = TakeCharacter(text);

@@ -181,8 +181,8 @@ class LocalTree : public Source {
   arrow::Status CheckRoot() const {
     struct stat info;
     if (stat(root_.c_str(), &info) != 0) {
-      return arrow::Status::IOError("INPUT ", root_, " cannot be read any more: ",
-                                    std::strerror(errno));
+      return arrow::Status::IOError("INPUT ", root_,
+                                    " cannot be read any more: ", std::strerror(errno));
     }
     if (FolderId{info.st_dev, info.st_ino} == id_) return arrow::Status::OK();
     return arrow::Status::IOError("INPUT ", root_,
@@ -192,7 +192,7 @@ class LocalTree : public Source {
   struct Listing {
     PathFilter* filter = nullptr;
     size_t root_size = 0;
-    std::optional<FolderId> output;     // which is not entered
+    std::optional<FolderId> output;  // which is not entered
     std::vector<Item> items;
     std::vector<std::string> failures;  // of single folders
     std::vector<FolderId> ancestors;    // of the folder that is being listed

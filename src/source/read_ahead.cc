@@ -48,10 +48,9 @@ arrow::Result<FileContent> ReadAhead::Take(const Item& item) {
 arrow::Status ReadAhead::StartNext() {
   const Item* const item = waiting_.front();
   // A copy: a run that fails leaves what is being read behind.
-  ARROW_ASSIGN_OR_RAISE(reading_[item],
-                        executor_->Submit([this, item = *item] {
-                          return Guarded([&] { return read_(item); });
-                        }));
+  ARROW_ASSIGN_OR_RAISE(reading_[item], executor_->Submit([this, item = *item] {
+    return Guarded([&] { return read_(item); });
+  }));
   waiting_.pop_front();
   reading_bytes_ += BytesAhead(*item);
   return arrow::Status::OK();

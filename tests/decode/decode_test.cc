@@ -439,12 +439,13 @@ TEST(DecodePngTest, ForeignChunks) {
   EXPECT_EQ(Decode(WithChunk(file, "CgBI1234")).verdict, "unsupported_format");
   EXPECT_EQ(Decode(WithChunk(file, "ABCD1234")).verdict, "unsupported_format");
   // Frames of an animation: the first may come with the picture, others only after it.
-  const std::string control("fcTL\0\0\0\0\0\0\0\x0f\0\0\0\x09"
-                            "\0\0\0\0\0\0\0\0\0\1\0\1\0\0", 30);
+  const std::string control(
+      "fcTL\0\0\0\0\0\0\0\x0f\0\0\0\x09"
+      "\0\0\0\0\0\0\0\0\0\1\0\1\0\0",
+      30);
   EXPECT_TRUE(Decode(WithChunk(file, control)).rgb == rows);
   EXPECT_EQ(Decode(WithChunk(file, control, 2)).verdict, "corrupt");
-  EXPECT_EQ(Decode(WithChunk(file, std::string_view("fdAT\0\0\0\1data", 12))).verdict,
-            "corrupt");
+  EXPECT_EQ(Decode(WithChunk(file, std::string_view("fdAT\0\0\0\1data", 12))).verdict, "corrupt");
 }
 
 TEST(DecodePngTest, LimitOfPixels) {
@@ -550,11 +551,9 @@ constexpr int kShort = 3;
 TEST(DecodeTiffTest, FaxDataThatEndBeforeTheRowsDo) {
   // Group 4: a bit for each white row, then the end of the block, two of its words of 12 bits.
   const auto rows = [](uint32_t height) {
-    return Decode(MakeTiff({{256, kShort, 1, 13},
-                            {257, kShort, 1, height},
-                            {259, kShort, 1, 4},
-                            {262, kShort, 1, 0}},
-                           {0xf0, 0x01, 0x00, 0x10}));
+    return Decode(MakeTiff(
+        {{256, kShort, 1, 13}, {257, kShort, 1, height}, {259, kShort, 1, 4}, {262, kShort, 1, 0}},
+        {0xf0, 0x01, 0x00, 0x10}));
   };
   EXPECT_EQ(rows(4).verdict, "ok");
   EXPECT_EQ(rows(4).rgb, Bytes(13 * 4 * 3, 255));
@@ -808,11 +807,21 @@ TEST(SniffTest, FormatsThatAreNotReadHaveNames) {
     EXPECT_EQ(Decode(file).verdict, "unsupported_format") << first;
     return UnreadFormatName(file, "");
   };
-  EXPECT_EQ(name("\0\0\0\x18" "ftypheic\0\0\0\0mif1heic"sv), "HEIF");
-  EXPECT_EQ(name("\0\0\0\x18" "ftypmsf1\0\0\0\0mif1heic"sv), "HEIF");
-  EXPECT_EQ(name("\0\0\0\x18" "ftypisom\0\0\0\0mp42mif1"sv), "HEIF");
-  EXPECT_EQ(name("\0\0\0\x18" "ftypmif1\0\0\0\0miafavif"sv), "AVIF");
-  EXPECT_EQ(name("\0\0\0\x18" "ftypcrx \0\0\0\1crx isom"sv), "Canon CR3");
+  EXPECT_EQ(name("\0\0\0\x18"
+                 "ftypheic\0\0\0\0mif1heic"sv),
+            "HEIF");
+  EXPECT_EQ(name("\0\0\0\x18"
+                 "ftypmsf1\0\0\0\0mif1heic"sv),
+            "HEIF");
+  EXPECT_EQ(name("\0\0\0\x18"
+                 "ftypisom\0\0\0\0mp42mif1"sv),
+            "HEIF");
+  EXPECT_EQ(name("\0\0\0\x18"
+                 "ftypmif1\0\0\0\0miafavif"sv),
+            "AVIF");
+  EXPECT_EQ(name("\0\0\0\x18"
+                 "ftypcrx \0\0\0\1crx isom"sv),
+            "Canon CR3");
   EXPECT_EQ(name("\x0a\5\1\x08\0\0\0\0"sv), "PCX");
   EXPECT_EQ(name("PF\n2 2\n-1.0\n"), "color PFM");
   EXPECT_EQ(name("P7\nWIDTH 2\n"), "PAM");
@@ -831,8 +840,9 @@ TEST(SniffTest, FormatsThatAreNotReadHaveNames) {
   const auto jpeg_ls = "\xff\xd8\xff\xf7\0\x0b\x08\0\1\0\1\1\1\x11\0"sv;
   EXPECT_EQ(Decode(ToBytes(jpeg_ls)).verdict, "unsupported_format");
   // Neither videos nor text are images.
-  for (const auto text : {"\0\0\0\x18" "ftypisom\0\0\0\0isommp42"sv, "\n\n\n\n"sv,
-                          "#define WIDTH 4\n"sv, "FORM1234AIFF"sv}) {
+  for (const auto text : {"\0\0\0\x18"
+                          "ftypisom\0\0\0\0isommp42"sv,
+                          "\n\n\n\n"sv, "#define WIDTH 4\n"sv, "FORM1234AIFF"sv}) {
     EXPECT_FALSE(IsImage("/a/no-extension", ToBytes(text))) << text;
     EXPECT_EQ(Decode(ToBytes(text)).verdict, "corrupt") << text;
   }

@@ -391,15 +391,13 @@ TEST(Run, FewerImagesThanComponentsIsAnErrorThatSaysSo) {
 TEST(Run, ARefusalForWantOfImagesComesWithItsReport) {
   MemorySource source;
   for (const char* name : {"1.heic", "2.heic", "3.heic"}) {
-    source.files[std::string("a/") + name] =
-        std::string("\0\0\0\30ftypheic\0\0\0\0mif1heic", 24);
+    source.files[std::string("a/") + name] = std::string("\0\0\0\30ftypheic\0\0\0\0mif1heic", 24);
   }
   const TempFolder output;
   const std::string report = output / "_pomona/errors.csv";
   auto status = RunOn(source, output.path(), SmallOptions()).status();
   EXPECT_TRUE(status.IsInvalid());
-  EXPECT_EQ(status.message(),
-            "0 of 3 images could be read (unsupported_format 3); see " + report);
+  EXPECT_EQ(status.message(), "0 of 3 images could be read (unsupported_format 3); see " + report);
   EXPECT_NE(ReadFile(report).find("/tree/a/3.heic,a,decode,unsupported_format,"),
             std::string::npos);
 

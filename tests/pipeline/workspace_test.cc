@@ -34,8 +34,7 @@ TEST(Workspace, PublishesWholeFoldersAndCleansUp) {
 TEST(Workspace, IsHeldByOne) {
   const TempFolder output;
   auto first = *Open(output.path(), "a", false);
-  EXPECT_EQ(RefusalOf(Open(output.path(), "b", false).status()),
-            RunRefusal::kOutputBusy);
+  EXPECT_EQ(RefusalOf(Open(output.path(), "b", false).status()), RunRefusal::kOutputBusy);
   first.reset();
   EXPECT_TRUE(Open(output.path(), "b", false).ok());
 }

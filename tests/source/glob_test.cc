@@ -43,8 +43,8 @@ TEST(Glob, BracketsAndBackslashes) {
   EXPECT_TRUE(Matches("[\\]]x", "]x"));
   EXPECT_TRUE(Matches("x]", "x]"));
   EXPECT_TRUE(Matches("\\*\\?\\[\\\\", "*?[\\"));
-  for (const char* wrong : {"[", "[abc", "a[", "[]", "[!]", "[a-", "[\\]", "a\\", "[z-a]",
-                            "[[:alpha:]]"}) {
+  for (const char* wrong :
+       {"[", "[abc", "a[", "[]", "[!]", "[a-", "[\\]", "a\\", "[z-a]", "[[:alpha:]]"}) {
     EXPECT_TRUE(Glob::Parse(wrong).status().IsInvalid()) << wrong;
   }
 }

@@ -115,7 +115,8 @@ TEST(LocalTree, DoesNotListWhatTheFilterLeavesOut) {
   EXPECT_EQ(list({}, {}), Paths{"cannot list"});
   EXPECT_EQ(list({"Kiwi/*"}, {}), Paths{"Kiwi/1.jpg"});
   EXPECT_EQ(list({}, {"tm*"}), Paths{"Kiwi/1.jpg"});
-  std::ignore = std::system(("rm -r '" + tree.path() + "/tmp' '" + tree.path() + "/lost+found'").c_str());
+  std::ignore =
+      std::system(("rm -r '" + tree.path() + "/tmp' '" + tree.path() + "/lost+found'").c_str());
 }
 
 TEST(LocalTree, RefusesAMazeOfLinks) {

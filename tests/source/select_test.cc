@@ -98,8 +98,7 @@ TEST(PathFilter, LeavesOutWhatIsHidden) {
                         ".Trash-1000/files/1.jpg",
                         "lost+found/1.jpg",
                         "a/Thumbs.db"};
-  const Paths seen = {"_DSC0001.jpg", "_unsorted/1.jpg", "lost+found2/1.jpg",
-                      "a b/1.jpg"};
+  const Paths seen = {"_DSC0001.jpg", "_unsorted/1.jpg", "lost+found2/1.jpg", "a b/1.jpg"};
   for (const std::string& path : hidden) EXPECT_TRUE(IsHidden(path)) << path;
   PathFilter filter;
   EXPECT_EQ(Taken(&filter, hidden), Paths{});
