@@ -162,7 +162,7 @@ class LocalTree : public Source {
       const std::string& first = *std::ranges::min_element(listing.failures);
       const size_t others = listing.failures.size() - 1;
       return arrow::Status::IOError(
-          first, others > 0 ? "; nor " + std::to_string(others) + " more folders" : "",
+          first, others > 0 ? "; and " + std::to_string(others) + " more" : "",
           "; --exclude leaves out what is not wanted");
     }
     std::ranges::sort(listing.items, {}, &Item::path);

@@ -47,7 +47,7 @@ MISTAKES = {
     "glob of nothing": (
         lambda tree, out: pomona.run(tree, out, include="Training/Kiwi"),
         ValueError,
-        "include",
+        "no files",
     ),
     "folder that is not there": (
         lambda tree, out: pomona.run(tree / "fruitz", out),

@@ -157,7 +157,7 @@ def test_unreadable_folders_stop_everything(pomona, tree, picture, as_other_user
             assert done.returncode == 1
             assert done.stderr.endswith(
                 f"pomona: cannot list the folder {folders[1]}: Permission denied; "
-                "nor 1 more folders; --exclude leaves out what is not wanted\n"
+                "and 1 more; --exclude leaves out what is not wanted\n"
             )
     finally:
         for folder in folders:

@@ -1,4 +1,4 @@
-# Twenty mistakes of beginners: each message says what to do instead.
+# Mistakes of beginners: each message says what to do instead.
 pomona sample fruits --images 24 > /dev/null
 mkdir empty && echo "a note" > empty/notes.txt
 try() {
