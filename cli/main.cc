@@ -25,7 +25,7 @@ int CodeOf(const arrow::Status& status) {
   return status.IsCancelled() ? InterruptedCode() : static_cast<int>(ExitCode::kFailed);
 }
 
-// What no entry point of the library lets out, but the program's own code may.
+// Exceptions of the program's own code, and of what the library does not guard.
 arrow::Result<ExitCode> Perform(const Action& action) {
   try {
     return action();

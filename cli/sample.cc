@@ -3,10 +3,10 @@
 
 #include <arrow/status.h>
 
-#include <iostream>
 #include <memory>
 #include <string>
 
+#include "output.h"
 #include "pomona/sample.h"
 
 namespace pomona::cli {
@@ -32,7 +32,7 @@ void AddSampleCommand(CLI::App& app, Action* action) {
   command->callback([options, action] {
     *action = [options]() -> arrow::Result<ExitCode> {
       ARROW_RETURN_NOT_OK(WriteSampleTree(options->dir, options->images, options->threads));
-      std::cout << options->images << " images under " << options->dir << "/Training\n";
+      Print(std::to_string(options->images) + " images under " + options->dir + "/Training");
       return ExitCode::kComplete;
     };
   });

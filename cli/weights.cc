@@ -1,10 +1,11 @@
 // pomona weights show|fetch|import
 #include <filesystem>
-#include <iostream>
 #include <memory>
+#include <sstream>
 #include <string>
 
 #include "command.h"
+#include "output.h"
 #include "pomona/weights.h"
 
 namespace pomona::cli {
@@ -18,13 +19,16 @@ arrow::Result<ExitCode> Show(std::string path) {
   ARROW_ASSIGN_OR_RAISE(const auto file, SafetensorsFile::Open(path));
   size_t values = 0;
   for (const auto& [name, tensor] : file->tensors()) values += tensor.values<float>().size();
-  std::cout << "path      " << path << "\n"
-            << "model     MobileNetV2, alpha " << weights->alpha() << ", "
-            << MobileNetV2Features(weights->alpha()) << " features\n"
-            << "imagenet  " << (weights->is_imagenet() ? "yes" : "no") << "\n"
-            << "sha256    " << weights->digest() << "\n"
-            << "origin    " << weights->origin() << "\n"
-            << "tensors   " << file->tensors().size() << " (" << values << " values)\n";
+  std::ostringstream model;
+  model << "model     MobileNetV2, alpha " << weights->alpha() << ", "
+        << MobileNetV2Features(weights->alpha()) << " features";
+  Print("path      " + path);
+  Print(model.str());
+  Print(std::string("imagenet  ") + (weights->is_imagenet() ? "yes" : "no"));
+  Print("sha256    " + weights->digest());
+  Print("origin    " + weights->origin());
+  Print("tensors   " + std::to_string(file->tensors().size()) + " (" + std::to_string(values) +
+        " values)");
   return ExitCode::kComplete;
 }
 
@@ -33,7 +37,7 @@ arrow::Result<ExitCode> Fetch(std::string output) {
     ARROW_ASSIGN_OR_RAISE(output, DefaultWeightsCachePath());
   }
   ARROW_RETURN_NOT_OK(
-      FetchImageNetWeights(output, [](const std::string& line) { std::cerr << line << "\n"; }));
+      FetchImageNetWeights(output, [](const std::string& line) { PrintError(line); }));
   return Show(output);
 }
 

@@ -52,12 +52,12 @@ class Extractor {
   virtual std::string_view engine() const = 0;
 
   // A row for each image, in order, of the columns
-  //   path, label: string      null where the image has no path
-  //   verdict: string          "ok", "reject" or "skip" (a file that is no image, by name and
-  //   bytes) features: list<element: float>   null unless ok stage, reason, message: string   null
-  //   unless rejected; a skip has its reason only
-  // Errors: only what concerns no single image: Cancelled by the hooks, out of memory; UnknownError
-  // where the hooks call it again.
+  //   path, label: string              null where the image has no path
+  //   verdict: string                  "ok", "reject" or "skip" (no image, by name and bytes)
+  //   features: list<element: float>   null unless ok
+  //   stage, reason, message: string   null unless rejected; a skip has its reason only
+  // Errors: only what concerns no single image: Cancelled by the hooks, out of memory, IOError
+  // where the storage fails, UnknownError where the hooks call it again.
   virtual arrow::Result<std::shared_ptr<arrow::RecordBatch>> Extract(
       std::span<const Image> images, const RunHooks& hooks = {}) = 0;
 };

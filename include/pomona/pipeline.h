@@ -109,7 +109,7 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
 
 // pomona check: decodes everything, infers nothing.
 struct CheckOptions {
-  RunOptions run;       // of which mode, include, exclude, limit, threads and cpu count
+  RunOptions run;       // of which mode, include, exclude, hidden, limit, threads, cpu count
   bool hashes = false;  // SHA-256 of the pixels before and after the resize
 };
 

@@ -64,7 +64,7 @@ class PathFilter {
   // A path that was asked for; a folder's ends in a slash; empty: there was none.
   const std::string& example() const { return example_; }
 
-  // Hidden files and folders that were not taken; what is in such a folder does not count.
+  // Hidden files and folders that were not taken; what is in a folder not entered does not count.
   int64_t hidden() const { return hidden_count_; }
 
   // A local folder that is not entered, by whatever path a link leads to it.

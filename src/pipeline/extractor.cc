@@ -121,7 +121,11 @@ class ThreadedExtractor : public Extractor {
   ThreadedExtractor(std::unique_ptr<Engine> engine, ModelIdentity model)
       : engine_(std::move(engine)), model_(std::move(model)) {}
 
-  ~ThreadedExtractor() override { delete crew_.load(); }
+  // A crew that came by a fork is left alone: it may have been in the middle of an image.
+  ~ThreadedExtractor() override {
+    Crew* const crew = crew_;
+    if (crew && crew->process == getpid()) delete crew;
+  }
 
   arrow::Status MakeCrew(const RunOptions& options) {
     threads_ = ThreadCount(options.threads);

@@ -155,10 +155,6 @@ FolderLock::~FolderLock() {
   if (!owner_.empty()) unlink(owner_.c_str());
 }
 
-bool FolderLock::IsLockFile(const std::string& name) {
-  return name == kLockName || name.starts_with(kOwnerPrefix);
-}
-
 void FolderLock::RemoveFolder() {
   unlink((folder_ + "/" + kLockName).c_str());
   if (!owner_.empty()) unlink(owner_.c_str());

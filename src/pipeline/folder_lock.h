@@ -24,11 +24,8 @@ class FolderLock {
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;
 
-  // Whether a name in the folder belongs to the lock.
-  static bool IsLockFile(const std::string& name);
-
   // Removes the lock's file, still held, and then the folder, unless somebody has already taken the
-  // lock anew. REQUIRES: the folder holds nothing but lock files; no other call follows.
+  // lock anew or keeps something else in it. REQUIRES: no other call follows.
   void RemoveFolder();
 
  private:

@@ -39,6 +39,8 @@ std::vector<double> CumulativeSum(const std::vector<double>& values) {
   return sums;
 }
 
+}  // namespace
+
 std::string CountsText(const std::map<std::string, int64_t>& counts) {
   std::string text;
   for (const auto& [name, count] : counts) {
@@ -46,8 +48,6 @@ std::string CountsText(const std::map<std::string, int64_t>& counts) {
   }
   return text.empty() ? text : text + ')';
 }
-
-}  // namespace
 
 std::string Describe(const RunSummary& summary) {
   const Counts& counts = summary.counts;

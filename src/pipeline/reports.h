@@ -1,6 +1,8 @@
 // JSON and CSV about a run: the model, the variance, the run itself.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -18,6 +20,9 @@ struct StageSeconds {
   double fit = 0;
   double write = 0;
 };
+
+// " (corrupt 1, empty 2)"; empty where nothing was counted.
+std::string CountsText(const std::map<std::string, int64_t>& counts);
 
 // model_info_{id}: the original's eight fields first, under its names.
 std::string ModelInfoJson(const std::string& run_id, const Pca& pca, const ModelIdentity& model,

@@ -98,7 +98,8 @@ arrow::Status CheckApart(const std::string& input, const std::string& output) {
   std::error_code error;
   const auto real = [&](const std::string& path) {
     if (IsS3Uri(path)) return path + '/';
-    return std::filesystem::weakly_canonical(path, error).string() + '/';
+    const std::string found = std::filesystem::weakly_canonical(path, error).string();
+    return (found.empty() ? path : found) + '/';  // opening it will say what is wrong
   };
   const std::string training = input + "/Training";
   const bool has_training = std::filesystem::is_directory(training, error);
@@ -177,14 +178,6 @@ arrow::Status CheckRejects(const RunContent& content, const Counts& counts) {
                     " images were rejected, more than --max-rejects allows" + where);
 }
 
-std::string CountsText(const std::map<std::string, int64_t>& counts) {
-  std::string text;
-  for (const auto& [name, count] : counts) {
-    text += (text.empty() ? "(" : ", ") + name + ' ' + std::to_string(count);
-  }
-  return text + ')';
-}
-
 // Where files that could not be read or are no image leave too few for a PCA, says so: what Pca
 // itself would say does not help then.
 arrow::Status CheckEnough(const RunContent& content, const RunSummary& summary,
@@ -195,14 +188,14 @@ arrow::Status CheckEnough(const RunContent& content, const RunSummary& summary,
   if (counts.rejects > 0) {
     ARROW_ASSIGN_OR_RAISE(const std::string where, ReportRejects(content));
     return arrow::Status::Invalid(
-        counts.rows, " of ", counts.rows + counts.rejects, " images could be read ",
+        counts.rows, " of ", counts.rows + counts.rejects, " images could be read",
         CountsText(summary.rejects_by_reason),
         counts.rows == 0 ? ""
                          : ", too few for a PCA of " + std::to_string(components) + " components",
         where);
   }
   if (counts.rows > 0) return arrow::Status::OK();
-  return arrow::Status::Invalid("no images under ", input, ": ", counts.skips, " other files ",
+  return arrow::Status::Invalid("no images under ", input, ": ", counts.skips, " other files",
                                 CountsText(summary.skips_by_reason));
 }
 

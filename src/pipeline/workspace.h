@@ -23,7 +23,8 @@ namespace pomona {
 // the convention of '_' never see: the lock, the fragments done so far, the folders to publish.
 //
 // The output may be anybody's: somebody's archive, unpacked to let it grow. So what lies in it is
-// believed only as far as it cannot lead outside, and only what a run makes is removed.
+// believed only as far as it cannot lead outside, and only files and folders of the names that a
+// run gives are removed.
 //
 // Threads: the functions that return paths and streams may be called by any number at once.
 class Workspace {

@@ -27,6 +27,7 @@
 #include <jpeglib.h>
 
 #include "fruit.h"
+#include "guarded.h"
 #include "pomona/options.h"
 
 namespace pomona {
@@ -171,18 +172,22 @@ arrow::Status DrawAll(const std::vector<Picture>& pictures, int threads, const U
   std::atomic<size_t> next = 0;
   std::mutex mutex;
   arrow::Status failed;  // first of them
-  const auto work = [&] {
+  const auto draw = [&]() -> arrow::Status {
     std::vector<uint8_t> rgb(kPixelBytes);
     JpegBuffer buffer;
     for (size_t i; (i = next++) < pictures.size();) {
       DrawFruit(pictures[i].fruit, pictures[i].number, rgb);
       const auto jpeg = EncodeJpeg(rgb, &buffer);
-      const arrow::Status status = jpeg.ok() ? use(i, *jpeg) : jpeg.status();
-      if (status.ok()) continue;
-      next = pictures.size();  // the others need not go on
-      const std::lock_guard lock(mutex);
-      if (failed.ok()) failed = status;
+      ARROW_RETURN_NOT_OK(jpeg.ok() ? use(i, *jpeg) : jpeg.status());
     }
+    return arrow::Status::OK();
+  };
+  const auto work = [&] {
+    const arrow::Status status = Guarded(draw);
+    if (status.ok()) return;
+    next = pictures.size();  // the others need not go on
+    const std::lock_guard lock(mutex);
+    if (failed.ok()) failed = status;
   };
   std::vector<std::thread> helpers;
   try {

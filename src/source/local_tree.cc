@@ -136,9 +136,9 @@ int64_t Nanoseconds(const timespec& time) {
 }
 
 // Whether a folder's file system numbers its files for good. These do it anew at each mount.
-bool InodesLast(int folder) {
+bool InodesLast(const std::string& folder) {
   struct statfs info;
-  if (fstatfs(folder, &info) != 0) return false;
+  if (statfs(folder.c_str(), &info) != 0) return false;
   return info.f_type != MSDOS_SUPER_MAGIC && info.f_type != EXFAT_SUPER_MAGIC &&
          info.f_type != FUSE_SUPER_MAGIC;
 }
@@ -184,7 +184,8 @@ class LocalTree : public Source {
       return arrow::Status::IOError("INPUT ", root_,
                                     " cannot be read any more: ", std::strerror(errno));
     }
-    if (FolderId{info.st_dev, info.st_ino} == id_) return arrow::Status::OK();
+    const bool is_it = info.st_ino == id_.second || !InodesLast(root_);
+    if (info.st_dev == id_.first && is_it) return arrow::Status::OK();
     return arrow::Status::IOError("INPUT ", root_,
                                   " is not the folder it was: it was unmounted or replaced");
   }
@@ -230,7 +231,7 @@ class LocalTree : public Source {
                                     " paths");
     }
 
-    const bool inodes_last = InodesLast(dirfd(directory.get()));
+    const bool inodes_last = InodesLast(folder);
     std::vector<std::string> folders;
     errno = 0;
     while (const dirent* entry = readdir(directory.get())) {

@@ -273,9 +273,8 @@ arrow::Result<std::vector<float>> ReadValues(hid_t dataset, const std::vector<in
   const bool bfloat16 = IsBfloat16(dataset, type);
   if (!bfloat16 && H5Tget_class(type) == H5T_OPAQUE) {
     return arrow::Status::Invalid(
-        "holds numbers of a type without a name, as Keras writes bfloat16 into .h5; save the model "
-        "as "
-        ".keras");
+        "holds numbers of a type without a name, as Keras writes bfloat16 into .h5; save the "
+        "model as .keras");
   }
   if (!bfloat16 && H5Tget_class(type) != H5T_FLOAT) {
     return arrow::Status::Invalid("holds no float numbers");

@@ -58,7 +58,7 @@ LABELS = [
     b"$HOME `id` $(id) ${x} && || ; #",
     b"''; DROP TABLE features; --",
     b"{a,b} [a-b] *? !^",
-    b"<b>&amp;</b>",
+    b"<b>&amp;<b>",
     b"http:??host",
     b"C:\\CON",
     b"''",

@@ -217,7 +217,7 @@ def test_the_label_is_the_parent_folder_even_at_the_root(pomona, tree, picture):
     assert [label for _, label in rows(output, "metadata/metadata")] == labels
     # What is taken over from there has the same labels.
     done = call(pomona, "run", tree, output, "--pca-components", "1", "--run-id", "b")
-    assert "took over the features of 3 unchanged images" in done.stdout
+    assert "all features reused from run test" in done.stdout
     with open(output / "metadata/metadata_b/part-00000.csv", newline="") as file:
         assert [label for _, label in csv.reader(file)][1:] == labels
 
