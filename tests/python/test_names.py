@@ -74,7 +74,7 @@ LABELS = [
     b"2026-11-28",
     b"true",
     b"None",
-    b"N/A",
+    b"NA",
     b"_",
     b"_SUCCESS",
     b"part-00000.csv",
