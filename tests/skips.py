@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ElementTree
 # What a reason says, and why it may.
 ALLOWED = {
     "this machine lacks": "vector instructions: not every processor has AVX-512",
+    "this machine or build lacks it": "the same, in the words of --cpu",
     "no control group of version 1": "a machine has one of the two versions, as it was started",
     "the program reads CSV as it reads Parquet": "of two by two cases, three are different",
     "needs privileges": "where no bare Debian can be made, CI may lack them",
