@@ -24,7 +24,8 @@ def parse(arguments: list[str] | None = None) -> tuple[str, str, dict]:
     try:
         _core.RunOptions(**options)
     except ValueError as error:
-        parser.error(str(error))
+        option, _, problem = str(error).partition(" ")  # as Python spells it
+        parser.error(f"{option.replace('_', '-')} {problem}")
     return source, output, options
 
 
