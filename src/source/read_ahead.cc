@@ -15,8 +15,7 @@ int64_t BytesAhead(const Item& item) { return OnlyStartAhead(item) ? kSniffBytes
 }  // namespace
 
 bool OnlyStartAhead(const Item& item) {
-  constexpr int64_t kLarge = int64_t{16} << 20;
-  return item.size > kLarge && !HasImageExtension(item.path);
+  return item.size > kLargeItem && !HasImageExtension(item.path);
 }
 
 void ReadAhead::Announce(const std::vector<const Item*>& items) {

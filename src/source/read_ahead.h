@@ -23,6 +23,9 @@ struct FileContent {
   bool rest_wanted = false;  // these are the first bytes of what is too large to be read ahead
 };
 
+// Of what is larger, the first bytes are looked at before the rest is read.
+inline constexpr int64_t kLargeItem = int64_t{16} << 20;
+
 // Whether the item's first bytes are read alone, and the rest only once somebody takes it and they
 // announce an image: it is large, and its name promises none.
 bool OnlyStartAhead(const Item& item);

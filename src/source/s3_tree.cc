@@ -38,9 +38,6 @@ constexpr int64_t kStartBytes = 4096;
 // request is cheaper than so many bytes for nothing.
 constexpr int64_t kUnasked = int64_t{64} << 10;
 
-// Larger ones are looked at whatever their name.
-constexpr int64_t kLarge = int64_t{16} << 20;
-
 // Stands at the end of the place for an object until it is read: Arrow does not say how much it
 // read, and no picture ends so.
 constexpr std::array<uint8_t, 16> kUnread = {0x9d, 0x03, 'n', 'o', 't', ' ', 'r',  'e',
@@ -230,7 +227,7 @@ class S3Tree : public Source {
 
   // Reads one object, unless its first bytes are enough or all that is wanted now.
   arrow::Result<FileContent> FetchAhead(const Item& item) {
-    if (item.size > (HasImageExtension(item.path) ? kLarge : kUnasked)) {
+    if (item.size > (HasImageExtension(item.path) ? kLargeItem : kUnasked)) {
       ARROW_ASSIGN_OR_RAISE(FileContent start, Fetch(item, kStartBytes));
       if (!start.reject) start.reject = CheckFileSize(item.size, item.path, start.bytes);
       if (start.reject || !WantsRest(start.bytes)) return start;

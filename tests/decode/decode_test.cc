@@ -385,38 +385,6 @@ TEST(DecodePngTest, ChecksumsCountAsInPillow) {
   EXPECT_EQ(Decode(stream).verdict, "corrupt");
 }
 
-// A chunk of compressed text, which expands to so many zeros, in front of the picture.
-Bytes WithText(const Bytes& file, size_t zeros, int times = 1) {
-  const Bytes text(zeros);
-  Bytes compressed(compressBound(zeros));
-  uLongf size = compressed.size();
-  EXPECT_EQ(compress(compressed.data(), &size, text.data(), zeros), Z_OK);
-  Bytes chunk = ToBytes(std::string("zTXtComment\0\0", 13));
-  chunk.insert(chunk.end(), compressed.begin(), compressed.begin() + static_cast<ptrdiff_t>(size));
-  const size_t length = chunk.size() - 4;
-  const auto append = [&](uint32_t value) {
-    for (int shift = 24; shift >= 0; shift -= 8) chunk.push_back(value >> shift & 255);
-  };
-  append(static_cast<uint32_t>(crc32(0, chunk.data(), static_cast<uInt>(chunk.size()))));
-  for (int shift = 0; shift <= 24; shift += 8) chunk.insert(chunk.begin(), length >> shift & 255);
-  Bytes result = file;
-  for (int i = 0; i < times; ++i) {
-    result.insert(result.begin() + static_cast<ptrdiff_t>(FindChunk(file, "IDAT")), chunk.begin(),
-                  chunk.end());
-  }
-  return result;
-}
-
-TEST(DecodePngTest, LimitsOfText) {
-  const Bytes rows = Ramp(15, 9);
-  const Bytes file = MakePng(15, 9, 8, PNG_COLOR_TYPE_RGB, rows);
-  constexpr size_t kMebibyte = 1 << 20;
-  EXPECT_TRUE(Decode(WithText(file, kMebibyte - 1)).rgb == rows);
-  EXPECT_EQ(Decode(WithText(file, kMebibyte + 1)).verdict, "too_large");
-  EXPECT_EQ(Decode(WithText(file, kMebibyte / 2, 128)).verdict, "ok");
-  EXPECT_EQ(Decode(WithText(file, kMebibyte / 2, 129)).verdict, "too_large");
-}
-
 // A chunk in front of the picture's data.
 Bytes WithChunk(const Bytes& file, std::string_view type_and_data, int times = 1) {
   Bytes chunk = ToBytes(type_and_data);
@@ -430,6 +398,27 @@ Bytes WithChunk(const Bytes& file, std::string_view type_and_data, int times = 1
                   chunk.end());
   }
   return result;
+}
+
+// A chunk of compressed text, which expands to so many zeros, in front of the picture.
+Bytes WithText(const Bytes& file, size_t zeros, int times = 1) {
+  const Bytes text(zeros);
+  Bytes compressed(compressBound(zeros));
+  uLongf size = compressed.size();
+  EXPECT_EQ(compress(compressed.data(), &size, text.data(), zeros), Z_OK);
+  std::string chunk("zTXtComment\0\0", 13);
+  chunk.append(compressed.begin(), compressed.begin() + static_cast<ptrdiff_t>(size));
+  return WithChunk(file, chunk, times);
+}
+
+TEST(DecodePngTest, LimitsOfText) {
+  const Bytes rows = Ramp(15, 9);
+  const Bytes file = MakePng(15, 9, 8, PNG_COLOR_TYPE_RGB, rows);
+  constexpr size_t kMebibyte = 1 << 20;
+  EXPECT_TRUE(Decode(WithText(file, kMebibyte - 1)).rgb == rows);
+  EXPECT_EQ(Decode(WithText(file, kMebibyte + 1)).verdict, "too_large");
+  EXPECT_EQ(Decode(WithText(file, kMebibyte / 2, 128)).verdict, "ok");
+  EXPECT_EQ(Decode(WithText(file, kMebibyte / 2, 129)).verdict, "too_large");
 }
 
 TEST(DecodePngTest, ForeignChunks) {
