@@ -1,5 +1,6 @@
 # make run    installs what is missing, builds, runs the main job on INPUT (a sample tree if unset)
 # make test   installs what is missing, builds, runs all tests but the long ones
+# make lint   what a machine can say about the code: layers, format, types, spelling
 # make build  leaves the program at build/pomona
 # make wheel  leaves the Python package at build/wheel
 .DEFAULT_GOAL := build
@@ -40,7 +41,7 @@ $(error This clone was built as $(MOVED_FROM) and lies elsewhere now: call `make
 endif
 endif
 
-.PHONY: deps build wheel run test test-programs test-unit test-tools test-fresh test-long arm64 fuzz test-sanitizers format clean
+.PHONY: deps build wheel run test test-programs test-unit test-tools test-fresh test-long arm64 fuzz test-sanitizers lint format clean
 .DELETE_ON_ERROR:
 
 deps: $(BUILD)/.packages $(VENV)/.sdk
@@ -201,7 +202,7 @@ test-unit: test-programs
 test-tools: $(VENV)/.test $(EMR_VENV)/.package $(SPARK_ENGINES)
 
 # What is needed two at a time: downloads wait for the network while something else compiles.
-test: build
+test: lint build
 	@$(MAKE) --no-print-directory --jobs=2 test-tools test-programs
 	$(call ctest,$(BUILD))
 	$(PYTEST) -m 'not long'
@@ -288,9 +289,26 @@ test-sanitizers: build $(ASAN)/build.ninja $(TSAN)/build.ninja
 	cmake --build $(TSAN) --target pipeline_test
 	$(call ctest,$(TSAN)/tests/pipeline)
 
-format: $(VENV)/.sdk
-	$(VENV)/bin/$(PIP_INSTALL) clang-format==23.1.5
-	git ls-files '*.cc' '*.h' | xargs $(VENV)/bin/clang-format -i
+# Tools that read the code, in an environment of their own, so that they need nothing built.
+LINT := $(BUILD)/lint-venv
+
+$(LINT)/.created: requirements/lint.txt $(BUILD)/.packages
+	$(PYTHON) -m venv $(LINT)
+	$(LINT)/bin/$(PIP_INSTALL) --require-hashes -r $<
+	touch $@
+
+CXX_FILES := find bench cli include python src tests -name '*.cc' -o -name '*.h'
+
+lint: $(LINT)/.created
+# A stage that knows no sister can be read, tested and replaced alone; the table says why not.
+	$(LINT)/bin/python tools/layers.py
+# A change shows what it changes, and nobody argues about spaces.
+	$(CXX_FILES) | xargs $(LINT)/bin/clang-format --dry-run -Werror
+# What is misspelt cannot be searched for, and users read the messages; words: pyproject.toml.
+	$(LINT)/bin/codespell
+
+format: $(LINT)/.created
+	$(CXX_FILES) | xargs $(LINT)/bin/clang-format -i
 
 clean:
 	rm -rf $(BUILD)

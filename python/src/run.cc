@@ -34,7 +34,8 @@ void BindRun(nb::module_& module) {
       .def_ro("reused_run_id", &RunSummary::reused_run_id)
       .def_ro("rejects_by_reason", &RunSummary::rejects_by_reason)
       .def_ro("skips_by_reason", &RunSummary::skips_by_reason)
-      .def_ro("unlabelled", &RunSummary::unlabelled, "Of listed: in no folder, as right in a bucket; their label is empty.")
+      .def_ro("unlabelled", &RunSummary::unlabelled,
+              "Of listed: in no folder, as right in a bucket; their label is empty.")
       .def_ro("components", &RunSummary::components, "Of the PCA.")
       .def_ro("variance_explained", &RunSummary::variance_explained,
               "Share of the variance that they explain.")

@@ -80,7 +80,7 @@ class EarlierRun {
   ItemRecord record_;                   // of the open part
   std::string features_;                // the open part's path
   std::unique_ptr<PartReader> reader_;  // null: no part is open
-  size_t part_row_ = 0;                            // of the block's first row
+  size_t part_row_ = 0;                 // of the block's first row
   RowBlock block_;
   size_t row_ = 0;  // of the block
 };

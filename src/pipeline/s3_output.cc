@@ -28,7 +28,7 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr const char* kLockPrefix = "_pomona-";         // of a writer's lock
+constexpr const char* kLockPrefix = "_pomona-";  // of a writer's lock
 constexpr const char* kWorkFolder = "_pomona";
 constexpr const char* kJournal = "_pomona/publishing";  // the run that is being uploaded
 constexpr const char* kSuccess = "_SUCCESS";

@@ -161,9 +161,9 @@ class LocalTree : public Source {
     if (!listing.failures.empty()) {
       const std::string& first = *std::ranges::min_element(listing.failures);
       const size_t others = listing.failures.size() - 1;
-      return arrow::Status::IOError(
-          first, others > 0 ? "; and " + std::to_string(others) + " more" : "",
-          "; --exclude leaves out what is not wanted");
+      return arrow::Status::IOError(first,
+                                    others > 0 ? "; and " + std::to_string(others) + " more" : "",
+                                    "; --exclude leaves out what is not wanted");
     }
     std::ranges::sort(listing.items, {}, &Item::path);
     take(std::move(listing.items));

@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""Who may include whom: reads the #include lines of the code and compares them with ALLOWED.
+
+A room is a folder of src, of include/pomona by way of OWNERS, or one of the two front ends. What is
+below src without a folder of its own is the root, which every room stands on.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+# room: {a room that it may include: why}. Its own files and the root's go without saying. Two stages
+# that are not named here know nothing of each other, so each can be read, tested and replaced alone.
+ALLOWED = {
+    "root": {},
+    "s3": {},
+    "source": {"s3": "a tree may lie in a bucket"},
+    "decode": {},
+    "weights": {},
+    "infer": {"weights": "an engine is made of the folded layers"},
+    "reduce": {},
+    "sink": {},
+    "sample": {},
+    "store": {
+        "s3": "an output may lie in a bucket",
+        "reduce": "a fragment holds the moments of its rows",
+    },
+    "pipeline": dict.fromkeys(
+        ("s3", "source", "decode", "weights", "infer", "reduce", "sink", "store"),
+        "the job joins the stages; it alone sees all of them",
+    ),
+}
+
+# A front end sees include/pomona, whichever room a header belongs to, and no private header: what
+# the program can do, any other caller of the library can.
+FRONT_ENDS = {"cli": "cli", "python/src": "python"}
+
+# The room of each public header, so that a stage cannot reach a sister by way of include/pomona.
+OWNERS = {
+    "cpu.h": "root",
+    "decode.h": "decode",
+    "engine.h": "infer",
+    "extractor.h": "pipeline",
+    "glob.h": "root",
+    "item.h": "root",
+    "mobilenet_v2.h": "weights",
+    "options.h": "root",
+    "pca.h": "reduce",
+    "pipeline.h": "pipeline",
+    "resize.h": "infer",
+    "s3.h": "s3",
+    "safetensors.h": "root",
+    "sample.h": "sample",
+    "sink.h": "sink",
+    "source.h": "source",
+    "verify.h": "store",
+    "version.h": "root",
+    "weights.h": "weights",
+}
+
+# (file, what it includes): why it breaks the rules today. One that is mended has to leave this table,
+# so it only shrinks.
+EXCEPTIONS = {
+    ("include/pomona/options.h", "include/pomona/sink.h"): "VectorLayout, an option, lies in sink.h",
+    ("python/src/reports.cc", "src/pipeline/reports.h"): "the job on Spark writes the same reports",
+    ("src/s3.cc", "include/pomona/s3.h"): "not in its folder yet",
+    ("src/source/read_ahead.cc", "include/pomona/decode.h"): "the first bytes of a large file say whether to read the rest",
+    ("src/source/tree.h", "include/pomona/decode.h"): "the same",
+}
+
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
+
+
+def room(path):
+    """The room of a file; None where the tables above have none for it."""
+    parts = Path(path).parts
+    if parts[0] == "include":
+        return OWNERS.get(parts[-1])
+    if parts[0] == "src":
+        folder = parts[1] if len(parts) > 2 else "root"
+        return folder if folder in ALLOWED else None
+    return next(name for folder, name in FRONT_ENDS.items() if path.startswith(folder + "/"))
+
+
+def includes(file):
+    """The files of this repository that a file includes, found as the compiler finds them."""
+    for name in INCLUDE.findall(Path(file).read_text(encoding="utf-8")):
+        for folder in (Path(file).parent, Path("src"), Path("include")):
+            if (folder / name).is_file():
+                yield str(folder / name)
+                break
+
+
+def breach(file, target):
+    """The rule that this include breaks, or None."""
+    here, there = room(file), room(target)
+    if here == there:
+        return None
+    if here in FRONT_ENDS.values():
+        is_public = target.startswith("include/")
+        return None if is_public else f"{here} may include only include/pomona and its own files"
+    if file.startswith("include/") and not target.startswith("include/"):
+        return "a public header may include only public ones"
+    if there == "root" or there in ALLOWED[here]:
+        return None
+    return f"{here} may include only {', '.join(['root', *ALLOWED[here]])}; this is of {there}"
+
+
+def circle(graph):
+    """A list of files each of which includes the next, the last one the first; or an empty list."""
+    done, way = set(), []
+
+    def visit(file):
+        if file in way:
+            return [*way[way.index(file) :], file]
+        if file not in done:
+            way.append(file)
+            for target in graph.get(file, ()):
+                if found := visit(target):
+                    return found
+            done.add(way.pop())
+        return []
+
+    return next((found for file in graph if (found := visit(file))), [])
+
+
+def main():
+    files = sorted(
+        str(path)
+        for folder in ("include", "src", *FRONT_ENDS)
+        for path in Path(folder).rglob("*")
+        if path.suffix in (".h", ".cc")
+    )
+    mistakes = [f"{file}: tools/layers.py names no room for it" for file in files if not room(file)]
+    if not mistakes:
+        graph = {file: list(includes(file)) for file in files}
+        broken = {
+            (file, target): rule
+            for file in files
+            for target in graph[file]
+            if (rule := breach(file, target))
+        }
+        mistakes += [
+            f"{file} includes {target}: {rule}"
+            for (file, target), rule in broken.items()
+            if (file, target) not in EXCEPTIONS
+        ]
+        mistakes += [
+            f"{file} does not break the rules with {target} any more: take it out of EXCEPTIONS"
+            for file, target in EXCEPTIONS.keys() - broken.keys()
+        ]
+        if found := circle(graph):
+            mistakes.append("these include each other: " + " -> ".join(found))
+    sys.exit("\n".join(mistakes) if mistakes else 0)
+
+
+if __name__ == "__main__":
+    main()
