@@ -22,7 +22,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("weights")
     parser.add_argument("--images", type=int, default=10_000, help="default: %(default)s")
-    parser.add_argument("--original", type=int, default=250, help="images for it; default: %(default)s")
+    parser.add_argument(
+        "--original", type=int, default=250, help="images for it; default: %(default)s"
+    )
     parser.add_argument("--rounds", type=int, default=1, help="default: %(default)s")
     parser.add_argument("--cores", type=int, default=2, help="default: %(default)s")
     parser.add_argument("--memory", default="4g", help="of the driver; default: %(default)s")
@@ -49,8 +51,17 @@ def main():
     originals, ours = [], []
     for _ in range(args.rounds):
         originals.append(
-            rate(args.original, original, small, output, args.weights, "--cores", args.cores,
-                 "--memory", args.memory)
+            rate(
+                args.original,
+                original,
+                small,
+                output,
+                args.weights,
+                "--cores",
+                args.cores,
+                "--memory",
+                args.memory,
+            )
         )
         ours.append(rate(args.images, job, large, output, "full"))
     measure.fresh(output)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 
 class Cost(NamedTuple):
-    seconds: float   # wall clock, from the start of the process to its exit
+    seconds: float  # wall clock, from the start of the process to its exit
     peak_mib: float  # largest resident set
 
 
@@ -29,8 +29,10 @@ def run(command):
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
             output.seek(0)
-            sys.exit(f"{' '.join(process.args)}\nended with {process.returncode}:\n"
-                     + output.read().decode(errors="replace"))
+            sys.exit(
+                f"{' '.join(process.args)}\nended with {process.returncode}:\n"
+                + output.read().decode(errors="replace")
+            )
     return Cost(seconds, usage.ru_maxrss / 1024)
 
 
@@ -58,8 +60,10 @@ def run_info(output):
 
 def spread(values, digits=1):
     """Median, and the range around it."""
-    return (f"{statistics.median(values):.{digits}f} "
-            f"({min(values):.{digits}f} to {max(values):.{digits}f})")
+    return (
+        f"{statistics.median(values):.{digits}f} "
+        f"({min(values):.{digits}f} to {max(values):.{digits}f})"
+    )
 
 
 def machine(threads):
@@ -77,15 +81,28 @@ def add_common_arguments(parser):
     parser.add_argument("--weights", help="default: those beside the program")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
-    parser.add_argument("--scratch", default=os.path.join(tempfile.gettempdir(), "pomona_bench"),
-                        help="folder for trees, models and outputs; default: %(default)s")
+    parser.add_argument(
+        "--scratch",
+        default=os.path.join(tempfile.gettempdir(), "pomona_bench"),
+        help="folder for trees, models and outputs; default: %(default)s",
+    )
 
 
 def weights(args):
-    return args.weights or os.path.join(os.path.dirname(args.program),
-                                        "mobilenet_v2_imagenet.safetensors")
+    return args.weights or os.path.join(
+        os.path.dirname(args.program), "mobilenet_v2_imagenet.safetensors"
+    )
 
 
 def pomona_run(args, tree, output):
-    return [args.program, "run", tree, output, "--threads", args.threads, "--quiet",
-            "--weights", weights(args)]
+    return [
+        args.program,
+        "run",
+        tree,
+        output,
+        "--threads",
+        args.threads,
+        "--quiet",
+        "--weights",
+        weights(args),
+    ]

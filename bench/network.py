@@ -36,9 +36,21 @@ with ThreadPoolExecutor(threads) as pool:
     list(pool.map(work, [images // threads] * threads))
     print(images // threads * threads / (time.perf_counter() - start))
 """
-    return float(subprocess.run(
-        [sys.executable, "-c", script, os.path.join(models, "mobilenet_v2.onnx"), str(threads),
-         str(images)], check=True, capture_output=True, text=True).stdout)
+    return float(
+        subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                script,
+                os.path.join(models, "mobilenet_v2.onnx"),
+                str(threads),
+                str(images),
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+    )
 
 
 def main():
@@ -50,8 +62,9 @@ def main():
     if isinstance(args.threads, int):
         args.threads = [args.threads]
     models = os.path.join(args.scratch, "models")
-    ceiling = os.path.join(os.path.dirname(os.path.abspath(args.program)), "bench",
-                           "engine_ceiling")
+    ceiling = os.path.join(
+        os.path.dirname(os.path.abspath(args.program)), "bench", "engine_ceiling"
+    )
 
     print(f"{measure.machine(args.threads)}; images/s, medians of {args.rounds} rounds\n")
     print("| threads | engine | images/s | native / it |")
@@ -60,19 +73,37 @@ def main():
         rates = {}
         for _ in range(args.rounds):
             lines = subprocess.run(
-                [ceiling, "--threads", str(threads), "--repeats", "1", "--images",
-                 str(args.images), "--weights", measure.weights(args), "--engines",
-                 "native,openvino", "--ir", os.path.join(models, "mobilenet_v2.xml")],
-                check=True, capture_output=True, text=True).stdout.splitlines()
+                [
+                    ceiling,
+                    "--threads",
+                    str(threads),
+                    "--repeats",
+                    "1",
+                    "--images",
+                    str(args.images),
+                    "--weights",
+                    measure.weights(args),
+                    "--engines",
+                    "native,openvino",
+                    "--ir",
+                    os.path.join(models, "mobilenet_v2.xml"),
+                ],
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout.splitlines()
             for line in lines:
                 name, rate = line.split("\t")
                 rates.setdefault(name, []).append(float(rate))
             rates.setdefault("onnxruntime", []).append(
-                onnxruntime_rate(models, threads, args.images))
+                onnxruntime_rate(models, threads, args.images)
+            )
         for name, values in rates.items():
             ratios = [ours / theirs for ours, theirs in zip(rates["native"], values)]
-            print(f"| {threads} | {name} | {measure.spread(values)} "
-                  f"| {measure.spread(ratios, 2)} |", flush=True)
+            print(
+                f"| {threads} | {name} | {measure.spread(values)} | {measure.spread(ratios, 2)} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -23,14 +23,27 @@ def main():
     parser.add_argument("--ceiling-images", type=int, default=2000, help="default: %(default)s")
     measure.add_common_arguments(parser)
     args = parser.parse_args()
-    ceiling_program = args.ceiling or os.path.join(os.path.dirname(os.path.abspath(args.program)),
-                                                   "bench", "engine_ceiling")
+    ceiling_program = args.ceiling or os.path.join(
+        os.path.dirname(os.path.abspath(args.program)), "bench", "engine_ceiling"
+    )
 
     def ceiling():
-        command = [ceiling_program, "--threads", str(args.threads), "--repeats", "1", "--images",
-                   str(args.ceiling_images), "--weights", measure.weights(args)]
-        name, rate = subprocess.run(command, check=True, capture_output=True,
-                                    text=True).stdout.splitlines()[0].split("\t")
+        command = [
+            ceiling_program,
+            "--threads",
+            str(args.threads),
+            "--repeats",
+            "1",
+            "--images",
+            str(args.ceiling_images),
+            "--weights",
+            measure.weights(args),
+        ]
+        name, rate = (
+            subprocess.run(command, check=True, capture_output=True, text=True)
+            .stdout.splitlines()[0]
+            .split("\t")
+        )
         assert name == "native"
         return float(rate)
 
@@ -52,12 +65,18 @@ def main():
             shares.append(rates[-1] / ceilings[-1])
             peaks.append(cost.peak_mib)
             before = after
-            print(f"{images} images, round {turn + 1}: {rates[-1]:.1f} images/s of "
-                  f"{ceilings[-1]:.1f}, {cost.peak_mib:.0f} MiB", file=sys.stderr)
+            print(
+                f"{images} images, round {turn + 1}: {rates[-1]:.1f} images/s of "
+                f"{ceilings[-1]:.1f}, {cost.peak_mib:.0f} MiB",
+                file=sys.stderr,
+            )
         measure.fresh(output)
-        print(f"| {images} | {measure.spread(rates)} | {statistics.median(extract_rates):.1f} "
-              f"| {measure.spread(ceilings)} | {measure.spread(shares, 3)} "
-              f"| {measure.spread(peaks, 0)} |", flush=True)
+        print(
+            f"| {images} | {measure.spread(rates)} | {statistics.median(extract_rates):.1f} "
+            f"| {measure.spread(ceilings)} | {measure.spread(shares, 3)} "
+            f"| {measure.spread(peaks, 0)} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -67,7 +67,9 @@ def main():
     used = (heap.totalMemory() - heap.freeMemory()) / 2**20
     measure.fresh(output)
     spark.stop()
-    print(f"{args.images} images: program {measure.spread(programs)} s, Spark {measure.spread(jobs)} s")
+    print(
+        f"{args.images} images: program {measure.spread(programs)} s, Spark {measure.spread(jobs)} s"
+    )
     ratio = statistics.median(programs) / statistics.median(jobs)
     print(f"Spark has {ratio:.2f} of the program's throughput; driver's heap {used:.0f} MiB")
 

@@ -16,8 +16,9 @@ IMAGES = 240
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=50,
-                        help="of `pomona version`; default: %(default)s")
+    parser.add_argument(
+        "--repeats", type=int, default=50, help="of `pomona version`; default: %(default)s"
+    )
     measure.add_common_arguments(parser)
     args = parser.parse_args()
 
@@ -28,8 +29,7 @@ def main():
         measure.run(measure.pomona_run(args, tree, measure.fresh(output)))
         first_rows.append(1000 * measure.run_info(output)["seconds"]["first_row"])
     measure.fresh(output)
-    versions = [1000 * measure.run([args.program, "version"]).seconds
-                for _ in range(args.repeats)]
+    versions = [1000 * measure.run([args.program, "version"]).seconds for _ in range(args.repeats)]
 
     print(f"{measure.machine(args.threads)}; medians\n")
     print("| | milliseconds | runs |")

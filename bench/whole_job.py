@@ -26,17 +26,33 @@ def main():
 
     models = os.path.join(args.scratch, "models")
     if not os.path.exists(os.path.join(models, "mobilenet_v2.onnx")):
-        measure.run([sys.executable, os.path.join(HERE, "peers", "make_models.py"),
-                     measure.weights(args), models])
+        measure.run(
+            [
+                sys.executable,
+                os.path.join(HERE, "peers", "make_models.py"),
+                measure.weights(args),
+                models,
+            ]
+        )
 
-    outputs = {name: os.path.join(args.scratch, f"whole_job_{name}")
-               for name in ("pomona", "peer_openvino", "peer_onnxruntime")}
+    outputs = {
+        name: os.path.join(args.scratch, f"whole_job_{name}")
+        for name in ("pomona", "peer_openvino", "peer_onnxruntime")
+    }
 
     def command(name):
         if name == "pomona":
             return measure.pomona_run(args, args.input, outputs[name])
-        return [sys.executable, os.path.join(HERE, "peers", f"{name}.py"), args.input,
-                outputs[name], "--models", models, "--threads", args.threads]
+        return [
+            sys.executable,
+            os.path.join(HERE, "peers", f"{name}.py"),
+            args.input,
+            outputs[name],
+            "--models",
+            models,
+            "--threads",
+            args.threads,
+        ]
 
     names = list(outputs)
     costs = {name: [] for name in names}
@@ -47,8 +63,10 @@ def main():
             cost = measure.run(command(name))
             if turn >= 0:
                 costs[name].append(cost)
-                print(f"round {turn + 1}: {name} {cost.seconds:.2f} s, {cost.peak_mib:.0f} MiB",
-                      file=sys.stderr)
+                print(
+                    f"round {turn + 1}: {name} {cost.seconds:.2f} s, {cost.peak_mib:.0f} MiB",
+                    file=sys.stderr,
+                )
 
     images = measure.run_info(outputs["pomona"])["counts"]["rows"]
     medians = {name: measure.Cost(*map(statistics.median, zip(*costs[name]))) for name in names}
@@ -58,9 +76,11 @@ def main():
     print("| --- | --- | --- | --- | --- | --- |")
     for name in names:
         seconds, peaks = zip(*costs[name])
-        print(f"| {name} | {measure.spread(seconds, 2)} | {images / medians[name].seconds:.0f} "
-              f"| {measure.spread(peaks, 0)} | {medians[name].seconds / ours.seconds:.2f} "
-              f"| {medians[name].peak_mib / ours.peak_mib:.2f} |")
+        print(
+            f"| {name} | {measure.spread(seconds, 2)} | {images / medians[name].seconds:.0f} "
+            f"| {measure.spread(peaks, 0)} | {medians[name].seconds / ours.seconds:.2f} "
+            f"| {medians[name].peak_mib / ours.peak_mib:.2f} |"
+        )
 
     print()
     for name in names[1:]:

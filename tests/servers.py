@@ -243,16 +243,19 @@ def yarn(folder):
         answer = get_json(f"http://{web}/ws/v1/cluster/nodes?states=RUNNING")
         return answer and answer["nodes"]
 
-    with serving(
-        [*daemon, f"{server}.resourcemanager.ResourceManager"],
-        folder / "resourcemanager.log",
-        lambda: get(f"http://{web}/ws/v1/cluster/info") is not None,
-        environment,
-    ), serving(
-        [*daemon, f"{server}.nodemanager.NodeManager"],
-        folder / "nodemanager.log",
-        nodes,
-        environment,
+    with (
+        serving(
+            [*daemon, f"{server}.resourcemanager.ResourceManager"],
+            folder / "resourcemanager.log",
+            lambda: get(f"http://{web}/ws/v1/cluster/info") is not None,
+            environment,
+        ),
+        serving(
+            [*daemon, f"{server}.nodemanager.NodeManager"],
+            folder / "nodemanager.log",
+            nodes,
+            environment,
+        ),
     ):
         yield Cluster(
             "yarn",

@@ -20,8 +20,15 @@ from safetensors.numpy import load_file
 
 EPSILON = 1e-3
 # expansion, channels, blocks, stride of the first
-STAGES = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2),
-          (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
+STAGES = [
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+]
 
 
 def layers():
@@ -46,7 +53,8 @@ def folded(weights, conv, norm, depthwise):
     kernel = weights[f"{conv}/depthwise_kernel" if depthwise else f"{conv}/kernel"]
     gamma, beta, mean, variance = (
         weights[f"{norm}/{name}"].astype(np.float64)
-        for name in ("gamma", "beta", "moving_mean", "moving_variance"))
+        for name in ("gamma", "beta", "moving_mean", "moving_variance")
+    )
     scale = gamma / np.sqrt(variance + EPSILON)
     kernel = kernel.transpose((2, 3, 0, 1) if depthwise else (3, 2, 0, 1)).astype(np.float64)
     kernel = kernel * scale.reshape(-1, 1, 1, 1)
@@ -106,9 +114,13 @@ def onnx_model(weights):
     for conv, norm, depthwise, stride, relu6, residual in layers():
         kernel, bias = folded(weights, conv, norm, depthwise)
         begin, end = padding(kernel, stride)
-        x = node("Conv", [x, constant(f"{conv}.kernel", kernel), constant(f"{conv}.bias", bias)],
-                 strides=[stride] * 2, pads=[begin] * 2 + [end] * 2,
-                 group=kernel.shape[0] if depthwise else 1)
+        x = node(
+            "Conv",
+            [x, constant(f"{conv}.kernel", kernel), constant(f"{conv}.bias", bias)],
+            strides=[stride] * 2,
+            pads=[begin] * 2 + [end] * 2,
+            group=kernel.shape[0] if depthwise else 1,
+        )
         if relu6:
             x = node("Clip", [x, *bounds])
         if residual:
@@ -118,9 +130,12 @@ def onnx_model(weights):
     x = node("GlobalAveragePool", [x])
     nodes.append(helper.make_node("Flatten", [x], ["features"]))
     graph = helper.make_graph(
-        nodes, "mobilenet_v2",
+        nodes,
+        "mobilenet_v2",
         [helper.make_tensor_value_info("picture", TensorProto.UINT8, [1, 224, 224, 3])],
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [1, 1280])], constants)
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [1, 1280])],
+        constants,
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -133,8 +148,7 @@ def main():
     args = parser.parse_args()
     weights = load_file(args.weights)
     args.folder.mkdir(parents=True, exist_ok=True)
-    ov.save_model(openvino_model(weights), args.folder / "mobilenet_v2.xml",
-                  compress_to_fp16=False)
+    ov.save_model(openvino_model(weights), args.folder / "mobilenet_v2.xml", compress_to_fp16=False)
     onnx.save(onnx_model(weights), args.folder / "mobilenet_v2.onnx")
 
 

@@ -71,7 +71,9 @@ def main():
     print(f"features  {extracted - listed:8.1f} s  {rows / (extracted - listed):.2f} images/s")
     print(f"PCA       {reduced - extracted:8.1f} s")
     print(f"outputs   {written - reduced:8.1f} s")
-    print(f"whole     {written - started:8.1f} s  {rows / (written - started):.2f} images/s, {rows}")
+    print(
+        f"whole     {written - started:8.1f} s  {rows / (written - started):.2f} images/s, {rows}"
+    )
 
 
 def list_images(spark, folder, labels):

@@ -6,18 +6,18 @@ picture from Pillow through the network, which is faster here than a pool inside
 
 from concurrent.futures import ThreadPoolExecutor
 
+import job
 import numpy as np
 import onnxruntime as ort
-
-import job
 
 
 def make_engine(models, threads):
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    session = ort.InferenceSession(models / "mobilenet_v2.onnx", options,
-                                   providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(
+        models / "mobilenet_v2.onnx", options, providers=["CPUExecutionProvider"]
+    )
 
     def extract(paths, out):
         good = np.ones(len(paths), bool)

@@ -8,17 +8,21 @@ import collections
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 
+import job
 import numpy as np
 import openvino as ov
-
-import job
 
 
 def make_engine(models, threads):
     model = ov.Core().compile_model(
-        models / "mobilenet_v2.xml", "CPU",
-        {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32",
-         "INFERENCE_NUM_THREADS": threads})
+        models / "mobilenet_v2.xml",
+        "CPU",
+        {
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": threads,
+        },
+    )
     # Lives as long as the process: its destructor holds the interpreter's lock while it waits for
     # the last callback, which needs that lock, and now and then both wait for ever.
     requests = ov.AsyncInferQueue(model)
@@ -35,7 +39,8 @@ def make_engine(models, threads):
             # Enough pictures ahead to keep the network busy, few enough to keep memory small.
             rest = iter(paths)
             ahead = collections.deque(
-                pool.submit(job.load, path) for path in itertools.islice(rest, 8 * threads))
+                pool.submit(job.load, path) for path in itertools.islice(rest, 8 * threads)
+            )
             row = 0
             while ahead:
                 picture = ahead.popleft().result()

@@ -240,8 +240,8 @@ class Wheel:
         return bool(pythons.intersection(self.python.split("."))) and any(
             tag in ("any", f"linux_{machine}")
             or re.fullmatch(rf"manylinux(1|2010|2014)_{machine}", tag)
-            or (match := re.fullmatch(rf"manylinux_(\d+)_(\d+)_{machine}", tag))
-            and (int(match[1]), int(match[2])) <= NODE_GLIBC
+            or ((match := re.fullmatch(rf"manylinux_(\d+)_(\d+)_{machine}", tag))
+            and (int(match[1]), int(match[2])) <= NODE_GLIBC)
             for tag in self.platform.split(".")
         )
 
@@ -282,7 +282,9 @@ def check_wheels(wheels, machines):
                 f"{node}); `make wheel` on such a machine with Python 3.{NODE_PYTHON} makes one that is"
             )
     others = [wheel for wheel in wheels if wheel.name != "pomona"]
-    pins = re.findall(r"^([a-z0-9-]+)==(\S+)((?:.*\\\n)*.*)", REQUIREMENTS.read_text(), re.MULTILINE)
+    pins = re.findall(
+        r"^([a-z0-9-]+)==(\S+)((?:.*\\\n)*.*)", REQUIREMENTS.read_text(), re.MULTILINE
+    )
     for machine in machines if others else []:
         digests = {
             hashlib.sha256(wheel.path.read_bytes()).hexdigest()
@@ -314,7 +316,9 @@ def check_job(arguments, weights):
         raise Failure(str(error)) from error
     components = pomona._core.RunOptions(**given).pca_components
     if components > features:
-        raise Failure(f"{components} components: the PCA of {features} features has at most {features}")
+        raise Failure(
+            f"{components} components: the PCA of {features} features has at most {features}"
+        )
     return pomona.__version__
 
 
@@ -398,7 +402,9 @@ def print_plan(aws, plan, options):
     if plan.checked_by:
         print(f"        checked by Pomona {plan.checked_by}")
     else:
-        print(f"        NOT checked: its options, since {sys.executable} has no Pomona (docs/emr.md)")
+        print(
+            f"        NOT checked: its options, since {sys.executable} has no Pomona (docs/emr.md)"
+        )
     print(f"results {options.output}, run {plan.run_id}")
     print("then    keep the cluster" if options.keep else "then    delete the stack")
 
@@ -792,7 +798,7 @@ def parse(arguments):
     added.add_argument("--weights", type=pathlib.Path, help="weights of your own (safetensors)")
     added.add_argument(
         "--run-id",
-        default=datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d_%H%M%S"),
+        default=datetime.datetime.now(datetime.UTC).strftime("%Y%m%d_%H%M%S"),
         help="the same again takes up a run that is still on (default: the time)",
     )
     added.add_argument(

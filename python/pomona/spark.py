@@ -304,7 +304,9 @@ def packed(lists):
     """The vectors as their bytes."""
     offsets = pc.multiply(lists.offsets, _FLOAT_BYTES)
     buffers = [None, offsets.buffers()[1], lists.values.buffers()[1]]
-    return pc.if_else(lists.is_valid(), pa.Array.from_buffers(pa.binary(), len(lists), buffers), None)
+    return pc.if_else(
+        lists.is_valid(), pa.Array.from_buffers(pa.binary(), len(lists), buffers), None
+    )
 
 
 def _lists(vectors):
@@ -315,7 +317,9 @@ def _lists(vectors):
     offsets = pa.Array.from_buffers(
         pa.int32(), len(vectors) + 1, [None, offsets], offset=vectors.offset
     )
-    values = pa.Array.from_buffers(pa.float32(), values.size // _FLOAT_BYTES.as_py(), [None, values])
+    values = pa.Array.from_buffers(
+        pa.float32(), values.size // _FLOAT_BYTES.as_py(), [None, values]
+    )
     return pa.ListArray.from_arrays(pc.divide(offsets, _FLOAT_BYTES), values)
 
 
@@ -361,10 +365,12 @@ def _merged(moments, part):
 
 
 def _part(number, moments):
-    return pa.record_batch({
-        "part": pa.array([number], pa.int32()),
-        "moments": pa.array([moments.to_bytes()], pa.binary()),
-    })
+    return pa.record_batch(
+        {
+            "part": pa.array([number], pa.int32()),
+            "moments": pa.array([moments.to_bytes()], pa.binary()),
+        }
+    )
 
 
 @_in_worker

@@ -226,9 +226,7 @@ class _Job:
         only_apples = options.mode == "apples" or (
             options.mode == "mini" and not ps.filtered(listing, apples).isEmpty()
         )
-        globs = {
-            name: self.given[name] for name in ("include", "exclude") if self.given.get(name)
-        }
+        globs = {name: self.given[name] for name in ("include", "exclude") if self.given.get(name)}
         self.selection = _Selection(self.root, globs, only_apples)
         listing = ps.filtered(listing, self.selection)
         if not unlimited:
@@ -488,7 +486,9 @@ class _Files:
         return self._system(path).exists(self._path(path))
 
     def is_folder(self, path):
-        return self.exists(path) and self._system(path).getFileStatus(self._path(path)).isDirectory()
+        return (
+            self.exists(path) and self._system(path).getFileStatus(self._path(path)).isDirectory()
+        )
 
     def write(self, path, content):
         stream = self._system(path).create(self._path(path), True)

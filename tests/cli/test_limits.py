@@ -14,7 +14,9 @@ def png(width, height):
     """A PNG of black and white pixels, all black: large in memory only."""
 
     def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
 
     row = bytes(1 + (width + 7) // 8)
     packer = zlib.compressobj(1)

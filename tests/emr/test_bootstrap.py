@@ -128,7 +128,9 @@ def assert_installed(node, done):
     assert done.returncode == 0, done.stderr
     assert "pomona 0.1.0" in done.stdout
     # As what YARN runs containers as: another user.
-    look = node("/opt/pomona/venv/bin/python -c 'import numpy, pandas, pomona, pyarrow'", user="nobody")
+    look = node(
+        "/opt/pomona/venv/bin/python -c 'import numpy, pandas, pomona, pyarrow'", user="nobody"
+    )
     assert look.returncode == 0, look.stderr
     look = node("cat /opt/pomona/artifacts/spark_job.py", user="nobody")
     assert look.returncode == 0

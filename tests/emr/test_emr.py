@@ -305,7 +305,11 @@ def test_missing_packages(without, package):
     done = without(package, "--help")
     assert done.returncode == 0 and "usage: emr.py" in done.stdout
     assert without(package, "run", "--help").returncode == 0
-    for arguments in (["delete"], ["estimate", "--images", "5"], ["estimate", "--images", "5", "--set", "CoreInstanceCount=3"]):
+    for arguments in (
+        ["delete"],
+        ["estimate", "--images", "5"],
+        ["estimate", "--images", "5", "--set", "CoreInstanceCount=3"],
+    ):
         done = without(package, *arguments)
         assert done.returncode == 1
         assert done.stderr == (
@@ -366,7 +370,16 @@ def test_wheel_that_no_node_takes(aws, run_options, tmp_path, name):
     run_options[run_options.index("--wheel") + 1] = make_wheel(tmp_path, name)
     assert_refused(aws, f"{name}: not for the nodes (x86_64, Python 3.11,", *run_options)
     node = ["--python-version", "3.11", "--platform", "manylinux_2_34_x86_64", "--no-deps"]
-    command = [sys.executable, "-m", "pip", "download", *node, "--no-index", "--dest", tmp_path / "x"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        *node,
+        "--no-index",
+        "--dest",
+        tmp_path / "x",
+    ]
     done = subprocess.run([*command, tmp_path / name], capture_output=True, text=True, check=False)
     assert "is not a supported wheel on this platform" in done.stderr
 
@@ -374,7 +387,9 @@ def test_wheel_that_no_node_takes(aws, run_options, tmp_path, name):
 def test_nodes_of_another_processor(aws, run_options):
     graviton = ["--set", "CoreInstanceType=m6g.2xlarge"]
     assert_refused(aws, "not for the nodes (aarch64, Python 3.11", *run_options, *graviton)
-    code, _, errors = aws.emr("run", *run_options, "--set", "CoreInstanceType=x9.large", "--dry-run")
+    code, _, errors = aws.emr(
+        "run", *run_options, "--set", "CoreInstanceType=x9.large", "--dry-run"
+    )
     assert code == 1 and errors.startswith("emr.py: eu-west-1: ") and "x9.large" in errors
 
 
@@ -426,7 +441,9 @@ def test_components_and_weights_that_the_job_would_refuse(aws, run_options, tmp_
 
 
 def test_without_pomona_the_plan_says_what_was_not_checked(aws, without, run_options):
-    done = without("pomona", "run", *run_options, "--dry-run", "--", "--max-rejekts", "3", **aws.environment)
+    done = without(
+        "pomona", "run", *run_options, "--dry-run", "--", "--max-rejekts", "3", **aws.environment
+    )
     assert done.returncode == 0, done.stderr
     assert "NOT checked: its options" in done.stdout
     code, output, _ = aws.emr("run", *run_options, "--dry-run")

@@ -101,7 +101,9 @@ def installed(python):
         text=True,
         check=True,
     )
-    return {line for line in done.stdout.split() if line.split("==")[0] not in ("pip", "setuptools")}
+    return {
+        line for line in done.stdout.split() if line.split("==")[0] not in ("pip", "setuptools")
+    }
 
 
 def pins(path):
@@ -122,7 +124,9 @@ def test_pins_are_those_that_the_job_is_tested_with():
     assert set(re.findall("sha256:[0-9a-f]+", nodes)) <= set(re.findall("sha256:[0-9a-f]+", tests))
 
 
-def test_job_on_what_bootstrap_installs(aws, job, pomona, pomona_wheel, cluster_spark, tree, tmp_path):
+def test_job_on_what_bootstrap_installs(
+    aws, job, pomona, pomona_wheel, cluster_spark, tree, tmp_path
+):
     wheels = wheelhouse(tmp_path / "wheels")
     with job(lambda step: "COMPLETED"):
         code, _, errors = aws.emr(

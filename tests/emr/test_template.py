@@ -175,7 +175,11 @@ def test_operators_policy():
     from moto.iam.access_control import IAMPolicy, PermissionResult
 
     text = (DEPLOY / "operator.json").read_text()
-    for name, value in {"ACCOUNT": "123456789012", "INPUT-BUCKET": "images", "OUTPUT-BUCKET": "results"}.items():
+    for name, value in {
+        "ACCOUNT": "123456789012",
+        "INPUT-BUCKET": "images",
+        "OUTPUT-BUCKET": "results",
+    }.items():
         assert name in text
         text = text.replace(name, value)
     evaluated = IAMPolicy(text)

@@ -45,8 +45,10 @@ class Choices:
             values = self.generator.integers(0, top + 1, shape)
         elif style < 0.9:
             y, x = np.mgrid[0:height, 0:width]
-            waves = [np.sin(x / self.generator.uniform(3, 30) + y / self.generator.uniform(3, 30))
-                     for _ in range(channels)]
+            waves = [
+                np.sin(x / self.generator.uniform(3, 30) + y / self.generator.uniform(3, 30))
+                for _ in range(channels)
+            ]
             values = (np.stack(waves, -1) * 0.5 + 0.5).reshape(shape) * top
         else:
             values = np.full(shape, self.generator.integers(0, top + 1))
@@ -57,9 +59,11 @@ def pillow(choose):
     from PIL import Image, ImageFile
 
     ImageFile.MAXBLOCK = 1 << 22
-    suffix = choose.one(["jpg", "png", "webp", "gif", "bmp", "dib", "tif", "tif", "tif", "tif", "ppm",
-                         "tga", "ico", "pcx", "im", "sgi", "jp2"])
-    mode = choose.one(["1", "L", "P", "LA", "RGB", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I;16", "F"])
+    suffixes = "jpg png webp gif bmp dib tif tif tif tif ppm tga ico pcx im sgi jp2"
+    suffix = choose.one(suffixes.split())
+    mode = choose.one(
+        ["1", "L", "P", "LA", "RGB", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I;16", "F"]
+    )
     if mode in ("I;16", "F"):
         image = Image.fromarray(choose.pixels(1, np.uint16 if mode == "I;16" else np.float32))
     elif mode == "LAB":
@@ -71,8 +75,12 @@ def pillow(choose):
         image = image.quantize(choose.one([2, 5, 16, 255])) if mode == "P" else image.convert(mode)
     options = {}
     if suffix == "jpg":
-        options = {"quality": choose.one([1, 30, 75, 95, 100]), "progressive": choose.chance(0.4),
-                   "optimize": choose.chance(0.3), "subsampling": choose.one([0, 1, 2])}
+        options = {
+            "quality": choose.one([1, 30, 75, 95, 100]),
+            "progressive": choose.chance(0.4),
+            "optimize": choose.chance(0.3),
+            "subsampling": choose.one([0, 1, 2]),
+        }
         if choose.chance(0.3):
             options["restart_marker_blocks"] = choose.one([1, 2, 5])
     elif suffix == "webp":
@@ -84,8 +92,8 @@ def pillow(choose):
     elif suffix == "tga":
         options = {"compression": choose.one([None, "tga_rle"]), "orientation": choose.one([1, -1])}
     elif suffix == "tif":
-        options = {"compression": choose.one([None, "tiff_lzw", "tiff_adobe_deflate", "packbits",
-                                              "jpeg", "group3", "group4", "tiff_ccitt", "lzma"])}
+        codecs = "tiff_lzw tiff_adobe_deflate packbits jpeg group3 group4 tiff_ccitt lzma"
+        options = {"compression": choose.one([None, *codecs.split()])}
         tags = {}
         if choose.chance(0.6):
             tags[274] = choose.one(range(1, 9))
@@ -103,24 +111,35 @@ def pillow(choose):
 def tifffile(choose):
     import tifffile as library
 
-    kind = choose.one([np.uint8, np.uint8, np.uint8, np.uint16, np.int16, np.int32, np.float32, bool])
+    kind = choose.one(
+        [np.uint8, np.uint8, np.uint8, np.uint16, np.int16, np.int32, np.float32, bool]
+    )
     channels = 1 if kind not in (np.uint8, np.uint16) else choose.one([1, 3, 3, 4])
-    pixels = choose.pixels(channels, np.uint8) > 127 if kind is bool else choose.pixels(channels, kind)
+    pixels = (
+        choose.pixels(channels, np.uint8) > 127 if kind is bool else choose.pixels(channels, kind)
+    )
     options = {"byteorder": choose.one("<>"), "bigtiff": choose.chance(0.2)}
-    write = {"photometric": "rgb" if channels > 2 else choose.one(["minisblack", "miniswhite"]),
-             "compression": choose.one([None, "lzw", "zlib", "packbits", "lzma", "jpeg"]),
-             "metadata": None}
+    write = {
+        "photometric": "rgb" if channels > 2 else choose.one(["minisblack", "miniswhite"]),
+        "compression": choose.one([None, "lzw", "zlib", "packbits", "lzma", "jpeg"]),
+        "metadata": None,
+    }
     if channels == 3 and choose.chance(0.3):
-        write |= {"photometric": "ycbcr", "compression": "jpeg",
-                  "subsampling": choose.one([(1, 1), (2, 1), (2, 2)])}
+        write |= {
+            "photometric": "ycbcr",
+            "compression": "jpeg",
+            "subsampling": choose.one([(1, 1), (2, 1), (2, 2)]),
+        }
     if channels == 4:
         if choose.chance(0.3):
             write |= {"photometric": "separated"}
         else:
             write["extrasamples"] = [choose.one(["unspecified", "assocalpha", "unassalpha"])]
     if channels == 1 and kind == np.uint8 and choose.chance(0.3):
-        write |= {"photometric": "palette", "colormap": choose.generator.integers(
-            0, 65536, (3, 256)).astype(np.uint16)}
+        write |= {
+            "photometric": "palette",
+            "colormap": choose.generator.integers(0, 65536, (3, 256)).astype(np.uint16),
+        }
     if channels > 2 and choose.chance(0.3) and write["photometric"] != "ycbcr":
         write["planarconfig"] = "separate"
         pixels = np.moveaxis(pixels, -1, 0)
@@ -141,8 +160,8 @@ def tifffile(choose):
 def opencv(choose):
     import cv2
 
-    suffix = choose.one(["jpg", "jpg", "png", "png", "webp", "bmp", "tif", "tif", "ppm", "pgm", "pbm",
-                         "pam", "sr", "ras", "pfm", "hdr", "jp2", "gif", "avif"])
+    suffixes = "jpg jpg png png webp bmp tif tif ppm pgm pbm pam sr ras pfm hdr jp2 gif avif"
+    suffix = choose.one(suffixes.split())
     channels = choose.one([1, 3, 3, 4])
     kind = np.uint8
     options = []
@@ -155,15 +174,18 @@ def opencv(choose):
     elif suffix in ("pfm", "hdr"):
         channels, kind = (3 if suffix == "hdr" else choose.one([1, 3])), np.float32
     if suffix == "jpg":
-        options = [cv2.IMWRITE_JPEG_QUALITY, choose.one([1, 50, 95, 100]),
-                   cv2.IMWRITE_JPEG_PROGRESSIVE, choose.one([0, 1]),
-                   cv2.IMWRITE_JPEG_OPTIMIZE, choose.one([0, 1]),
-                   cv2.IMWRITE_JPEG_RST_INTERVAL, choose.one([0, 1, 4]),
-                   cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-                   choose.one([0x411111, 0x221111, 0x211111, 0x121111, 0x111111])]
+        options = [
+            cv2.IMWRITE_JPEG_QUALITY, choose.one([1, 50, 95, 100]),
+            cv2.IMWRITE_JPEG_PROGRESSIVE, choose.one([0, 1]),
+            cv2.IMWRITE_JPEG_OPTIMIZE, choose.one([0, 1]),
+            cv2.IMWRITE_JPEG_RST_INTERVAL, choose.one([0, 1, 4]),
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR, choose.one([0x411111, 0x221111, 0x211111, 0x121111, 0x111111]),
+        ]  # fmt: skip
     elif suffix == "png":
-        options = [cv2.IMWRITE_PNG_STRATEGY, choose.one([0, 1, 2, 3, 4]),
-                   cv2.IMWRITE_PNG_BILEVEL, int(channels == 1 and choose.chance(0.3))]
+        options = [
+            cv2.IMWRITE_PNG_STRATEGY, choose.one([0, 1, 2, 3, 4]),
+            cv2.IMWRITE_PNG_BILEVEL, int(channels == 1 and choose.chance(0.3)),
+        ]  # fmt: skip
     elif suffix == "webp":
         options = [cv2.IMWRITE_WEBP_QUALITY, choose.one([10, 80, 101])]
     elif suffix == "tif":
@@ -186,9 +208,13 @@ def vips(choose):
     image = image.copy(interpretation=interpretation)
     suffix = choose.one(["jpg", "png", "png", "webp", "gif", "tif", "tif", "tif", "ppm", "hdr"])
     if suffix == "jpg":
-        options = {"Q": choose.one([1, 50, 75, 100]), "interlace": choose.chance(0.4),
-                   "optimize_coding": choose.chance(0.3), "restart_interval": choose.one([0, 2]),
-                   "subsample_mode": choose.one(["auto", "on", "off"])}
+        options = {
+            "Q": choose.one([1, 50, 75, 100]),
+            "interlace": choose.chance(0.4),
+            "optimize_coding": choose.chance(0.3),
+            "restart_interval": choose.one([0, 2]),
+            "subsample_mode": choose.one(["auto", "on", "off"]),
+        }
         if choose.chance(0.2):
             options |= {"interlace": True, "optimize_scans": True, "trellis_quant": True}
         file = image.jpegsave_buffer(**options)
@@ -200,28 +226,43 @@ def vips(choose):
             options["bitdepth"] = choose.one([1, 2, 4, 8])
         file = image.pngsave_buffer(**options)
     elif suffix == "webp":
-        file = image.webpsave_buffer(lossless=choose.chance(0.5), Q=choose.one([5, 75, 100]),
-                                     smart_subsample=choose.chance(0.3),
-                                     near_lossless=choose.chance(0.2))
+        file = image.webpsave_buffer(
+            lossless=choose.chance(0.5),
+            Q=choose.one([5, 75, 100]),
+            smart_subsample=choose.chance(0.3),
+            near_lossless=choose.chance(0.2),
+        )
     elif suffix == "gif":
         file = image.gifsave_buffer(interlace=choose.chance(0.3), bitdepth=choose.one([1, 4, 8]))
     elif suffix == "tif":
-        options = {"compression": choose.one(["none", "jpeg", "deflate", "packbits", "lzw",
-                                              "ccittfax4"]),
-                   "predictor": choose.one(["none", "horizontal"]), "Q": choose.one([20, 75, 100]),
-                   "bigtiff": choose.chance(0.2), "miniswhite": choose.chance(0.2)}
-        if channels == 1 and kind == np.uint8 and (
-            choose.chance(0.3) or options["compression"] == "ccittfax4"
+        options = {
+            "compression": choose.one(["none", "jpeg", "deflate", "packbits", "lzw", "ccittfax4"]),
+            "predictor": choose.one(["none", "horizontal"]),
+            "Q": choose.one([20, 75, 100]),
+            "bigtiff": choose.chance(0.2),
+            "miniswhite": choose.chance(0.2),
+        }
+        if (
+            channels == 1
+            and kind == np.uint8
+            and (choose.chance(0.3) or options["compression"] == "ccittfax4")
         ):
             options["bitdepth"] = choose.one([1, 1, 2, 4])
         if options["compression"] == "ccittfax4" and options.get("bitdepth") != 1:
             options["compression"] = "deflate"
         if choose.chance(0.5):
-            options |= {"tile": True, "tile_width": choose.one([16, 32, 128]), "tile_height": 16,
-                        "pyramid": choose.chance(0.3)}
+            options |= {
+                "tile": True,
+                "tile_width": choose.one([16, 32, 128]),
+                "tile_height": 16,
+                "pyramid": choose.chance(0.3),
+            }
         if choose.chance(0.4):
-            image = image.mutate(lambda m: m.set_type(
-                pyvips.GValue.gint_type, "orientation", choose.one(range(1, 9))))
+            image = image.mutate(
+                lambda m: m.set_type(
+                    pyvips.GValue.gint_type, "orientation", choose.one(range(1, 9))
+                )
+            )
         file = image.tiffsave_buffer(**options)
     elif suffix == "hdr":
         file = image.radsave_buffer()
@@ -233,13 +274,15 @@ def vips(choose):
 def imagecodecs(choose):
     import imagecodecs as library
 
-    suffix = choose.one(["jpg", "jpg", "jls", "png", "webp", "gif", "bmp", "jxl", "jp2", "jxr", "qoi",
-                         "apng", "ljpeg"])
+    suffix = choose.one("jpg jpg jls png webp gif bmp jxl jp2 jxr qoi apng ljpeg".split())
     channels = choose.one([1, 3])
     pixels = choose.pixels(channels)
     if suffix == "jpg":
-        options = {"level": choose.one([5, 75, 95, 100]), "optimize": choose.chance(0.3),
-                   "subsampling": choose.one(["444", "422", "420", "411", "440"])}
+        options = {
+            "level": choose.one([5, 75, 95, 100]),
+            "optimize": choose.chance(0.3),
+            "subsampling": choose.one(["444", "422", "420", "411", "440"]),
+        }
         if channels == 1:
             del options["subsampling"]
         file = library.jpeg8_encode(pixels, **options)
@@ -345,7 +388,9 @@ def main(folder, count, seed=1):
             target.mkdir(exist_ok=True)
             (target / f"{written:06}.{suffix}").write_bytes(file)
             written += 1
-    print(f"{written} pictures by {', '.join(e.__name__ for e in present)}; {refused} tries refused")
+    print(
+        f"{written} pictures by {', '.join(e.__name__ for e in present)}; {refused} tries refused"
+    )
 
 
 if __name__ == "__main__":

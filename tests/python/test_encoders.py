@@ -52,7 +52,9 @@ def encoders_python():
 def test_all_encoders(pomona, tmp_path, encoders_python):
     verdicts = sweep(pomona, encoders_python, tmp_path / "pictures", 6000)
     assert verdicts["ok"] > 3800
-    assert len([p for p in (tmp_path / "pictures").iterdir() if p.name != "frames"]) == 6  # encoders
+    assert (
+        len([p for p in (tmp_path / "pictures").iterdir() if p.name != "frames"]) == 6
+    )  # encoders
 
 
 RESIZE = """

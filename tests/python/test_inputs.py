@@ -56,7 +56,10 @@ IMAGES = {
     "dictionary": lambda paths: pa.array(texts(paths)).dictionary_encode(),
     "dictionary of bytes": lambda paths: pa.array(contents(paths)).dictionary_encode(),
     "dictionary in chunks": lambda paths: pa.chunked_array(
-        [pa.array(texts(paths)[:1]).dictionary_encode(), pa.array(texts(paths)[1:]).dictionary_encode()]
+        [
+            pa.array(texts(paths)[:1]).dictionary_encode(),
+            pa.array(texts(paths)[1:]).dictionary_encode(),
+        ]
     ),
     "run ends": lambda paths: pa.RunEndEncodedArray.from_arrays([1, 2, 3, 4], texts(paths)),
     "datasets": lambda paths: datasets.Dataset.from_dict({"path": texts(paths)})["path"],
@@ -161,7 +164,9 @@ def random_view(picture, choose):
         elif way == 2:  # every n-th of more
             axis, step = choose.randrange(3), choose.randint(2, 3)
             spread = np.repeat(picture, step, axis)
-            picture = spread[tuple(slice(None, None, step if i == axis else None) for i in range(3))]
+            picture = spread[
+                tuple(slice(None, None, step if i == axis else None) for i in range(3))
+            ]
         elif way == 3:  # a window
             padded = np.pad(picture, [(1, 2), (3, 1), (2, 2)])
             picture = padded[1:-2, 3:-1, 2:-2]

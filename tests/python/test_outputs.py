@@ -180,10 +180,7 @@ def test_every_folder_has_parts_and_success(fruits_run):
 
 
 def test_nothing_else_is_published(fruits_run):
-    published = {
-        str(path.parent.relative_to(fruits_run))
-        for path in fruits_run.rglob("_SUCCESS")
-    }
+    published = {str(path.parent.relative_to(fruits_run)) for path in fruits_run.rglob("_SUCCESS")}
     assert published == {f"{name}_{RUN_ID}" for name in FOLDERS}
 
 
@@ -347,8 +344,15 @@ def seed(data):
 
 
 @pytest.mark.parametrize(
-    "name", ["features/parquet/features", "features/csv/features", "pca/parquet/pca",
-             "pca/csv/pca", "metadata/metadata", "model_info/variance"],
+    "name",
+    [
+        "features/parquet/features",
+        "features/csv/features",
+        "pca/parquet/pca",
+        "pca/csv/pca",
+        "metadata/metadata",
+        "model_info/variance",
+    ],
 )
 def test_spark_consumer(spark, seed, sample_run, name):
     def schema(path):
@@ -469,8 +473,9 @@ def test_largest_entry_of_each_component_is_positive(fruits_run):
     assert (components[np.arange(COMPONENTS), largest] > 0).all()
 
 
-@pytest.mark.parametrize("options", [[], ["--center"], ["--standardize"],
-                                     ["--center", "--standardize"]])
+@pytest.mark.parametrize(
+    "options", [[], ["--center"], ["--standardize"], ["--center", "--standardize"]]
+)
 def test_pca_is_scikit_learns(run, sample_tree, options):
     output = run(sample_tree, "--pca-components", "10", "--vectors", "spark", *options)
     _, _, x = read_parquet(output, "features/parquet/features", np.float64)

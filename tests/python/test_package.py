@@ -1,8 +1,7 @@
 """The package: its numbers against the program's and other libraries', its manners."""
 
-import json
 import inspect
-import os
+import json
 import pathlib
 import pickle
 import re
@@ -88,7 +87,14 @@ def test_names_and_labels(extractor, paths):
 def test_a_bad_image_is_a_row(extractor, paths, tmp_path):
     content = paths[0].read_bytes()
     (tmp_path / "notes.txt").write_text("no image")
-    images = [b"", b"no image", content[:500], tmp_path / "none.jpg", tmp_path / "notes.txt", content]
+    images = [
+        b"",
+        b"no image",
+        content[:500],
+        tmp_path / "none.jpg",
+        tmp_path / "notes.txt",
+        content,
+    ]
     table = extractor.extract(images)
     assert table["verdict"].to_pylist() == ["reject"] * 4 + ["skip", "ok"]
     assert table["reason"].to_pylist() == [
@@ -105,7 +111,8 @@ def test_a_bad_image_is_a_row(extractor, paths, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "images", [[3], [np.zeros((4, 4))], [np.zeros((4, 4), np.uint8)], pa.array([1]), pa.array([["x"]]), 3]
+    "images",
+    [[3], [np.zeros((4, 4))], [np.zeros((4, 4), np.uint8)], pa.array([1]), pa.array([["x"]]), 3],
 )
 def test_what_is_no_image_is_a_type_error(extractor, images):
     with pytest.raises(TypeError):
@@ -180,7 +187,9 @@ def test_pca_errors(table):
 
 def test_moments_merge(table):
     rows = matrix(table["features"]).astype(np.float64)
-    parts = [pomona.Moments(1280).add(table["features"][start : start + 50]) for start in (0, 50, 100)]
+    parts = [
+        pomona.Moments(1280).add(table["features"][start : start + 50]) for start in (0, 50, 100)
+    ]
     merged = pomona.Moments(1280)
     for part in parts:
         merged.merge(pickle.loads(pickle.dumps(part)))
@@ -260,13 +269,19 @@ def test_fit_transform_and_back(table):
         pca = pomona.PCA(60, **options)
         projected = pca.fit_transform(rows)
         np.testing.assert_array_equal(projected, pca.transform(rows))
-        assert pca.get_params() == {"n_components": 60, "center": False, "standardize": False} | options
+        assert (
+            pca.get_params()
+            == {"n_components": 60, "center": False, "standardize": False} | options
+        )
         scaled = (rows - (pca.mean_ if pca.center else 0)) / (pca.scale_ if pca.standardize else 1)
         nearest = scaled @ pca.components_.T @ pca.components_
-        nearest = nearest * (pca.scale_ if pca.standardize else 1) + (pca.mean_ if pca.center else 0)
+        nearest = nearest * (pca.scale_ if pca.standardize else 1) + (
+            pca.mean_ if pca.center else 0
+        )
         np.testing.assert_allclose(pca.inverse_transform(projected), nearest, atol=1e-4)
         np.testing.assert_array_equal(
-            pca.inverse_transform(pca.transform(table["features"])), pca.inverse_transform(projected)
+            pca.inverse_transform(pca.transform(table["features"])),
+            pca.inverse_transform(projected),
         )
     theirs = sklearn.decomposition.PCA(60, svd_solver="full").fit(rows)
     ours = pomona.PCA(60, center=True).fit(rows)
@@ -283,8 +298,17 @@ def test_the_parts_say_what_they_are(extractor, table):
     moments = pomona.Moments(1280).add(table["features"])
     assert repr(moments) == "<pomona.Moments of 120 rows of 1280 features>"
     assert dir(pomona) == sorted(pomona.__all__)
-    assert list(inspect.signature(pomona.Extractor).parameters) == ["weights", "threads", "engine", "cpu"]
-    assert list(inspect.signature(pomona.PCA).parameters) == ["n_components", "center", "standardize"]
+    assert list(inspect.signature(pomona.Extractor).parameters) == [
+        "weights",
+        "threads",
+        "engine",
+        "cpu",
+    ]
+    assert list(inspect.signature(pomona.PCA).parameters) == [
+        "n_components",
+        "center",
+        "standardize",
+    ]
     for part in (pomona.Extractor, pomona.PCA, pomona.Moments):
         for name, method in inspect.getmembers(part, inspect.isroutine):
             if not name.startswith("_") and name != "to_bytes":

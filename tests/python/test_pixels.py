@@ -81,8 +81,17 @@ def test_every_small_size(pomona, tmp_path):
 def test_larger_sizes(pomona, tmp_path):
     generator = np.random.default_rng(2)
     sizes = [(int(w), int(h)) for w, h in generator.integers(65, 1500, (60, 2))]
-    sizes += [(223, 225), (224, 224), (225, 223), (224, 1), (1, 224), (224, 500), (500, 224),
-              (448, 448), (4000, 3000)]
+    sizes += [
+        (223, 225),
+        (224, 224),
+        (225, 223),
+        (224, 1),
+        (1, 224),
+        (224, 500),
+        (500, 224),
+        (448, 448),
+        (4000, 3000),
+    ]
     (tmp_path / "large").mkdir()
     for width, height in sizes:
         picture = Image.fromarray(noise(generator, width, height))
@@ -93,8 +102,20 @@ def test_larger_sizes(pomona, tmp_path):
 def test_extreme_aspect_ratios(pomona, tmp_path):
     generator = np.random.default_rng(3)
     (tmp_path / "strips").mkdir()
-    for width, height in [(1, 5000), (5000, 1), (2, 20000), (20000, 2), (3, 30000), (30000, 3),
-                          (65000, 1), (1, 65000), (7, 9999), (9999, 7), (1000, 5), (5, 1000)]:
+    for width, height in [
+        (1, 5000),
+        (5000, 1),
+        (2, 20000),
+        (20000, 2),
+        (3, 30000),
+        (30000, 3),
+        (65000, 1),
+        (1, 65000),
+        (7, 9999),
+        (9999, 7),
+        (1000, 5),
+        (5, 1000),
+    ]:
         picture = Image.fromarray(noise(generator, width, height))
         picture.save(tmp_path / "strips" / f"{width}x{height}.png", compress_level=1)
         picture.save(tmp_path / "strips" / f"{width}x{height}.jpg")
@@ -209,12 +230,20 @@ def test_webp(pomona, tmp_path):
     options = [{"lossless": True}, {"lossless": True, "exact": True, "quality": 100}]
     options += [{"quality": q, "method": m} for q, m in [(0, 0), (50, 4), (80, 6), (100, 2)]]
     options += [{"quality": 70, "alpha_quality": 10}]
-    assert save_all(tmp_path / "still", ".webp", generator, ["L", "P", "RGB", "RGBA"], options) > 150
+    assert (
+        save_all(tmp_path / "still", ".webp", generator, ["L", "P", "RGB", "RGBA"], options) > 150
+    )
     for i, mode in enumerate(["RGB", "RGBA"] * 8):
         width, height = sizes(generator, 1, 2)[0]
         frames = [picture_of(generator, mode, width, height) for _ in range(4)]
-        frames[0].save(tmp_path / "still" / f"animated-{i}.webp", save_all=True, duration=40,
-                       append_images=frames[1:], lossless=i % 4 < 2, minimize_size=i % 3 == 0)
+        frames[0].save(
+            tmp_path / "still" / f"animated-{i}.webp",
+            save_all=True,
+            duration=40,
+            append_images=frames[1:],
+            lossless=i % 4 < 2,
+            minimize_size=i % 3 == 0,
+        )
     # A first frame that covers a part of the canvas: 2 more on each side.
     frame = (tmp_path / "still" / "animated-0.webp").read_bytes()
     at = frame.index(b"ANMF")
@@ -229,8 +258,13 @@ def test_webp(pomona, tmp_path):
 
 def test_gif(pomona, tmp_path):
     generator = np.random.default_rng(11)
-    options = [{"interlace": 0}, {"interlace": 1}, {"optimize": True}, {"transparency": 1},
-               {"interlace": 1, "transparency": 0, "comment": "x" * 700}]
+    options = [
+        {"interlace": 0},
+        {"interlace": 1},
+        {"optimize": True},
+        {"transparency": 1},
+        {"interlace": 1, "transparency": 0, "comment": "x" * 700},
+    ]
     folder = tmp_path / "gif"
     assert save_all(folder, ".gif", generator, ["1", "L", "P", "RGB", "RGBA"], options) > 120
     for width, height in [(1, 1), (300, 3), (3, 300), (257, 129), (640, 480)]:
@@ -256,8 +290,9 @@ def bmp(width, height, bits, pixels, *, header=40, compression=0, palette=b"", m
     if header == 12:
         info = struct.pack("<IHHHH", header, width, height, 1, bits)
     else:
-        info = struct.pack("<IiiHHIIiiII", header, width, height, 1, bits, compression, 0, 0, 0,
-                           colors, 0)
+        info = struct.pack(
+            "<IiiHHIIiiII", header, width, height, 1, bits, compression, 0, 0, 0, colors, 0
+        )
     fields = b"".join(struct.pack("<I", mask) for mask in masks)
     if header >= 52:
         info += fields.ljust(header - 40, b"\0")[: header - 40]
@@ -294,12 +329,19 @@ def test_bmp(pomona, tmp_path):
     assert save_all(folder, ".bmp", generator, modes, [{}], 20) == 100
     assert save_all(folder, ".dib", generator, modes, [{}], 5) == 25
     gray = b"".join(bytes([i, i, i, 0]) for i in range(256))
-    masks_32 = [(0xFF0000, 0xFF00, 0xFF, 0), (0xFF000000, 0xFF0000, 0xFF00, 0),
-                (0xFF000000, 0xFF00, 0xFF, 0), (0xFF000000, 0xFF0000, 0xFF00, 0xFF),
-                (0xFF, 0xFF00, 0xFF0000, 0xFF000000), (0xFF0000, 0xFF00, 0xFF, 0xFF000000),
-                (0xFF000000, 0xFF00, 0xFF, 0xFF0000), (0, 0, 0, 0)]
+    masks_32 = [
+        (0xFF0000, 0xFF00, 0xFF, 0),
+        (0xFF000000, 0xFF0000, 0xFF00, 0),
+        (0xFF000000, 0xFF00, 0xFF, 0),
+        (0xFF000000, 0xFF0000, 0xFF00, 0xFF),
+        (0xFF, 0xFF00, 0xFF0000, 0xFF000000),
+        (0xFF0000, 0xFF00, 0xFF, 0xFF000000),
+        (0xFF000000, 0xFF00, 0xFF, 0xFF0000),
+        (0, 0, 0, 0),
+    ]
     masks_16 = [(0xF800, 0x7E0, 0x1F), (0x7C00, 0x3E0, 0x1F)]
     for i, (width, height) in enumerate(sizes(generator, 40)):
+
         def rows(bits):
             return generator.bytes((width * bits + 31) // 32 * 4 * height)
 
@@ -311,26 +353,58 @@ def test_bmp(pomona, tmp_path):
         for bits in (1, 4, 8):
             colors = int(generator.integers(1, 2**bits + 1))
             palette = generator.bytes(4 * colors)
-            write(f"palette-{bits}", flipped, bits, rows(bits), header=header, palette=palette,
-                  colors=colors)
-            write(f"os2-{bits}", height, bits, rows(bits), header=12,
-                  palette=generator.bytes(3 * 2**bits))
+            write(
+                f"palette-{bits}",
+                flipped,
+                bits,
+                rows(bits),
+                header=header,
+                palette=palette,
+                colors=colors,
+            )
+            write(
+                f"os2-{bits}",
+                height,
+                bits,
+                rows(bits),
+                header=12,
+                palette=generator.bytes(3 * 2**bits),
+            )
         write("gray", flipped, 8, rows(8), palette=gray, header=header)
         write("bilevel", flipped, 1, rows(1), palette=b"\0\0\0\0\xff\xff\xff\0", colors=2)
         for bits in (16, 24, 32):
             write(f"raw-{bits}", flipped, bits, rows(bits), header=header)
         write("os2-24", height, 24, rows(24), header=12)
-        write("fields-16", flipped, 16, rows(16), compression=3, masks=masks_16[i % 2],
-              header=header)
+        write(
+            "fields-16", flipped, 16, rows(16), compression=3, masks=masks_16[i % 2], header=header
+        )
         masks = masks_32[i % 8]
         deep = header if header >= 56 else 56
         write("fields-32", flipped, 32, rows(32), compression=3, masks=masks, header=deep)
-        write("rle8", flipped, 8, bmp_runs(generator, width, height, 8), compression=1,
-              palette=generator.bytes(1024))
-        write("rle8-gray", flipped, 8, bmp_runs(generator, width, height, 8), compression=1,
-              palette=gray)
-        write("rle4", flipped, 4, bmp_runs(generator, width, height, 4), compression=2,
-              palette=generator.bytes(64))
+        write(
+            "rle8",
+            flipped,
+            8,
+            bmp_runs(generator, width, height, 8),
+            compression=1,
+            palette=generator.bytes(1024),
+        )
+        write(
+            "rle8-gray",
+            flipped,
+            8,
+            bmp_runs(generator, width, height, 8),
+            compression=1,
+            palette=gray,
+        )
+        write(
+            "rle4",
+            flipped,
+            4,
+            bmp_runs(generator, width, height, 4),
+            compression=2,
+            palette=generator.bytes(64),
+        )
     assert_same_pixels(pomona, tmp_path)
 
 
@@ -345,7 +419,9 @@ def test_pnm(pomona, tmp_path):
             values = generator.integers(0, maximum + 1, width * height * channels)
             head = f"{magic}\n# a comment\n{width} {height}\n{maximum}\n".encode()
             if magic in ("P2", "P3"):
-                text = "".join(f"{v}{[' ', chr(10), '  ', ' # 7' + chr(10)][v % 4]}" for v in values)
+                text = "".join(
+                    f"{v}{[' ', chr(10), '  ', ' # 7' + chr(10)][v % 4]}" for v in values
+                )
                 body = text.encode()
             else:
                 body = values.astype(">u2" if maximum > 255 else "u1").tobytes()
@@ -374,8 +450,13 @@ def test_ico(pomona, tmp_path):
 def test_tga(pomona, tmp_path):
     generator = np.random.default_rng(19)
     folder = tmp_path / "tga"
-    options = [{}, {"orientation": 1}, {"compression": "tga_rle"}, {"id_section": b"a note"},
-               {"compression": "tga_rle", "orientation": 1}]
+    options = [
+        {},
+        {"orientation": 1},
+        {"compression": "tga_rle"},
+        {"id_section": b"a note"},
+        {"compression": "tga_rle", "orientation": 1},
+    ]
     modes = ["1", "L", "LA", "P", "RGB", "RGBA"]
     assert save_all(folder, ".tga", generator, modes, options, 5) == 140
     for path in sorted(folder.glob("*.tga"))[::4]:  # from right to left
@@ -388,7 +469,8 @@ def test_tga(pomona, tmp_path):
         palette = generator.bytes(2 * 200)
         head = struct.pack("<BBBHHBHHHHBB", 0, 1, 1, 0, 200, 16, 0, 0, width, height, 8, 0)
         (folder / f"palette-16-{i}.tga").write_bytes(
-            head + palette + generator.bytes(width * height))
+            head + palette + generator.bytes(width * height)
+        )
     assert_same_pixels(pomona, tmp_path)
 
 
@@ -412,10 +494,12 @@ def test_tiff_as_pillow_writes_it(pomona, tmp_path):
     modes = ["1", "L", "LA", "P", "PA", "I", "I;16", "F", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"]
     compressions = [None, "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "lzma"]
     options = [{"compression": c} for c in compressions]
-    options += [{"compression": "tiff_lzw", "tiffinfo": {317: 2}},  # with a predictor
-                {"compression": "tiff_lzw", "tiffinfo": {278: 3}},  # three rows a strip
-                {"compression": None, "strip_size": 64},
-                {"compression": "tiff_lzw", "strip_size": 64}]
+    options += [
+        {"compression": "tiff_lzw", "tiffinfo": {317: 2}},  # with a predictor
+        {"compression": "tiff_lzw", "tiffinfo": {278: 3}},  # three rows a strip
+        {"compression": None, "strip_size": 64},
+        {"compression": "tiff_lzw", "strip_size": 64},
+    ]
     assert save_all(tmp_path / "any", ".tiff", generator, modes, options, 4) > 400
     fax = [{"compression": c} for c in ("group3", "group4", "tiff_ccitt")]
     assert save_all(tmp_path / "fax", ".tiff", generator, ["1"], fax, 12) == 36
@@ -486,9 +570,9 @@ def pillow_reads(order, compression, planes, photometric, bits, extra):
             return False  # it swaps bytes twice
         if photometric == 2 and extra[:1] == [0] and (planes > 1 or bits[0] == 16):
             return False
-        return planes == 1 or len(bits) <= 4 and (photometric, extra) != (3, [0])
+        return planes == 1 or (len(bits) <= 4 and (photometric, extra) != (3, [0]))
     named = extra == [2] or photometric == 5
-    return planes == 1 or bits[0] == 8 and (len(bits) == 3 or len(bits) == 4 and named)
+    return planes == 1 or (bits[0] == 8 and (len(bits) == 3 or (len(bits) == 4 and named)))
 
 
 def test_tiff_layouts(pomona, tmp_path):
@@ -519,13 +603,21 @@ def test_tiff_layouts(pomona, tmp_path):
                     data = values.astype(order + "f4").tobytes()
                 elif bits == [32] or bits == [16]:
                     kind = f"i{bits[0] // 8}" if sample_format == 2 else f"u{bits[0] // 8}"
-                    values = generator.integers(0 if kind[0] == "u" else -200, 500,
-                                                columns * part_rows)
+                    values = generator.integers(
+                        0 if kind[0] == "u" else -200, 500, columns * part_rows
+                    )
                     data = values.astype(order + kind).tobytes()
                 parts.append(data if compression == 1 else zlib.compress(data))
-            tags = {256: [width], 257: [height], 258: bits, 259: [compression],
-                    262: [photometric], 277: [len(bits)], 284: [2 if separate else 1],
-                    339: [sample_format] * len(bits)}
+            tags = {
+                256: [width],
+                257: [height],
+                258: bits,
+                259: [compression],
+                262: [photometric],
+                277: [len(bits)],
+                284: [2 if separate else 1],
+                339: [sample_format] * len(bits),
+            }
             tags |= {322: [columns], 323: [rows]} if tiled else {278: [rows]}
             if extra:
                 tags[338] = extra
@@ -535,7 +627,9 @@ def test_tiff_layouts(pomona, tmp_path):
             if compression == sample_format == tiled and (photometric, bits) in reversible:
                 tags[266] = [2]  # the first pixel in the lower bits
             name = f"{i:02}-{compression}-{'tiles' if tiled else 'strips'}-{int(separate)}.tif"
-            (folder / name).write_bytes(tiff(order, tags, parts, tiled, big=order == "<" and i % 5 == 0))
+            (folder / name).write_bytes(
+                tiff(order, tags, parts, tiled, big=order == "<" and i % 5 == 0)
+            )
     assert_same_pixels(pomona, tmp_path)
 
 
@@ -549,15 +643,31 @@ def test_tiff_ycbcr(pomona, tmp_path):
             file = io.BytesIO()
             smooth(generator, 32, 32).save(file, "JPEG", subsampling=subsampling, quality=80)
             tiles.append(file.getvalue())
-        tags = {256: [90], 257: [50], 258: [8, 8, 8], 259: [7], 262: [6], 277: [3],
-                322: [32], 323: [32], 530: [[1, 1], [2, 1], [2, 2]][i % 3]}
+        tags = {
+            256: [90],
+            257: [50],
+            258: [8, 8, 8],
+            259: [7],
+            262: [6],
+            277: [3],
+            322: [32],
+            323: [32],
+            530: [[1, 1], [2, 1], [2, 2]][i % 3],
+        }
         (folder / f"jpeg-{i}.tif").write_bytes(tiff("<>"[i % 2], tags, tiles, tiled=True))
     for i, (across, down) in enumerate([(1, 1), (2, 1), (2, 2), (1, 2), (4, 1), (4, 4)] * 2):
         # Each block: its luma, then its two samples of chroma.
         blocks = (16 // across) * (32 // down)
         data = [zlib.compress(generator.bytes(blocks * (across * down + 2))) for _ in range(2)]
-        tags = {256: [16], 257: [64], 258: [8, 8, 8], 259: [8], 262: [6], 277: [3],
-                530: [across, down]}
+        tags = {
+            256: [16],
+            257: [64],
+            258: [8, 8, 8],
+            259: [8],
+            262: [6],
+            277: [3],
+            530: [across, down],
+        }
         tiled = i >= 6
         tags |= {322: [16], 323: [32]} if tiled else {278: [32]}
         (folder / f"blocks-{i}.tif").write_bytes(tiff("<>"[i % 2], tags, data, tiled))
@@ -608,9 +718,20 @@ def test_nothing_but_the_file_decides(pomona, tmp_path):
         (".gif", [{}, {"interlace": 1}]), (".bmp", [{}]), (".ppm", [{}]), (".tga", [{}]),
         (".ico", [{}]),
     ]:  # fmt: skip
-        save_all(tmp_path / suffix[1:], suffix, generator, ["1", "L", "P", "RGB", "RGBA"], options, 2)
-    compressions = ["group3", "group4", "tiff_ccitt", "tiff_lzw", "tiff_adobe_deflate", "packbits",
-                    "lzma", "jpeg", None]
+        save_all(
+            tmp_path / suffix[1:], suffix, generator, ["1", "L", "P", "RGB", "RGBA"], options, 2
+        )
+    compressions = [
+        "group3",
+        "group4",
+        "tiff_ccitt",
+        "tiff_lzw",
+        "tiff_adobe_deflate",
+        "packbits",
+        "lzma",
+        "jpeg",
+        None,
+    ]
     for compression in compressions:
         folder = tmp_path / f"tiff-{compression}"
         for mode in ("1", "L", "RGB", "CMYK", "YCbCr"):

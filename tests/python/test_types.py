@@ -51,7 +51,9 @@ def test_mypy(tmp_path):
     found = dict(re.findall(r"^code\.py:(\d+): error: .*\[([\w-]+)\]$", done.stdout, re.M))
     lines = CODE.splitlines()
     expected = {
-        str(number): line.split("#")[1].strip() for number, line in enumerate(lines, 1) if "  # " in line
+        str(number): line.split("#")[1].strip()
+        for number, line in enumerate(lines, 1)
+        if "  # " in line
     }
     assert found.keys() == expected.keys(), done.stdout + done.stderr
     for number, code in found.items():

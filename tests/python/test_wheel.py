@@ -48,7 +48,11 @@ def test_needs_no_newer_symbols(wheel):
             if match:
                 family, number = match.groups()
                 seen.add(family)
-                assert tuple(map(int, number.split("."))) <= NEWEST[family], (name, library, version)
+                assert tuple(map(int, number.split("."))) <= NEWEST[family], (
+                    name,
+                    library,
+                    version,
+                )
     assert seen >= {"GLIBC", "GLIBCXX"}
 
 
@@ -71,7 +75,13 @@ def test_is_complete(wheel):
         stub = archive.read("pomona/_core.pyi").decode()
         (metadata,) = (name for name in names if name.endswith("METADATA"))
         requires = re.findall(r"^Requires-Dist: (.*)$", archive.read(metadata).decode(), re.M)
-    for name in ("pomona", "py.typed", "spark.py", "spark_job.py", "mobilenet_v2_imagenet.safetensors"):
+    for name in (
+        "pomona",
+        "py.typed",
+        "spark.py",
+        "spark_job.py",
+        "mobilenet_v2_imagenet.safetensors",
+    ):
         assert f"pomona/{name}" in names
     for name in ("class Extractor", "class Moments", "class PCA"):
         assert name in stub

@@ -28,9 +28,7 @@ class Folder:
             if any(folder is self for folder, _, _ in change):
                 make_durable(change)
         disk.pending = [
-            change
-            for change in disk.pending
-            if not any(folder is self for folder, _, _ in change)
+            change for change in disk.pending if not any(folder is self for folder, _, _ in change)
         ]
 
 
@@ -124,9 +122,11 @@ def check_power_loss(lab, step):
             content = {
                 "all": lambda file: file.durable,
                 "data": zeros,
-                "some": lambda file: bytes(file.data)
-                if numbers.random() < 0.5
-                else (file.durable if numbers.random() < 0.5 else zeros(file)),
+                "some": lambda file: (
+                    bytes(file.data)
+                    if numbers.random() < 0.5
+                    else (file.durable if numbers.random() < 0.5 else zeros(file))
+                ),
             }[way]
             for change in disk.pending:
                 if way == "data" or (way == "some" and numbers.random() < 0.5):

@@ -110,9 +110,7 @@ def listing_prefixes(proxy):
     """What was asked for in listings that went below the root."""
     queries = [urllib.parse.parse_qs(path.partition("?")[2]) for _, path in proxy.log]
     return sorted(
-        query["prefix"][0]
-        for query in queries
-        if "list-type" in query and "delimiter" not in query
+        query["prefix"][0] for query in queries if "list-type" in query and "delimiter" not in query
     )
 
 
@@ -122,7 +120,11 @@ def listing_prefixes(proxy):
         ([], ["in/Kiwi/", "in/tmp/"], ["Kiwi/a/1.jpg", "Kiwi/b/1.jpg", "root.jpg", "tmp/1.jpg"]),
         (["--include", "Kiwi/*"], ["in/Kiwi/"], ["Kiwi/a/1.jpg", "Kiwi/b/1.jpg"]),
         (["--include", "Kiwi/a/*"], ["in/Kiwi/a/"], ["Kiwi/a/1.jpg"]),
-        (["--include", "Kiwi/c/d/*", "--include", "t*"], ["in/Kiwi/c/d/", "in/tmp/"], ["tmp/1.jpg"]),
+        (
+            ["--include", "Kiwi/c/d/*", "--include", "t*"],
+            ["in/Kiwi/c/d/", "in/tmp/"],
+            ["tmp/1.jpg"],
+        ),
         (["--exclude", "tmp/*"], ["in/Kiwi/"], ["Kiwi/a/1.jpg", "Kiwi/b/1.jpg", "root.jpg"]),
     ],
 )
@@ -360,8 +362,9 @@ def test_tls(sample_bucket, certificate):
             assert len(verdicts(finished)) == 10
             # The listing, and one request an object: TLS vouches for the bytes.
             assert len(proxy.log) == 11
-        assert f"no connection to {proxy.endpoint}: its certificate is not signed by a trusted CA" in broken(
-            sample_bucket, *command, **nobody
+        assert (
+            f"no connection to {proxy.endpoint}: its certificate is not signed by a trusted CA"
+            in broken(sample_bucket, *command, **nobody)
         )
     assert "AWS_CA_BUNDLE: cannot read /nowhere" in broken(
         sample_bucket, *command, **nobody | {"AWS_CA_BUNDLE": "/nowhere"}

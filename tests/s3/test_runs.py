@@ -242,7 +242,7 @@ def test_gives_up_when_the_lock_is_lost(bucket, sample_tree):
                 (lock,) = [key for key in bucket.keys() if "/_pomona-" in key]
                 bucket.files.delete_file(f"{bucket.name}/{lock}")
                 time.sleep(6)
-            return None
+            return
 
         proxy.decide = decide
         command = ["run", sample_tree, bucket.url("out"), *OPTIONS]

@@ -122,10 +122,14 @@ def check(output, expected, files=None, old="", new=""):
     assert ours.keys() == theirs.keys()
     for name in ours:
         np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-9, atol=1e-9)
-    ours, theirs = (report(*which) for which in ((output, "run_info", files), (expected, "run_info", local)))
+    ours, theirs = (
+        report(*which) for which in ((output, "run_info", files), (expected, "run_info", local))
+    )
     for key in ("counts", "rejects_by_reason", "skips_by_reason", "run_id", "engine"):
         assert ours[key] == theirs[key]
-    ours, theirs = (report(*which) for which in ((output, "model_info", files), (expected, "model_info", local)))
+    ours, theirs = (
+        report(*which) for which in ((output, "model_info", files), (expected, "model_info", local))
+    )
     assert ours.keys() == theirs.keys()
     for key in ("weights", "preprocessing", "num_images_processed", "projection"):
         assert ours[key] == theirs[key]
@@ -240,7 +244,9 @@ def test_file_that_vanished(spark, sample_tree, tmp_path):
 
 
 def sample(pomona, folder, images=12):
-    subprocess.run([pomona, "sample", folder, "--images", str(images)], check=True, capture_output=True)
+    subprocess.run(
+        [pomona, "sample", folder, "--images", str(images)], check=True, capture_output=True
+    )
     return folder
 
 
@@ -297,7 +303,9 @@ def test_output_below_the_input(spark, run, pomona, tmp_path):
     tree = sample(pomona, tmp_path / "tree")
     for run_id in ("one", "test"):
         options = {"run_id": run_id, "pca_components": 3}
-        summary = spark_run.run(spark, str(tree / "Training"), str(tree / "Training/out"), **options)
+        summary = spark_run.run(
+            spark, str(tree / "Training"), str(tree / "Training/out"), **options
+        )
         assert (summary["listed"], summary["rows"]) == (12, 12)
 
 
@@ -315,7 +323,9 @@ def test_too_few_images_are_refused_before_the_work(spark, pomona, tmp_path):
     for number, image in enumerate(tree.rglob("*.jpg")):
         if number > 1:
             image.write_bytes(b"broken")
-    refused(r"2 of 12 images could be read \(\w+ 10; see the rejects in .*\): too few", pca_components=3)
+    refused(
+        r"2 of 12 images could be read \(\w+ 10; see the rejects in .*\): too few", pca_components=3
+    )
 
 
 @pytest.mark.parametrize("vectors", ["list", "binary"])
@@ -329,9 +339,14 @@ def test_rows_without_features(spark, pomona, tmp_path, vectors):
     pca = ps.fit_pca(features, 3)
     assert pca.to_bytes() == ps.fit_pca(good, 3).to_bytes() and pca.n_samples_ == 12
     for layout in ("list", "spark"):
-        projected = ps.transform(features.select("path", "verdict", "features"), pca, vectors=layout)
+        projected = ps.transform(
+            features.select("path", "verdict", "features"), pca, vectors=layout
+        )
         ours = {row["path"]: row["pca_features"] for row in projected.collect()}
-        theirs = {row["path"]: row["pca_features"] for row in ps.transform(good, pca, vectors=layout).collect()}
+        theirs = {
+            row["path"]: row["pca_features"]
+            for row in ps.transform(good, pca, vectors=layout).collect()
+        }
         assert len(ours) == 14 and len(theirs) == 12
         for path, vector in ours.items():
             assert vector is None if path not in theirs else (vector == theirs[path])
