@@ -1,4 +1,4 @@
-"""PCA in Spark local[2], MLlib's beside pomona.spark's: fit and projection of N rows of 1280 features.
+"""PCA in Spark local[2], MLlib's beside pomona.spark's: fit and projection of N x 1280 features.
 
     mllib_pca.py [--rows N] [--components K] [--cores N] [--memory SIZE] [--scratch FOLDER]
 

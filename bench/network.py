@@ -99,7 +99,7 @@ def main():
                 onnxruntime_rate(models, threads, args.images)
             )
         for name, values in rates.items():
-            ratios = [ours / theirs for ours, theirs in zip(rates["native"], values)]
+            ratios = [ours / theirs for ours, theirs in zip(rates["native"], values, strict=True)]
             print(
                 f"| {threads} | {name} | {measure.spread(values)} | {measure.spread(ratios, 2)} |",
                 flush=True,

@@ -16,9 +16,9 @@ import tempfile
 
 sys.path[:0] = [str(pathlib.Path(__file__).parents[1] / "tests" / each) for each in ("", "s3")]
 
-import pyarrow.fs
-import servers
-from proxy import Proxy
+import pyarrow.fs  # noqa: E402
+import servers  # noqa: E402
+from proxy import Proxy  # noqa: E402
 
 RUN_ID = "bench"
 
@@ -68,11 +68,11 @@ def main():
                         run(arguments.program, "s3://bench/in", output, environment)
                     )
 
-    local_rate, local_cpu, _ = map(statistics.median, zip(*figures["local"]))
+    local_rate, local_cpu, _ = map(statistics.median, zip(*figures["local"], strict=True))
     print("| | images/s | of local | CPU seconds | of local | waiting for bytes |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name, runs in figures.items():
-        rate, cpu, waiting = map(statistics.median, zip(*runs))
+        rate, cpu, waiting = map(statistics.median, zip(*runs, strict=True))
         print(
             f"| {name} | {rate:.0f} | {rate / local_rate:.2f} | {cpu:.1f} "
             f"| {cpu / local_cpu:.2f} | {waiting:.1%} |"

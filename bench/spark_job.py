@@ -68,7 +68,8 @@ def main():
     measure.fresh(output)
     spark.stop()
     print(
-        f"{args.images} images: program {measure.spread(programs)} s, Spark {measure.spread(jobs)} s"
+        f"{args.images} images: program {measure.spread(programs)} s,"
+        f" Spark {measure.spread(jobs)} s"
     )
     ratio = statistics.median(programs) / statistics.median(jobs)
     print(f"Spark has {ratio:.2f} of the program's throughput; driver's heap {used:.0f} MiB")

@@ -69,13 +69,16 @@ def main():
                 )
 
     images = measure.run_info(outputs["pomona"])["counts"]["rows"]
-    medians = {name: measure.Cost(*map(statistics.median, zip(*costs[name]))) for name in names}
+    medians = {
+        name: measure.Cost(*map(statistics.median, zip(*costs[name], strict=True)))
+        for name in names
+    }
     ours = medians["pomona"]
     print(f"{measure.machine(args.threads)}; {images} images; medians of {args.rounds} rounds\n")
     print("| | seconds | images/s | peak MiB | time / pomona's | memory / pomona's |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name in names:
-        seconds, peaks = zip(*costs[name])
+        seconds, peaks = zip(*costs[name], strict=True)
         print(
             f"| {name} | {measure.spread(seconds, 2)} | {images / medians[name].seconds:.0f} "
             f"| {measure.spread(peaks, 0)} | {medians[name].seconds / ours.seconds:.2f} "

@@ -3,8 +3,8 @@
     original_job.py INPUT OUTPUT WEIGHTS.safetensors [--labels GLOB] [--components K]
                     [--cores N] [--memory SIZE]
 
-Spark, TensorFlow and MLlib as the original puts them together, slow parts included: the file list by
-a glob, a scalar pandas UDF that builds Keras' MobileNetV2 for each Arrow batch from broadcast
+Spark, TensorFlow and MLlib as the original puts them together, slow parts included: the file list
+by a glob, a scalar pandas UDF that builds Keras' MobileNetV2 for each Arrow batch from broadcast
 weights and predicts one image at a time, frames for good and bad images that both evaluate it, PCA
 over vectors made by a Python UDF, CSV texts made by Python UDFs. It writes the original's folders.
 

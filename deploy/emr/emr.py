@@ -240,8 +240,10 @@ class Wheel:
         return bool(pythons.intersection(self.python.split("."))) and any(
             tag in ("any", f"linux_{machine}")
             or re.fullmatch(rf"manylinux(1|2010|2014)_{machine}", tag)
-            or ((match := re.fullmatch(rf"manylinux_(\d+)_(\d+)_{machine}", tag))
-            and (int(match[1]), int(match[2])) <= NODE_GLIBC)
+            or (
+                (match := re.fullmatch(rf"manylinux_(\d+)_(\d+)_{machine}", tag))
+                and (int(match[1]), int(match[2])) <= NODE_GLIBC
+            )
             for tag in self.platform.split(".")
         )
 

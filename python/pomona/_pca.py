@@ -77,7 +77,7 @@ class PCA(_core.PCA):
         return self.fit(rows).transform(rows)
 
     def inverse_transform(self, X: Any) -> Any:
-        """The features that rows of components stand for, as near as they tell: a float64 matrix."""
+        """The features that rows of components stand for, as near as they tell: float64."""
         rows = X
         if hasattr(X, "__arrow_c_array__") or hasattr(X, "__arrow_c_stream__"):
             rows = X.to_pylist() if hasattr(X, "to_pylist") else list(X)

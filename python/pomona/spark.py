@@ -63,8 +63,8 @@ def read_images(spark: SparkSession, *paths: str) -> DataFrame:
     spark.conf.set("spark.sql.files.openCostInBytes", str(512 * 1024))
     return (
         spark.read.format("binaryFile")
-        # Without it Spark takes folders named NAME=VALUE for partitions: it adds columns, overwrites
-        # its own, or fails.
+        # Without it Spark takes folders named NAME=VALUE for partitions: it adds columns,
+        # overwrites its own, or fails.
         .option("recursiveFileLookup", True)
         .option("ignoreMissingFiles", True)
         .option("ignoreCorruptFiles", True)
@@ -131,12 +131,7 @@ def too_large(length: Column) -> Column:
 
 def filtered(df: DataFrame, keep: Any) -> DataFrame:
     """The rows whose column `path` is in the mask."""
-
-    def filtered(batches):
-        for batch in batches:
-            yield batch.filter(keep(batch["path"]))
-
-    return df.mapInArrow(filtered, df.schema)
+    return df.mapInArrow(functools.partial(_kept, keep=keep), df.schema)
 
 
 def extract_all(df: DataFrame, *, weights, keep, vectors) -> DataFrame:
@@ -253,8 +248,8 @@ def project(
 
 
 def _in_worker(function):
-    """Before each task, PySpark 3.5's worker has every importer of an archive read it again: 13 times
-    pyspark.zip, 70 ms. Importers that are forgotten are made anew where they are needed.
+    """Before each task, PySpark 3.5's worker has every importer of an archive read it again: 13
+    times pyspark.zip, 70 ms. Importers that are forgotten are made again where they are needed.
     """
 
     @functools.wraps(function)
@@ -287,14 +282,16 @@ class _Weights:
         return self.digest == other.digest
 
 
+def _kept(batches, keep):
+    return (batch.filter(keep(batch["path"])) for batch in batches)
+
+
 @_in_worker
 def _extract(
     batches: Iterator[pa.RecordBatch], weights, keep, as_bytes
 ) -> Iterator[pa.RecordBatch]:
     extractor = _extractor(weights and _Weights(weights.value))
-    for batch in batches:
-        if keep is not None:
-            batch = batch.filter(keep(batch["path"]))
+    for batch in batches if keep is None else _kept(batches, keep):
         table = extractor.extract(batch["content"], paths=batch["path"])
         for part in table.to_batches():
             yield _with_features(part, packed(part["features"])) if as_bytes else part

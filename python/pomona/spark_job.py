@@ -1,4 +1,4 @@
-"""spark-submit "$(pomona spark-job)" INPUT OUTPUT [MODE [PCA_COMPONENTS]] [options of pomona run]"""
+"""spark-submit "$(pomona spark-job)" INPUT OUTPUT [MODE [PCA_COMPONENTS]] [pomona run's options]"""
 
 from __future__ import annotations
 

@@ -247,12 +247,12 @@ class _Job:
             return content
         with concurrent.futures.ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
             heads = pool.map(lambda row: self.files.head(row["uri"], _HEAD_BYTES), large)
-            seen = [(row, head) for row, head in zip(large, heads) if head is not None]
+            seen = [(row, head) for row, head in zip(large, heads, strict=True) if head is not None]
         judged = self.extractor.extract(
             [head for _, head in seen], paths=[row["path"] for row, _ in seen]
         )
         images, others = [], []
-        for (row, head), verdict in zip(seen, judged["verdict"].to_pylist()):
+        for (row, head), verdict in zip(seen, judged["verdict"].to_pylist(), strict=True):
             if verdict == "skip":
                 others.append((row["uri"], None, row["length"], head))
             elif row["length"] <= ps.MAX_FILE_BYTES:

@@ -60,7 +60,8 @@ def test_lack_of_memory_is_no_reject(pomona, needed, tree, tmp_path):
     finished = limited(job, needed + 350_000)
     assert finished.returncode == 1, (finished.returncode, finished.stderr)
     assert re.fullmatch(
-        rf"pomona: {tree}/Training/Banana/large.png: [^\n]*out of memory[^\n]*; [1-9]\d* of 121 images "
+        rf"pomona: {tree}/Training/Banana/large.png: [^\n]*out of memory[^\n]*;"
+        r" [1-9]\d* of 121 images "
         "are kept: the same command resumes\n",
         finished.stderr,
     ), finished.stderr

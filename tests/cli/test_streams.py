@@ -1,4 +1,4 @@
-"""Standard output and standard error: closed, full, left by their reader, fed with foreign names."""
+"""Standard output and standard error: closed, full, left by their reader, with foreign names."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""The job with exactly what a node gets: what emr.py uploads, bootstrap.sh installs it, Spark runs it.
+"""The job with just what a node gets: emr.py uploads it, bootstrap.sh installs it, Spark runs it.
 
 Real: emr.py, bootstrap.sh, the AWS CLI, S3's protocol (moto), pip and the wheels, spark-submit of
 another environment's PySpark, which here stands for the cluster's. Stand-ins: this machine for

@@ -171,7 +171,7 @@ NOT_FOR_OPERATORS = [
 
 
 def test_operators_policy():
-    """By moto's evaluation of it; the actions are those of the script's source and of the template."""
+    """By moto's evaluation of it; the actions are those of the script and of the template."""
     from moto.iam.access_control import IAMPolicy, PermissionResult
 
     text = (DEPLOY / "operator.json").read_text()

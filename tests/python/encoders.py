@@ -55,7 +55,7 @@ class Choices:
         return values.astype(kind)
 
 
-def pillow(choose):
+def pillow(choose):  # noqa: C901, PLR0912  a format is a branch
     from PIL import Image, ImageFile
 
     ImageFile.MAXBLOCK = 1 << 22
@@ -67,7 +67,8 @@ def pillow(choose):
     if mode in ("I;16", "F"):
         image = Image.fromarray(choose.pixels(1, np.uint16 if mode == "I;16" else np.float32))
     elif mode == "LAB":
-        image = Image.frombytes("LAB", *(lambda p: (p.shape[1::-1], p.tobytes()))(choose.pixels(3)))
+        pixels = choose.pixels(3)
+        image = Image.frombytes("LAB", pixels.shape[1::-1], pixels.tobytes())
     else:
         image = Image.fromarray(choose.pixels(3))
         if mode in ("LA", "RGBA"):
@@ -179,7 +180,8 @@ def opencv(choose):
             cv2.IMWRITE_JPEG_PROGRESSIVE, choose.one([0, 1]),
             cv2.IMWRITE_JPEG_OPTIMIZE, choose.one([0, 1]),
             cv2.IMWRITE_JPEG_RST_INTERVAL, choose.one([0, 1, 4]),
-            cv2.IMWRITE_JPEG_SAMPLING_FACTOR, choose.one([0x411111, 0x221111, 0x211111, 0x121111, 0x111111]),
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+            choose.one([0x411111, 0x221111, 0x211111, 0x121111, 0x111111]),
         ]  # fmt: skip
     elif suffix == "png":
         options = [
@@ -196,7 +198,7 @@ def opencv(choose):
     return [(suffix, file.tobytes())] if written else []
 
 
-def vips(choose):
+def vips(choose):  # noqa: C901, PLR0912  a format is a branch
     import pyvips
 
     kind = choose.one([np.uint8, np.uint8, np.uint16])
@@ -304,9 +306,9 @@ def imagecodecs(choose):
 FFMPEG = [
     ("jpg", ["-c:v", "mjpeg"], ["yuvj420p", "yuvj422p", "yuvj444p"]),
     ("jpg", ["-c:v", "mjpeg", "-huffman", "default", "-q:v", "20"], ["yuvj420p"]),
-    ("png", [], ["rgb24", "rgba", "gray", "ya8", "gray16be", "rgb48be", "rgba64be", "pal8", "monob"]),
+    ("png", [], "rgb24 rgba gray ya8 gray16be rgb48be rgba64be pal8 monob".split()),
     ("png", ["-pred", "mixed"], ["rgb24", "gray"]),
-    ("bmp", [], ["bgra", "bgr24", "rgb565le", "rgb555le", "rgb444le", "rgb8", "gray", "pal8", "monob"]),
+    ("bmp", [], "bgra bgr24 rgb565le rgb555le rgb444le rgb8 gray pal8 monob".split()),
     *[("tif", ["-compression_algo", algo], ["rgb24", "rgba", "gray", "ya8", "gray16le", "rgb48le",
                                             "pal8", "monow", "yuv420p", "yuv422p", "yuv444p"])
       for algo in ("raw", "packbits", "lzw", "deflate")],
@@ -344,9 +346,9 @@ def ffmpeg(choose, frames=2):
     folder = choose.folder / "frames"
     folder.mkdir(exist_ok=True)
     subprocess.run(
-        [program, "-loglevel", "error", "-y", "-threads", "1", "-f", "rawvideo", "-pix_fmt", "rgb24",
-         "-s", f"{width}x{height}", "-i", "-", *options, "-pix_fmt", pixel_format, "-strict", "-1",
-         "-f", "image2", str(folder / f"%d.{suffix}")],
+        [program, "-loglevel", "error", "-y", "-threads", "1", "-f", "rawvideo",
+         "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-i", "-", *options,
+         "-pix_fmt", pixel_format, "-strict", "-1", "-f", "image2", str(folder / f"%d.{suffix}")],
         input=raw, check=True, capture_output=True,
     )  # fmt: skip
     files = []

@@ -1,4 +1,4 @@
-"""Pictures by outside encoders (encoders.py): Pillow's pixels, or a refusal that names the format."""
+"""Images by outside encoders (encoders.py): Pillow's pixels, or a refusal naming the format."""
 
 import collections
 import json

@@ -1,4 +1,4 @@
-"""Whatever libraries hold images and features in: the same rows, or a message that names the cure."""
+"""What libraries hold images and features in: the same rows, or a message that names the cure."""
 
 import random
 
@@ -42,7 +42,7 @@ def pictures(paths):
 
 
 IMAGES = {
-    "pandas of Path": lambda paths: pd.Series(paths),
+    "pandas of Path": pd.Series,
     "pandas of str": lambda paths: pd.Series(texts(paths)),
     "pandas of bytes": lambda paths: pd.Series(contents(paths)),
     "pandas category": lambda paths: pd.Series(texts(paths), dtype="category"),

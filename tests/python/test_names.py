@@ -148,7 +148,7 @@ def read_pyarrow(path):
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         convert_options=pyarrow.csv.ConvertOptions(strings_can_be_null=False),
     )
-    return zip(table["path"].to_pylist(), table["label"].to_pylist())
+    return zip(table["path"].to_pylist(), table["label"].to_pylist(), strict=True)
 
 
 def read_duckdb(path):
@@ -180,7 +180,7 @@ def test_parquet(output, expected, spark):
         path = part(output, folder, "parquet")
         table = pyarrow.parquet.read_table(path)
         table.validate(full=True)  # that strings are UTF-8, too
-        check(zip(table["path"].to_pylist(), table["label"].to_pylist()), expected[0])
+        check(zip(table["path"].to_pylist(), table["label"].to_pylist(), strict=True), expected[0])
         check(duckdb.sql(f"SELECT path, label FROM '{path}'").fetchall(), expected[0])
         frame = spark.read.parquet(path).select("path", "label")
         check([tuple(row) for row in frame.collect()], expected[0])
@@ -189,7 +189,7 @@ def test_parquet(output, expected, spark):
 def test_check_json(pomona, tree, expected):
     done = subprocess.run([pomona, "check", tree, "--json"], capture_output=True, check=True)
     lines = [json.loads(line) for line in done.stdout.decode().strip().split("\n")]
-    for verdict, names in zip(["ok", "reject"], expected):
+    for verdict, names in zip(["ok", "reject"], expected, strict=True):
         check([(it["path"], it["label"]) for it in lines if it["verdict"] == verdict], names)
 
 
@@ -211,6 +211,6 @@ def test_python_gives_the_same_names(output, tree, expected):
     paths = [path for path, _ in expected[0]]
     images = [os.fsdecode(path) for path in paths]
     table = pomona.Extractor().extract(images)
-    names = zip(table["path"].to_pylist(), table["label"].to_pylist())
+    names = zip(table["path"].to_pylist(), table["label"].to_pylist(), strict=True)
     of_run = [tuple(row) for row in read_python(part(output, "metadata/metadata"))]
     assert sorted(names) == sorted(of_run)

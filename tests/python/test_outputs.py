@@ -2,6 +2,7 @@
 
 import glob
 import json
+import pathlib
 import shutil
 
 import duckdb
@@ -48,7 +49,7 @@ def parts(path):
 class PyArrow:
     @staticmethod
     def rows(table):
-        return table.column_names, list(zip(*table.to_pydict().values()))
+        return table.column_names, list(zip(*table.to_pydict().values(), strict=True))
 
     def parquet(self, path):
         return self.rows(pyarrow.parquet.read_table(path))
@@ -92,7 +93,7 @@ class DuckDb:
 
     def json(self, path):
         names, (row,) = self.rows(duckdb.read_json(f"{path}/part-*", maximum_object_size=1 << 24))
-        return dict(zip(names, row))
+        return dict(zip(names, row, strict=True))
 
 
 class PySpark:
@@ -139,7 +140,7 @@ def matrix(vectors, dtype):
 def read_parquet(output, name, dtype=np.float32):
     """(paths, labels, vectors) as pyarrow reads them, for the tests of their content."""
     _, rows = PyArrow().parquet(folder(output, name))
-    paths, labels, vectors = zip(*rows)
+    paths, labels, vectors = zip(*rows, strict=True)
     return paths, labels, matrix(vectors, dtype)
 
 
@@ -150,7 +151,7 @@ def read_pca_model(output):
 
 def read_json(output, name):
     """As the original's consumers read it: the parts' text, joined."""
-    text = "".join(open(part, encoding="utf-8").read() for part in parts(folder(output, name)))
+    text = "".join(pathlib.Path(part).read_text("utf-8") for part in parts(folder(output, name)))
     return json.loads(text)
 
 
@@ -197,7 +198,7 @@ def test_features(reader, fruits_run, fruit_features):
     ):
         assert names[:2] == ["path", "label"]
         assert names[2] in ("features", "features_string")
-        assert [row[:2] for row in rows] == list(zip(paths, labels))
+        assert [row[:2] for row in rows] == list(zip(paths, labels, strict=True))
         read = matrix([row[2] for row in rows], np.float32)
         assert np.array_equal(read.view(np.uint32), features.view(np.uint32))
 
@@ -212,7 +213,7 @@ def test_pca_lists(reader, fruits_run, fruit_features, fruit_pca):
     ):
         assert names[:2] == ["path", "label"]
         assert names[2] in ("pca_features", "pca_features_string")
-        assert [row[:2] for row in rows] == list(zip(paths, labels))
+        assert [row[:2] for row in rows] == list(zip(paths, labels, strict=True))
         read = matrix([row[2] for row in rows], np.float32)
         assert np.array_equal(read.view(np.uint32), pca.view(np.uint32))
 
@@ -222,7 +223,7 @@ def test_pca_vectors(reader, sample_run):
     assert pca.shape == (120, 10)
     names, rows = reader.parquet(folder(sample_run, "pca/parquet/pca"))
     assert names == ["path", "label", "pca_features"]
-    assert [row[:2] for row in rows] == list(zip(paths, labels))
+    assert [row[:2] for row in rows] == list(zip(paths, labels, strict=True))
     read = matrix([row[2] for row in rows], np.float64)
     assert np.array_equal(read.view(np.uint64), pca.view(np.uint64))
     # The text is of the same numbers, rounded.
@@ -233,14 +234,14 @@ def test_pca_vectors(reader, sample_run):
 def test_metadata(reader, fruits_run, fruit_features):
     names, rows = reader.csv(folder(fruits_run, "metadata/metadata"))
     assert names == ["path", "label"]
-    assert rows == list(zip(*fruit_features[:2]))
+    assert rows == list(zip(*fruit_features[:2], strict=True))
 
 
 def test_variance(reader, fruits_run):
     info = read_json(fruits_run, "model_info/model_info")
     names, rows = reader.csv(folder(fruits_run, "model_info/variance"))
     assert names == ["component", "variance_explained", "cumulative_variance"]
-    components, variances, cumulative = zip(*rows)
+    components, variances, cumulative = zip(*rows, strict=True)
     assert [int(component) for component in components] == list(range(1, COMPONENTS + 1))
     for texts, exact in (
         (variances, info["variance_by_component"]),
@@ -411,7 +412,7 @@ def test_pandas_consumer_of_csv(seed, fruits_run, name):
 
 def test_json_consumer(seed, fruits_run):
     name = "model_info/model_info"
-    texts = [open(part, encoding="utf-8").read() for part in parts(f"{seed}/{name}_{SEED_ID}")]
+    texts = [pathlib.Path(p).read_text("utf-8") for p in parts(f"{seed}/{name}_{SEED_ID}")]
     original = json.loads("".join(texts))
     ours = read_json(fruits_run, name)
     assert len(original) == 8
@@ -430,11 +431,13 @@ def test_json_consumer(seed, fruits_run):
 
 def test_features_are_the_originals(data, fruit_features):
     paths, _, features = fruit_features
-    ours = {tuple(path.split("/")[-2:]): row for path, row in zip(paths, features)}
+    ours = {tuple(path.split("/")[-2:]): row for path, row in zip(paths, features, strict=True)}
     reference = pyarrow.parquet.read_table(data / "reference/braeburn_features.parquet")
     assert reference.num_rows == 246
     for path, expected in zip(
-        reference["path"].to_pylist(), matrix(reference["features"].to_pylist(), np.float64)
+        reference["path"].to_pylist(),
+        matrix(reference["features"].to_pylist(), np.float64),
+        strict=True,
     ):
         row = ours[tuple(path.split("/")[-2:])].astype(np.float64)
         assert np.abs(row - expected).max() <= 1e-4, path

@@ -125,7 +125,7 @@ def test_weights(extractor, tmp_path):
     assert extractor.weights_digest == digest
     assert pomona.Extractor(default, threads=1).weights_digest == digest
     assert pomona.Extractor(default.read_bytes(), threads=1).weights_digest == digest
-    with pytest.raises(OSError, match="none.safetensors"):
+    with pytest.raises(OSError, match=r"none\.safetensors"):
         pomona.Extractor(tmp_path / "none.safetensors")
     with pytest.raises(ValueError, match="weights"):
         pomona.Extractor(b"no weights at all")
@@ -173,7 +173,7 @@ def test_pca_survives_files_and_pickle(table, tmp_path):
 
 def test_pca_errors(table):
     with pytest.raises(AttributeError, match="fit"):
-        pomona.PCA(5).mean_
+        _ = pomona.PCA(5).mean_
     with pytest.raises(ValueError, match="images"):
         pomona.PCA(50).fit(table["features"][:10])
     pca = pomona.PCA(5).fit(table["features"])
@@ -199,7 +199,7 @@ def test_moments_merge(table):
     eigenvalues = np.linalg.eigvalsh(np.cov(rows, rowvar=False))[::-1]
     np.testing.assert_allclose(variance, eigenvalues[:3], rtol=1e-9)
     assert pomona.Moments.from_bytes(merged.to_bytes()).to_bytes() == merged.to_bytes()
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="different numbers of features"):
         pomona.Moments(10).merge(merged)
 
 
@@ -226,7 +226,8 @@ def test_run_is_the_program(sample_tree, sample_run, tmp_path):
     # It prints as the program's two lines.
     lines = repr(summary).splitlines()
     assert re.fullmatch(
-        r"run test: 120 images in [\d.]+ s \(\d+ images/s\), 10 components explain [\d.]+ % of the variance",
+        r"run test: 120 images in [\d.]+ s \(\d+ images/s\),"
+        r" 10 components explain [\d.]+ % of the variance",
         lines[0],
     )
     assert lines[1:] == ["listed 120 = 120 rows + 0 rejects + 0 skips"]

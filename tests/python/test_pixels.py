@@ -49,7 +49,7 @@ def assert_same_pixels(pomona, tree):
     lines = [json.loads(line) for line in check.stdout.splitlines()]
     assert [line["path"] for line in lines] == [str(path) for path in paths]
     different = []
-    for line, path in zip(lines, paths):
+    for line, path in zip(lines, paths, strict=True):
         expected = pillow(path)
         found = {key: line[key] for key in expected}
         if found != expected:
@@ -343,10 +343,11 @@ def test_bmp(pomona, tmp_path):
     for i, (width, height) in enumerate(sizes(generator, 40)):
 
         def rows(bits):
-            return generator.bytes((width * bits + 31) // 32 * 4 * height)
+            return generator.bytes((width * bits + 31) // 32 * 4 * height)  # noqa: B023
 
         def write(name, *arguments, **options):
-            (folder / f"{name}-{i:02}.bmp").write_bytes(bmp(width, *arguments, **options))
+            path = folder / f"{name}-{i:02}.bmp"  # noqa: B023
+            path.write_bytes(bmp(width, *arguments, **options))  # noqa: B023
 
         flipped = height if i % 2 else -height
         header = [40, 52, 56, 64, 108, 124][i % 6]
@@ -676,7 +677,7 @@ def test_tiff_ycbcr(pomona, tmp_path):
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"])
 def test_tiff_ycbcr_that_is_turned(pomona, tmp_path, compression):
-    """libtiff mirrors each strip, then Pillow turns the picture: mostly not as it should be seen."""
+    """libtiff mirrors each strip, then Pillow turns the image: mostly not as it should be seen."""
     generator = np.random.default_rng(18)
     folder = tmp_path / "tiff"
     folder.mkdir()

@@ -15,7 +15,7 @@ import pathlib
 import numpy as np
 import pomona
 
-summary = pomona.run("in", pathlib.Path("out"), pca_components=10, max_rejects="1%", include=["a/*"])
+summary = pomona.run("in", pathlib.Path("out"), pca_components=9, max_rejects="1%", include=["a/*"])
 images: int = summary.rows + summary.reused + summary.unlabelled
 run_id: str = summary.reused_run_id
 folders: list[str] = list(summary.folders)

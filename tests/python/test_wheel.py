@@ -1,4 +1,4 @@
-"""The wheel loads where it says: on glibc 2.34 and the C++ library of GCC 11 (Amazon Linux 2023)."""
+"""The wheel loads where it says: on glibc 2.34 and the libstdc++ of GCC 11 (Amazon Linux 2023)."""
 
 import os
 import pathlib

@@ -115,7 +115,7 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "cap, enough", [("size={}k", range(8, 200, 24)), ("nr_inodes={}", range(4, 124, 10))]
+    ("cap", "enough"), [("size={}k", range(8, 200, 24)), ("nr_inodes={}", range(4, 124, 10))]
 )
 def test_a_full_disk(lab, small_disk, cap, enough):
     disk = small_disk(cap.format(enough[0]))

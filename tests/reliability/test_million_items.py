@@ -40,7 +40,7 @@ def test_a_million_items(lab, large_tree, tmp_path):
     def finish(run_id):
         finished = subprocess.run(job(run_id), capture_output=True, text=True, check=True)
         words = finished.stdout.split()
-        return dict(zip(words[::2], map(int, words[1::2])))
+        return dict(zip(words[::2], map(int, words[1::2]), strict=True))
 
     with subprocess.Popen(job("first")) as process:
         while len(list((output / "_pomona/fragments").glob("*.safetensors"))) < 50:

@@ -32,7 +32,7 @@ def race(lab, faults):
     gate.touch()
     errors = [run.communicate(timeout=60)[1] for run in runs]
     codes = [run.returncode for run in runs]
-    for code, error in zip(codes, errors):
+    for code, error in zip(codes, errors, strict=True):
         assert code in (0, 4), error
         assert code == 0 or "another run is writing to " + str(output) in error
     return codes, output

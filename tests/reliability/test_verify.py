@@ -143,7 +143,7 @@ MODEL = f"model_info/model_info_{RUN}/part-00000.json"
 
 
 @pytest.mark.parametrize(
-    "change, problem",
+    ("change", "problem"),
     [
         (edit_parquet(FEATURES, wrong_number("features")), "other features than in the other"),
         (edit_parquet(FEATURES, lambda rows: rows[::-1]), "stands after"),

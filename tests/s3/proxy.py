@@ -195,7 +195,8 @@ class Proxy:
             text = b"" if verb == "HEAD" else text
             writer.write(b"HTTP/1.1 %d Fault\r\nContent-Length: %d\r\n\r\n" % (status, len(text)))
             writer.write(text)
-            return await writer.drain()
+            await writer.drain()
+            return
         if fault == "reset":
             raise Fault
         if fault == "stall":

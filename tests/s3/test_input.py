@@ -115,7 +115,7 @@ def listing_prefixes(proxy):
 
 
 @pytest.mark.parametrize(
-    "globs, prefixes, keys",
+    ("globs", "prefixes", "keys"),
     [
         ([], ["in/Kiwi/", "in/tmp/"], ["Kiwi/a/1.jpg", "Kiwi/b/1.jpg", "root.jpg", "tmp/1.jpg"]),
         (["--include", "Kiwi/*"], ["in/Kiwi/"], ["Kiwi/a/1.jpg", "Kiwi/b/1.jpg"]),
@@ -204,7 +204,7 @@ def test_says_what_is_wrong(sample_bucket):
 
 
 @pytest.mark.parametrize(
-    "answer, words",
+    ("answer", "words"),
     [
         ("expired", "the session token has expired; renew the credentials (ExpiredToken)"),
         ("skewed", "this machine's clock differs too much from the server's"),
@@ -302,7 +302,7 @@ def test_credentials_of_the_instance(sample_bucket):
             AWS_ACCESS_KEY_ID="",
             AWS_SECRET_ACCESS_KEY="",
             AWS_EC2_METADATA_DISABLED="false",
-            AWS_EC2_METADATA_SERVICE_ENDPOINT="http://127.0.0.1:%d" % metadata.server_port,
+            AWS_EC2_METADATA_SERVICE_ENDPOINT=f"http://127.0.0.1:{metadata.server_port}",
         )
         metadata.shutdown()
     assert len(verdicts(finished)) == 10

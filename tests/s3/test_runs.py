@@ -167,7 +167,7 @@ def test_killed_while_publishing(bucket, sample_tree, sample_run, tmp_path):
             nonlocal seen
             seen += verb == "PUT" and "_pomona" not in path
             # The rest waits until the process is gone.
-            return "stall" if seen >= puts else None
+            return "stall" if seen >= puts else None  # noqa: B023
 
         output = f"out-{number}"
         command = ["run", sample_tree, bucket.url(output), *OPTIONS]
@@ -262,7 +262,7 @@ def test_only_one_of_those_that_start_together(bucket, sample_tree, sample_run, 
     codes = sorted(run.returncode for run in runs)
     # Who waited until the first one was done finds its run published.
     assert codes[0] == 0 and set(codes[1:]) <= {1, 4}, errors
-    for run, error in zip(runs, errors):
+    for run, error in zip(runs, errors, strict=True):
         if run.returncode == 1:
             assert "the run test is already published in" in error
         elif run.returncode == 4:

@@ -72,7 +72,7 @@ def test_what_does_not_pass_is_a_reject_of_that_object(sample_bucket, sample_tre
 
 
 @pytest.mark.parametrize(
-    "verb, fault",
+    ("verb", "fault"),
     [
         ("HEAD", "slow_down"),
         ("GET", "slow_down"),

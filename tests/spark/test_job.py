@@ -432,33 +432,11 @@ def test_speculation(spark_submit, standalone, job, tree, expected, tmp_path):
     check(tmp_path / "out", expected)
 
 
-FIT_AND_TRANSFORM = """
-import resource, sys
-import numpy, pomona.spark, pyarrow
-from pyspark.sql import SparkSession
-
-def features(batches):
-    for batch in batches:
-        numbers = numpy.random.default_rng(int(batch["id"][0].as_py())).random((len(batch), 1280), "f4")
-        lists = pyarrow.FixedSizeListArray.from_arrays(numbers.ravel(), 1280)
-        yield pyarrow.record_batch({"path": batch["id"].cast(pyarrow.string()), "features": lists.cast(pyarrow.list_(pyarrow.float32()))})
-
-rows, output = int(sys.argv[1]), sys.argv[2]
-spark = SparkSession.builder.config("spark.sql.execution.arrow.maxRecordsPerBatch", 1000).getOrCreate()
-frame = spark.range(rows, numPartitions=16).mapInArrow(features, "path string, features array<float>")
-pca = pomona.spark.fit_pca(frame, 50)
-pomona.spark.transform(frame, pca).write.parquet(output)
-print("rows", pca.n_samples_, spark.read.parquet(output).count())
-print("python MiB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
-"""
-
-
 @pytest.mark.long
 def test_driver_memory(spark_submit, tmp_path):
     """Twice the features that the driver's memory could hold; the executors are other processes."""
     rows = 200_000
-    script = tmp_path / "fit.py"
-    script.write_text(FIT_AND_TRANSFORM)
+    script = pathlib.Path(__file__).with_name("fit_job.py")
     printed = spark_submit(
         script, rows, tmp_path / "out", cluster=LOCAL_CLUSTER, conf={"spark.driver.memory": "512m"}
     )

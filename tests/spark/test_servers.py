@@ -24,7 +24,7 @@ def tree(tmp_path_factory):
 
 def check(table):
     """Every file gave one row."""
-    rows = zip(table["path"].to_pylist(), table["length"].to_pylist())
+    rows = zip(table["path"].to_pylist(), table["length"].to_pylist(), strict=True)
     names = sorted((path.rpartition("/")[2], length) for path, length in rows)
     assert names == [(f"{length:02}.bin", length) for length in range(1, FILES + 1)]
 
