@@ -303,12 +303,14 @@ lint: $(LINT)/.created
 # A stage that knows no sister can be read, tested and replaced alone; the table says why not.
 	$(LINT)/bin/python tools/layers.py
 # A change shows what it changes, and nobody argues about spaces.
+	$(LINT)/bin/ruff format --check
 	$(CXX_FILES) | xargs $(LINT)/bin/clang-format --dry-run -Werror
 # What is misspelt cannot be searched for, and users read the messages; words: pyproject.toml.
 	$(LINT)/bin/codespell
 
 format: $(LINT)/.created
 	$(CXX_FILES) | xargs $(LINT)/bin/clang-format -i
+	$(LINT)/bin/ruff format
 
 clean:
 	rm -rf $(BUILD)
