@@ -297,7 +297,7 @@ $(LINT)/.created: requirements/lint.txt $(BUILD)/.packages
 	$(LINT)/bin/$(PIP_INSTALL) --require-hashes -r $<
 	touch $@
 
-CXX_FILES := find bench cli include python src tests -name '*.cc' -o -name '*.h'
+CXX_FILES := find bench cli examples include python src tests -name '*.cc' -o -name '*.h'
 
 lint: $(LINT)/.created
 # A stage that knows no sister can be read, tested and replaced alone; the table says why not.

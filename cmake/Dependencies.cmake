@@ -1,41 +1,13 @@
-# Arrow and OpenVINO come from an installed package where CMake finds one, otherwise from the PyPI
-# wheels in the virtual environment of POMONA_PYTHON, which carry headers and shared libraries.
-# Everything else comes from the distribution.
-
-find_package(Threads REQUIRED)
-find_package(PkgConfig REQUIRED)
-find_package(JPEG REQUIRED)
-find_package(PNG REQUIRED)
-find_package(TIFF 4.5 REQUIRED)  # the first with limits and handlers of its own for each file
-pkg_check_modules(LCMS REQUIRED IMPORTED_TARGET lcms2)
-pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpdemux)
+# Headers that no user of the library needs; then what it links.
 find_package(Eigen3 REQUIRED NO_MODULE)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
-pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
-pkg_check_modules(NETTLE REQUIRED IMPORTED_TARGET nettle)
-
-# Statically: the distribution's shared HDF5 brings 36 libraries, libcurl among them, to every start.
-find_package(ZLIB REQUIRED)
-find_path(HDF5_INCLUDE_DIR hdf5.h PATH_SUFFIXES hdf5/serial REQUIRED)
-find_library(HDF5_STATIC_LIBRARY libhdf5.a PATH_SUFFIXES hdf5/serial REQUIRED)
-find_library(SZ_STATIC_LIBRARY libsz.a REQUIRED)
-find_library(AEC_STATIC_LIBRARY libaec.a REQUIRED)
-add_library(HDF5::static STATIC IMPORTED)
-# Debian 13's can read from S3, which nobody asks of it but its linking.
-file(STRINGS ${HDF5_INCLUDE_DIR}/H5pubconf.h _hdf5_reads_s3 REGEX "define H5_HAVE_ROS3_VFD 1")
-if(_hdf5_reads_s3)
-  set(_hdf5_network curl crypto)
-endif()
-set_target_properties(HDF5::static PROPERTIES
-  IMPORTED_LOCATION ${HDF5_STATIC_LIBRARY}
-  INTERFACE_INCLUDE_DIRECTORIES ${HDF5_INCLUDE_DIR}
-  INTERFACE_LINK_LIBRARIES
-    "${SZ_STATIC_LIBRARY};${AEC_STATIC_LIBRARY};ZLIB::ZLIB;${_hdf5_network};m")
 
 set(_python python3)
 if(Python_EXECUTABLE)  # of a wheel being built
   set(_python ${Python_EXECUTABLE})
+elseif(EXISTS ${CMAKE_SOURCE_DIR}/build/venv/bin/python)  # by `make deps`
+  set(_python ${CMAKE_SOURCE_DIR}/build/venv/bin/python)
 endif()
 set(POMONA_PYTHON ${_python} CACHE STRING
   "Python whose site-packages hold the pyarrow and openvino wheels")
@@ -48,29 +20,5 @@ print(pathlib.Path(pyarrow.__file__).parents[1])"
     OUTPUT_VARIABLE POMONA_SITE_PACKAGES OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
 endif()
 
-find_package(Arrow CONFIG QUIET)
-find_package(Parquet CONFIG QUIET)
-if(NOT (Arrow_FOUND AND Parquet_FOUND))
-  set(_wheel ${POMONA_SITE_PACKAGES}/pyarrow)
-  foreach(_name arrow parquet)
-    file(GLOB _library ${_wheel}/lib${_name}.so.*)
-    if(NOT _library)
-      message(FATAL_ERROR "No Arrow: install its development package, or run `make deps`\n"
-        "to get the pyarrow wheel")
-    endif()
-    add_library(wheel::${_name} SHARED IMPORTED)
-    set_target_properties(wheel::${_name} PROPERTIES
-      IMPORTED_LOCATION ${_library}
-      INTERFACE_INCLUDE_DIRECTORIES ${_wheel}/include)
-  endforeach()
-  add_library(Arrow::arrow_shared ALIAS wheel::arrow)
-  add_library(Parquet::parquet_shared ALIAS wheel::parquet)
-endif()
-
-# A peer and an oracle; the native engine needs nothing.
 option(POMONA_OPENVINO "Build the OpenVINO engine where OpenVINO is found" ON)
-if(POMONA_OPENVINO)
-  find_package(OpenVINO CONFIG QUIET COMPONENTS Runtime
-    HINTS ${POMONA_SITE_PACKAGES}/openvino/cmake)
-  message(STATUS "OpenVINO engine: ${OpenVINO_FOUND}")
-endif()
+include(Linked)
