@@ -18,9 +18,9 @@
 #include <random>
 #include <vector>
 
+#include "infer/resize.h"
 #include "pomona/decode.h"
 #include "pomona/engine.h"
-#include "pomona/resize.h"
 
 namespace {
 

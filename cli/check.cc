@@ -9,7 +9,7 @@
 #include "command.h"
 #include "interrupt.h"
 #include "output.h"
-#include "pomona/pipeline.h"
+#include "pomona/check.h"
 
 namespace pomona::cli {
 namespace {

@@ -11,7 +11,7 @@
 #include "interrupt.h"
 #include "mistakes.h"
 #include "output.h"
-#include "pomona/pipeline.h"
+#include "pomona/run.h"
 #include "pomona/version.h"
 
 namespace pomona::cli {

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "pomona/pipeline.h"
+#include "pomona/run.h"
 
 namespace pomona::cli {
 

@@ -11,7 +11,7 @@
 #include "interrupt.h"
 #include "output.h"
 #include "pomona/options.h"
-#include "pomona/pipeline.h"
+#include "pomona/run.h"
 #include "progress.h"
 
 namespace pomona::cli {

@@ -12,7 +12,7 @@
 #include <variant>
 
 #include "pomona/options.h"
-#include "pomona/pipeline.h"
+#include "pomona/run.h"
 #include "pomona/weights.h"
 
 namespace pomona {

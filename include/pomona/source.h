@@ -3,7 +3,6 @@
 
 #include <arrow/result.h>
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -13,23 +12,16 @@
 #include <string_view>
 #include <vector>
 
+#include "pomona/cancel.h"
 #include "pomona/glob.h"
 #include "pomona/item.h"
 #include "pomona/options.h"
+#include "pomona/transfers.h"
 
 namespace pomona {
 
 // Bytes of a file, in a buffer that is used again and never shrinks.
 using FileBytes = std::vector<uint8_t>;
-
-// What a storage that is not this machine was asked for.
-struct TransferCounts {
-  int64_t listings = 0;  // requests that listed files; repeated ones are not in it
-  int64_t requests = 0;  // of files' content; repeated ones count again
-  int64_t retries = 0;   // requests of any kind that were repeated
-  int64_t bytes = 0;
-  double seconds = 0;  // spent in requests, summed over those that ran at once
-};
 
 // Takes items as they become known; false: that is enough.
 using TakeItems = std::function<bool(std::vector<Item>)>;
@@ -119,7 +111,7 @@ arrow::Result<std::vector<Item>> ListAll(Source& source, PathFilter filter = {})
 // `cancel`: ends waiting for S3 early, where given; outlives the source.
 // Errors: those of OpenLocalTree() and OpenS3Tree().
 arrow::Result<std::unique_ptr<Source>> OpenTree(const std::string& root, const S3Options& s3,
-                                                const std::atomic<bool>* cancel = nullptr);
+                                                CancelToken cancel = {});
 
 // The objects below s3://bucket/prefix, or below s3://bucket/prefix/Training where there are any.
 // Paths are s3://bucket/key, with the key as it is. Keys that end in '/' are folders, no files.
@@ -127,7 +119,7 @@ arrow::Result<std::unique_ptr<Source>> OpenTree(const std::string& root, const S
 // Errors: Invalid where there is nothing below the root; IOError that says what is wrong with the
 // bucket, the credentials or the connection.
 arrow::Result<std::unique_ptr<Source>> OpenS3Tree(const std::string& root, const S3Options& s3,
-                                                  const std::atomic<bool>* cancel = nullptr);
+                                                  CancelToken cancel = {});
 
 // Reads the local file at `path`, as Source::Read() does. What is wrong with this file is a Reject.
 // Errors: what is not, such as too many open files, a disk that fails, a mount that is gone.
@@ -138,11 +130,6 @@ arrow::Result<std::optional<Reject>> ReadLocalFile(const std::string& path, File
 // absolute and escaped (EscapeName).
 // Errors: IOError with the errno where the root is missing or not a folder.
 arrow::Result<std::unique_ptr<Source>> OpenLocalTree(const std::string& root);
-
-// The absolute path that a local path or file: URI means, without "." and ".." in it; links are
-// left as they are, except before a "..", which leads where the system would go. Errors:
-// NotImplemented for s3:// and the like, Invalid for a URI of another machine.
-arrow::Result<std::string> LocalPath(const std::string& path_or_uri);
 
 // Whether the item's label matches Apple*, which the modes mini and apples ask for.
 bool IsApple(const Item& item);

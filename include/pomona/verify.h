@@ -3,11 +3,11 @@
 
 #include <arrow/result.h>
 
-#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "pomona/cancel.h"
 #include "pomona/options.h"
 
 namespace pomona {
@@ -30,7 +30,6 @@ inline constexpr size_t kMaxProblems = 100;
 // Errors: Invalid where there is no such run; Cancelled; IOError. What is wrong with the run is no
 // error but a problem.
 arrow::Result<VerifyResult> Verify(const std::string& output, const std::string& run_id,
-                                   const S3Options& s3 = {},
-                                   const std::atomic<bool>* cancel = nullptr);
+                                   const S3Options& s3 = {}, CancelToken cancel = {});
 
 }  // namespace pomona

@@ -80,11 +80,6 @@ arrow::Status FetchImageNetWeights(const std::string& safetensors_path, FetchLog
 // Errors: IOError with ENOENT that says how to get the weights.
 arrow::Result<std::string> FindDefaultWeights();
 
-// Where what is made for this user alone is kept from one run to the next: $XDG_CACHE_HOME/pomona
-// or ~/.cache/pomona.
-// Errors: Invalid where nothing says which folder that is.
-arrow::Result<std::string> CacheFolder();
-
 // Where `pomona weights fetch` puts them unless told otherwise: in the cache folder.
 arrow::Result<std::string> DefaultWeightsCachePath();
 

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "options.h"
-#include "pomona/pipeline.h"
+#include "pomona/run.h"
 
 namespace nb = nanobind;
 

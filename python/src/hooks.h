@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "pomona/pipeline.h"
+#include "pomona/run.h"
 
 namespace pomona::python {
 

@@ -1,5 +1,5 @@
 // The reports of a run, for the job on Spark, which publishes them itself.
-#include "pipeline/reports.h"
+#include "pomona/reports.h"
 
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/string.h>

@@ -7,7 +7,7 @@
 #include "errors.h"
 #include "hooks.h"
 #include "options.h"
-#include "pomona/pipeline.h"
+#include "pomona/run.h"
 
 namespace nb = nanobind;
 

@@ -1,7 +1,7 @@
 // Pillow resamples rows first, into an 8-bit picture, then columns. Both passes here are the same
 // kernel, which sums weighted lines of contiguous bytes. For the first pass, strips of up to 64
 // rows are transposed, so that a line holds one pixel column of the strip, and transposed back.
-#include "pomona/resize.h"
+#include "infer/resize.h"
 
 #include <algorithm>
 #include <cstring>

@@ -2,9 +2,9 @@
 
 #include "extract.h"
 #include "guarded.h"
+#include "infer/resize.h"
+#include "pomona/check.h"
 #include "pomona/decode.h"
-#include "pomona/pipeline.h"
-#include "pomona/resize.h"
 #include "sha256.h"
 #include "tasks.h"
 
@@ -69,7 +69,7 @@ class Checker {
 // See Check().
 arrow::Result<Counts> CheckAll(Source& source, const CheckOptions& options,
                                const std::function<void(const CheckResult&)>& report,
-                               const std::atomic<bool>* cancel) {
+                               CancelToken cancel) {
   ARROW_RETURN_NOT_OK(ResolveCpu(options.run.cpu));
   ARROW_ASSIGN_OR_RAISE(PathFilter filter, PathFilter::Make(options.run));
   ARROW_ASSIGN_OR_RAISE(std::vector<Item> listed, ListAll(source, std::move(filter)));
@@ -88,23 +88,14 @@ arrow::Result<Counts> CheckAll(Source& source, const CheckOptions& options,
   counts.listed = static_cast<int64_t>(items.size());
   for (size_t begin = 0; begin < items.size(); begin += kBlockItems) {
     std::vector<CheckResult> results(std::min(kBlockItems, items.size() - begin));
-    std::atomic<size_t> next = 0;
-    std::vector<Task> tasks;
-    for (const auto& checker : checkers) {
-      tasks.push_back([&]() -> arrow::Status {
-        for (size_t i; !(cancel && *cancel) && (i = next++) < results.size();) {
-          const Item& item = items[begin + i];
-          auto result = Guarded([&] { return checker->Check(item); });
-          if (!result.ok()) return AtItem(item, result.status());
-          results[i] = *std::move(result);
-        }
-        return arrow::Status::OK();
-      });
-    }
-    RunHooks hooks;
-    hooks.cancel = cancel;
-    ARROW_RETURN_NOT_OK(RunTasks(tasks, threads, hooks, [] {}));
-    if (cancel && *cancel) return arrow::Status::Cancelled("interrupted");
+    const auto check = [&](size_t i, int thread) -> arrow::Status {
+      const Item& item = items[begin + i];
+      auto result = Guarded([&] { return checkers[thread]->Check(item); });
+      if (!result.ok()) return AtItem(item, result.status());
+      results[i] = *std::move(result);
+      return arrow::Status::OK();
+    };
+    ARROW_RETURN_NOT_OK(ParallelFor(results.size(), threads, cancel, check));
     for (const CheckResult& result : results) {
       report(result);
       switch (result.verdict) {
@@ -121,7 +112,7 @@ arrow::Result<Counts> CheckAll(Source& source, const CheckOptions& options,
 
 arrow::Result<Counts> Check(Source& source, const CheckOptions& options,
                             const std::function<void(const CheckResult&)>& report,
-                            const std::atomic<bool>* cancel) {
+                            CancelToken cancel) {
   return Guarded([&] { return CheckAll(source, options, report, cancel); });
 }
 

@@ -455,7 +455,6 @@ arrow::Status AtItem(const Item& item, const arrow::Status& status) {
 bool IsSkip(std::string_view path, std::span<const uint8_t> bytes) { return !IsImage(path, bytes); }
 
 arrow::Result<Extraction> Extract(const ExtractJob& job) {
-  const auto cancelled = [&] { return job.hooks.cancel && *job.hooks.cancel; };
   const auto log = [&](const std::string& text) {
     if (job.hooks.log) job.hooks.log(text);
   };
@@ -485,7 +484,7 @@ arrow::Result<Extraction> Extract(const ExtractJob& job) {
       tell({"list", count, started ? count : 0, {}});
     }
     if (started) tell(progress);
-    return cancelled() ? arrow::Status::Cancelled("interrupted") : arrow::Status::OK();
+    return job.hooks.cancel.Check();
   };
 
   arrow::Status stopped;
@@ -495,8 +494,8 @@ arrow::Result<Extraction> Extract(const ExtractJob& job) {
     if (!stopped.ok()) return extractor.Stop();
     extractor.Save(job.save_interval);
   };
-  const std::vector<Task> tasks(job.threads, [&] { return extractor.RunWorker(); });
-  arrow::Status worked = RunTasks(tasks, job.threads, job.hooks, poll);
+  arrow::Status worked = ParallelFor(
+      job.threads, job.threads, {}, [&](size_t, int) { return extractor.RunWorker(); }, poll);
   if (worked.ok()) worked = stopped;  // otherwise that was a consequence
   if (!worked.ok()) extractor.Save(std::chrono::seconds(0));
   for (const std::string& note : extractor.TakeNotes()) log(note);

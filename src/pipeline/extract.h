@@ -16,21 +16,12 @@
 
 #include "listing.h"
 #include "pomona/engine.h"
-#include "pomona/pipeline.h"
+#include "pomona/reports.h"
+#include "pomona/run.h"
 #include "pomona/source.h"
-#include "reuse.h"
+#include "store/reuse.h"
 
 namespace pomona {
-
-// Seconds that workers spent, summed over them.
-struct WorkerSeconds {
-  double read = 0;
-  double decode = 0;
-  double resize = 0;
-  double infer = 0;
-  double reduce = 0;  // moments
-  double store = 0;   // fragments to disk
-};
 
 struct Extraction {
   Counts counts;

@@ -165,27 +165,23 @@ class ThreadedExtractor : public Extractor {
     const auto row = [&](size_t i) { return std::span(values + i * dimensions, dimensions); };
 
     std::vector<Outcome> outcomes(images.size());
-    std::atomic<size_t> next = 0, done = 0;
-    std::vector<Task> tasks;
-    for (const auto& worker : crew->workers) {
-      tasks.push_back([&]() -> arrow::Status {
-        FileBytes bytes;
-        for (size_t i; !(hooks.cancel && *hooks.cancel) && (i = next++) < images.size(); ++done) {
-          auto outcome =
-              Guarded([&] { return ExtractOne(images[i], worker.get(), &bytes, row(i)); });
-          if (!outcome.ok()) return AtItem({std::string(images[i].path)}, outcome.status());
-          outcomes[i] = *std::move(outcome);
-        }
-        return arrow::Status::OK();
-      });
-    }
+    std::atomic<size_t> done = 0;
+    std::vector<FileBytes> bytes(crew->workers.size());
+    const auto extract = [&](size_t i, int thread) -> arrow::Status {
+      ImageWorker* const worker = crew->workers[thread].get();
+      auto outcome = Guarded([&] { return ExtractOne(images[i], worker, &bytes[thread], row(i)); });
+      if (!outcome.ok()) return AtItem({std::string(images[i].path)}, outcome.status());
+      outcomes[i] = *std::move(outcome);
+      ++done;
+      return arrow::Status::OK();
+    };
     const auto poll = [&] {
       if (hooks.progress) {
         hooks.progress({"extract", static_cast<int64_t>(done), std::ssize(images), {}});
       }
     };
-    ARROW_RETURN_NOT_OK(RunTasks(tasks, static_cast<int>(tasks.size()), hooks, poll));
-    if (done != images.size()) return arrow::Status::Cancelled("interrupted");
+    const int threads = static_cast<int>(crew->workers.size());
+    ARROW_RETURN_NOT_OK(ParallelFor(images.size(), threads, hooks.cancel, extract, poll));
 
     Table table;
     size_t rows = 0;

@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "infer/resize.h"
 #include "pomona/decode.h"
 #include "pomona/engine.h"
 #include "pomona/item.h"
-#include "pomona/resize.h"
 
 namespace pomona {
 

@@ -12,9 +12,9 @@
 #include <thread>
 #include <vector>
 
-#include "fragment.h"
 #include "pomona/options.h"
 #include "pomona/source.h"
+#include "store/fragment.h"
 
 namespace pomona {
 

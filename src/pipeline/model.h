@@ -8,7 +8,7 @@
 #include "pomona/engine.h"
 #include "pomona/extractor.h"
 #include "pomona/options.h"
-#include "pomona/pipeline.h"
+#include "pomona/run.h"
 #include "pomona/weights.h"
 
 namespace pomona {

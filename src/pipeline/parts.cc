@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <functional>
 
-#include "layout.h"
 #include "pomona/sink.h"
-#include "reuse.h"
+#include "store/layout.h"
+#include "store/reuse.h"
 
 namespace pomona {
 namespace {

@@ -5,17 +5,20 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
-#include "fragment.h"
 #include "pomona/options.h"
 #include "pomona/pca.h"
+#include "store/fragment.h"
+#include "store/workspace.h"
 #include "tasks.h"
-#include "workspace.h"
 
 namespace pomona {
+
+using Task = std::function<arrow::Status()>;
 
 // What the writers of parts read.
 struct RunContent {

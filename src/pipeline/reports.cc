@@ -1,4 +1,4 @@
-#include "reports.h"
+#include "pomona/reports.h"
 
 #include <sys/resource.h>
 

@@ -13,18 +13,18 @@
 #include "disk.h"
 #include "extract.h"
 #include "guarded.h"
-#include "layout.h"
 #include "model.h"
 #include "parts.h"
-#include "pomona/pipeline.h"
-#include "pomona/s3.h"
+#include "pomona/reports.h"
+#include "pomona/run.h"
 #include "pomona/version.h"
 #include "refusal.h"
-#include "reports.h"
-#include "reuse.h"
-#include "s3_output.h"
+#include "s3/connection.h"
+#include "store/layout.h"
+#include "store/reuse.h"
+#include "store/s3_output.h"
+#include "store/workspace.h"
 #include "tasks.h"
-#include "workspace.h"
 
 namespace pomona {
 namespace {
@@ -264,7 +264,7 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
   ARROW_RETURN_NOT_OK(Validate(options));
   RunSummary summary;
   ARROW_ASSIGN_OR_RAISE(const auto workspace, Workspace::Open(output, options.fresh));
-  if (remote) ARROW_RETURN_NOT_OK(remote->Lock(hooks));
+  if (remote) ARROW_RETURN_NOT_OK(remote->Lock(hooks.cancel));
   ARROW_ASSIGN_OR_RAISE(summary.run_id,
                         BeginRun(options.run_id, [&](const std::string& id) -> arrow::Status {
                           ARROW_RETURN_NOT_OK(workspace->Begin(id));
@@ -358,15 +358,21 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
     details.stages.fit = SecondsSince(fit_start);
     return arrow::Status::OK();
   });
-  ARROW_RETURN_NOT_OK(RunTasks(tasks, details.threads, hooks, [&] { poll("fit", features_done); }));
+  const auto run_tasks = [&](const std::vector<Task>& all, std::string_view stage,
+                             const std::atomic<int64_t>& done) {
+    return ParallelFor(
+        all.size(), details.threads, hooks.cancel, [&](size_t i, int) { return all[i](); },
+        [&] { poll(stage, done); });
+  };
+  ARROW_RETURN_NOT_OK(run_tasks(tasks, "fit", features_done));
   if (hooks.log && pca->determined() < pca->components()) {
     hooks.log("the images determine " + std::to_string(pca->determined()) + " of the " +
               std::to_string(pca->components()) +
               " components; the further columns are arbitrary: use --pca-components " +
               std::to_string(std::max(1, pca->determined())));
   }
-  ARROW_RETURN_NOT_OK(RunTasks(PcaTasks(content, *pca, &projections_done), details.threads, hooks,
-                               [&] { poll("write", projections_done); }));
+  ARROW_RETURN_NOT_OK(
+      run_tasks(PcaTasks(content, *pca, &projections_done), "write", projections_done));
   if (features_done != rows_to_write || projections_done != rows_to_write) {
     return arrow::Status::UnknownError("internal error: of ", rows_to_write, " rows, ",
                                        features_done.load(), " of the features and ",
@@ -386,8 +392,11 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
   ARROW_RETURN_NOT_OK(workspace->NotePart(pca_model));
   ARROW_ASSIGN_OR_RAISE(const auto errors, workspace->CreatePart(kErrors, 0, "csv"));
   ARROW_RETURN_NOT_OK(WriteErrors(content, errors.get()));
+  const auto uploaded = [&](int64_t bytes) {
+    if (hooks.progress) hooks.progress({"upload", bytes, 0, {}});
+  };
   if (remote) {
-    ARROW_RETURN_NOT_OK(remote->Upload(workspace->StagedRoot(), hooks));
+    ARROW_RETURN_NOT_OK(remote->Upload(workspace->StagedRoot(), hooks.cancel, uploaded));
     details.writes = remote->transfers();
   }
   end_stage(&details.stages.write);
@@ -399,12 +408,12 @@ arrow::Result<RunSummary> RunJob(Source& source, const EngineFactory& make_engin
   summary.peak_memory_bytes = PeakMemoryBytes();
   ARROW_RETURN_NOT_OK(
       workspace->WritePart(kRunInfo, 0, "json", RunInfoJson(summary, details, options)));
-  if (hooks.cancel && *hooks.cancel) return arrow::Status::Cancelled("interrupted");
+  ARROW_RETURN_NOT_OK(hooks.cancel.Check());
   const std::vector<OutputFolder> folders = PublishedFolders(options);
   Workspace::PublishElsewhere elsewhere;
   if (remote) {
     elsewhere = [&](const std::vector<OutputFolder>& all) {
-      return remote->Finish(workspace->StagedRoot(), all, hooks);
+      return remote->Finish(workspace->StagedRoot(), all, hooks.cancel, uploaded);
     };
   }
   ARROW_RETURN_NOT_OK(workspace->Publish(folders, elsewhere));

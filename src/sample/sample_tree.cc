@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <charconv>
 #include <compare>
 #include <csetjmp>
@@ -17,18 +16,15 @@
 #include <fstream>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <set>
 #include <span>
-#include <system_error>
-#include <thread>
 #include <vector>
 
 #include <jpeglib.h>
 
 #include "fruit.h"
-#include "guarded.h"
 #include "pomona/options.h"
+#include "tasks.h"
 
 namespace pomona {
 namespace {
@@ -169,35 +165,17 @@ arrow::Result<std::vector<Picture>> ListPictures(const std::string& dir) {
 // once.
 using UseJpeg = std::function<arrow::Status(size_t index, std::span<const uint8_t> jpeg)>;
 arrow::Status DrawAll(const std::vector<Picture>& pictures, int threads, const UseJpeg& use) {
-  std::atomic<size_t> next = 0;
-  std::mutex mutex;
-  arrow::Status failed;  // first of them
-  const auto draw = [&]() -> arrow::Status {
-    std::vector<uint8_t> rgb(kPixelBytes);
+  struct Canvas {
+    std::vector<uint8_t> rgb = std::vector<uint8_t>(kPixelBytes);
     JpegBuffer buffer;
-    for (size_t i; (i = next++) < pictures.size();) {
-      DrawFruit(pictures[i].fruit, pictures[i].number, rgb);
-      const auto jpeg = EncodeJpeg(rgb, &buffer);
-      ARROW_RETURN_NOT_OK(jpeg.ok() ? use(i, *jpeg) : jpeg.status());
-    }
-    return arrow::Status::OK();
   };
-  const auto work = [&] {
-    const arrow::Status status = Guarded(draw);
-    if (status.ok()) return;
-    next = pictures.size();  // the others need not go on
-    const std::lock_guard lock(mutex);
-    if (failed.ok()) failed = status;
-  };
-  std::vector<std::thread> helpers;
-  try {
-    while (helpers.size() + 1 < static_cast<size_t>(threads)) helpers.emplace_back(work);
-  } catch (const std::system_error&) {
-    // Fewer will do.
-  }
-  work();
-  for (std::thread& helper : helpers) helper.join();
-  return failed;
+  std::vector<Canvas> canvases(threads);
+  return ParallelFor(pictures.size(), threads, {}, [&](size_t i, int thread) -> arrow::Status {
+    Canvas& canvas = canvases[thread];
+    DrawFruit(pictures[i].fruit, pictures[i].number, canvas.rgb);
+    ARROW_ASSIGN_OR_RAISE(const auto jpeg, EncodeJpeg(canvas.rgb, &canvas.buffer));
+    return use(i, jpeg);
+  });
 }
 
 // How a file's content compares with the picture that belongs there.

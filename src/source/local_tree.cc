@@ -2,20 +2,18 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <map>
 #include <utility>
 
-#include "pomona/s3.h"
+#include "pomona/location.h"
 #include "pomona/source.h"
 #include "sha256.h"
 #include "tree.h"
@@ -94,33 +92,6 @@ bool ReadUpTo(size_t size, int fd, FileBytes* bytes) {
   }
   bytes->resize(filled);
   return true;
-}
-
-// Of a URI that begins with file:/, as any program may write it: with one slash or three, with or
-// without escapes.
-arrow::Result<std::string> PathOfUri(const std::string& uri) {
-  std::string_view text = std::string_view(uri).substr(std::string_view("file:").size());
-  if (text.starts_with("//")) {
-    const size_t path = std::min(text.find('/', 2), text.size());
-    const std::string_view host = text.substr(2, path - 2);
-    if (path == text.size() || (!host.empty() && host != "localhost")) {
-      return arrow::Status::Invalid(uri, ": names no folder of this machine; write file:///folder");
-    }
-    text.remove_prefix(path);
-  }
-  std::string path;
-  for (size_t i = 0; i < text.size(); ++i) {
-    unsigned char byte = 0;
-    const char* const digits = text.data() + i + 1;
-    if (text[i] == '%' && text.size() - i > 2 &&
-        std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2) {
-      path += static_cast<char>(byte);
-      i += 2;
-    } else {
-      path += text[i];
-    }
-  }
-  return path;
 }
 
 // Whether `path` is a folder; then *info is its.
@@ -297,50 +268,6 @@ arrow::Result<std::optional<Reject>> ReadLocalFile(const std::string& path, File
   if (bytes->size() < kSniffBytes || !WantsRest(*bytes)) return std::nullopt;
   if (!ReadUpTo(size, file.get(), bytes)) return CannotRead("cannot read", path);
   return std::nullopt;
-}
-
-arrow::Result<std::string> LocalPath(const std::string& path_or_uri) {
-  std::string path = path_or_uri;
-  if (path.empty()) return arrow::Status::Invalid("an empty path names no folder");
-  if (strncasecmp(path.c_str(), "file:/", 6) == 0) {
-    ARROW_ASSIGN_OR_RAISE(path, PathOfUri(path));
-  } else if (const size_t colon = path.find("://"); colon != std::string::npos) {
-    return arrow::Status::NotImplemented(path, ": only local folders and s3:// can be used (",
-                                         path.substr(0, colon), ":// cannot)");
-  }
-  std::error_code error;
-  const fs::path absolute = fs::absolute(path, error);
-  if (error) return arrow::Status::IOError(path, ": ", error.message());
-  fs::path normal = "/";
-  for (const fs::path& name : absolute.relative_path()) {
-    if (name.empty() || name == ".") continue;
-    if (name != "..") {
-      normal /= name;
-      continue;
-    }
-    // Above a link is what is above the folder that it leads to.
-    if (fs::is_symlink(normal, error)) {
-      fs::path real = fs::canonical(normal, error);
-      if (error) return arrow::Status::IOError(normal.string(), ": ", error.message());
-      normal = std::move(real);
-    }
-    normal = normal.parent_path();
-  }
-  return normal.string();
-}
-
-arrow::Result<std::vector<Item>> ListAll(Source& source, PathFilter filter) {
-  std::vector<Item> all;
-  ARROW_RETURN_NOT_OK(source.List(&filter, [&](std::vector<Item> items) {
-    std::ranges::move(items, std::back_inserter(all));
-    return true;
-  }));
-  return all;
-}
-
-arrow::Result<std::unique_ptr<Source>> OpenTree(const std::string& root, const S3Options& s3,
-                                                const std::atomic<bool>* cancel) {
-  return IsS3Uri(root) ? OpenS3Tree(root, s3, cancel) : OpenLocalTree(root);
 }
 
 arrow::Result<std::unique_ptr<Source>> OpenLocalTree(const std::string& root) {

@@ -13,9 +13,9 @@
 #include <span>
 #include <utility>
 
-#include "pomona/s3.h"
 #include "pomona/source.h"
 #include "read_ahead.h"
+#include "s3/connection.h"
 #include "tree.h"
 
 namespace pomona {
@@ -324,7 +324,7 @@ class S3Tree : public Source {
 }  // namespace
 
 arrow::Result<std::unique_ptr<Source>> OpenS3Tree(const std::string& root, const S3Options& s3,
-                                                  const std::atomic<bool>* cancel) {
+                                                  CancelToken cancel) {
   ARROW_ASSIGN_OR_RAISE(std::string uri, NormalS3Uri(root));
   ARROW_ASSIGN_OR_RAISE(auto connection, S3Connection::Open(uri, s3, cancel));
   auto tree = std::make_unique<S3Tree>(std::move(uri), std::move(connection));

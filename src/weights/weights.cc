@@ -1,4 +1,5 @@
 #include "pomona/weights.h"
+#include "pomona/location.h"
 
 #include <arrow/util/io_util.h>
 #include <dlfcn.h>
@@ -222,25 +223,6 @@ std::vector<FoldedLayer> Weights::Fold() const {
     folded.push_back(std::move(out));
   }
   return folded;
-}
-
-arrow::Result<std::string> CacheFolder() {
-  // Relative paths are to be ignored, as the standard of XDG_CACHE_HOME says: they would name
-  // another folder wherever the program is called.
-  const auto absolute = [](const char* path) { return path != nullptr && *path == '/'; };
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); absolute(cache)) {
-    return fs::path(cache) / "pomona";
-  }
-  const char* home = std::getenv("HOME");
-  if (!absolute(home)) {
-    const passwd* const user = getpwuid(getuid());
-    home = user != nullptr ? user->pw_dir : nullptr;
-  }
-  if (!absolute(home)) {
-    return arrow::Status::Invalid(
-        "there is no folder for what is kept between runs: set HOME or XDG_CACHE_HOME");
-  }
-  return fs::path(home) / ".cache/pomona";
 }
 
 arrow::Result<std::string> DefaultWeightsCachePath() {

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "infer/resize.h"
 #include "pomona/decode.h"
 #include "pomona/engine.h"
-#include "pomona/resize.h"
 #include "sha256.h"
 
 namespace pomona {

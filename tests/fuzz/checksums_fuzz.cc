@@ -1,6 +1,6 @@
 // A list of checksums: refused, or the same when written and read again.
 #include "expect.h"
-#include "pipeline/checksums.h"
+#include "store/checksums.h"
 #include "temp_folder.h"
 
 using namespace pomona;

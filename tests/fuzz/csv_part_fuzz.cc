@@ -1,6 +1,6 @@
 // A part of CSV with vectors of three numbers, and one without, read back from any bytes.
 #include "expect.h"
-#include "pipeline/part_reader.h"
+#include "store/part_reader.h"
 #include "temp_folder.h"
 
 using namespace pomona;

@@ -3,9 +3,9 @@
 #include <vector>
 
 #include "expect.h"
+#include "infer/resize.h"
 #include "pomona/decode.h"
 #include "pomona/engine.h"
-#include "pomona/resize.h"
 
 using namespace pomona;
 

@@ -1,6 +1,6 @@
 // A stored fragment of four items, read back from any bytes: refused, or of items that exist.
 #include "expect.h"
-#include "pipeline/fragment.h"
+#include "store/fragment.h"
 #include "temp_folder.h"
 
 using namespace pomona;

@@ -2,8 +2,8 @@
 #include <filesystem>
 #include <iostream>
 
-#include "pipeline/checksums.h"
-#include "pipeline/fragment.h"
+#include "store/checksums.h"
+#include "store/fragment.h"
 #include "weights/fixtures.h"
 
 namespace pomona {

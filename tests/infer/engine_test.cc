@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "infer/reference_features.h"
+#include "infer/resize.h"
 #include "keras_tensors.h"
 #include "pomona/decode.h"
-#include "pomona/resize.h"
 #include "temp_folder.h"
 
 namespace pomona {

@@ -11,9 +11,9 @@
 
 #include "infer/native/kernels.h"
 #include "infer/reference_features.h"
+#include "infer/resize.h"
 #include "pomona/decode.h"
 #include "pomona/engine.h"
-#include "pomona/resize.h"
 #include "temp_folder.h"
 
 namespace pomona {

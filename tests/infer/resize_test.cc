@@ -1,4 +1,4 @@
-#include "pomona/resize.h"
+#include "infer/resize.h"
 
 #include <gtest/gtest.h>
 #include <hwy/targets.h>

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "fakes.h"
+#include "pomona/check.h"
 
 namespace pomona {
 namespace {

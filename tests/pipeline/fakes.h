@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "pomona/engine.h"
-#include "pomona/pipeline.h"
+#include "pomona/run.h"
 #include "pomona/source.h"
 
 namespace pomona {

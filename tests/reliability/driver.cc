@@ -14,7 +14,7 @@
 #include <string>
 #include <thread>
 
-#include "pomona/pipeline.h"
+#include "pomona/run.h"
 
 namespace pomona {
 namespace {

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "pomona/decode.h"
+#include "pomona/location.h"
 #include "pomona/source.h"
 #include "temp_folder.h"
 

@@ -1,4 +1,5 @@
 #include "pomona/weights.h"
+#include "pomona/location.h"
 
 #include <arrow/util/io_util.h>
 #include <gtest/gtest.h>

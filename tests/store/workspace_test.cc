@@ -1,9 +1,9 @@
-#include "workspace.h"
+#include "store/workspace.h"
 
 #include <gtest/gtest.h>
 
-#include "layout.h"
 #include "refusal.h"
+#include "store/layout.h"
 #include "temp_folder.h"
 
 namespace pomona {
@@ -83,7 +83,7 @@ TEST(Workspace, WithdrawsARunThatDiedWhileItPublished) {
 // Outputs are unpacked, mounted, copied from elsewhere: what is in them is not to be believed.
 TEST(Workspace, DoesNotFollowAJournalOutOfTheOutput) {
   const std::string long_name(kMaxRunIdBytes + 1, 'a');
-  for (const std::string& run_id :
+  for (const std::string run_id :
        {"x/../../../../victim", "..", "../victim", "a b", "", "a\nb", long_name.c_str()}) {
     const TempFolder folder;
     folder.Write("victim/precious", "1");

@@ -1,4 +1,4 @@
-#include "fragment.h"
+#include "store/fragment.h"
 
 #include <gtest/gtest.h>
 

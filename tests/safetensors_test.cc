@@ -4,13 +4,20 @@
 
 #include <cstring>
 
-#include "fixtures.h"
+#include "temp_folder.h"
 
 namespace pomona {
 namespace {
 
-class SafetensorsTest : public FolderTest {
+// For EXPECT_PRED2, which shows both.
+bool Contains(const std::string& text, const std::string& part) {
+  return text.find(part) != text.npos;
+}
+
+class SafetensorsTest : public testing::Test {
  protected:
+  std::string Path(const std::string& name) const { return folder_ / name; }
+
   // The message with which a file of this header and data is refused; empty where it opens.
   std::string Refusal(const std::string& header, size_t data_bytes) {
     std::string file(8, '\0');
@@ -21,13 +28,15 @@ class SafetensorsTest : public FolderTest {
 
   std::string RefusalOfBytes(const std::string& bytes) {
     const std::string path = Path("file.safetensors");
-    WriteFile(path, bytes);
+    folder_.Write("file.safetensors", bytes);
     const auto file = SafetensorsFile::Open(path);
     if (file.ok()) return "";
     EXPECT_TRUE(file.status().IsInvalid());
     EXPECT_TRUE(file.status().message().starts_with(path + ": ")) << file.status().message();
     return file.status().message().substr(path.size() + 2);
   }
+
+  const TempFolder folder_;
 };
 
 template <typename T>

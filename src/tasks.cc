@@ -4,13 +4,15 @@
 #include <mutex>
 #include <semaphore>
 #include <thread>
+#include <vector>
 
 #include "guarded.h"
 
 namespace pomona {
 
-arrow::Status RunTasks(const std::vector<Task>& tasks, int threads, const RunHooks& hooks,
-                       const std::function<void()>& poll) {
+arrow::Status ParallelFor(size_t count, int threads, CancelToken cancel,
+                          const std::function<arrow::Status(size_t, int)>& body,
+                          const std::function<void()>& poll) {
   std::atomic<size_t> next = 0;
   std::atomic<bool> stop = false;
   std::counting_semaphore<> done{0};
@@ -23,12 +25,12 @@ arrow::Status RunTasks(const std::vector<Task>& tasks, int threads, const RunHoo
     if (status.ok()) status = failure;
     stop = true;
   };
-  const auto work = [&] {
+  const auto work = [&](int thread) {
     {
       const std::lock_guard started(start);
     }
-    for (size_t task; !stop && (task = next++) < tasks.size();) {
-      const arrow::Status result = Guarded(tasks[task]);
+    for (size_t i; !stop && !cancel.requested() && (i = next++) < count;) {
+      const arrow::Status result = Guarded([&] { return body(i, thread); });
       if (!result.ok()) fail(result);
     }
     done.release();
@@ -41,30 +43,28 @@ arrow::Status RunTasks(const std::vector<Task>& tasks, int threads, const RunHoo
     if (!result.ok()) fail(result);
   };
 
-  threads = std::min(threads, static_cast<int>(tasks.size()));
+  threads = static_cast<int>(std::min<size_t>(threads, count));
   std::vector<std::jthread> workers;
   const arrow::Status started = Guarded([&] {
     const std::lock_guard lock(start);
     // Where one cannot be started, none begins.
     stop = true;
-    for (int i = 0; i < threads; ++i) workers.emplace_back(work);
+    for (int i = 0; i < threads; ++i) workers.emplace_back(work, i);
     stop = false;
     return arrow::Status::OK();
   });
   if (!started.ok()) return started;
 
-  bool cancelled = false;
   for (int running = threads; running > 0;) {
     if (done.try_acquire_for(kPollInterval)) {
       --running;
       continue;
     }
     look();
-    if (hooks.cancel && *hooks.cancel) cancelled = stop = true;
   }
   workers.clear();
   look();
-  return status.ok() && cancelled ? arrow::Status::Cancelled("interrupted") : status;
+  return status.ok() && next < count ? cancel.Check() : status;
 }
 
 }  // namespace pomona

@@ -1,4 +1,4 @@
-#include "pomona/s3.h"
+#include "s3/connection.h"
 
 #include <arrow/filesystem/s3fs.h>
 #include <arrow/util/uri.h>
@@ -34,8 +34,6 @@ constexpr int kNotFound = 16;
 constexpr int kNetworkConnection = 99;
 
 constexpr const char* kAws = "AWS";  // the server where no endpoint is named
-
-constexpr std::string_view kSchemes[] = {"s3://", "s3a://", "s3n://"};
 
 // Where distributions keep the authorities that sign servers' certificates.
 constexpr const char* kAuthorities[] = {
@@ -226,7 +224,7 @@ bool MayPass(const Failure& failure) {
 // Hears of every request that fails, on the thread that made it, and says whether to repeat it.
 class S3Connection::Patience : public arrow::fs::S3RetryStrategy {
  public:
-  explicit Patience(const std::atomic<bool>* cancel) : cancel_(cancel) {}
+  explicit Patience(CancelToken cancel) : cancel_(cancel) {}
 
   bool ShouldRetry(const AWSErrorDetail& error, int64_t attempt) override {
     last_of_thread = FailureOf(error);
@@ -265,9 +263,9 @@ class S3Connection::Patience : public arrow::fs::S3RetryStrategy {
   }
 
  private:
-  bool Stopped() const { return stop_ || (cancel_ && *cancel_); }
+  bool Stopped() const { return stop_ || (cancel_.requested()); }
 
-  const std::atomic<bool>* const cancel_;
+  const CancelToken cancel_;
   std::atomic<bool> stop_ = false;
   std::atomic<bool> reached_ = false;
   std::atomic<int64_t> retries_ = 0;
@@ -275,27 +273,9 @@ class S3Connection::Patience : public arrow::fs::S3RetryStrategy {
   Failure last_;              // of those that were not repeated
 };
 
-bool IsS3Uri(std::string_view text) {
-  return std::any_of(std::begin(kSchemes), std::end(kSchemes), [&](std::string_view scheme) {
-    return strncasecmp(text.data(), scheme.data(), std::min(text.size(), scheme.size())) == 0 &&
-           text.size() >= scheme.size();
-  });
-}
-
-arrow::Result<std::string> NormalS3Uri(std::string_view uri) {
-  const std::string path = WithoutSlashes(std::string(uri.substr(uri.find("://") + 3)));
-  if (!IsS3Uri(uri) || path.empty() || path.front() == '/') {
-    return arrow::Status::Invalid("'", uri, "': expected s3://bucket/prefix");
-  }
-  if (path.find("//") != std::string::npos) {
-    return arrow::Status::Invalid("'", uri, "': names between slashes cannot be empty");
-  }
-  return "s3://" + path;
-}
-
 arrow::Result<std::unique_ptr<S3Connection>> S3Connection::Open(const std::string& uri,
                                                                 const S3Options& options,
-                                                                const std::atomic<bool>* cancel) {
+                                                                CancelToken cancel) {
   ARROW_ASSIGN_OR_RAISE(const std::string normal, NormalS3Uri(uri));
   const std::string path = S3ArrowPath(normal);
   const std::string bucket = path.substr(0, path.find('/'));

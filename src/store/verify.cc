@@ -35,7 +35,7 @@ struct Table {
 
 class Verifier {
  public:
-  Verifier(PublishedFiles files, std::string run_id, const std::atomic<bool>* cancel)
+  Verifier(PublishedFiles files, std::string run_id, CancelToken cancel)
       : files_(std::move(files)), cancel_(cancel) {
     result_.run_id = std::move(run_id);
   }
@@ -44,7 +44,7 @@ class Verifier {
     CheckFiles();
     CheckRunInfo();
     CheckTables();
-    if (cancel_ && *cancel_) return arrow::Status::Cancelled("interrupted");
+    ARROW_RETURN_NOT_OK(cancel_.Check());
     return std::move(result_);
   }
 
@@ -72,7 +72,7 @@ class Verifier {
                            const RowBlock& first) const;
 
   const PublishedFiles files_;
-  const std::atomic<bool>* const cancel_;
+  const CancelToken cancel_;
   VerifyResult result_;
   std::set<std::string> names_;  // of files, that have a checksum
   std::optional<int64_t> rows_;  // that run_info tells
@@ -85,7 +85,7 @@ void Verifier::CheckFiles() {
   const auto checksums = ReadChecksums(files_, result_.run_id);
   if (!checksums.ok()) return Report(checksums.status());
   for (const auto& [path, sha256] : *checksums) {
-    if (cancel_ && *cancel_) return;
+    if (cancel_.requested()) return;
     names_.insert(path);
     const auto found = files_.Sha256Of(path);
     if (!found.ok()) {
@@ -212,7 +212,7 @@ void Verifier::CheckTables() {
     parts = std::max(parts, count);
   }
   for (size_t part = 0; part < parts; ++part) {
-    if (cancel_ && *cancel_) return;
+    if (cancel_.requested()) return;
     CheckPart(part, tables, *pca);
   }
   if (rows_ && *rows_ != result_.rows) {
@@ -238,7 +238,7 @@ void Verifier::CheckPart(size_t part, const std::vector<Table>& tables, const Pc
     walk.reader = *std::move(reader);
     walks.push_back(std::move(walk));
   }
-  while (!(cancel_ && *cancel_)) {
+  while (!(cancel_.requested())) {
     std::erase_if(walks, [&](Walk& walk) {
       arrow::Status read = walk.reader->Read(&walk.block);
       if (read.ok() && walk.table->kind == Table::Kind::kFeatures && !walk.block.doubles.empty()) {
@@ -297,7 +297,7 @@ arrow::Status Verifier::CheckBlock(Table::Kind kind, const std::string& path, co
 }  // namespace
 
 arrow::Result<VerifyResult> Verify(const std::string& output, const std::string& run_id,
-                                   const S3Options& s3, const std::atomic<bool>* cancel) {
+                                   const S3Options& s3, CancelToken cancel) {
   ARROW_ASSIGN_OR_RAISE(const PublishedFiles files, PublishedFiles::Open(output, s3, cancel));
   std::string id = run_id;
   if (!id.empty()) ARROW_RETURN_NOT_OK(CheckRunId(id));

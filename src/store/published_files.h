@@ -5,14 +5,14 @@
 #include <arrow/io/interfaces.h>
 #include <arrow/result.h>
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "pomona/cancel.h"
 #include "pomona/options.h"
-#include "pomona/s3.h"
+#include "s3/connection.h"
 
 namespace pomona {
 
@@ -30,7 +30,7 @@ class PublishedFiles {
 
   // Of the output that a path or URI names. Errors: those of LocalPath() and S3Connection::Open().
   static arrow::Result<PublishedFiles> Open(const std::string& output, const S3Options& s3,
-                                            const std::atomic<bool>* cancel);
+                                            CancelToken cancel);
 
   const std::string& output() const { return output_; }
   std::string Path(const std::string& below) const { return output_ + '/' + below; }

@@ -5,11 +5,11 @@
 
 #include <string>
 
-#include "pomona/pipeline.h"
+#include "pomona/refusal.h"
 
 namespace pomona {
 
-// The public counterpart is RefusalOf() in pomona/pipeline.h.
+// The public counterpart is RefusalOf() in pomona/refusal.h.
 arrow::Status Refuse(RunRefusal refusal, const std::string& message);
 
 }  // namespace pomona

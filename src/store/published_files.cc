@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "disk.h"
-#include "pomona/source.h"
+#include "pomona/location.h"
 #include "sha256.h"
 
 namespace pomona {
@@ -34,7 +34,7 @@ PublishedFiles::PublishedFiles(std::string output, std::shared_ptr<S3Connection>
       files_(connection_, &connection_->files()) {}
 
 arrow::Result<PublishedFiles> PublishedFiles::Open(const std::string& output, const S3Options& s3,
-                                                   const std::atomic<bool>* cancel) {
+                                                   CancelToken cancel) {
   if (!IsS3Uri(output)) {
     ARROW_ASSIGN_OR_RAISE(std::string path, LocalPath(output));
     return PublishedFiles(std::move(path));

@@ -3,7 +3,6 @@
 
 #include <arrow/result.h>
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -14,8 +13,10 @@
 #include <string_view>
 #include <vector>
 
+#include "pomona/cancel.h"
 #include "pomona/engine.h"
 #include "pomona/options.h"
+#include "pomona/refusal.h"
 #include "pomona/source.h"
 
 namespace pomona {
@@ -44,8 +45,8 @@ struct RunHooks {
   // Hears a line about something the user should know, on the thread that called Run().
   std::function<void(const std::string&)> log;
 
-  // Set by anyone, at any time, to stop the run soon; Run() then returns Cancelled.
-  const std::atomic<bool>* cancel = nullptr;
+  // Ends the run soon; Run() then returns Cancelled.
+  CancelToken cancel;
 
   // What the seconds in reports count from; unset: the call of Run(). The command line gives the
   // start of its process.
@@ -72,12 +73,6 @@ struct RunSummary {
 // What the program prints of it: two lines, how much was done how fast, and what became of the
 // files.
 std::string Describe(const RunSummary& summary);
-
-// Why a run was not published although nothing broke.
-enum class RunRefusal { kTooManyRejects, kOutputBusy };
-
-// The refusal that a Status carries as its detail, if it does.
-std::optional<RunRefusal> RefusalOf(const arrow::Status& status);
 
 // Runs the job on the tree `input` (see OpenTree()), publishing into `output`: a folder, or
 // s3://bucket/prefix.
@@ -106,29 +101,5 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
                               const ModelIdentity& model, const std::string& input,
                               const std::string& output, const RunOptions& options,
                               const RunHooks& hooks = {});
-
-// pomona check: decodes everything, infers nothing.
-struct CheckOptions {
-  RunOptions run;       // of which mode, include, exclude, hidden, limit, threads, cpu count
-  bool hashes = false;  // SHA-256 of the pixels before and after the resize
-};
-
-struct CheckResult {
-  const Item* item = nullptr;
-  enum class Verdict { kOk, kReject, kSkip } verdict = Verdict::kSkip;
-  std::string format;  // as far as it is known
-  std::string mode;
-  int width = 0;
-  int height = 0;
-  std::optional<Reject> reject;
-  std::string skip_reason;
-  std::string rgb_sha256;     // of height x width x 3 bytes
-  std::string rgb224_sha256;  // of the 224 x 224 x 3 bytes that the network would see
-};
-
-// `report` hears each item's verdict, in path order, on the thread that called Check().
-arrow::Result<Counts> Check(Source& source, const CheckOptions& options,
-                            const std::function<void(const CheckResult&)>& report,
-                            const std::atomic<bool>* cancel = nullptr);
 
 }  // namespace pomona

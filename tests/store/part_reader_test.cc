@@ -1,4 +1,4 @@
-#include "part_reader.h"
+#include "store/part_reader.h"
 
 #include <gtest/gtest.h>
 

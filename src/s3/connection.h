@@ -5,25 +5,18 @@
 #include <arrow/result.h>
 #include <arrow/util/thread_pool.h>
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "pomona/cancel.h"
 #include "pomona/item.h"
+#include "pomona/location.h"
 #include "pomona/options.h"
 
 namespace pomona {
-
-// Whether it begins with s3://, s3a:// or s3n://, in any case.
-bool IsS3Uri(std::string_view text);
-
-// The same as s3://bucket/key without slashes at its end. The key is taken as it stands: nothing in
-// it is escaped, and '..' is text.
-// Errors: Invalid where there is no bucket, or an empty name between slashes.
-arrow::Result<std::string> NormalS3Uri(std::string_view uri);
 
 // The path that Arrow's file system knows an object by. REQUIRES: a normal URI.
 inline std::string S3ArrowPath(std::string_view uri) {
@@ -49,7 +42,7 @@ class S3Connection {
   // found.
   static arrow::Result<std::unique_ptr<S3Connection>> Open(const std::string& uri,
                                                            const S3Options& options,
-                                                           const std::atomic<bool>* cancel);
+                                                           CancelToken cancel);
 
   ~S3Connection();
   S3Connection(const S3Connection&) = delete;

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <semaphore>
@@ -15,10 +16,10 @@
 #include <thread>
 
 #include "layout.h"
-#include "pomona/pipeline.h"
-#include "pomona/s3.h"
-#include "pomona/source.h"
+#include "pomona/cancel.h"
+#include "pomona/transfers.h"
 #include "published_files.h"
+#include "s3/connection.h"
 
 namespace pomona {
 
@@ -38,7 +39,7 @@ class S3Output {
   // Errors: those of S3Connection::Open().
   static arrow::Result<std::unique_ptr<S3Output>> Open(const std::string& uri,
                                                        const S3Options& options,
-                                                       const std::atomic<bool>* cancel);
+                                                       CancelToken cancel);
   // Withdraws what was uploaded of a run that did not finish, and gives up the lock.
   ~S3Output();
   S3Output(const S3Output&) = delete;
@@ -55,18 +56,20 @@ class S3Output {
   // Takes the lock and removes what a run left that died while it published.
   // REQUIRES: the caller is this machine's only one for the local folder.
   // Errors: RunRefusal::kOutputBusy, Invalid where the journal names no run, IOError, Cancelled.
-  arrow::Status Lock(const RunHooks& hooks);
+  arrow::Status Lock(CancelToken cancel);
 
   // Gives the run its id. Errors: Invalid where it is published already, IOError.
   arrow::Status Begin(const std::string& run_id);
 
   // Uploads the files below a local folder that were not uploaded yet, to the same paths below the
   // output. `_SUCCESS` is left for Finish(). Errors: nothing of the file at fault is visible.
-  arrow::Status Upload(const std::string& local_root, const RunHooks& hooks);
+  // `poll` is called several times a second with the bytes uploaded so far.
+  using Poll = std::function<void(int64_t bytes)>;
+  arrow::Status Upload(const std::string& local_root, CancelToken cancel, const Poll& poll);
 
   // Uploads the rest, and makes the folders complete in the order given.
   arrow::Status Finish(const std::string& local_root, const std::vector<OutputFolder>& folders,
-                       const RunHooks& hooks);
+                       CancelToken cancel, const Poll& poll);
 
   TransferCounts transfers() const;
 
@@ -76,17 +79,16 @@ class S3Output {
   std::string Path(std::string_view below) const;
   arrow::Result<std::string> ReadText(const std::string& below) const;  // "" where there is none
   arrow::Status Put(const std::string& below, std::string_view text);
-  arrow::Status PutFile(const std::string& local, const std::string& below,
-                        const std::atomic<bool>* cancel);
+  arrow::Status PutFile(const std::string& local, const std::string& below, CancelToken cancel);
   arrow::Status RemoveFolder(const std::string& below) const;
   using Locks = std::map<std::string, arrow::fs::TimePoint>;  // when they were written, by name
   arrow::Result<Locks> ListLocks() const;
   arrow::Status PutLock();
   arrow::Status RemoveFile(const std::string& below) const;
   arrow::Status RemoveJournal() const;
-  arrow::Status TakeLock(const RunHooks& hooks);
+  arrow::Status TakeLock(CancelToken cancel);
   // Waits until these writers are gone, removing the locks of those who died.
-  arrow::Status OutliveOthers(Locks others, const RunHooks& hooks) const;
+  arrow::Status OutliveOthers(Locks others, CancelToken cancel) const;
   arrow::Status WithdrawUnfinished();
   void KeepLock();
 

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "layout.h"
-#include "pomona/weights.h"
+#include "pomona/location.h"
 #include "refusal.h"
 #include "sha256.h"
 #include "tasks.h"
@@ -75,13 +75,11 @@ arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenToUpload(const s
   return arrow::io::ReadableFile::Open(path);
 }
 
-bool Cancelled(const RunHooks& hooks) { return hooks.cancel && *hooks.cancel; }
-
 }  // namespace
 
 arrow::Result<std::unique_ptr<S3Output>> S3Output::Open(const std::string& uri,
                                                         const S3Options& options,
-                                                        const std::atomic<bool>* cancel) {
+                                                        CancelToken cancel) {
   std::unique_ptr<S3Output> output(new S3Output);
   ARROW_ASSIGN_OR_RAISE(output->uri_, NormalS3Uri(uri));
   ARROW_ASSIGN_OR_RAISE(output->cache_, CacheFolder());
@@ -129,7 +127,7 @@ arrow::Status S3Output::Put(const std::string& below, std::string_view text) {
 }
 
 arrow::Status S3Output::PutFile(const std::string& local, const std::string& below,
-                                const std::atomic<bool>* cancel) {
+                                CancelToken cancel) {
   const Clock::time_point start = Clock::now();
   ARROW_ASSIGN_OR_RAISE(const auto file, OpenToUpload(local));
   ARROW_ASSIGN_OR_RAISE(const int64_t size, file->GetSize());
@@ -138,7 +136,7 @@ arrow::Status S3Output::PutFile(const std::string& local, const std::string& bel
     const ObjectStream upload(std::move(stream));
     int chunks = 0;
     for (int64_t at = 0; at < size; at += kChunkBytes) {
-      if (cancel && *cancel) return arrow::Status::Cancelled("interrupted");
+      ARROW_RETURN_NOT_OK(cancel.Check());
       ARROW_ASSIGN_OR_RAISE(const auto chunk, file->ReadAt(at, kChunkBytes));
       ARROW_RETURN_NOT_OK(upload->Write(chunk));
       ++requests_;
@@ -172,8 +170,8 @@ arrow::Status S3Output::RemoveJournal() const {
   return alone ? RemoveFolder(kWorkFolder) : RemoveFile(kJournal);
 }
 
-arrow::Status S3Output::Lock(const RunHooks& hooks) {
-  ARROW_RETURN_NOT_OK(TakeLock(hooks));
+arrow::Status S3Output::Lock(CancelToken cancel) {
+  ARROW_RETURN_NOT_OK(TakeLock(cancel));
   connection_->Reached();
   return WithdrawUnfinished();
 }
@@ -207,7 +205,7 @@ arrow::Status S3Output::RemoveFile(const std::string& below) const {
   return connection_->Explain("cannot remove", uri_ + '/' + below, status);
 }
 
-arrow::Status S3Output::TakeLock(const RunHooks& hooks) {
+arrow::Status S3Output::TakeLock(CancelToken cancel) {
   const std::string here =
       kLockPrefix + Sha256().Add(MachineId()).Add(LocalFolder()).Hex().substr(0, 16);
   std::random_device random;
@@ -227,7 +225,7 @@ arrow::Status S3Output::TakeLock(const RunHooks& hooks) {
     }
     if (kept && others.empty()) break;
     ARROW_RETURN_NOT_OK(RemoveFile(lock_));
-    ARROW_RETURN_NOT_OK(OutliveOthers(std::move(others), hooks));
+    ARROW_RETURN_NOT_OK(OutliveOthers(std::move(others), cancel));
     // Those who met each other come back one by one.
     std::this_thread::sleep_for(milliseconds(random() % 1'000));
   }
@@ -236,10 +234,10 @@ arrow::Status S3Output::TakeLock(const RunHooks& hooks) {
   return arrow::Status::OK();
 }
 
-arrow::Status S3Output::OutliveOthers(Locks others, const RunHooks& hooks) const {
+arrow::Status S3Output::OutliveOthers(Locks others, CancelToken cancel) const {
   for (const auto start = Clock::now(); !others.empty() && Clock::now() - start < kLockPatience;) {
     std::this_thread::sleep_for(kLookEvery);
-    if (Cancelled(hooks)) return arrow::Status::Cancelled("interrupted");
+    ARROW_RETURN_NOT_OK(cancel.Check());
     ARROW_ASSIGN_OR_RAISE(const Locks now, ListLocks());
     std::erase_if(others, [&](const auto& lock) { return !now.contains(lock.first); });
     for (const auto& [name, written] : others) {
@@ -275,29 +273,28 @@ arrow::Status S3Output::WithdrawUnfinished() {
   return Put(kJournal, "");
 }
 
-arrow::Status S3Output::Upload(const std::string& local_root, const RunHooks& hooks) {
+arrow::Status S3Output::Upload(const std::string& local_root, CancelToken cancel,
+                               const Poll& poll) {
   if (uploaded_.empty()) ARROW_RETURN_NOT_OK(Put(kJournal, run_id_));
-  std::vector<Task> tasks;
+  std::vector<std::string> below;  // paths of the files
   std::error_code error;
   for (fs::recursive_directory_iterator entry(local_root, error), end; !error && entry != end;
        entry.increment(error)) {
     if (!entry->is_regular_file() || entry->path().filename() == kSuccess) continue;
-    const std::string local = entry->path();
-    const std::string below = entry->path().lexically_relative(local_root);
-    if (!uploaded_.insert(below).second) continue;
-    tasks.push_back([this, local, below, &hooks]() -> arrow::Status {
-      return PutFile(local, below, hooks.cancel);
-    });
+    const std::string path = entry->path().lexically_relative(local_root);
+    if (uploaded_.insert(path).second) below.push_back(path);
   }
   if (error) return arrow::Status::IOError("cannot list ", local_root, ": ", error.message());
-  return RunTasks(tasks, kUploadsAtOnce, hooks, [&] {
-    if (hooks.progress) hooks.progress({"upload", bytes_, 0, {}});
-  });
+  const auto upload = [&](size_t i, int) {
+    return PutFile(local_root + '/' + below[i], below[i], cancel);
+  };
+  return ParallelFor(below.size(), kUploadsAtOnce, cancel, upload, [&] { poll(bytes_); });
 }
 
 arrow::Status S3Output::Finish(const std::string& local_root,
-                               const std::vector<OutputFolder>& folders, const RunHooks& hooks) {
-  ARROW_RETURN_NOT_OK(Upload(local_root, hooks));
+                               const std::vector<OutputFolder>& folders, CancelToken cancel,
+                               const Poll& poll) {
+  ARROW_RETURN_NOT_OK(Upload(local_root, cancel, poll));
   for (const OutputFolder& folder : folders) {
     if (!held_) {
       return Refuse(RunRefusal::kOutputBusy, "another run has taken over the output " + uri_);

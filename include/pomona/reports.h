@@ -6,12 +6,21 @@
 #include <optional>
 #include <string>
 
-#include "extract.h"
 #include "pomona/options.h"
 #include "pomona/pca.h"
-#include "pomona/pipeline.h"
+#include "pomona/run.h"
 
 namespace pomona {
+
+// Seconds that workers spent, summed over them.
+struct WorkerSeconds {
+  double read = 0;
+  double decode = 0;
+  double resize = 0;
+  double infer = 0;
+  double reduce = 0;  // moments
+  double store = 0;   // fragments to disk
+};
 
 // Seconds of each stage, by the clock.
 struct StageSeconds {
