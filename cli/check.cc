@@ -98,7 +98,7 @@ arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
                "listed %" PRId64 " = %" PRId64 " ok + %" PRId64 " rejects + %" PRId64 " skips\n",
                counts.listed, counts.rows, counts.rejects, counts.skips);
   if (unlabelled > 0) {
-    std::fprintf(out, "%" PRId64 " of them lie in no folder: their label is empty\n", unlabelled);
+    std::fprintf(out, "%" PRId64 " of them are in no folder and have no label\n", unlabelled);
   }
   if (!WithinBound(options.run.max_rejects, counts.rows, counts.rejects)) {
     std::fprintf(out, "more rejects than --max-rejects allows\n");
@@ -111,10 +111,10 @@ arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
 
 void AddCheckCommand(CLI::App& app, Action* action) {
   const auto arguments = std::make_shared<CheckArguments>();
-  CLI::App* check = app.add_subcommand("check", "Decode everything, infer nothing");
+  CLI::App* check = app.add_subcommand("check", "Decode every file, compute no features");
   check->add_option("INPUT", arguments->input, kInputHelp)->required();
-  check->add_flag("--json", arguments->json, "One JSON object a file, with hashes of the pixels");
-  check->add_flag("--bad", arguments->bad, "Print the rejects only");
+  check->add_flag("--json", arguments->json, "One JSON object per file, with hashes of the pixels");
+  check->add_flag("--bad", arguments->bad, "Print only the rejects");
   for (const RunOptionSpec& spec : RunOptionSpecs()) {
     if (std::ranges::find(kRunOptions, spec.name) == std::end(kRunOptions)) continue;
     AddRunOption(check, spec, &arguments->options.run);

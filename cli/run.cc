@@ -56,16 +56,16 @@ void PrintSummary(const RunSummary& summary, const RunArguments& arguments) {
   Print(lines.substr(0, end));
   Print(lines.substr(end + 1));
   if (summary.unlabelled > 0) {
-    Print(std::to_string(summary.unlabelled) + " of them lie in no folder: their label is empty");
+    Print(std::to_string(summary.unlabelled) + " of them are in no folder and have no label");
   }
   if (counts.resumed > 0) {
     Print("resumed " + std::to_string(counts.resumed) + " items of an unfinished run");
   }
   if (counts.reused > 0 && counts.reused < counts.rows) {
-    Print("took over the features of " + std::to_string(counts.reused) +
+    Print("reused the features of " + std::to_string(counts.reused) +
           " unchanged images from run " + summary.reused_run_id);
   }
-  Print("made in " + arguments.output + ":");
+  Print("written to " + arguments.output + ":");
   for (const std::string& folder : summary.folders) Print("  " + folder);
 }
 

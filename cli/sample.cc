@@ -20,7 +20,7 @@ void AddSampleCommand(CLI::App& app, Action* action) {
   const auto options = std::make_shared<Options>();
 
   CLI::App* command =
-      app.add_subcommand("sample", "Make a labelled tree of synthetic fruit pictures");
+      app.add_subcommand("sample", "Make a labelled tree of synthetic fruit images");
   command->add_option("DIR", options->dir, "Folder to write DIR/Training/<label>/<n>_100.jpg into")
       ->required();
   command->add_option("--images", options->images, "How many, spread evenly over twelve labels")

@@ -74,8 +74,8 @@ void AddWeightsCommand(CLI::App& app, Action* action) {
   fetch->callback([=] { *action = [=] { return Fetch(options->fetched); }; });
 
   CLI::App* import =
-      weights->add_subcommand("import", "Take the MobileNetV2 out of a model that Keras saved");
-  import->add_option("FILE", options->file, "File that Keras saved (.keras or HDF5)")->required();
+      weights->add_subcommand("import", "Extract the MobileNetV2 from a saved Keras model");
+  import->add_option("FILE", options->file, "Saved Keras model (.keras or HDF5)")->required();
   // Not the cache: what lies there is what `run` takes unless told otherwise.
   import
       ->add_option("--output", options->imported,

@@ -1,4 +1,4 @@
-// A labelled tree of synthetic fruit pictures, to try the program on.
+// A labelled tree of synthetic fruit images, to try the program on.
 #pragma once
 
 #include <arrow/status.h>

@@ -43,7 +43,7 @@ def test_s3_to_s3_gives_what_local_folders_give(new_bucket, data, fruits_run, tm
     bucket.upload(data / "fruits", "raw")
     finished = bucket.run("run", bucket.url("raw"), bucket.url("out"), "--run-id", "test")
     assert finished.returncode == 0, finished.stderr
-    assert f"made in {bucket.url('out')}:" in finished.stdout
+    assert f"written to {bucket.url('out')}:" in finished.stdout
     output = published(bucket, "out", tmp_path)
     assert_same(output, fruits_run, bucket.url("raw"), data / "fruits")
     run_info = json.loads((output / "run_info/run_info_test/part-00000.json").read_text())
