@@ -37,7 +37,8 @@ std::vector<double> StandardDeviations(const Moments& moments) {
   std::vector<double> deviations;
   const double* variance = moments.comoment().data();
   for (int i = 0; i < moments.dimensions(); ++i) {
-    deviations.push_back(*variance > 0 ? std::sqrt(*variance / (moments.count() - 1)) : 1.0);
+    deviations.push_back(
+        *variance > 0 ? std::sqrt(*variance / static_cast<double>(moments.count() - 1)) : 1.0);
     variance += moments.dimensions() - i;  // to the next row's diagonal
   }
   return deviations;
