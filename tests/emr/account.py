@@ -102,7 +102,7 @@ class Aws:
         self.ec2.create_tags(Resources=resources, Tags=[TAG])
 
     def start(self, *arguments):
-        command = [sys.executable, DEPLOY / "emr.py", *map(str, arguments)]
+        command = [sys.executable, str(DEPLOY / "emr.py"), *map(str, arguments)]
         return subprocess.Popen(
             command,
             env=self.environment,

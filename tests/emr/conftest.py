@@ -9,7 +9,7 @@ import pytest
 if importlib.util.find_spec("moto") is None:
     collect_ignore_glob = ["test_*.py"]
 else:
-    from .account import REGION, Aws, Cluster, make_wheel
+    from account import REGION, Aws, Cluster, make_wheel
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,7 @@ import sys
 import sysconfig
 
 import pytest
-
-from .account import DEPLOY
+from account import DEPLOY
 
 pytestmark = pytest.mark.long
 

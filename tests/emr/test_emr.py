@@ -10,8 +10,7 @@ import sys
 import time
 
 import pytest
-
-from .account import DEPLOY, JOB, TAG, WHEEL, make_wheel
+from account import DEPLOY, JOB, TAG, WHEEL, make_wheel
 
 QUICK = ["--poll", "0.1"]
 
@@ -288,7 +287,7 @@ def without(tmp_path):
         (tmp_path / f"{package}.py").write_text(
             f"raise ModuleNotFoundError('No module named {package}', name={package!r})"
         )
-        command = [sys.executable, DEPLOY / "emr.py", *map(str, arguments)]
+        command = [sys.executable, str(DEPLOY / "emr.py"), *map(str, arguments)]
         return subprocess.run(
             command,
             env=os.environ | environment | {"PYTHONPATH": str(tmp_path)},

@@ -8,8 +8,7 @@ import subprocess
 import sys
 
 import pytest
-
-from .account import DEPLOY, TAG
+from account import DEPLOY, TAG
 
 RUN = ["s3://images/fruits", "s3://results/out", "--keep", "--poll", "0.1"]
 

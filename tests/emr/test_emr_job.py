@@ -15,9 +15,8 @@ import sys
 
 import pytest
 import servers
+from account import ROOT
 from spark_submit import SparkSubmit
-
-from .account import ROOT
 
 
 @pytest.fixture(scope="module")
