@@ -7,7 +7,7 @@
 //   FAULT_ACTION=kill    SIGKILL instead of the call; `torn`: after half of a write
 //               =NUMBER  the call fails with this errno, once
 //               =short   a write takes half of its bytes, once
-//               =slow    the call takes ten seconds
+//               =hang    the call takes an hour
 //   FAULT_OPENS=1        counts the calls that can fail without changing anything, too: other
 //                        opens, and flock
 //   FAULT_THREADS=N      no more than so many threads can be started
@@ -118,8 +118,8 @@ enum class Fate { kDone, kFails, kHalf };
 Fate Decide(bool is_write) {
   if (++calls != settings().at) return Fate::kDone;
   const std::string& action = settings().action;
-  if (action == "slow") {
-    sleep(10);
+  if (action == "hang") {
+    sleep(3600);
     return Fate::kDone;
   }
   if ((action == "torn" || action == "short") && is_write) return Fate::kHalf;
