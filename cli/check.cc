@@ -26,30 +26,19 @@ constexpr std::string_view kRunOptions[] = {"mode",        "include",     "exclu
                                             "hidden",      "limit",       "threads",
                                             "max-rejects", "s3-endpoint", "s3-anonymous"};
 
-const char* VerdictName(CheckResult::Verdict verdict) {
-  switch (verdict) {
-    case CheckResult::Verdict::kOk: return "ok";
-    case CheckResult::Verdict::kReject: return "reject";
-    case CheckResult::Verdict::kSkip: return "skip";
-  }
-  return "";
-}
-
 void PrintJson(const CheckResult& result) {
   nlohmann::ordered_json line = {
       {"path", result.item->path},
       {"label", result.item->label()},
-      {"verdict", VerdictName(result.verdict)},
+      {"verdict", VerdictName(result.outcome.verdict)},
   };
-  if (result.reject) {
-    line["stage"] = StageName(result.reject->stage);
-    line["reason"] = ReasonName(result.reject->reason);
-    line["message"] = result.reject->message;
-  } else {
-    line["stage"] = nullptr;
-    line["reason"] = nullptr;
-    if (!result.skip_reason.empty()) line["reason"] = result.skip_reason;
-    line["message"] = nullptr;
+  for (const char* name : {"stage", "reason", "message"}) line[name] = nullptr;
+  if (const auto& reject = result.outcome.reject) {
+    line["stage"] = StageName(reject->stage);
+    line["reason"] = ReasonName(reject->reason);
+    line["message"] = reject->message;
+  } else if (result.outcome.verdict == Verdict::kSkip) {
+    line["reason"] = kNotAnImage;
   }
   const auto text_or_null = [&](const char* name, const std::string& text) {
     line[name] = nullptr;
@@ -65,16 +54,16 @@ void PrintJson(const CheckResult& result) {
 }
 
 void PrintLine(const CheckResult& result) {
-  std::string line = VerdictName(result.verdict);
+  std::string line(VerdictName(result.outcome.verdict));
   line.resize(7, ' ');
   line += result.item->path + ": ";
-  if (result.verdict == CheckResult::Verdict::kOk) {
+  if (result.outcome.verdict == Verdict::kRow) {
     line += result.format + ' ' + result.mode + ' ' + std::to_string(result.width) + 'x' +
             std::to_string(result.height);
-  } else if (result.reject) {
-    line += std::string(ReasonName(result.reject->reason)) + ": " + result.reject->message;
+  } else if (const auto& reject = result.outcome.reject) {
+    line += std::string(ReasonName(reject->reason)) + ": " + reject->message;
   } else {
-    line += result.skip_reason;
+    line += kNotAnImage;
   }
   Print(line);
 }
@@ -87,7 +76,7 @@ arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
   options.hashes = arguments.json;
   int64_t unlabelled = 0;
   const auto print = [&](const CheckResult& result) {
-    if (!arguments.bad || result.verdict == CheckResult::Verdict::kReject) {
+    if (!arguments.bad || result.outcome.verdict == Verdict::kReject) {
       arguments.json ? PrintJson(result) : PrintLine(result);
     }
     if (result.item->label().empty()) ++unlabelled;

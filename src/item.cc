@@ -97,6 +97,16 @@ std::string_view Item::label() const {
   return folder.substr(folder.rfind('/') + 1);
 }
 
+std::string_view VerdictName(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kOpen: return "";
+    case Verdict::kRow: return "ok";
+    case Verdict::kReject: return "reject";
+    case Verdict::kSkip: return "skip";
+  }
+  return "";
+}
+
 std::string_view StageName(Stage stage) {
   switch (stage) {
     case Stage::kRead: return "read";

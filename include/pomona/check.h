@@ -4,7 +4,6 @@
 #include <arrow/result.h>
 
 #include <functional>
-#include <optional>
 #include <string>
 
 #include "pomona/cancel.h"
@@ -23,18 +22,16 @@ struct CheckOptions {
 
 struct CheckResult {
   const Item* item = nullptr;
-  enum class Verdict { kOk, kReject, kSkip } verdict = Verdict::kSkip;
+  Outcome outcome;
   std::string format;  // as far as it is known
   std::string mode;
   int width = 0;
   int height = 0;
-  std::optional<Reject> reject;
-  std::string skip_reason;
   std::string rgb_sha256;     // of height x width x 3 bytes
   std::string rgb224_sha256;  // of the 224 x 224 x 3 bytes that the network would see
 };
 
-// `report` hears each item's verdict, in path order, on the thread that called Check().
+// `report` hears what became of each item, in path order, on the thread that called Check().
 arrow::Result<Counts> Check(Source& source, const CheckOptions& options,
                             const std::function<void(const CheckResult&)>& report,
                             CancelToken cancel = {});

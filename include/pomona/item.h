@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -61,7 +62,20 @@ struct Reject {
   std::string message;
 };
 
-std::string_view StageName(Stage stage);     // "read", "decode", "infer"
-std::string_view ReasonName(Reason reason);  // "unreadable", "empty", "truncated", ...
+// What became of an item. One that stays open was forgotten: whatever meets it fails.
+enum class Verdict : uint8_t { kOpen, kRow, kReject, kSkip };
+
+// The same with the reason of a reject. What is skipped is no image, by its name and its bytes.
+struct Outcome {
+  Verdict verdict = Verdict::kOpen;
+  std::optional<Reject> reject;  // where it is one
+};
+
+// The name under which skipped files are counted.
+inline constexpr const char* kNotAnImage = "not_an_image";
+
+std::string_view VerdictName(Verdict verdict);  // "ok", "reject", "skip"; "" while it is open
+std::string_view StageName(Stage stage);        // "read", "decode", "infer"
+std::string_view ReasonName(Reason reason);     // "unreadable", "empty", "truncated", ...
 
 }  // namespace pomona

@@ -59,7 +59,8 @@ class PathFilter {
   // Hidden files and folders that were not taken; what is in a folder not entered does not count.
   int64_t hidden() const { return hidden_count_; }
 
-  // A local folder that is not entered, by whatever path a link leads to it.
+  // Where the run is published: nothing of it is taken. A local folder is not entered by whatever
+  // path a link leads to it.
   std::string output;
 
  private:
@@ -91,8 +92,7 @@ class Source {
 
   // Says which items Read() will be asked for next, once each and about in this order, so that a
   // source far away can read ahead.
-  // REQUIRES: they stay where they are until they are read.
-  virtual void Announce(const std::vector<const Item*>&) {}
+  virtual void Prefetch(const std::vector<Item>&) {}
 
   // Reads the file into `bytes`: all of it where it may be an image of a format that is read here,
   // else its first kSniffBytes (decode.h) at least, which say what it is. What keeps one file from
@@ -104,8 +104,14 @@ class Source {
   virtual TransferCounts transfers() const { return {}; }
 };
 
-// All items at once.
-arrow::Result<std::vector<Item>> ListAll(Source& source, PathFilter filter = {});
+// Hands over the items that mode, limit and filter select, in path order, as they are listed; false
+// as for List(). REQUIRES: the filter was made of the same options.
+// Errors: the source's.
+arrow::Status ListSelected(Source& source, const RunOptions& options, PathFilter* filter,
+                           const TakeItems& take);
+
+// The same, all at once.
+arrow::Result<std::vector<Item>> ListAll(Source& source, const RunOptions& options = {});
 
 // The tree that a path or URI names: a local one, or one on S3 (s3://, s3a://, s3n://).
 // `cancel`: ends waiting for S3 early, where given; outlives the source.
@@ -136,8 +142,5 @@ bool IsApple(const Item& item);
 
 // How many of the items that mode and globs take a run has at most.
 size_t ItemLimit(const RunOptions& options);
-
-// The items that mode and limit select, order kept.
-std::vector<Item> Select(std::vector<Item> items, const RunOptions& options);
 
 }  // namespace pomona

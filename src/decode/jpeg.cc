@@ -14,7 +14,7 @@
 namespace pomona {
 namespace {
 
-enum class Outcome {
+enum class ReadOutcome {
   kComplete,
   kTruncated,
   kFailed,  // libjpeg's error manager knows why
@@ -31,24 +31,24 @@ struct Reader {
   jpeg_source_mgr source;
   jpeg_progress_mgr progress;
   jmp_buf failure;
-  Outcome outcome;
+  ReadOutcome outcome;
   int max_scans;
   bool several_pictures;
   bool gain_map;
 };
 
-[[noreturn]] void Stop(Reader* reader, Outcome outcome) {
+[[noreturn]] void Stop(Reader* reader, ReadOutcome outcome) {
   reader->outcome = outcome;
   longjmp(reader->failure, 1);
 }
 
 [[noreturn]] void OnError(j_common_ptr cinfo) {
-  Stop(static_cast<Reader*>(cinfo->client_data), Outcome::kFailed);
+  Stop(static_cast<Reader*>(cinfo->client_data), ReadOutcome::kFailed);
 }
 
 void OnProgress(j_common_ptr cinfo) {
   Reader* reader = static_cast<Reader*>(cinfo->client_data);
-  if (reader->cinfo.input_scan_number > reader->max_scans) Stop(reader, Outcome::kTooManyScans);
+  if (reader->cinfo.input_scan_number > reader->max_scans) Stop(reader, ReadOutcome::kTooManyScans);
 }
 
 // The whole file is in memory, so libjpeg wants more only where the file is truncated. Suspending
@@ -119,8 +119,8 @@ bool WouldGuess(const jpeg_decompress_struct& cinfo) {
 }
 
 // No object with a destructor may live here: errors leave by longjmp.
-Outcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-             Buffer* scratch, Reader* reader) {
+ReadOutcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
+                 Buffer* scratch, Reader* reader) {
   if (setjmp(reader->failure)) return reader->outcome;
   Open(file, reader);
   jpeg_decompress_struct& cinfo = reader->cinfo;
@@ -129,9 +129,9 @@ Outcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* 
   do {
     header = jpeg_read_header(&cinfo, FALSE);
   } while (header == JPEG_HEADER_TABLES_ONLY);
-  if (header == JPEG_SUSPENDED) return Outcome::kTruncated;
+  if (header == JPEG_SUSPENDED) return ReadOutcome::kTruncated;
   if (int64_t{cinfo.image_width} * cinfo.image_height > limits.max_pixels) {
-    return Outcome::kTooLarge;
+    return ReadOutcome::kTooLarge;
   }
   reader->max_scans = static_cast<int>(std::min<int64_t>(
       limits.max_scans, MaxScanPixels(limits, cinfo.arith_code, cinfo.num_components) /
@@ -141,10 +141,10 @@ Outcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* 
     case 1:
     case 3: cinfo.out_color_space = JCS_RGB; break;
     case 4: cinfo.out_color_space = JCS_CMYK; break;
-    default: return Outcome::kUnsupportedComponents;
+    default: return ReadOutcome::kUnsupportedComponents;
   }
-  if (!jpeg_start_decompress(&cinfo)) return Outcome::kTruncated;
-  if (WouldGuess(cinfo)) return Outcome::kScansMissing;
+  if (!jpeg_start_decompress(&cinfo)) return ReadOutcome::kTruncated;
+  if (WouldGuess(cinfo)) return ReadOutcome::kScansMissing;
 
   const size_t stride = size_t{cinfo.output_width} * 3;
   uint8_t* pixels = rgb->Reserve(stride * cinfo.output_height);
@@ -153,13 +153,13 @@ Outcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* 
   while (cinfo.output_scanline < cinfo.output_height) {
     uint8_t* row = pixels + cinfo.output_scanline * stride;
     uint8_t* target = cmyk != nullptr ? cmyk : row;
-    if (jpeg_read_scanlines(&cinfo, &target, 1) != 1) return Outcome::kTruncated;
+    if (jpeg_read_scanlines(&cinfo, &target, 1) != 1) return ReadOutcome::kTruncated;
     // Adobe stores CMYK inverted: each byte says how much paper is left.
     if (cmyk != nullptr) CmykToRgb(cmyk, 4, 255, cinfo.output_width, row);
   }
   // Looks for what is wrong behind the picture, as Pillow does; a missing end is fine.
   jpeg_finish_decompress(&cinfo);
-  return Outcome::kComplete;
+  return ReadOutcome::kComplete;
 }
 
 Reason ReasonOf(int error) {
@@ -182,16 +182,16 @@ Reason ReasonOf(int error) {
 Reject Explain(const Reader& reader, const DecodeLimits& limits) {
   const jpeg_decompress_struct& cinfo = reader.cinfo;
   switch (reader.outcome) {
-    case Outcome::kTruncated:
+    case ReadOutcome::kTruncated:
       if (cinfo.image_height == 0) return Refuse(Reason::kTruncated, "the file ends in its header");
       return Refuse(Reason::kTruncated, "the file ends in line " +
                                             std::to_string(cinfo.output_scanline) + " of " +
                                             std::to_string(cinfo.image_height));
-    case Outcome::kTooLarge: return *CheckSize(cinfo.image_width, cinfo.image_height, limits);
-    case Outcome::kTooManyScans:
+    case ReadOutcome::kTooLarge: return *CheckSize(cinfo.image_width, cinfo.image_height, limits);
+    case ReadOutcome::kTooManyScans:
       return Refuse(Reason::kTooLarge, "more than " + std::to_string(reader.max_scans) + " scans");
-    case Outcome::kScansMissing: return Refuse(Reason::kTruncated, "scans are missing");
-    case Outcome::kUnsupportedComponents:
+    case ReadOutcome::kScansMissing: return Refuse(Reason::kTruncated, "scans are missing");
+    case ReadOutcome::kUnsupportedComponents:
       return Refuse(Reason::kUnsupportedFormat,
                     std::to_string(cinfo.num_components) + " colour components");
     default: break;
@@ -215,10 +215,10 @@ DecodeResult DecodeJpeg(std::span<const uint8_t> file, const DecodeLimits& limit
   const std::unique_ptr<jpeg_decompress_struct, void (*)(j_decompress_ptr)> destroy(
       &cinfo, jpeg_destroy_decompress);
   reader.outcome = Read(file, limits, rgb, scratch, &reader);
-  if (reader.outcome == Outcome::kFailed && reader.errors.msg_code == JERR_OUT_OF_MEMORY) {
+  if (reader.outcome == ReadOutcome::kFailed && reader.errors.msg_code == JERR_OUT_OF_MEMORY) {
     throw std::bad_alloc();
   }
-  if (reader.outcome != Outcome::kComplete) return Explain(reader, limits);
+  if (reader.outcome != ReadOutcome::kComplete) return Explain(reader, limits);
   const size_t bytes = size_t{cinfo.output_width} * cinfo.output_height * 3;
   return Picture{
       .width = static_cast<int>(cinfo.output_width),

@@ -1,19 +1,26 @@
-#include <algorithm>
-
-#include "extract.h"
-#include "guarded.h"
-#include "infer/resize.h"
 #include "pomona/check.h"
+
+#include <algorithm>
+#include <iterator>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "guarded.h"
+#include "image_reader.h"
+#include "infer/resize.h"
 #include "pomona/decode.h"
+#include "pomona/engine.h"
 #include "sha256.h"
 #include "tasks.h"
 
 namespace pomona {
 namespace {
 
-// Verdicts made before they are reported: bounds the memory.
+// Outcomes made before they are reported: bounds the memory.
 constexpr size_t kBlockItems = 1024;
 
+// A thread's own.
 class Checker {
  public:
   Checker(Source& source, const CheckOptions& options)
@@ -25,34 +32,29 @@ class Checker {
   arrow::Result<CheckResult> Check(const Item& item) {
     CheckResult result;
     result.item = &item;
-    result.verdict = CheckResult::Verdict::kReject;
-    ARROW_ASSIGN_OR_RAISE(result.reject, source_.Read(item, &bytes_));
-    if (result.reject) return result;
-    if (const auto format = SniffFormat(bytes_)) {
-      result.format = *format == ImageFormat::kOther ? UnreadFormatName(bytes_, item.path)
-                                                     : FormatName(*format);
-    }
-
-    std::variant<Picture, Reject> decoded = decoder_.Decode(bytes_, item.path);
-    if (auto* reject = std::get_if<Reject>(&decoded)) {
-      if (IsSkip(item.path, bytes_)) {
-        result.verdict = CheckResult::Verdict::kSkip;
-        result.skip_reason = kNotAnImage;
-      } else {
-        result.reject = std::move(*reject);
+    bool read = false;
+    const auto read_item = [&](FileBytes* bytes) -> arrow::Result<std::optional<Reject>> {
+      ARROW_ASSIGN_OR_RAISE(auto reject, source_.Read(item, bytes));
+      read = !reject;
+      return reject;
+    };
+    const auto describe = [&](const Picture& picture) {
+      result.format = FormatName(picture.format);
+      result.mode = picture.mode;
+      result.width = picture.width;
+      result.height = picture.height;
+      if (hashes_) {
+        resizer_.Resize(picture.width, picture.height, picture.rgb, input_);
+        result.rgb_sha256 = Sha256().Add(picture.rgb).Hex();
+        result.rgb224_sha256 = Sha256().Add(std::span<const uint8_t>(input_)).Hex();
       }
-      return result;
-    }
-    const Picture& picture = std::get<Picture>(decoded);
-    result.verdict = CheckResult::Verdict::kOk;
-    result.format = FormatName(picture.format);
-    result.mode = picture.mode;
-    result.width = picture.width;
-    result.height = picture.height;
-    if (hashes_) {
-      resizer_.Resize(picture.width, picture.height, picture.rgb, input_);
-      result.rgb_sha256 = Sha256().Add(picture.rgb).Hex();
-      result.rgb224_sha256 = Sha256().Add(std::span<const uint8_t>(input_)).Hex();
+      return arrow::Status::OK();
+    };
+    ARROW_ASSIGN_OR_RAISE(result.outcome, reader_.Process(item.path, read_item, describe));
+    if (!read || !result.format.empty()) return result;
+    if (const auto format = SniffFormat(reader_.bytes())) {
+      result.format = *format == ImageFormat::kOther ? UnreadFormatName(reader_.bytes(), item.path)
+                                                     : FormatName(*format);
     }
     return result;
   }
@@ -60,10 +62,52 @@ class Checker {
  private:
   Source& source_;
   const bool hashes_;
-  FileBytes bytes_;
-  Decoder decoder_;
+  ImageReader reader_;
   Resizer resizer_;
   std::vector<uint8_t> input_ = std::vector<uint8_t>(kPictureBytes);
+};
+
+// Items checked by several threads and reported in their order.
+class Checkers {
+ public:
+  Checkers(Source& source, const CheckOptions& options,
+           const std::function<void(const CheckResult&)>& report, CancelToken cancel)
+      : report_(report), cancel_(cancel) {
+    for (int i = ThreadCount(options.run.threads); i > 0; --i) {
+      checkers_.push_back(std::make_unique<Checker>(source, options));
+    }
+  }
+
+  arrow::Status Check(const std::vector<Item>& items) {
+    std::vector<CheckResult> results(items.size());
+    const auto check = [&](size_t i, int thread) -> arrow::Status {
+      ARROW_ASSIGN_OR_RAISE(results[i], checkers_[thread]->Check(items[i]));
+      return arrow::Status::OK();
+    };
+    const int threads = static_cast<int>(checkers_.size());
+    ARROW_RETURN_NOT_OK(ParallelFor(items.size(), threads, cancel_, check));
+    counts_.listed += std::ssize(items);
+    for (const CheckResult& result : results) {
+      report_(result);
+      switch (result.outcome.verdict) {
+        case Verdict::kOpen:
+          return arrow::Status::UnknownError("internal error: ", result.item->path,
+                                             " was not worked on; please report this");
+        case Verdict::kRow: ++counts_.rows; break;
+        case Verdict::kReject: ++counts_.rejects; break;
+        case Verdict::kSkip: ++counts_.skips; break;
+      }
+    }
+    return arrow::Status::OK();
+  }
+
+  const Counts& counts() const { return counts_; }
+
+ private:
+  const std::function<void(const CheckResult&)>& report_;
+  const CancelToken cancel_;
+  std::vector<std::unique_ptr<Checker>> checkers_;
+  Counts counts_;
 };
 
 // See Check().
@@ -72,40 +116,19 @@ arrow::Result<Counts> CheckAll(Source& source, const CheckOptions& options,
                                CancelToken cancel) {
   ARROW_RETURN_NOT_OK(ResolveCpu(options.run.cpu));
   ARROW_ASSIGN_OR_RAISE(PathFilter filter, PathFilter::Make(options.run));
-  ARROW_ASSIGN_OR_RAISE(std::vector<Item> listed, ListAll(source, std::move(filter)));
-  const std::vector<Item> items = Select(std::move(listed), options.run);
-  const int threads = ThreadCount(options.run.threads);
-  std::vector<std::unique_ptr<Checker>> checkers;
-  for (int i = 0; i < threads; ++i) {
-    checkers.push_back(std::make_unique<Checker>(source, options));
-  }
-
-  std::vector<const Item*> order;
-  for (const Item& item : items) order.push_back(&item);
-  source.Announce(order);
-
-  Counts counts;
-  counts.listed = static_cast<int64_t>(items.size());
-  for (size_t begin = 0; begin < items.size(); begin += kBlockItems) {
-    std::vector<CheckResult> results(std::min(kBlockItems, items.size() - begin));
-    const auto check = [&](size_t i, int thread) -> arrow::Status {
-      const Item& item = items[begin + i];
-      auto result = Guarded([&] { return checkers[thread]->Check(item); });
-      if (!result.ok()) return AtItem(item, result.status());
-      results[i] = *std::move(result);
-      return arrow::Status::OK();
-    };
-    ARROW_RETURN_NOT_OK(ParallelFor(results.size(), threads, cancel, check));
-    for (const CheckResult& result : results) {
-      report(result);
-      switch (result.verdict) {
-        case CheckResult::Verdict::kOk: ++counts.rows; break;
-        case CheckResult::Verdict::kReject: ++counts.rejects; break;
-        case CheckResult::Verdict::kSkip: ++counts.skips; break;
-      }
-    }
-  }
-  return counts;
+  Checkers checkers(source, options, report, cancel);
+  std::vector<Item> waiting;
+  arrow::Status checked;
+  ARROW_RETURN_NOT_OK(ListSelected(source, options.run, &filter, [&](std::vector<Item> items) {
+    source.Prefetch(items);
+    std::ranges::move(items, std::back_inserter(waiting));
+    if (waiting.size() >= kBlockItems) checked = checkers.Check(std::exchange(waiting, {}));
+    return checked.ok() && !cancel.requested();
+  }));
+  ARROW_RETURN_NOT_OK(checked);
+  ARROW_RETURN_NOT_OK(cancel.Check());
+  ARROW_RETURN_NOT_OK(checkers.Check(waiting));
+  return checkers.counts();
 }
 
 }  // namespace

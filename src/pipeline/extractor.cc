@@ -11,7 +11,6 @@
 #include <utility>
 #include <vector>
 
-#include "extract.h"
 #include "guarded.h"
 #include "image_worker.h"
 #include "model.h"
@@ -21,32 +20,19 @@
 namespace pomona {
 namespace {
 
-// What became of one image; its features are in their place.
-struct Outcome {
-  std::optional<Reject> reject;
-  bool skip = false;
-};
-
-arrow::Result<Outcome> ExtractOne(const Image& image, ImageWorker* worker, FileBytes* bytes,
+// The features are in their place where there is a row.
+arrow::Result<Outcome> ExtractOne(const Image& image, ImageWorker* worker,
                                   std::span<float> features) {
-  Outcome outcome;
   if (const auto* pixels = std::get_if<Pixels>(&image.content)) {
     ARROW_RETURN_NOT_OK(
         worker->ExtractPixels(pixels->width, pixels->height, pixels->rgb, features));
-    return outcome;
+    return Outcome{Verdict::kRow, std::nullopt};
   }
-  std::span<const uint8_t> file;
-  if (const auto* given = std::get_if<std::span<const uint8_t>>(&image.content)) {
-    file = *given;
-  } else {
-    ARROW_ASSIGN_OR_RAISE(outcome.reject, ReadLocalFile(std::string(image.path), bytes));
-    if (outcome.reject) return outcome;
-    file = *bytes;
+  if (const auto* file = std::get_if<std::span<const uint8_t>>(&image.content)) {
+    return worker->Extract(image.path, *file, features);
   }
-  ARROW_ASSIGN_OR_RAISE(outcome.reject, worker->Extract(file, image.path, features));
-  // Without a name, nothing says that these bytes were not meant to be an image.
-  outcome.skip = outcome.reject && !image.path.empty() && IsSkip(image.path, file);
-  return outcome;
+  const auto read = [&](FileBytes* bytes) { return ReadLocalFile(std::string(image.path), bytes); };
+  return worker->Extract(image.path, read, features);
 }
 
 // Columns of the result, one image after another.
@@ -61,15 +47,20 @@ class Table {
       ARROW_RETURN_NOT_OK(path_.Append(item.path));
       ARROW_RETURN_NOT_OK(label_.Append(item.label()));
     }
-    const bool ok = !outcome.reject;
-    ARROW_RETURN_NOT_OK(verdict_.Append(ok ? "ok" : outcome.skip ? "skip" : "reject"));
+    if (outcome.verdict == Verdict::kOpen) {
+      return arrow::Status::UnknownError("internal error: ", image.path,
+                                         " was not worked on; please report this");
+    }
+    const bool ok = outcome.verdict == Verdict::kRow;
+    const bool skip = outcome.verdict == Verdict::kSkip;
+    ARROW_RETURN_NOT_OK(verdict_.Append(VerdictName(outcome.verdict)));
     ARROW_RETURN_NOT_OK(ok_.Append(ok));
     if (ok) {
       ARROW_RETURN_NOT_OK(stage_.AppendNull());
       ARROW_RETURN_NOT_OK(reason_.AppendNull());
       return message_.AppendNull();
     }
-    if (outcome.skip) {
+    if (skip) {
       ARROW_RETURN_NOT_OK(stage_.AppendNull());
       ARROW_RETURN_NOT_OK(reason_.Append(kNotAnImage));
       return message_.AppendNull();
@@ -166,12 +157,9 @@ class ThreadedExtractor : public Extractor {
 
     std::vector<Outcome> outcomes(images.size());
     std::atomic<size_t> done = 0;
-    std::vector<FileBytes> bytes(crew->workers.size());
     const auto extract = [&](size_t i, int thread) -> arrow::Status {
       ImageWorker* const worker = crew->workers[thread].get();
-      auto outcome = Guarded([&] { return ExtractOne(images[i], worker, &bytes[thread], row(i)); });
-      if (!outcome.ok()) return AtItem({std::string(images[i].path)}, outcome.status());
-      outcomes[i] = *std::move(outcome);
+      ARROW_ASSIGN_OR_RAISE(outcomes[i], ExtractOne(images[i], worker, row(i)));
       ++done;
       return arrow::Status::OK();
     };
@@ -187,7 +175,7 @@ class ThreadedExtractor : public Extractor {
     size_t rows = 0;
     for (size_t i = 0; i < images.size(); ++i) {
       ARROW_RETURN_NOT_OK(table.Append(images[i], outcomes[i]));
-      if (outcomes[i].reject) continue;
+      if (outcomes[i].verdict != Verdict::kRow) continue;
       if (rows != i) std::copy_n(row(i).begin(), dimensions, row(rows).begin());
       ++rows;
     }

@@ -1,7 +1,6 @@
 #include "image_worker.h"
 
 #include <utility>
-#include <variant>
 
 #include "stopwatch.h"
 
@@ -12,26 +11,33 @@ arrow::Result<std::unique_ptr<ImageWorker>> ImageWorker::Make(Engine& engine, Cp
   return std::unique_ptr<ImageWorker>(new ImageWorker(std::move(worker), cpu));
 }
 
-arrow::Result<std::optional<Reject>> ImageWorker::Extract(std::span<const uint8_t> file,
-                                                          std::string_view path,
-                                                          std::span<float> features) {
-  Stopwatch watch;
-  std::variant<Picture, Reject> decoded = decoder_.Decode(file, path);
-  watch.Lap(&seconds_.decode);
-  if (auto* reject = std::get_if<Reject>(&decoded)) return std::move(*reject);
-  const Picture& picture = std::get<Picture>(decoded);
-  ARROW_RETURN_NOT_OK(ExtractPixels(picture.width, picture.height, picture.rgb, features));
-  return std::nullopt;
+arrow::Result<Outcome> ImageWorker::Extract(std::string_view path,
+                                            const ImageReader::ReadBytes& read,
+                                            std::span<float> features) {
+  return reader_.Process(path, read, [&](const Picture& picture) {
+    return ExtractPixels(picture.width, picture.height, picture.rgb, features);
+  });
+}
+
+arrow::Result<Outcome> ImageWorker::Extract(std::string_view path, std::span<const uint8_t> file,
+                                            std::span<float> features) {
+  return reader_.Process(path, file, [&](const Picture& picture) {
+    return ExtractPixels(picture.width, picture.height, picture.rgb, features);
+  });
 }
 
 arrow::Status ImageWorker::ExtractPixels(int width, int height, std::span<const uint8_t> rgb,
                                          std::span<float> features) {
   Stopwatch watch;
   resizer_.Resize(width, height, rgb, input_);
-  watch.Lap(&seconds_.resize);
+  watch.Lap(&resize_seconds_);
   ARROW_RETURN_NOT_OK(engine_->Infer(input_, features));
-  watch.Lap(&seconds_.infer);
+  watch.Lap(&infer_seconds_);
   return arrow::Status::OK();
+}
+
+ImageWorker::Seconds ImageWorker::seconds() const {
+  return {reader_.read_seconds(), reader_.decode_seconds(), resize_seconds_, infer_seconds_};
 }
 
 }  // namespace pomona

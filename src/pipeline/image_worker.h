@@ -4,13 +4,12 @@
 #include <arrow/result.h>
 
 #include <memory>
-#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "image_reader.h"
 #include "infer/resize.h"
-#include "pomona/decode.h"
 #include "pomona/engine.h"
 #include "pomona/item.h"
 
@@ -23,6 +22,7 @@ class ImageWorker {
  public:
   // Seconds spent so far.
   struct Seconds {
+    double read = 0;
     double decode = 0;
     double resize = 0;
     double infer = 0;
@@ -31,26 +31,29 @@ class ImageWorker {
   // `cpu`: of the resizer; the engine has its own.
   static arrow::Result<std::unique_ptr<ImageWorker>> Make(Engine& engine, Cpu cpu);
 
-  // path: see Decoder::Decode(). features: Engine::features() values, left alone where the image is
-  // rejected. Errors: the engine's, which concern every image.
-  arrow::Result<std::optional<Reject>> Extract(std::span<const uint8_t> file, std::string_view path,
-                                               std::span<float> features);
+  // From a file, read by `read` or in memory, to Engine::features() values, which are left alone
+  // where there is no row. `path`, errors: see ImageReader::Process().
+  arrow::Result<Outcome> Extract(std::string_view path, const ImageReader::ReadBytes& read,
+                                 std::span<float> features);
+  arrow::Result<Outcome> Extract(std::string_view path, std::span<const uint8_t> file,
+                                 std::span<float> features);
 
   // The same from pixels: height x width x 3.
   arrow::Status ExtractPixels(int width, int height, std::span<const uint8_t> rgb,
                               std::span<float> features);
 
-  const Seconds& seconds() const { return seconds_; }
+  Seconds seconds() const;
 
  private:
   ImageWorker(std::unique_ptr<EngineWorker> engine, Cpu cpu)
       : engine_(std::move(engine)), resizer_(kInputSize, kInputSize, cpu) {}
 
   const std::unique_ptr<EngineWorker> engine_;
-  Decoder decoder_;
+  ImageReader reader_;
   Resizer resizer_;
   std::vector<uint8_t> input_ = std::vector<uint8_t>(kPictureBytes);
-  Seconds seconds_;
+  double resize_seconds_ = 0;
+  double infer_seconds_ = 0;
 };
 
 }  // namespace pomona

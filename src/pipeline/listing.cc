@@ -9,30 +9,27 @@
 
 namespace pomona {
 
-Listing::Listing(Source& source, std::string output, const RunOptions& options, std::string recipe)
+Listing::Listing(Source& source, std::string output, const RunOptions& options, std::string recipe,
+                 ItemSpool& spool)
     : output_(std::move(output)),
       options_(options),
       recipe_(std::move(recipe)),
+      spool_(spool),
       thread_([this, &source] { List(source); }) {}
 
 arrow::Status Listing::ListTree(Source& source) {
   ARROW_ASSIGN_OR_RAISE(filter_, PathFilter::Make(options_));
   filter_.output = output_;
-  const std::string below_output = EscapeName(output_) + '/';
-  // Which labels the mode mini takes depends on all of them.
-  std::vector<Item> held;
-  const bool hold = options_.mode == Mode::kMini;
-  ARROW_RETURN_NOT_OK(source.List(&filter_, [&](std::vector<Item> items) {
-    // An output below the input is not part of it.
-    std::erase_if(items, [&](const Item& item) { return item.path.starts_with(below_output); });
-    if (!hold) return Add(Select(std::move(items), options_));
-    std::ranges::move(items, std::back_inserter(held));
-    return Add({});
+  const auto limit = static_cast<int64_t>(std::min(ItemLimit(options_), size_t{INT64_MAX}));
+  arrow::Status added;
+  ARROW_RETURN_NOT_OK(ListSelected(source, options_, &filter_, [&](std::vector<Item> items) {
+    const auto more = Add(std::move(items));
+    added = more.status();
+    return added.ok() && *more;
   }));
-  if (hold) Add(Select(std::move(held), options_));
-  const std::lock_guard lock(mutex_);
-  if (!open_.empty()) Close();
-  return arrow::Status::OK();
+  ARROW_RETURN_NOT_OK(added);
+  reached_limit_ = count_ >= limit;
+  return open_.empty() ? arrow::Status::OK() : Close();
 }
 
 void Listing::List(Source& source) {
@@ -48,23 +45,32 @@ void Listing::List(Source& source) {
 }
 
 // Whether more are wanted.
-bool Listing::Add(std::vector<Item> items) {
-  const size_t limit = ItemLimit(options_);
-  const std::lock_guard lock(mutex_);
-  for (Item& item : items) {
-    if (count_ == limit) break;
-    open_.push_back(std::move(item));
-    ++count_;
-    if (open_.size() == static_cast<size_t>(options_.fragment_items)) Close();
+arrow::Result<bool> Listing::Add(std::vector<Item> items) {
+  const auto unlabelled =
+      std::ranges::count_if(items, [](const Item& item) { return item.label().empty(); });
+  {
+    const std::lock_guard lock(mutex_);
+    count_ += std::ssize(items);
+    unlabelled_ += unlabelled;
   }
-  return !stopped_ && count_ < limit;
+  for (Item& item : items) {
+    open_.push_back(std::move(item));
+    if (open_.size() == static_cast<size_t>(options_.fragment_items)) ARROW_RETURN_NOT_OK(Close());
+  }
+  const std::lock_guard lock(mutex_);
+  return !stopped_;
 }
 
-void Listing::Close() {
-  const size_t begin = count_ - open_.size();
-  FragmentRange range = RangeOf(open_, begin, recipe_);
-  fragments_.push_back({std::move(range), std::exchange(open_, {})});
+arrow::Status Listing::Close() {
+  ListedFragment fragment;
+  fragment.range = RangeOf(open_, closed_, recipe_);
+  ARROW_ASSIGN_OR_RAISE(fragment.items, spool_.Append(open_));
+  closed_ += open_.size();
+  open_.clear();
+  const std::lock_guard lock(mutex_);
+  fragments_.push_back(std::move(fragment));
   changed_.notify_all();
+  return arrow::Status::OK();
 }
 
 arrow::Result<const ListedFragment*> Listing::Fragment(size_t index) {
@@ -85,11 +91,12 @@ bool Listing::complete() const {
 
 int64_t Listing::count() const {
   const std::lock_guard lock(mutex_);
-  return static_cast<int64_t>(count_);
+  return count_;
 }
 
-bool Listing::saw_everything() const {
-  return options_.mode == Mode::kMini || static_cast<size_t>(count()) < ItemLimit(options_);
+int64_t Listing::unlabelled() const {
+  const std::lock_guard lock(mutex_);
+  return unlabelled_;
 }
 
 double Listing::seconds() const {
@@ -103,16 +110,9 @@ void Listing::Stop() {
   changed_.notify_all();
 }
 
-Listing::All Listing::TakeAll() {
+std::vector<ListedFragment> Listing::TakeFragments() {
   const std::lock_guard lock(mutex_);
-  All all;
-  all.items.reserve(count_);
-  for (ListedFragment& fragment : fragments_) {
-    std::ranges::move(std::exchange(fragment.items, {}), std::back_inserter(all.items));
-    all.fragments.push_back(std::move(fragment.range));
-  }
-  fragments_.clear();
-  return all;
+  return {std::move_iterator(fragments_.begin()), std::move_iterator(fragments_.end())};
 }
 
 }  // namespace pomona

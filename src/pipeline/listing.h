@@ -15,63 +15,74 @@
 #include "pomona/options.h"
 #include "pomona/source.h"
 #include "store/fragment.h"
+#include "store/item_spool.h"
 
 namespace pomona {
 
+// A fragment's items, which the spool holds.
 struct ListedFragment {
   FragmentRange range;
-  std::vector<Item> items;
+  ItemSpool::Block items;
 };
 
-// Lists on a thread of its own what the options select of a source, and cuts it into fragments.
+// Lists on a thread of its own what the options select of a source, cuts it into fragments and
+// writes their items to a spool.
 //
 // Threads: any number at once.
 class Listing {
  public:
-  // Leaves out what is below `output`. `recipe`: see RangeOf(). The source outlives this.
-  Listing(Source& source, std::string output, const RunOptions& options, std::string recipe);
+  // Leaves out what is below `output`. `recipe`: see RangeOf(). Source and spool outlive this.
+  Listing(Source& source, std::string output, const RunOptions& options, std::string recipe,
+          ItemSpool& spool);
   ~Listing() { Stop(); }
 
   // Waits until the fragment is listed; null: there are not so many. It stays where it is until
-  // TakeAll(). Errors: the source's; Cancelled once this is stopped.
+  // TakeFragments(). Errors: the source's; Cancelled once this is stopped.
   arrow::Result<const ListedFragment*> Fragment(size_t index);
 
-  bool complete() const;   // whether everything is listed
-  int64_t count() const;   // items so far
-  double seconds() const;  // that it took
+  arrow::Result<std::vector<Item>> Items(const ListedFragment& fragment) const {
+    return spool_.Read(fragment.items);
+  }
+
+  bool complete() const;       // whether everything is listed
+  int64_t count() const;       // items so far
+  int64_t unlabelled() const;  // of these
+  double seconds() const;      // that it took
 
   // What was asked for while listing. REQUIRES: complete.
   const PathFilter& filter() const { return filter_; }
 
   // Whether the listing went on to the end of the tree, as no limit was reached. REQUIRES:
   // complete.
-  bool saw_everything() const;
+  bool saw_everything() const { return !reached_limit_; }
 
   void Stop();
 
-  struct All {
-    std::vector<Item> items;
-    std::vector<FragmentRange> fragments;
-  };
   // REQUIRES: complete.
-  All TakeAll();
+  std::vector<ListedFragment> TakeFragments();
 
  private:
   arrow::Status ListTree(Source& source);
   void List(Source& source);
-  bool Add(std::vector<Item> items);
-  void Close();  // REQUIRES: mutex_ is held
+  arrow::Result<bool> Add(std::vector<Item> items);
+  arrow::Status Close();
 
   const std::string output_;
-  PathFilter filter_;  // of the listing thread, until complete_
   const RunOptions options_;
   const std::string recipe_;
+  ItemSpool& spool_;
+
+  // Of the listing thread, until complete_.
+  PathFilter filter_;
+  std::vector<Item> open_;  // items of the fragment being filled
+  size_t closed_ = 0;       // items in fragments
+  bool reached_limit_ = false;
 
   mutable std::mutex mutex_;  // for what is below
   std::condition_variable changed_;
   std::deque<ListedFragment> fragments_;
-  std::vector<Item> open_;  // of the next fragment
-  size_t count_ = 0;
+  int64_t count_ = 0;
+  int64_t unlabelled_ = 0;
   double seconds_ = 0;
   bool ended_ = false;
   bool complete_ = false;

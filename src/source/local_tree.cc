@@ -114,31 +114,157 @@ bool InodesLast(const std::string& folder) {
          info.f_type != FUSE_SUPER_MAGIC;
 }
 
+using FolderId = std::pair<dev_t, ino_t>;
+
+// Walks through a tree in the order of its files' paths, holding the names of the folders on the
+// way to where it is.
+class Walk {
+ public:
+  // `root_size`: of the escaped root and the slash behind it.
+  Walk(size_t root_size, PathFilter* filter, const TakeItems& take)
+      : root_size_(root_size), filter_(*filter), take_(take) {
+    struct stat info;
+    if (!filter->output.empty() && stat(filter->output.c_str(), &info) == 0) {
+      output_ = {info.st_dev, info.st_ino};
+    }
+  }
+
+  // Errors: see Source::List(); all folders are looked at before.
+  arrow::Status Run(const std::string& root) {
+    ARROW_RETURN_NOT_OK(Enter(root));
+    if (wanted_ && failures_ == 0) take_(std::move(items_));
+    if (failures_ == 0) return arrow::Status::OK();
+    return arrow::Status::IOError(
+        first_failure_, failures_ > 1 ? "; and " + std::to_string(failures_ - 1) + " more" : "",
+        "; --exclude leaves out what is not wanted");
+  }
+
+ private:
+  // What is in a folder. Sorts as the paths of the files below it do.
+  struct Entry {
+    std::string name;  // escaped; a folder's ends in a slash
+    bool is_folder() const { return name.back() == '/'; }
+    auto operator<=>(const Entry&) const = default;
+  };
+
+  void CannotList(const std::string& folder) {
+    const std::string text = "cannot list the folder " + folder + ": " + std::strerror(errno);
+    if (failures_++ == 0) first_failure_ = text;
+  }
+
+  // Hands over the items so far when they are many. `path`: escaped.
+  void Add(std::string path, const struct stat& info, bool inodes_last) {
+    constexpr size_t kItemsAtOnce = 1000;
+    const int64_t inode = inodes_last ? static_cast<int64_t>(info.st_ino) : 0;
+    items_.push_back({std::move(path), static_cast<uint32_t>(root_size_), info.st_size,
+                      Nanoseconds(info.st_mtim),
+                      Sha256().Add(Nanoseconds(info.st_ctim)).Add(inode).Short()});
+    if (items_.size() < kItemsAtOnce) return;
+    // After a failure the run cannot succeed: the rest is walked through to find the others.
+    if (failures_ == 0) wanted_ = take_(std::move(items_));
+    items_.clear();
+  }
+
+  // Goes through a folder and those below it.
+  arrow::Status Enter(const std::string& folder) {
+    std::unique_ptr<DIR, DirectoryCloser> directory(opendir(folder.c_str()));
+    struct stat info = {};
+    if (!directory || fstat(dirfd(directory.get()), &info) != 0) {
+      // What went away while we looked is accounted for as a file that cannot be read. It keeps the
+      // slash, by which it has its place in the order.
+      if (!ancestors_.empty() && (errno == ENOENT || errno == ENOTDIR)) {
+        Add(EscapeName(folder) + '/', info, true);
+      } else {
+        CannotList(folder);
+      }
+      return arrow::Status::OK();
+    }
+    const FolderId id{info.st_dev, info.st_ino};
+    if (std::ranges::find(ancestors_, id) != ancestors_.end()) return arrow::Status::OK();
+    if (++visits_[id] > kMaxVisits) {
+      return arrow::Status::IOError(folder, ": links lead to this folder by more than ", kMaxVisits,
+                                    " paths");
+    }
+    const std::string prefix = folder == "/" ? folder : folder + '/';
+    const std::string escaped_prefix = EscapeName(prefix);
+    std::vector<Entry> entries = Entries(directory.get(), folder, escaped_prefix);
+    directory.reset();  // trees may be deeper than a process may open files
+    std::ranges::sort(entries);
+
+    const bool inodes_last = InodesLast(folder);
+    ancestors_.push_back(id);
+    for (const Entry& entry : entries) {
+      if (!wanted_) break;
+      if (entry.is_folder()) {
+        const auto name = std::string_view(entry.name).substr(0, entry.name.size() - 1);
+        ARROW_RETURN_NOT_OK(Enter(prefix + UnescapeName(name)));
+      } else {
+        // A link that leads nowhere is listed as itself; reading it will say what is wrong. What is
+        // gone since its name was read is listed all the same, so that it is accounted for.
+        const std::string path = prefix + UnescapeName(entry.name);
+        if (stat(path.c_str(), &info) != 0 && lstat(path.c_str(), &info) != 0) {
+          if (errno != ENOENT) {
+            CannotList(folder);
+            break;
+          }
+          info = {};
+        }
+        Add(escaped_prefix + entry.name, info, inodes_last);
+      }
+    }
+    ancestors_.pop_back();
+    return arrow::Status::OK();
+  }
+
+  // What the filter takes of a folder, in no order.
+  std::vector<Entry> Entries(DIR* directory, const std::string& folder,
+                             const std::string& escaped_prefix) {
+    std::vector<Entry> entries;
+    errno = 0;
+    while (const dirent* found = readdir(directory)) {
+      const std::string_view name = found->d_name;
+      if (name == "." || name == "..") continue;
+      struct stat info = {};
+      // Only of what may be a folder, or the output.
+      if (found->d_type != DT_REG && fstatat(dirfd(directory), found->d_name, &info, 0) != 0 &&
+          fstatat(dirfd(directory), found->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) {
+        if (errno != ENOENT) break;  // what cannot be looked at may be a folder
+        info = {};
+      }
+      std::string escaped = EscapeName(name);
+      const std::string path = escaped_prefix + escaped;
+      const auto relative = std::string_view(path).substr(root_size_);
+      if (S_ISDIR(info.st_mode)) {
+        if (FolderId(info.st_dev, info.st_ino) != output_ && filter_.EntersFolder(relative)) {
+          entries.push_back({std::move(escaped += '/')});
+        }
+      } else if (filter_.TakesFile(relative)) {
+        entries.push_back({std::move(escaped)});
+      }
+      errno = 0;
+    }
+    if (errno != 0) CannotList(folder);
+    return entries;
+  }
+
+  const size_t root_size_;
+  PathFilter& filter_;
+  const TakeItems& take_;
+  std::optional<FolderId> output_;  // which is not entered
+  std::vector<Item> items_;         // not handed over yet
+  bool wanted_ = true;              // whether more are
+  size_t failures_ = 0;             // of single folders
+  std::string first_failure_;
+  std::vector<FolderId> ancestors_;  // of the folder that is being listed
+  std::map<FolderId, int> visits_;
+};
+
 class LocalTree : public Source {
  public:
-  using FolderId = std::pair<dev_t, ino_t>;
-
   LocalTree(std::string root, FolderId id) : root_(std::move(root)), id_(id) {}
 
   arrow::Status List(PathFilter* filter, const TakeItems& take) override {
-    Listing listing;
-    listing.filter = filter;
-    listing.root_size = root_ == "/" ? 1 : EscapeName(root_).size() + 1;
-    struct stat info;
-    if (!filter->output.empty() && stat(filter->output.c_str(), &info) == 0) {
-      listing.output = {info.st_dev, info.st_ino};
-    }
-    ARROW_RETURN_NOT_OK(ListFolder(root_, &listing));
-    if (!listing.failures.empty()) {
-      const std::string& first = *std::ranges::min_element(listing.failures);
-      const size_t others = listing.failures.size() - 1;
-      return arrow::Status::IOError(first,
-                                    others > 0 ? "; and " + std::to_string(others) + " more" : "",
-                                    "; --exclude leaves out what is not wanted");
-    }
-    std::ranges::sort(listing.items, {}, &Item::path);
-    take(std::move(listing.items));
-    return arrow::Status::OK();
+    return Walk(root_ == "/" ? 1 : EscapeName(root_).size() + 1, filter, take).Run(root_);
   }
 
   arrow::Result<std::optional<Reject>> Read(const Item& item, FileBytes* bytes) override {
@@ -159,86 +285,6 @@ class LocalTree : public Source {
     if (info.st_dev == id_.first && is_it) return arrow::Status::OK();
     return arrow::Status::IOError("INPUT ", root_,
                                   " is not the folder it was: it was unmounted or replaced");
-  }
-
-  struct Listing {
-    PathFilter* filter = nullptr;
-    size_t root_size = 0;
-    std::optional<FolderId> output;  // which is not entered
-    std::vector<Item> items;
-    std::vector<std::string> failures;  // of single folders
-    std::vector<FolderId> ancestors;    // of the folder that is being listed
-    std::map<FolderId, int> visits;
-
-    // `path`: escaped.
-    void Add(std::string path, const struct stat& info, bool inodes_last = true) {
-      const int64_t inode = inodes_last ? static_cast<int64_t>(info.st_ino) : 0;
-      items.push_back({std::move(path), static_cast<uint32_t>(root_size), info.st_size,
-                       Nanoseconds(info.st_mtim),
-                       Sha256().Add(Nanoseconds(info.st_ctim)).Add(inode).Short()});
-    }
-  };
-
-  // Appends the files below `folder`, in no order.
-  static arrow::Status ListFolder(const std::string& folder, Listing* listing) {
-    std::unique_ptr<DIR, DirectoryCloser> directory(opendir(folder.c_str()));
-    struct stat info = {};
-    if (!directory || fstat(dirfd(directory.get()), &info) != 0) {
-      // What went away while we looked is accounted for as a file that cannot be read.
-      if (!listing->ancestors.empty() && (errno == ENOENT || errno == ENOTDIR)) {
-        listing->Add(EscapeName(folder), info);
-      } else {
-        listing->failures.push_back("cannot list the folder " + folder + ": " +
-                                    std::strerror(errno));
-      }
-      return arrow::Status::OK();
-    }
-    const FolderId id{info.st_dev, info.st_ino};
-    if (std::ranges::find(listing->ancestors, id) != listing->ancestors.end()) {
-      return arrow::Status::OK();
-    }
-    if (++listing->visits[id] > kMaxVisits) {
-      return arrow::Status::IOError(folder, ": links lead to this folder by more than ", kMaxVisits,
-                                    " paths");
-    }
-
-    const bool inodes_last = InodesLast(folder);
-    std::vector<std::string> folders;
-    errno = 0;
-    while (const dirent* entry = readdir(directory.get())) {
-      const std::string_view name = entry->d_name;
-      if (name == "." || name == "..") continue;
-      std::string path;
-      path.reserve(folder.size() + 1 + name.size());  // no more: there may be a million of them
-      path.append(folder).append(folder == "/" ? "" : "/").append(name);
-      // A link that leads nowhere is listed as itself; reading it will say what is wrong.
-      info = {};
-      if (fstatat(dirfd(directory.get()), entry->d_name, &info, 0) != 0 &&
-          fstatat(dirfd(directory.get()), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) {
-        if (errno != ENOENT) break;  // what cannot be looked at may be a folder
-        info = {};  // gone since readdir(): listed all the same, so that it is accounted for
-      }
-      std::string escaped = EscapeName(path);
-      const auto relative = std::string_view(escaped).substr(listing->root_size);
-      if (S_ISDIR(info.st_mode)) {
-        if (FolderId(info.st_dev, info.st_ino) != listing->output &&
-            listing->filter->EntersFolder(relative)) {
-          folders.push_back(std::move(path));
-        }
-      } else if (listing->filter->TakesFile(relative)) {
-        listing->Add(std::move(escaped), info, inodes_last);
-      }
-      errno = 0;
-    }
-    if (errno != 0) {
-      listing->failures.push_back("cannot list the folder " + folder + ": " + std::strerror(errno));
-    }
-    directory.reset();  // trees may be deeper than a process may open files
-
-    listing->ancestors.push_back(id);
-    for (const std::string& path : folders) ARROW_RETURN_NOT_OK(ListFolder(path, listing));
-    listing->ancestors.pop_back();
-    return arrow::Status::OK();
   }
 
   const std::string root_;
@@ -283,7 +329,7 @@ arrow::Result<std::unique_ptr<Source>> OpenLocalTree(const std::string& root) {
   }
   const std::string training = path + "/" + kTrainingFolder;
   if (IsFolder(training, &info)) path = training;
-  return std::make_unique<LocalTree>(path, LocalTree::FolderId{info.st_dev, info.st_ino});
+  return std::make_unique<LocalTree>(path, FolderId{info.st_dev, info.st_ino});
 }
 
 }  // namespace pomona

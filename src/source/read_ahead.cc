@@ -18,7 +18,7 @@ bool OnlyStartAhead(const Item& item) {
   return item.size > kLargeItem && !HasImageExtension(item.path);
 }
 
-void ReadAhead::Announce(const std::vector<const Item*>& items) {
+void ReadAhead::Prefetch(const std::vector<Item>& items) {
   const std::lock_guard lock(mutex_);
   waiting_.insert(waiting_.end(), items.begin(), items.end());
   // A failure to start comes back when somebody takes the item.
@@ -30,10 +30,11 @@ arrow::Result<FileContent> ReadAhead::Take(const Item& item) {
   {
     const std::lock_guard lock(mutex_);
     // Whoever is ahead of the bounds still gets his item: takers are few.
-    if (!reading_.contains(&item) && std::ranges::find(waiting_, &item) != waiting_.end()) {
-      while (!reading_.contains(&item)) ARROW_RETURN_NOT_OK(StartNext());
+    if (!reading_.contains(item.path) &&
+        std::ranges::find(waiting_, item.path, &Item::path) != waiting_.end()) {
+      while (!reading_.contains(item.path)) ARROW_RETURN_NOT_OK(StartNext());
     }
-    if (auto node = reading_.extract(&item); !node.empty()) {
+    if (auto node = reading_.extract(item.path); !node.empty()) {
       reading = std::move(node.mapped());
       reading_bytes_ -= BytesAhead(item);
       ARROW_RETURN_NOT_OK(FillUp());
@@ -45,19 +46,18 @@ arrow::Result<FileContent> ReadAhead::Take(const Item& item) {
 }
 
 arrow::Status ReadAhead::StartNext() {
-  const Item* const item = waiting_.front();
-  // A copy: a run that fails leaves what is being read behind.
-  ARROW_ASSIGN_OR_RAISE(reading_[item], executor_->Submit([this, item = *item] {
+  const Item& item = waiting_.front();
+  ARROW_ASSIGN_OR_RAISE(reading_[item.path], executor_->Submit([this, item] {
     return Guarded([&] { return read_(item); });
   }));
+  reading_bytes_ += BytesAhead(item);
   waiting_.pop_front();
-  reading_bytes_ += BytesAhead(*item);
   return arrow::Status::OK();
 }
 
 arrow::Status ReadAhead::FillUp() {
   while (!waiting_.empty() && reading_.size() < bounds_.items &&
-         (reading_.empty() || reading_bytes_ + BytesAhead(*waiting_.front()) <= bounds_.bytes)) {
+         (reading_.empty() || reading_bytes_ + BytesAhead(waiting_.front()) <= bounds_.bytes)) {
     ARROW_RETURN_NOT_OK(StartNext());
   }
   return arrow::Status::OK();

@@ -9,6 +9,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -30,7 +31,7 @@ inline constexpr int64_t kLargeItem = int64_t{16} << 20;
 // announce an image: it is large, and its name promises none.
 bool OnlyStartAhead(const Item& item);
 
-// Starts reading announced items in their order, so many at once that their bytes stay within
+// Starts reading prefetched items in their order, so many at once that their bytes stay within
 // bounds; those who ask for them wait only for what is not there yet.
 //
 // Threads: any number at once.
@@ -44,13 +45,13 @@ class ReadAhead {
     int64_t bytes = int64_t{64} << 20;
   };
 
-  // `read` runs on the executor, and on the threads of those who take what nobody announced.
+  // `read` runs on the executor, and on the threads of those who take what was not prefetched.
   // The executor outlives this; its tasks may not.
   ReadAhead(arrow::internal::Executor* executor, const Bounds& bounds, ReadFunction read)
       : executor_(executor), bounds_(bounds), read_(std::move(read)) {}
 
-  // See Source::Announce().
-  void Announce(const std::vector<const Item*>& items);
+  // See Source::Prefetch().
+  void Prefetch(const std::vector<Item>& items);
 
   // What `read` gave for the item.
   arrow::Result<FileContent> Take(const Item& item);
@@ -67,8 +68,8 @@ class ReadAhead {
   const ReadFunction read_;
 
   std::mutex mutex_;  // for what is below
-  std::deque<const Item*> waiting_;
-  std::unordered_map<const Item*, Reading> reading_;
+  std::deque<Item> waiting_;
+  std::unordered_map<std::string, Reading> reading_;  // by path
   int64_t reading_bytes_ = 0;
 };
 

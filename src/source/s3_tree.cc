@@ -146,7 +146,7 @@ class S3Tree : public Source {
     return arrow::Status::OK();
   }
 
-  void Announce(const std::vector<const Item*>& items) override { read_ahead_.Announce(items); }
+  void Prefetch(const std::vector<Item>& items) override { read_ahead_.Prefetch(items); }
 
   arrow::Result<std::optional<Reject>> Read(const Item& item, FileBytes* bytes) override {
     ARROW_ASSIGN_OR_RAISE(FileContent content, read_ahead_.Take(item));

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <iterator>
 #include <limits>
+#include <utility>
 
 #include "pomona/source.h"
 
@@ -122,13 +124,61 @@ size_t ItemLimit(const RunOptions& options) {
   return limit;
 }
 
-std::vector<Item> Select(std::vector<Item> items, const RunOptions& options) {
-  const bool only_apples =
-      options.mode == Mode::kApples ||
-      (options.mode == Mode::kMini && std::any_of(items.begin(), items.end(), IsApple));
-  if (only_apples) std::erase_if(items, [](const Item& item) { return !IsApple(item); });
-  items.resize(std::min(items.size(), ItemLimit(options)));
-  return items;
+namespace {
+
+void LeaveOutOutput(const PathFilter& filter, std::vector<Item>* items) {
+  if (filter.output.empty()) return;
+  const std::string below = EscapeName(filter.output) + '/';
+  std::erase_if(*items, [&](const Item& item) { return item.path.starts_with(below); });
+}
+
+// Whether any label matches Apple* is known once one does, or all is listed: until then the first of
+// all are kept.
+arrow::Status ListMini(Source& source, size_t limit, PathFilter* filter, const TakeItems& take) {
+  std::vector<Item> first, apples;
+  bool wanted = true;  // by the taker
+  ARROW_RETURN_NOT_OK(source.List(filter, [&](std::vector<Item> items) {
+    LeaveOutOutput(*filter, &items);
+    for (Item& item : items) {
+      if (IsApple(item)) {
+        if (apples.size() < limit) apples.push_back(std::move(item));
+      } else if (first.size() < limit) {
+        first.push_back(std::move(item));
+      }
+    }
+    wanted = take({});
+    return wanted && apples.size() < limit;
+  }));
+  if (wanted) take(std::move(apples.empty() ? first : apples));
+  return arrow::Status::OK();
+}
+
+}  // namespace
+
+arrow::Status ListSelected(Source& source, const RunOptions& options, PathFilter* filter,
+                           const TakeItems& take) {
+  const size_t limit = ItemLimit(options);
+  if (options.mode == Mode::kMini) return ListMini(source, limit, filter, take);
+  size_t count = 0;
+  return source.List(filter, [&](std::vector<Item> items) {
+    LeaveOutOutput(*filter, &items);
+    if (options.mode == Mode::kApples) {
+      std::erase_if(items, [](const Item& item) { return !IsApple(item); });
+    }
+    items.resize(std::min(items.size(), limit - count));
+    count += items.size();
+    return take(std::move(items)) && count < limit;
+  });
+}
+
+arrow::Result<std::vector<Item>> ListAll(Source& source, const RunOptions& options) {
+  ARROW_ASSIGN_OR_RAISE(PathFilter filter, PathFilter::Make(options));
+  std::vector<Item> all;
+  ARROW_RETURN_NOT_OK(ListSelected(source, options, &filter, [&](std::vector<Item> items) {
+    std::ranges::move(items, std::back_inserter(all));
+    return true;
+  }));
+  return all;
 }
 
 }  // namespace pomona

@@ -10,12 +10,20 @@ namespace pomona {
 
 // One folder of the output contract.
 struct OutputFolder {
-  std::string kind;  // "features/parquet"
-  std::string name;  // "features", published as <kind>/<name>_<run id>
+  std::string_view kind;  // "features/parquet"
+  std::string_view name;  // "features", published as <kind>/<name>_<run id>
 
   // Below the output.
-  std::string Path(const std::string& run_id) const { return kind + '/' + name + '_' + run_id; }
+  std::string Path(std::string_view run_id) const {
+    return std::string(kind).append("/").append(name).append("_").append(run_id);
+  }
 };
+
+// Stands in each folder of a run that is complete.
+inline constexpr std::string_view kSuccess = "_SUCCESS";
+
+// Of an output, for what is unfinished; readers that follow the convention of '_' never see it.
+inline constexpr std::string_view kWorkFolder = "_pomona";
 
 inline std::string PartName(size_t part, std::string_view extension) {
   char name[32];
@@ -23,26 +31,26 @@ inline std::string PartName(size_t part, std::string_view extension) {
   return name + std::string(extension);
 }
 
-// In kRunInfo; see reuse.h.
+// In kRunInfo; see item_record.h.
 inline std::string ItemRecordName(size_t part) { return "_items-" + PartName(part, "safetensors"); }
 
-inline const OutputFolder kFeaturesParquet{"features/parquet", "features"};
-inline const OutputFolder kFeaturesCsv{"features/csv", "features"};
-inline const OutputFolder kPcaParquet{"pca/parquet", "pca"};
-inline const OutputFolder kPcaCsv{"pca/csv", "pca"};
-inline const OutputFolder kMetadata{"metadata", "metadata"};
-inline const OutputFolder kModelInfo{"model_info", "model_info"};
-inline const OutputFolder kVariance{"model_info", "variance"};
-inline const OutputFolder kPcaModel{"model_info", "pca_model"};
-inline const OutputFolder kErrors{"errors", "errors"};
-inline const OutputFolder kRunInfo{"run_info", "run_info"};
+inline constexpr OutputFolder kFeaturesParquet{"features/parquet", "features"};
+inline constexpr OutputFolder kFeaturesCsv{"features/csv", "features"};
+inline constexpr OutputFolder kPcaParquet{"pca/parquet", "pca"};
+inline constexpr OutputFolder kPcaCsv{"pca/csv", "pca"};
+inline constexpr OutputFolder kMetadata{"metadata", "metadata"};
+inline constexpr OutputFolder kModelInfo{"model_info", "model_info"};
+inline constexpr OutputFolder kVariance{"model_info", "variance"};
+inline constexpr OutputFolder kPcaModel{"model_info", "pca_model"};
+inline constexpr OutputFolder kErrors{"errors", "errors"};
+inline constexpr OutputFolder kRunInfo{"run_info", "run_info"};
 
-inline const OutputFolder* const kAllFolders[] = {
+inline constexpr const OutputFolder* kAllFolders[] = {
     &kFeaturesParquet, &kFeaturesCsv, &kPcaParquet, &kPcaCsv, &kMetadata,
     &kModelInfo,       &kVariance,    &kPcaModel,   &kErrors, &kRunInfo};
 
 // Whether a path, which may be anybody's, is that of a file in one of the run's folders.
-inline bool IsFileOfRun(std::string_view path, const std::string& run_id) {
+inline bool IsFileOfRun(std::string_view path, std::string_view run_id) {
   const size_t slash = path.rfind('/');
   if (slash == path.npos) return false;
   const std::string_view folder = path.substr(0, slash), name = path.substr(slash + 1);

@@ -6,11 +6,14 @@
 #include <arrow/util/future.h>
 #include <arrow/util/io_util.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <queue>
 #include <span>
 #include <utility>
 
 #include "disk.h"
+#include "layout.h"
 #include "pomona/location.h"
 #include "sha256.h"
 
@@ -124,6 +127,24 @@ arrow::Status PublishedFiles::Explain(const std::string& below, const arrow::Sta
     return connection_->Explain("cannot read", path, status);
   }
   return status.WithMessage(path, ": ", status.message());
+}
+
+arrow::Result<std::vector<std::string>> PublishedRuns(const PublishedFiles& files) {
+  // With what is in the folders, rather than to ask for each of them.
+  ARROW_ASSIGN_OR_RAISE(const auto listed,
+                        files.List(std::string(kRunInfo.kind), /*with_subfolders=*/true));
+  const std::string prefix = std::string(kRunInfo.name) + '_';
+  std::vector<std::pair<arrow::fs::TimePoint, std::string>> runs;
+  for (const arrow::fs::FileInfo& info : listed) {
+    const std::string folder = std::filesystem::path(info.path()).parent_path().filename();
+    if (info.base_name() != kSuccess || !folder.starts_with(prefix)) continue;
+    std::string id = folder.substr(prefix.size());
+    if (CheckRunId(id).ok()) runs.emplace_back(info.mtime(), std::move(id));
+  }
+  std::sort(runs.rbegin(), runs.rend());
+  std::vector<std::string> ids;
+  for (auto& [time, id] : runs) ids.push_back(std::move(id));
+  return ids;
 }
 
 arrow::Status CheckJournal(const std::string& path, const std::string& run_id) {

@@ -66,6 +66,9 @@ class PublishedFiles {
   std::shared_ptr<arrow::fs::FileSystem> files_;
 };
 
+// The ids of the published runs, the newest first.
+arrow::Result<std::vector<std::string>> PublishedRuns(const PublishedFiles& files);
+
 // Whether the journal of an output, which may be anybody's, names a run that could have died while
 // it was published. Errors: Invalid.
 arrow::Status CheckJournal(const std::string& path, const std::string& run_id);

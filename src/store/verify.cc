@@ -10,11 +10,11 @@
 #include <utility>
 
 #include "checksums.h"
+#include "item_record.h"
 #include "layout.h"
 #include "part_reader.h"
 #include "pomona/pca.h"
 #include "published_files.h"
-#include "reuse.h"
 
 namespace pomona {
 namespace {
@@ -108,8 +108,8 @@ void Verifier::CheckFiles() {
     bool success = false;
     for (const arrow::fs::FileInfo& info : *listed) {
       const std::string name = info.base_name();
-      success = success || name == "_SUCCESS";
-      const bool known = name == "_SUCCESS" || name == kChecksumsName ||
+      success = success || name == kSuccess;
+      const bool known = name == kSuccess || name == kChecksumsName ||
                          names_.contains(path + "/" + name) || name.starts_with('.');
       if (!known) Report(files_.Path(path) + "/" + name + ": no file of this run");
     }

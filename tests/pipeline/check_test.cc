@@ -37,9 +37,9 @@ TEST(Check, ReportsEachFileInOrder) {
             "9e9283ee16aa9fd89ac3ebde741bf6b6babb5013d0b1b268351c0b950787e2fe");
   EXPECT_EQ(results[0].rgb224_sha256,
             "701db217fa86de2bcba7ae3ddb4fae587938ac01e9d31efa6980222c989724bb");
-  EXPECT_EQ(results[1].reject->reason, Reason::kCorrupt);
-  EXPECT_EQ(results[2].verdict, CheckResult::Verdict::kSkip);
-  EXPECT_EQ(results[3].reject->stage, Stage::kRead);
+  EXPECT_EQ(results[1].outcome.reject->reason, Reason::kCorrupt);
+  EXPECT_EQ(results[2].outcome.verdict, Verdict::kSkip);
+  EXPECT_EQ(results[3].outcome.reject->stage, Stage::kRead);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <future>
 
 #include "fakes.h"
+#include "temp_folder.h"
 
 namespace pomona {
 namespace {
@@ -40,17 +41,26 @@ RunOptions InTwos() {
   return options;
 }
 
-std::vector<std::string> Names(const Listing::All& all) {
+// The items that a listing wrote to its spool.
+std::vector<std::string> Names(Listing& listing) {
   std::vector<std::string> names;
-  for (const Item& item : all.items) names.emplace_back(item.relative_path());
+  for (const ListedFragment& fragment : listing.TakeFragments()) {
+    for (const Item& item : *listing.Items(fragment)) names.emplace_back(item.relative_path());
+  }
   return names;
 }
 
-TEST(Listing, CutsFragmentsAcrossBatches) {
+class ListingTest : public testing::Test {
+ protected:
+  const TempFolder folder_;
+  const std::unique_ptr<ItemSpool> spool_ = *ItemSpool::Create(folder_ / "items");
+};
+
+TEST_F(ListingTest, CutsFragmentsAcrossBatches) {
   SlowSource source;
   source.batches = {Items({"a/1"}), Items({"a/2", "b/1", "b/2"}), {}, Items({"b/3"})};
-  Listing listing(source, "/elsewhere", InTwos(), "recipe");
-  EXPECT_EQ((*listing.Fragment(2))->items[0].path, "/tree/b/3");
+  Listing listing(source, "/elsewhere", InTwos(), "recipe", *spool_);
+  EXPECT_EQ(listing.Items(**listing.Fragment(2))->at(0).path, "/tree/b/3");
   EXPECT_EQ(*listing.Fragment(3), nullptr);
   EXPECT_TRUE(listing.complete());
   EXPECT_EQ(listing.count(), 5);
@@ -59,68 +69,67 @@ TEST(Listing, CutsFragmentsAcrossBatches) {
   EXPECT_EQ(second.end, 4u);
   EXPECT_EQ(second.key, RangeOf(Items({"b/1", "b/2"}), 2, "recipe").key);
 
-  const Listing::All all = listing.TakeAll();
-  EXPECT_EQ(Names(all), (std::vector<std::string>{"a/1", "a/2", "b/1", "b/2", "b/3"}));
-  ASSERT_EQ(all.fragments.size(), 3u);
-  EXPECT_EQ(all.fragments[2].begin, 4u);
-  EXPECT_EQ(all.fragments[2].end, 5u);
+  const auto third = (*listing.Fragment(2))->range;
+  EXPECT_EQ(third.begin, 4u);
+  EXPECT_EQ(third.end, 5u);
+  EXPECT_EQ(Names(listing), (std::vector<std::string>{"a/1", "a/2", "b/1", "b/2", "b/3"}));
 }
 
-TEST(Listing, GivesFragmentsWhileTheRestIsListed) {
+TEST_F(ListingTest, GivesFragmentsWhileTheRestIsListed) {
   SlowSource source;
   source.batches = {Items({"a/1", "a/2"}), Items({"b/1"})};
   std::promise<void> seen;
   source.before = [&](size_t batch) {
     if (batch == 1) seen.get_future().wait();
   };
-  Listing listing(source, "/elsewhere", InTwos(), "recipe");
-  EXPECT_EQ((*listing.Fragment(0))->items.size(), 2u);
+  Listing listing(source, "/elsewhere", InTwos(), "recipe", *spool_);
+  EXPECT_EQ((*listing.Fragment(0))->range.size(), 2u);
   EXPECT_FALSE(listing.complete());
   seen.set_value();
-  EXPECT_EQ((*listing.Fragment(1))->items.size(), 1u);
+  EXPECT_EQ((*listing.Fragment(1))->range.size(), 1u);
   EXPECT_EQ(*listing.Fragment(2), nullptr);
 }
 
-TEST(Listing, StopsAtTheLimit) {
+TEST_F(ListingTest, StopsAtTheLimit) {
   SlowSource source;
   source.batches = {Items({"a/1", "a/2"}), Items({"b/1", "b/2"}), Items({"c/1"})};
   RunOptions options = InTwos();
   options.limit = 3;
   options.exclude = {"a/2"};
-  Listing listing(source, "/elsewhere", options, "recipe");
+  Listing listing(source, "/elsewhere", options, "recipe", *spool_);
   EXPECT_EQ(*listing.Fragment(2), nullptr);
-  EXPECT_EQ(Names(listing.TakeAll()), (std::vector<std::string>{"a/1", "b/1", "b/2"}));
+  EXPECT_EQ(Names(listing), (std::vector<std::string>{"a/1", "b/1", "b/2"}));
   EXPECT_EQ(source.taken, 1u);
 }
 
-TEST(Listing, KnowsAllLabelsBeforeItTakesTheMiniOnes) {
+TEST_F(ListingTest, KnowsAllLabelsBeforeItTakesTheMiniOnes) {
   SlowSource source;
   source.batches = {Items({"Ananas/1"}), Items({"Apple 2/1", "Apple 2/2"}), Items({"Banana/1"})};
   RunOptions options = InTwos();
   options.mode = Mode::kMini;
-  Listing listing(source, "/elsewhere", options, "recipe");
+  Listing listing(source, "/elsewhere", options, "recipe", *spool_);
   EXPECT_EQ(*listing.Fragment(1), nullptr);
-  EXPECT_EQ(Names(listing.TakeAll()), (std::vector<std::string>{"Apple 2/1", "Apple 2/2"}));
+  EXPECT_EQ(Names(listing), (std::vector<std::string>{"Apple 2/1", "Apple 2/2"}));
 }
 
-TEST(Listing, LeavesTheOutputOut) {
+TEST_F(ListingTest, LeavesTheOutputOut) {
   SlowSource source;
   source.batches = {Items({"a/1"}), Items({"out/a.csv"}), Items({"outer/1"})};
-  Listing listing(source, "/tree/out", InTwos(), "recipe");
+  Listing listing(source, "/tree/out", InTwos(), "recipe", *spool_);
   EXPECT_EQ(*listing.Fragment(1), nullptr);
-  EXPECT_EQ(Names(listing.TakeAll()), (std::vector<std::string>{"a/1", "outer/1"}));
+  EXPECT_EQ(Names(listing), (std::vector<std::string>{"a/1", "outer/1"}));
 }
 
-TEST(Listing, FailsWithTheSource) {
+TEST_F(ListingTest, FailsWithTheSource) {
   SlowSource source;
   source.batches = {Items({"a/1"})};
   source.end = arrow::Status::IOError("the folder b");
-  Listing listing(source, "/elsewhere", InTwos(), "recipe");
+  Listing listing(source, "/elsewhere", InTwos(), "recipe", *spool_);
   EXPECT_EQ(listing.Fragment(0).status(), source.end);
   EXPECT_FALSE(listing.complete());
 }
 
-TEST(Listing, StopsWhoeverWaits) {
+TEST_F(ListingTest, StopsWhoeverWaits) {
   SlowSource source;
   source.batches = {Items({"a/1"}), Items({"a/2"}), Items({"a/3"})};
   std::promise<void> stopped;
@@ -128,7 +137,7 @@ TEST(Listing, StopsWhoeverWaits) {
     if (batch == 1) stopped.get_future().wait();
   };
   {
-    Listing listing(source, "/elsewhere", InTwos(), "recipe");
+    Listing listing(source, "/elsewhere", InTwos(), "recipe", *spool_);
     auto waiting = std::async(std::launch::async, [&] { return listing.Fragment(0); });
     listing.Stop();
     EXPECT_TRUE(waiting.get().status().IsCancelled());

@@ -328,7 +328,7 @@ TEST(Run, DoesNotPublishAnIdTwice) {
   ASSERT_TRUE(RunOn(source, output.path(), SmallOptions()).ok());
   const auto before = Files(output.path());
   const auto again = RunOn(source, output.path(), SmallOptions());
-  EXPECT_TRUE(again.status().IsInvalid());
+  EXPECT_TRUE(again.status().IsAlreadyExists());
   EXPECT_NE(again.status().message().find("already published"), std::string::npos);
   RunOptions options = SmallOptions();
   options.run_id = "r2";

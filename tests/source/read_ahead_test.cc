@@ -20,12 +20,6 @@ std::vector<Item> Items(size_t count, int64_t size = 1) {
   return items;
 }
 
-std::vector<const Item*> Pointers(const std::vector<Item>& items) {
-  std::vector<const Item*> pointers;
-  for (const Item& item : items) pointers.push_back(&item);
-  return pointers;
-}
-
 // Gives the items' paths, and knows how it was asked.
 struct Reader {
   std::mutex mutex;
@@ -54,9 +48,8 @@ TEST(ReadAhead, GivesEveryItemOnceToManyTakers) {
   Reader reader;
   const auto pool = *ThreadPool::Make(16);
   ReadAhead ahead(pool.get(), {.items = 8}, std::ref(reader));
-  const std::vector<const Item*> all = Pointers(items);
-  ahead.Announce({all.begin(), all.begin() + 400});
-  ahead.Announce({all.begin() + 400, all.end()});
+  ahead.Prefetch({items.begin(), items.begin() + 400});
+  ahead.Prefetch({items.begin() + 400, items.end()});
   std::atomic<size_t> next = 0, wrong = 0;
   {
     std::vector<std::jthread> takers;
@@ -82,7 +75,7 @@ TEST(ReadAhead, KeepsToTheBoundOfBytesButReadsWhatIsLarger) {
   for (const int64_t bytes : {250, 1}) {
     reader.most = 0;
     ReadAhead ahead(pool.get(), {.items = 16, .bytes = bytes}, std::ref(reader));
-    ahead.Announce(Pointers(items));
+    ahead.Prefetch(items);
     for (const Item& item : items) EXPECT_EQ(Text(ahead.Take(item)), item.path);
     EXPECT_LE(reader.most, bytes / 100 + 2);  // and the one being taken
   }
@@ -102,19 +95,19 @@ TEST(ReadAhead, IsNotHeldUpByLargeFilesThatAreNoImagesByTheirNames) {
                     if (++started == 2) both.set_value();
                     return FileContent{};
                   });
-  ahead.Announce(Pointers(items));
+  ahead.Prefetch(items);
   EXPECT_EQ(both.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
   for (const Item& item : items) EXPECT_TRUE(ahead.Take(item).ok());
 }
 
-TEST(ReadAhead, ReadsWhatNobodyAnnouncedAndWhatIsTakenOutOfOrder) {
+TEST(ReadAhead, ReadsWhatWasNotPrefetchedAndWhatIsTakenOutOfOrder) {
   const std::vector<Item> items = Items(20);
   Reader reader;
   const auto pool = *ThreadPool::Make(2);
   ReadAhead ahead(pool.get(), {.items = 2}, std::ref(reader));
   EXPECT_EQ(Text(ahead.Take(items[0])), "/0");
-  const std::vector<const Item*> some = {&items[5], &items[6], &items[9], &items[12]};
-  ahead.Announce(some);
+  const std::vector<Item> some = {items[5], items[6], items[9], items[12]};
+  ahead.Prefetch(some);
   for (const int i : {12, 7, 5, 9, 6}) {
     EXPECT_EQ(Text(ahead.Take(items[i])), items[i].path);
   }
@@ -135,7 +128,7 @@ TEST(ReadAhead, MayBeLeftWithItemsThatAreGone) {
       paths.insert(item.path);
       return FileContent{};
     });
-    ahead.Announce(Pointers(items));
+    ahead.Prefetch(items);
     for (Item& item : items) item.path = "another";
     gone.set_value();
     EXPECT_TRUE(pool->Shutdown().ok());
@@ -150,7 +143,7 @@ TEST(ReadAhead, HandsOnRejectsAndErrors) {
     if (item.path == items[0].path) return arrow::Status::IOError("no connection");
     return FileContent{{}, Reject{Stage::kRead, Reason::kMissing, "gone"}};
   });
-  ahead.Announce(Pointers(items));
+  ahead.Prefetch(items);
   EXPECT_TRUE(ahead.Take(items[0]).status().IsIOError());
   EXPECT_EQ(ahead.Take(items[1])->reject->reason, Reason::kMissing);
 }

@@ -11,9 +11,30 @@ std::vector<Item> Tree(const std::vector<std::string>& relative_paths) {
   return items;
 }
 
+// Hands over one item after another.
+class ListedTree : public Source {
+ public:
+  explicit ListedTree(std::vector<Item> items) : items_(std::move(items)) {}
+
+  arrow::Status List(PathFilter*, const TakeItems& take) override {
+    for (; listed < items_.size() && take({items_[listed]}); ++listed) {
+    }
+    return arrow::Status::OK();
+  }
+  arrow::Result<std::optional<Reject>> Read(const Item&, FileBytes*) override {
+    return arrow::Status::NotImplemented("nothing is read here");
+  }
+
+  size_t listed = 0;  // before nothing more was wanted
+
+ private:
+  const std::vector<Item> items_;
+};
+
 std::vector<std::string> Selected(const std::vector<std::string>& tree, const RunOptions& options) {
   std::vector<std::string> paths;
-  for (const Item& item : Select(Tree(tree), options)) paths.emplace_back(item.relative_path());
+  ListedTree source(Tree(tree));
+  for (const Item& item : *ListAll(source, options)) paths.emplace_back(item.relative_path());
   return paths;
 }
 
@@ -38,6 +59,21 @@ TEST(Select, MiniIsTheFirst300) {
   const Paths selected = Selected(tree, options);
   ASSERT_EQ(selected.size(), 300u);
   EXPECT_EQ(selected.back(), "Apple/1299.jpg");
+}
+
+TEST(Select, ListsNoMoreThanIsWanted) {
+  Paths tree = {"Ananas/1.jpg", "Ananas/2.jpg"};
+  for (int i = 1000; i < 1400; ++i) tree.push_back("Apple/" + std::to_string(i) + ".jpg");
+  RunOptions options;
+  options.mode = Mode::kMini;
+  ListedTree mini(Tree(tree));
+  ASSERT_TRUE(ListAll(mini, options).ok());
+  EXPECT_EQ(mini.listed, 2u + 299u);
+  options = {};
+  options.limit = 2;
+  ListedTree limited(Tree(tree));
+  ASSERT_TRUE(ListAll(limited, options).ok());
+  EXPECT_EQ(limited.listed, 1u);
 }
 
 TEST(Select, LimitComesLast) {

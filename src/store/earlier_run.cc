@@ -1,7 +1,6 @@
-#include "reuse.h"
+#include "earlier_run.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -11,20 +10,8 @@
 namespace pomona {
 namespace {
 
-namespace fs = std::filesystem;
-
 // Runs that are looked at.
 constexpr size_t kRecentRuns = 10;
-
-// Metadata is JSON, which a path need not be.
-std::string Hex(std::string_view bytes) {
-  std::string hex;
-  for (const char c : bytes) {
-    hex += "0123456789abcdef"[static_cast<uint8_t>(c) >> 4];
-    hex += "0123456789abcdef"[c & 15];
-  }
-  return hex;
-}
 
 std::string RecordPath(const std::string& run_id, size_t part) {
   return kRunInfo.Path(run_id) + "/" + ItemRecordName(part);
@@ -48,73 +35,6 @@ int64_t RowsOf(const PublishedFiles& files, const std::string& run_id, const std
 }
 
 }  // namespace
-
-arrow::Result<std::vector<std::string>> PublishedRuns(const PublishedFiles& files) {
-  // With what is in the folders, rather than to ask for each of them.
-  ARROW_ASSIGN_OR_RAISE(const auto listed, files.List(kRunInfo.kind, /*with_subfolders=*/true));
-  const std::string prefix = kRunInfo.name + '_';
-  std::vector<std::pair<arrow::fs::TimePoint, std::string>> runs;
-  for (const arrow::fs::FileInfo& info : listed) {
-    const std::string folder = fs::path(info.path()).parent_path().filename();
-    if (info.base_name() != "_SUCCESS" || !folder.starts_with(prefix)) continue;
-    std::string id = folder.substr(prefix.size());
-    if (CheckRunId(id).ok()) runs.emplace_back(info.mtime(), std::move(id));
-  }
-  std::sort(runs.rbegin(), runs.rend());
-  std::vector<std::string> ids;
-  for (auto& [time, id] : runs) ids.push_back(std::move(id));
-  return ids;
-}
-
-arrow::Status WriteItemRecord(const std::string& path, const std::string& recipe,
-                              const std::vector<const Item*>& items,
-                              const std::vector<int64_t>& checksums) {
-  std::vector<int64_t> sizes, times, states;
-  for (const Item* item : items) {
-    sizes.push_back(item->size);
-    times.push_back(item->modified_ns);
-    states.push_back(item->state);
-  }
-  const auto column = [&](const std::vector<int64_t>& values) {
-    return TensorView{
-        DType::kI64, {static_cast<int64_t>(values.size())}, std::as_bytes(std::span(values))};
-  };
-  return WriteSafetensors(
-      path,
-      {{"size", column(sizes)},
-       {"modified_ns", column(times)},
-       {"state", column(states)},
-       {"row_checksum", column(checksums)}},
-      {{"recipe", recipe}, {"last_path", items.empty() ? "" : Hex(items.back()->path)}});
-}
-
-int64_t RowChecksum(std::string_view path, std::span<const float> features) {
-  const auto bytes =
-      std::span(reinterpret_cast<const uint8_t*>(features.data()), features.size_bytes());
-  return Sha256().Add(path).Add(bytes).Short();
-}
-
-arrow::Result<ItemRecord> ItemRecord::Parse(const std::string& path, std::string_view bytes) {
-  ItemRecord record;
-  ARROW_ASSIGN_OR_RAISE(record.file, SafetensorsFile::Copy(path, std::as_bytes(std::span(bytes))));
-  for (const auto& [name, column] : {std::pair{"size", &record.sizes},
-                                     {"modified_ns", &record.times},
-                                     {"state", &record.states},
-                                     {"row_checksum", &record.checksums}}) {
-    ARROW_ASSIGN_OR_RAISE(const TensorView tensor, record.file->Get(name));
-    *column = tensor.values<int64_t>();
-    if (tensor.dtype != DType::kI64 || column->size() != record.sizes.size()) {
-      return arrow::Status::Invalid(path, ": no record of items");
-    }
-  }
-  const auto& metadata = record.file->metadata();
-  for (const auto& [name, text] :
-       {std::pair{"recipe", &record.recipe}, {"last_path", &record.last_path}}) {
-    const auto entry = metadata.find(name);
-    if (entry != metadata.end()) *text = entry->second;
-  }
-  return record;
-}
 
 EarlierRun::EarlierRun(PublishedFiles files, std::string run_id, std::string recipe, int dimensions)
     : files_(std::move(files)),

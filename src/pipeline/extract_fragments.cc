@@ -1,4 +1,4 @@
-#include "extract.h"
+#include "extract_fragments.h"
 
 #include <algorithm>
 #include <atomic>
@@ -10,7 +10,6 @@
 #include "disk.h"
 #include "guarded.h"
 #include "image_worker.h"
-#include "pomona/decode.h"
 #include "stopwatch.h"
 #include "tasks.h"
 
@@ -25,31 +24,33 @@ constexpr int kOpenFragments = 2;
 // A fragment being made. Each item's slot is written by the one worker that claimed the item, its
 // verdict last.
 struct OpenFragment {
-  enum class Verdict : uint8_t { kOpen, kRow, kReject, kSkip };
-
   std::string path;
-  const ListedFragment* listed = nullptr;  // null: free, or being stored
-  std::atomic<size_t> remaining = 0;       // items that are open
-  std::vector<float> features;             // a row for each item, in its place
+  FragmentRange range;
+  std::vector<Item> items;
+  bool is_open = false;               // neither free nor being stored
+  std::atomic<size_t> remaining = 0;  // items that are open
+  std::vector<float> features;        // a row for each item, in its place
   std::vector<Verdict> verdicts;
   std::vector<std::optional<Reject>> rejects;
 
-  // Held while the fragment is opened, saved or stored; for what is below and for `listed`.
+  // Held while the fragment is opened, saved or stored; for what is below and for is_open.
   std::mutex mutex;
   Clock::time_point saved_at;  // or opened
   int64_t saved = 0;           // items in the partial file; 0: there is none
 
   // REQUIRES: mutex is held.
-  void Reset(std::string fragment_path, const ListedFragment& of, size_t dimensions) {
+  void Reset(std::string fragment_path, FragmentRange of, std::vector<Item> its_items,
+             size_t dimensions) {
     path = std::move(fragment_path);
-    const size_t items = of.items.size();
-    remaining = items;
-    features.resize(items * dimensions);
-    verdicts.assign(items, Verdict::kOpen);
-    rejects.assign(items, std::nullopt);
+    range = std::move(of);
+    items = std::move(its_items);
+    remaining = items.size();
+    features.resize(items.size() * dimensions);
+    verdicts.assign(items.size(), Verdict::kOpen);
+    rejects.assign(items.size(), std::nullopt);
     saved_at = Clock::now();
     saved = 0;
-    listed = &of;  // last: memory may end above
+    is_open = true;  // last: memory may end above
   }
 
   Verdict verdict(size_t position) {
@@ -83,9 +84,10 @@ arrow::Result<std::optional<StoredFragment>> OpenEarlier(const std::string& path
 }
 
 // What the workers share.
-class Extractor {
+class FragmentWorkers {
  public:
-  Extractor(const ExtractJob& job, Extraction* result) : job_(job), result_(result) {
+  FragmentWorkers(const ExtractionInput& input, Extraction* result)
+      : input_(input), result_(result) {
     for (OpenFragment& fragment : open_) free_.push_back(&fragment);
   }
 
@@ -94,7 +96,7 @@ class Extractor {
 
   void Stop() {
     stop_ = true;
-    job_.listing.Stop();
+    input_.listing.Stop();
   }
   // What the user should know, heard once.
   std::vector<std::string> TakeNotes();
@@ -120,25 +122,26 @@ class Extractor {
   arrow::Result<Claim> Next();
   arrow::Result<const ListedFragment*> NextToMake();
   void Advance();
-  void Open(OpenFragment* fragment, const ListedFragment& listed);
+  arrow::Status Open(OpenFragment* fragment, const ListedFragment& listed);
   void Resume(OpenFragment* fragment);
   void Reuse(OpenFragment* fragment);
   arrow::Status SavePartial(OpenFragment* fragment);
   arrow::Status Work();
   arrow::Status Finish(OpenFragment* fragment, WorkerSeconds* seconds);
 
-  const ExtractJob& job_;
+  const ExtractionInput& input_;
   Extraction* const result_;
   OpenFragment open_[kOpenFragments];
 
-  std::mutex claim_mutex_;      // for what is below, down to free_mutex_, and for job_.earlier
+  std::mutex claim_mutex_;      // for the next four, and for input_.earlier
   arrow::Status reuse_status_;  // the first failure to read the earlier run
   size_t next_fragment_ = 0;
   OpenFragment* current_ = nullptr;  // null: the next fragment is to be opened
   size_t next_position_ = 0;         // an item of current_ to work on
+
+  std::mutex free_mutex_;  // for free_
   std::vector<OpenFragment*> free_;
   std::counting_semaphore<kOpenFragments> free_count_{kOpenFragments};
-  std::mutex free_mutex_;  // for free_
 
   std::mutex result_mutex_;  // for *result_ and notes_
   std::vector<std::string> notes_;
@@ -148,19 +151,19 @@ class Extractor {
   std::atomic<bool> stop_ = false;
 };
 
-std::vector<std::string> Extractor::TakeNotes() {
+std::vector<std::string> FragmentWorkers::TakeNotes() {
   const std::lock_guard lock(result_mutex_);
   return std::exchange(notes_, {});
 }
 
 // The next fragment that is not stored; null: there is none.
-arrow::Result<const ListedFragment*> Extractor::NextToMake() {
+arrow::Result<const ListedFragment*> FragmentWorkers::NextToMake() {
   while (!stop_) {
-    ARROW_ASSIGN_OR_RAISE(const ListedFragment* listed, job_.listing.Fragment(next_fragment_));
+    ARROW_ASSIGN_OR_RAISE(const ListedFragment* listed, input_.listing.Fragment(next_fragment_));
     if (!listed) break;
     const size_t index = next_fragment_++;
-    const auto stored =
-        OpenEarlier(job_.fragment_path(index, listed->range), listed->range, &StoredFragment::Open);
+    const auto stored = OpenEarlier(input_.work.FragmentPath(index, listed->range.key),
+                                    listed->range, &StoredFragment::Open);
     if (!stored.ok() || !*stored) {
       if (!stored.ok()) {
         const std::lock_guard lock(result_mutex_);
@@ -173,15 +176,15 @@ arrow::Result<const ListedFragment*> Extractor::NextToMake() {
     rows += static_cast<int64_t>(report.rows.size());
     rejects += static_cast<int64_t>(report.rejects.size());
     skips += report.skip_count();
-    resumed += static_cast<int64_t>(listed->items.size());
-    stored_ += static_cast<int64_t>(listed->items.size());
+    resumed += static_cast<int64_t>(listed->range.size());
+    stored_ += static_cast<int64_t>(listed->range.size());
     const std::lock_guard lock(result_mutex_);
     Count(report, result_);
   }
   return nullptr;
 }
 
-arrow::Result<Extractor::Claim> Extractor::Next() {
+arrow::Result<FragmentWorkers::Claim> FragmentWorkers::Next() {
   const std::lock_guard lock(claim_mutex_);
   if (!current_) {
     ARROW_ASSIGN_OR_RAISE(const ListedFragment* listed, NextToMake());
@@ -197,12 +200,12 @@ arrow::Result<Extractor::Claim> Extractor::Next() {
       opened = free_.back();
       free_.pop_back();
     }
-    Open(opened, *listed);
-    std::vector<const Item*> items;
-    for (size_t i = 0; i < listed->items.size(); ++i) {
-      if (opened->verdict(i) == OpenFragment::Verdict::kOpen) items.push_back(&listed->items[i]);
+    ARROW_RETURN_NOT_OK(Open(opened, *listed));
+    std::vector<Item> to_read;
+    for (size_t i = 0; i < opened->items.size(); ++i) {
+      if (opened->verdict(i) == Verdict::kOpen) to_read.push_back(opened->items[i]);
     }
-    job_.source.Announce(items);
+    input_.source.Prefetch(to_read);
     current_ = opened;
     next_position_ = 0;
     Advance();
@@ -214,36 +217,36 @@ arrow::Result<Extractor::Claim> Extractor::Next() {
 }
 
 // Goes on to the next item to work on, if current_ has another.
-void Extractor::Advance() {
+void FragmentWorkers::Advance() {
   const size_t size = current_->verdicts.size();
-  while (next_position_ < size &&
-         current_->verdict(next_position_) != OpenFragment::Verdict::kOpen) {
+  while (next_position_ < size && current_->verdict(next_position_) != Verdict::kOpen) {
     ++next_position_;
   }
   if (next_position_ == size) current_ = nullptr;
 }
 
 // Takes what earlier runs have of the fragment, of which the rest is to be made.
-void Extractor::Open(OpenFragment* fragment, const ListedFragment& listed) {
+arrow::Status FragmentWorkers::Open(OpenFragment* fragment, const ListedFragment& listed) {
+  ARROW_ASSIGN_OR_RAISE(std::vector<Item> items, input_.listing.Items(listed));
   const std::lock_guard lock(fragment->mutex);
-  fragment->Reset(job_.fragment_path(next_fragment_ - 1, listed.range), listed,
-                  job_.engine.features());
+  fragment->Reset(input_.work.FragmentPath(next_fragment_ - 1, listed.range.key), listed.range,
+                  std::move(items), input_.engine.features());
   Resume(fragment);
-  if (job_.earlier) Reuse(fragment);
+  if (input_.earlier) Reuse(fragment);
+  return arrow::Status::OK();
 }
 
 // What a run that was interrupted had finished.
-void Extractor::Resume(OpenFragment* fragment) {
-  using Verdict = OpenFragment::Verdict;
-  const auto partial = OpenEarlier(PartialPath(fragment->path), fragment->listed->range,
-                                   &StoredFragment::OpenPartial);
+void FragmentWorkers::Resume(OpenFragment* fragment) {
+  const auto partial =
+      OpenEarlier(PartialPath(fragment->path), fragment->range, &StoredFragment::OpenPartial);
   if (!partial.ok()) {
     const std::lock_guard lock(result_mutex_);
     notes_.push_back("unfinished work cannot be kept and is done again: " +
                      partial.status().message());
   }
   if (!partial.ok() || !*partial) return;
-  const size_t dimensions = job_.engine.features();
+  const size_t dimensions = input_.engine.features();
   const FragmentReport& report = (*partial)->report();
   const std::span<const float> features = (*partial)->features();
   if (features.size() != report.rows.size() * dimensions) return;
@@ -266,11 +269,9 @@ void Extractor::Resume(OpenFragment* fragment) {
 }
 
 // Takes over the rows that the earlier run has.
-void Extractor::Reuse(OpenFragment* fragment) {
-  using Verdict = OpenFragment::Verdict;
+void FragmentWorkers::Reuse(OpenFragment* fragment) {
   std::vector<uint8_t> found(fragment->verdicts.size(), 0);
-  const arrow::Status status =
-      job_.earlier->Fill(fragment->listed->items, fragment->features, found);
+  const arrow::Status status = input_.earlier->Fill(fragment->items, fragment->features, found);
   if (reuse_status_.ok()) reuse_status_ = status;
   for (size_t i = 0; i < found.size(); ++i) {
     if (!found[i] || fragment->verdict(i) != Verdict::kOpen) continue;
@@ -281,11 +282,11 @@ void Extractor::Reuse(OpenFragment* fragment) {
   }
 }
 
-void Extractor::Save(std::chrono::duration<double> age) {
+void FragmentWorkers::Save(std::chrono::duration<double> age) {
   for (OpenFragment& fragment : open_) {
     // What is held is being stored, or it was opened just now.
     const std::unique_lock lock(fragment.mutex, std::try_to_lock);
-    if (!lock || !fragment.listed || Clock::now() - fragment.saved_at < age) continue;
+    if (!lock || !fragment.is_open || Clock::now() - fragment.saved_at < age) continue;
     const arrow::Status status = Guarded([&] { return SavePartial(&fragment); });
     fragment.saved_at = Clock::now();
     if (status.ok() || std::exchange(save_failed_, true)) continue;
@@ -295,33 +296,33 @@ void Extractor::Save(std::chrono::duration<double> age) {
 }
 
 // REQUIRES: fragment->mutex is held.
-arrow::Status Extractor::SavePartial(OpenFragment* fragment) {
-  const size_t dimensions = job_.engine.features();
+arrow::Status FragmentWorkers::SavePartial(OpenFragment* fragment) {
+  const size_t dimensions = input_.engine.features();
   FragmentReport report;
   for (size_t i = 0; i < fragment->verdicts.size(); ++i) {
     switch (fragment->verdict(i)) {
-      case OpenFragment::Verdict::kRow: report.rows.push_back(static_cast<int32_t>(i)); break;
-      case OpenFragment::Verdict::kReject:
+      case Verdict::kRow: report.rows.push_back(static_cast<int32_t>(i)); break;
+      case Verdict::kReject:
         report.rejects.push_back({static_cast<int32_t>(i), *fragment->rejects[i]});
         break;
-      case OpenFragment::Verdict::kOpen:
-      case OpenFragment::Verdict::kSkip: break;  // skips are soon found again
+      case Verdict::kOpen:
+      case Verdict::kSkip: break;  // skips are soon found again
     }
   }
   const auto count = static_cast<int64_t>(report.rows.size() + report.rejects.size());
   if (count == fragment->saved) return arrow::Status::OK();
-  std::vector<float> features(report.rows.size() * dimensions);
+  std::vector<float> rows(report.rows.size() * dimensions);
   for (size_t row = 0; row < report.rows.size(); ++row) {
     std::copy_n(fragment->features.begin() + report.rows[row] * dimensions, dimensions,
-                features.begin() + row * dimensions);
+                rows.begin() + row * dimensions);
   }
-  ARROW_RETURN_NOT_OK(WritePartialFragment(PartialPath(fragment->path), fragment->listed->range,
-                                           report, features, static_cast<int>(dimensions)));
+  ARROW_RETURN_NOT_OK(WritePartialFragment(PartialPath(fragment->path), fragment->range, report,
+                                           rows, static_cast<int>(dimensions)));
   fragment->saved = count;
   return arrow::Status::OK();
 }
 
-int64_t Extractor::kept() {
+int64_t FragmentWorkers::kept() {
   int64_t items = stored_;
   for (OpenFragment& fragment : open_) {
     const std::lock_guard lock(fragment.mutex);
@@ -330,7 +331,7 @@ int64_t Extractor::kept() {
   return items;
 }
 
-arrow::Status Extractor::RunWorker() {
+arrow::Status FragmentWorkers::RunWorker() {
   const arrow::Status status = Guarded([&] { return Work(); });
   if (status.ok()) return status;
   // Whoever was stopped because another one failed has nothing to tell.
@@ -339,11 +340,10 @@ arrow::Status Extractor::RunWorker() {
   return status;
 }
 
-arrow::Status Extractor::Work() {
+arrow::Status FragmentWorkers::Work() {
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<ImageWorker> worker,
-                        ImageWorker::Make(job_.engine, job_.cpu));
-  const size_t dimensions = job_.engine.features();
-  FileBytes bytes;
+                        ImageWorker::Make(input_.engine, input_.cpu));
+  const size_t dimensions = input_.engine.features();
   WorkerSeconds seconds;
 
   while (!stop_) {
@@ -355,58 +355,49 @@ arrow::Status Extractor::Work() {
       ARROW_RETURN_NOT_OK(Finish(fragment, &seconds));
       continue;
     }
-    const Item& item = fragment->listed->items[position];
+    const Item& item = fragment->items[position];
 
-    std::optional<Reject> reject;
-    bool skip = false;
-    const arrow::Status extracted = Guarded([&]() -> arrow::Status {
-      Stopwatch watch;
-      ARROW_ASSIGN_OR_RAISE(reject, job_.source.Read(item, &bytes));
-      watch.Lap(&seconds.read);
-      if (reject) return arrow::Status::OK();
-      ARROW_ASSIGN_OR_RAISE(
-          reject, worker->Extract(
-                      bytes, item.path,
-                      std::span(fragment->features).subspan(position * dimensions, dimensions)));
-      skip = reject && IsSkip(item.path, bytes);
-      return arrow::Status::OK();
-    });
-    if (!extracted.ok()) return AtItem(item, extracted);
-    if (!reject && !has_first_row_.exchange(true)) {
+    ARROW_ASSIGN_OR_RAISE(
+        Outcome outcome,
+        worker->Extract(
+            item.path, [&](FileBytes* bytes) { return input_.source.Read(item, bytes); },
+            std::span(fragment->features).subspan(position * dimensions, dimensions)));
+    if (outcome.verdict == Verdict::kRow && !has_first_row_.exchange(true)) {
       const std::lock_guard lock(result_mutex_);
       result_->first_row = Clock::now();
     }
 
-    using Verdict = OpenFragment::Verdict;
-    ++(skip ? skips : reject ? rejects : rows);
-    if (reject && !skip) fragment->rejects[position] = *reject;
-    fragment->Set(position, skip ? Verdict::kSkip : reject ? Verdict::kReject : Verdict::kRow);
+    const Verdict verdict = outcome.verdict;
+    ++(verdict == Verdict::kRow ? rows : verdict == Verdict::kReject ? rejects : skips);
+    fragment->rejects[position] = std::move(outcome.reject);
+    fragment->Set(position, verdict);
     if (--fragment->remaining == 0) ARROW_RETURN_NOT_OK(Finish(fragment, &seconds));
   }
 
   const std::lock_guard lock(result_mutex_);
-  result_->seconds.read += seconds.read;
-  result_->seconds.decode += worker->seconds().decode;
-  result_->seconds.resize += worker->seconds().resize;
-  result_->seconds.infer += worker->seconds().infer;
+  const ImageWorker::Seconds spent = worker->seconds();
+  result_->seconds.read += spent.read;
+  result_->seconds.decode += spent.decode;
+  result_->seconds.resize += spent.resize;
+  result_->seconds.infer += spent.infer;
   result_->seconds.reduce += seconds.reduce;
   result_->seconds.store += seconds.store;
   return arrow::Status::OK();
 }
 
-arrow::Status Extractor::Finish(OpenFragment* fragment, WorkerSeconds* seconds) {
+arrow::Status FragmentWorkers::Finish(OpenFragment* fragment, WorkerSeconds* seconds) {
   Stopwatch watch;
   const std::lock_guard fragment_lock(fragment->mutex);
   // From here on its rows are not in their places, and nothing may be saved of it.
-  const ListedFragment& listed = *std::exchange(fragment->listed, nullptr);
-  const size_t dimensions = job_.engine.features();
+  fragment->is_open = false;
+  const size_t dimensions = input_.engine.features();
   FragmentReport report;
   for (size_t i = 0; i < fragment->verdicts.size(); ++i) {
     switch (fragment->verdict(i)) {
-      case OpenFragment::Verdict::kOpen:
-        return arrow::Status::UnknownError("internal error: ", listed.items[i].path,
+      case Verdict::kOpen:
+        return arrow::Status::UnknownError("internal error: ", fragment->items[i].path,
                                            " was not worked on; please report this");
-      case OpenFragment::Verdict::kRow: {
+      case Verdict::kRow: {
         // Rows close up over the rejects and skips between them.
         const auto from = fragment->features.begin() + i * dimensions;
         const auto to = fragment->features.begin() + report.rows.size() * dimensions;
@@ -414,21 +405,21 @@ arrow::Status Extractor::Finish(OpenFragment* fragment, WorkerSeconds* seconds) 
         report.rows.push_back(static_cast<int32_t>(i));
         break;
       }
-      case OpenFragment::Verdict::kReject:
+      case Verdict::kReject:
         report.rejects.push_back({static_cast<int32_t>(i), *std::move(fragment->rejects[i])});
         break;
-      case OpenFragment::Verdict::kSkip: ++report.skips[kNotAnImage]; break;
+      case Verdict::kSkip: ++report.skips[kNotAnImage]; break;
     }
   }
-  const std::span<const float> features(fragment->features.data(), report.rows.size() * dimensions);
+  const std::span<const float> rows(fragment->features.data(), report.rows.size() * dimensions);
   Moments moments(static_cast<int>(dimensions));
-  moments.Add(features, job_.cpu);
+  moments.Add(rows, input_.cpu);
   watch.Lap(&seconds->reduce);
 
-  ARROW_RETURN_NOT_OK(WriteFragment(fragment->path, listed.range, report, features, moments));
+  ARROW_RETURN_NOT_OK(WriteFragment(fragment->path, fragment->range, report, rows, moments));
   if (fragment->saved > 0) (void)RemoveAll(PartialPath(fragment->path));
   fragment->saved = 0;
-  stored_ += static_cast<int64_t>(listed.items.size());
+  stored_ += std::ssize(fragment->items);
   watch.Lap(&seconds->store);
   {
     const std::lock_guard lock(result_mutex_);
@@ -444,39 +435,29 @@ arrow::Status Extractor::Finish(OpenFragment* fragment, WorkerSeconds* seconds) 
 
 }  // namespace
 
-arrow::Status AtItem(const Item& item, const arrow::Status& status) {
-  if (!status.IsOutOfMemory() || item.path.empty() ||
-      status.message().find(item.path) != std::string::npos) {
-    return status;
-  }
-  return status.WithMessage(item.path, ": ", status.message());
-}
-
-bool IsSkip(std::string_view path, std::span<const uint8_t> bytes) { return !IsImage(path, bytes); }
-
-arrow::Result<Extraction> Extract(const ExtractJob& job) {
+arrow::Result<Extraction> ExtractFragments(const ExtractionInput& input, Kept* kept) {
   const auto log = [&](const std::string& text) {
-    if (job.hooks.log) job.hooks.log(text);
+    if (input.hooks.log) input.hooks.log(text);
   };
   Extraction result;
-  Extractor extractor(job, &result);
+  FragmentWorkers workers(input, &result);
   bool listed = false, started = false;
   const auto tell = [&](const Progress& progress) {
-    if (job.hooks.progress) job.hooks.progress(progress);
+    if (input.hooks.progress) input.hooks.progress(progress);
   };
   const auto report = [&]() -> arrow::Status {
-    for (const std::string& note : extractor.TakeNotes()) log(note);
-    if (!listed && job.listing.complete()) {
+    for (const std::string& note : workers.TakeNotes()) log(note);
+    if (!listed && input.listing.complete()) {
       listed = true;
-      ARROW_RETURN_NOT_OK(job.on_listed());
+      ARROW_RETURN_NOT_OK(input.on_listed());
     }
-    const int64_t count = job.listing.count();
+    const int64_t count = input.listing.count();
     Progress progress{"extract", 0, listed ? count : 0, {}};
-    progress.counts.rows = extractor.rows;
-    progress.counts.rejects = extractor.rejects;
-    progress.counts.skips = extractor.skips;
-    progress.counts.resumed = extractor.resumed;
-    progress.counts.reused = extractor.reused;
+    progress.counts.rows = workers.rows;
+    progress.counts.rejects = workers.rejects;
+    progress.counts.skips = workers.skips;
+    progress.counts.resumed = workers.resumed;
+    progress.counts.reused = workers.reused;
     progress.done = progress.counts.rows + progress.counts.rejects + progress.counts.skips;
     if (!started) {
       // The stage before this one ends, whatever is listed later.
@@ -484,29 +465,29 @@ arrow::Result<Extraction> Extract(const ExtractJob& job) {
       tell({"list", count, started ? count : 0, {}});
     }
     if (started) tell(progress);
-    return job.hooks.cancel.Check();
+    return input.hooks.cancel.Check();
   };
 
   arrow::Status stopped;
   const auto poll = [&] {
     if (!stopped.ok()) return;
     stopped = Guarded(report);
-    if (!stopped.ok()) return extractor.Stop();
-    extractor.Save(job.save_interval);
+    if (!stopped.ok()) return workers.Stop();
+    workers.Save(input.save_interval);
   };
   arrow::Status worked = ParallelFor(
-      job.threads, job.threads, {}, [&](size_t, int) { return extractor.RunWorker(); }, poll);
+      input.threads, input.threads, {}, [&](size_t, int) { return workers.RunWorker(); }, poll);
   if (worked.ok()) worked = stopped;  // otherwise that was a consequence
-  if (!worked.ok()) extractor.Save(std::chrono::seconds(0));
-  for (const std::string& note : extractor.TakeNotes()) log(note);
-  *job.kept = {extractor.kept(), job.listing.complete() ? job.listing.count() : 0};
+  if (!worked.ok()) workers.Save(std::chrono::seconds(0));
+  for (const std::string& note : workers.TakeNotes()) log(note);
+  *kept = {workers.kept(), input.listing.complete() ? input.listing.count() : 0};
   ARROW_RETURN_NOT_OK(worked);
-  result.counts.listed = job.listing.count();
-  result.counts.resumed = extractor.resumed;
-  result.counts.reused = extractor.reused;
-  if (!extractor.reuse_status().ok()) {
-    log("features of the run " + job.earlier->run_id() +
-        " cannot be taken over and are made again: " + extractor.reuse_status().message());
+  result.counts.listed = input.listing.count();
+  result.counts.resumed = workers.resumed;
+  result.counts.reused = workers.reused;
+  if (!workers.reuse_status().ok()) {
+    log("features of the run " + input.earlier->run_id() +
+        " cannot be taken over and are made again: " + workers.reuse_status().message());
   }
   return result;
 }

@@ -11,37 +11,12 @@
 #include <vector>
 
 #include "checksums.h"
+#include "item_record.h"
 #include "part_reader.h"
 #include "pomona/item.h"
-#include "pomona/safetensors.h"
 #include "published_files.h"
 
 namespace pomona {
-
-// Beside the features of a run, its run_info has for each of their parts a file that tells of which
-// items the rows were made, in the rows' order: their sizes, times and states, and a checksum of
-// each row. So whoever takes over a row sees that it is the one published, whatever became of the
-// part, and reads the part once. `recipe` names everything else that the features depend on.
-arrow::Status WriteItemRecord(const std::string& path, const std::string& recipe,
-                              const std::vector<const Item*>& items,
-                              const std::vector<int64_t>& checksums);
-
-// Of a row's path and features.
-int64_t RowChecksum(std::string_view path, std::span<const float> features);
-
-// The ids of the published runs, the newest first.
-arrow::Result<std::vector<std::string>> PublishedRuns(const PublishedFiles& files);
-
-// What WriteItemRecord() wrote. The columns have the same length.
-struct ItemRecord {
-  std::shared_ptr<const SafetensorsFile> file;
-  std::span<const int64_t> sizes, times, states, checksums;
-  std::string recipe;
-  std::string last_path;  // in hexadecimal
-
-  // Errors: Invalid where this is no such record, as those of earlier versions are not.
-  static arrow::Result<ItemRecord> Parse(const std::string& path, std::string_view bytes);
-};
 
 // The rows of an earlier run, walked through in the order of their paths.
 //

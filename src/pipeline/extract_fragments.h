@@ -9,9 +9,7 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "listing.h"
@@ -19,7 +17,8 @@
 #include "pomona/reports.h"
 #include "pomona/run.h"
 #include "pomona/source.h"
-#include "store/reuse.h"
+#include "store/earlier_run.h"
+#include "store/work_folder.h"
 
 namespace pomona {
 
@@ -38,18 +37,17 @@ struct Kept {
   int64_t listed = 0;  // 0: not known yet
 };
 
-struct ExtractJob {
+struct ExtractionInput {
   Source& source;
   Engine& engine;
-  EarlierRun* earlier;  // whose features are taken over; may be null
+  EarlierRun* earlier;  // whose features are reused; may be null
   Listing& listing;
-  std::function<std::string(size_t, const FragmentRange&)> fragment_path;  // by fragment
+  const WorkFolder& work;  // for the fragments
   int threads;
   Cpu cpu;
   const RunHooks& hooks;
   std::function<arrow::Status()> on_listed;  // called by the calling thread, as soon as all is
   std::chrono::duration<double> save_interval;
-  Kept* kept;  // filled in whatever the outcome
 };
 
 // Makes the fragments that are not stored yet, as they are listed. Each worker carries one image
@@ -60,17 +58,9 @@ struct ExtractJob {
 // What is done of an open fragment is stored beside it every `save_interval`, and at the end of an
 // extraction that fails, for the next one to go on from.
 //
+// `kept` is filled in whatever the outcome.
 // Errors: the first of a worker's or the listing's; OutOfMemory, which names the image at hand;
 // Cancelled. What was stored stays.
-arrow::Result<Extraction> Extract(const ExtractJob& job);
-
-// Names the item at which memory ended.
-arrow::Status AtItem(const Item& item, const arrow::Status& status);
-
-// Whether a file that could not be decoded is no image at all, by its name and its content.
-bool IsSkip(std::string_view path, std::span<const uint8_t> bytes);
-
-// The name under which such files are counted.
-inline constexpr const char* kNotAnImage = "not_an_image";
+arrow::Result<Extraction> ExtractFragments(const ExtractionInput& input, Kept* kept);
 
 }  // namespace pomona

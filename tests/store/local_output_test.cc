@@ -1,7 +1,10 @@
-#include "store/workspace.h"
+#include "store/local_output.h"
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
+#include "disk.h"
 #include "refusal.h"
 #include "store/layout.h"
 #include "temp_folder.h"
@@ -11,27 +14,32 @@ namespace {
 
 namespace fs = std::filesystem;
 
-arrow::Result<std::unique_ptr<Workspace>> Open(const std::string& output, const std::string& run_id,
-                                               bool fresh) {
-  ARROW_ASSIGN_OR_RAISE(auto workspace, Workspace::Open(output, fresh));
-  ARROW_RETURN_NOT_OK(workspace->Begin(run_id));
-  return workspace;
+arrow::Result<std::unique_ptr<Output>> Open(const std::string& path, const std::string& run_id,
+                                            bool fresh) {
+  ARROW_ASSIGN_OR_RAISE(auto output, OpenOutput(path, {}, {}));
+  ARROW_RETURN_NOT_OK(output->Lock(fresh, {}));
+  ARROW_RETURN_NOT_OK(output->Begin(run_id));
+  return output;
 }
 
-TEST(Workspace, PublishesWholeFoldersAndCleansUp) {
+arrow::Status Publish(Output& output, const std::vector<OutputFolder>& folders) {
+  return output.Publish(folders, {}, [](int64_t) {});
+}
+
+TEST(LocalOutput, PublishesWholeFoldersAndCleansUp) {
   const TempFolder output;
-  auto workspace = *Open(output / "new/folder", "id", false);
-  ASSERT_TRUE(workspace->WritePart(kErrors, 0, "csv", "a\n").ok());
-  ASSERT_TRUE(workspace->WritePart(kRunInfo, 0, "json", "{}\n").ok());
+  auto run = *Open(output / "new/folder", "id", false);
+  ASSERT_TRUE(run->work().WritePart(kErrors, 0, "csv", "a\n").ok());
+  ASSERT_TRUE(run->work().WritePart(kRunInfo, 0, "json", "{}\n").ok());
   EXPECT_FALSE(fs::exists(output / "new/folder/errors"));
-  ASSERT_TRUE(workspace->Publish({kErrors, kRunInfo}).ok());
+  ASSERT_TRUE(Publish(*run, {kErrors, kRunInfo}).ok());
   EXPECT_EQ(ReadFile(output / "new/folder/errors/errors_id/part-00000.csv"), "a\n");
   EXPECT_TRUE(fs::exists(output / "new/folder/errors/errors_id/_SUCCESS"));
   EXPECT_TRUE(fs::exists(output / "new/folder/run_info/run_info_id/_SUCCESS"));
   EXPECT_FALSE(fs::exists(output / "new/folder/_pomona"));
 }
 
-TEST(Workspace, IsHeldByOne) {
+TEST(LocalOutput, IsHeldByOne) {
   const TempFolder output;
   auto first = *Open(output.path(), "a", false);
   EXPECT_EQ(RefusalOf(Open(output.path(), "b", false).status()), RunRefusal::kOutputBusy);
@@ -39,12 +47,12 @@ TEST(Workspace, IsHeldByOne) {
   EXPECT_TRUE(Open(output.path(), "b", false).ok());
 }
 
-TEST(Workspace, DropsUnpublishedPartsButKeepsFragmentsUnlessFresh) {
+TEST(LocalOutput, DropsUnpublishedPartsButKeepsFragmentsUnlessFresh) {
   const TempFolder output;
   {
-    auto workspace = *Open(output.path(), "a", false);
-    ASSERT_TRUE(workspace->WritePart(kErrors, 0, "csv", "stale").ok());
-    ASSERT_TRUE(OutputFile::Create(workspace->FragmentPath(3, "0123456789abcdefgh")).ok());
+    auto run = *Open(output.path(), "a", false);
+    ASSERT_TRUE(run->work().WritePart(kErrors, 0, "csv", "stale").ok());
+    ASSERT_TRUE(OutputFile::Create(run->work().FragmentPath(3, "0123456789abcdefgh")).ok());
   }
   const std::string fragment = output / "_pomona/fragments/000003-0123456789abcdef.safetensors";
   ASSERT_TRUE(fs::exists(fragment));
@@ -55,7 +63,7 @@ TEST(Workspace, DropsUnpublishedPartsButKeepsFragmentsUnlessFresh) {
   EXPECT_FALSE(fs::exists(fragment));
 }
 
-TEST(Workspace, WithdrawsARunThatDiedWhileItPublished) {
+TEST(LocalOutput, RollsBackARunThatDiedWhileItPublished) {
   const TempFolder output;
   const auto die_publishing = [&](const std::string& journal) {
     output.Write("errors/errors_a/part-00000.csv", "");
@@ -81,7 +89,7 @@ TEST(Workspace, WithdrawsARunThatDiedWhileItPublished) {
 }
 
 // Outputs are unpacked, mounted, copied from elsewhere: what is in them is not to be believed.
-TEST(Workspace, DoesNotFollowAJournalOutOfTheOutput) {
+TEST(LocalOutput, DoesNotFollowAJournalOutOfTheOutput) {
   const std::string long_name(kMaxRunIdBytes + 1, 'a');
   for (const std::string run_id :
        {"x/../../../../victim", "..", "../victim", "a b", "", "a\nb", long_name.c_str()}) {
@@ -104,7 +112,7 @@ TEST(Workspace, DoesNotFollowAJournalOutOfTheOutput) {
   }
 }
 
-TEST(Workspace, DoesNotFollowLinksOutOfTheOutput) {
+TEST(LocalOutput, DoesNotFollowLinksOutOfTheOutput) {
   for (const std::string link : {"_pomona", "_pomona/fragments", "features", "features/parquet",
                                  "run_info", "_pomona/lock"}) {
     const TempFolder folder;
@@ -124,30 +132,30 @@ TEST(Workspace, DoesNotFollowLinksOutOfTheOutput) {
   }
 }
 
-TEST(Workspace, DoesNotWriteThroughLinks) {
+TEST(LocalOutput, DoesNotWriteThroughLinks) {
   const TempFolder folder;
   folder.Write("precious", "1");
   fs::create_directories(folder / "output/_pomona");
   fs::create_symlink(folder / "precious", folder / "output/_pomona/errors.csv");
   fs::create_symlink(folder / "precious", folder / "output/_pomona/publishing");
-  const auto workspace = *Open(folder / "output", "a", false);
-  ASSERT_TRUE(OutputFile::Create(workspace->RefusedErrorsPath()).ok());
-  ASSERT_TRUE(workspace->WritePart(kRunInfo, 0, "json", "{}\n").ok());
-  ASSERT_TRUE(workspace->Publish({kRunInfo}).ok());
+  auto run = *Open(folder / "output", "a", false);
+  ASSERT_TRUE(OutputFile::Create(run->work().RefusedErrorsPath()).ok());
+  ASSERT_TRUE(run->work().WritePart(kRunInfo, 0, "json", "{}\n").ok());
+  ASSERT_TRUE(Publish(*run, {kRunInfo}).ok());
   EXPECT_EQ(ReadFile(folder / "precious"), "1");
 }
 
-TEST(Workspace, LeavesInItsFolderWhatItDidNotMake) {
+TEST(LocalOutput, LeavesInItsFolderWhatItDidNotMake) {
   const TempFolder output;
   output.Write("_pomona/spark_0123/part", "another job's");
-  const auto workspace = *Open(output.path(), "a", false);
-  ASSERT_TRUE(workspace->WritePart(kRunInfo, 0, "json", "{}\n").ok());
-  ASSERT_TRUE(workspace->Publish({kRunInfo}).ok());
+  auto run = *Open(output.path(), "a", false);
+  ASSERT_TRUE(run->work().WritePart(kRunInfo, 0, "json", "{}\n").ok());
+  ASSERT_TRUE(Publish(*run, {kRunInfo}).ok());
   EXPECT_EQ(ReadFile(output / "_pomona/spark_0123/part"), "another job's");
   EXPECT_EQ(std::distance(fs::directory_iterator(output / "_pomona"), {}), 1);
 }
 
-TEST(Workspace, SaysBeforeTheWorkThatItCannotPublish) {
+TEST(LocalOutput, SaysBeforeTheWorkThatItCannotPublish) {
   const TempFolder output;
   // A name that is too long, where file systems take 255 bytes.
   EXPECT_TRUE(Open(output.path(), std::string(kMaxRunIdBytes, 'a'), false).ok());
@@ -166,29 +174,29 @@ TEST(MakeFolders, EndsWhereNothingCanBeMade) {
   EXPECT_FALSE(MakeFolders("/proc/self/a/b/c").ok());
 }
 
-TEST(Workspace, LeavesFoldersAloneThatItDidNotMake) {
+TEST(LocalOutput, LeavesFoldersAloneThatItDidNotMake) {
   const TempFolder output;
   output.Write("features/csv/features_a/part-00000.csv", "another program's");
   const auto opened = Open(output.path(), "a", false);
-  EXPECT_TRUE(opened.status().IsInvalid());
+  EXPECT_TRUE(opened.status().IsAlreadyExists());
   EXPECT_NE(opened.status().message().find("features/csv/features_a is there already"),
             std::string::npos)
       << opened.status();
   EXPECT_EQ(ReadFile(output / "features/csv/features_a/part-00000.csv"), "another program's");
 }
 
-TEST(Workspace, LeavesTheChecksumsOfItsParts) {
+TEST(LocalOutput, LeavesTheChecksumsOfItsParts) {
   const TempFolder output;
-  auto workspace = *Open(output.path(), "a", false);
-  ASSERT_TRUE(workspace->WritePart(kRunInfo, 0, "csv", "abc").ok());
-  ASSERT_TRUE(workspace->Publish({kRunInfo}).ok());
+  auto run = *Open(output.path(), "a", false);
+  ASSERT_TRUE(run->work().WritePart(kRunInfo, 0, "csv", "abc").ok());
+  ASSERT_TRUE(Publish(*run, {kRunInfo}).ok());
   // The example of FIPS 180-2, appendix B.1.
   EXPECT_EQ(ReadFile(output / "run_info/run_info_a/_SHA256SUMS"),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  "
             "run_info/run_info_a/part-00000.csv\n");
 }
 
-TEST(Workspace, SaysWhichPathItCannotWrite) {
+TEST(LocalOutput, SaysWhichPathItCannotWrite) {
   const TempFolder output;
   output.Write("file", "x");
   const auto opened = Open(output / "file/out", "a", false);

@@ -1,0 +1,51 @@
+// The step from a file's bytes to what becomes of it, for whatever is made of images.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "pomona/decode.h"
+#include "pomona/item.h"
+#include "pomona/source.h"
+
+namespace pomona {
+
+// A thread's own decoder and buffer for files.
+//
+// Threads: none shared; each worker owns one.
+class ImageReader {
+ public:
+  using ReadBytes = std::function<arrow::Result<std::optional<Reject>>(FileBytes*)>;
+  using UseImage = std::function<arrow::Status(const Picture&)>;
+
+  // Reads a file by `read`, decodes it and hands the image to `use`. `path` says what the file
+  // promises to be; empty: nobody knows, and it was meant to be an image.
+  // Errors: those of `read` and `use`, which concern every image; OutOfMemory, which names this one.
+  arrow::Result<Outcome> Process(std::string_view path, const ReadBytes& read, const UseImage& use);
+
+  // The same for a file that is in memory.
+  arrow::Result<Outcome> Process(std::string_view path, std::span<const uint8_t> file,
+                                 const UseImage& use);
+
+  // What was read of the last file.
+  std::span<const uint8_t> bytes() const { return bytes_; }
+
+  // Seconds spent so far.
+  double read_seconds() const { return read_seconds_; }
+  double decode_seconds() const { return decode_seconds_; }
+
+ private:
+  arrow::Result<Outcome> Decode(std::string_view path, std::span<const uint8_t> file,
+                                const UseImage& use);
+
+  Decoder decoder_;
+  FileBytes bytes_;
+  double read_seconds_ = 0;
+  double decode_seconds_ = 0;
+};
+
+}  // namespace pomona

@@ -1,0 +1,79 @@
+// Stored fragments -> part files.
+#pragma once
+
+#include <arrow/io/interfaces.h>
+#include <arrow/result.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "listing.h"
+#include "pomona/options.h"
+#include "pomona/pca.h"
+#include "store/fragment.h"
+#include "store/item_spool.h"
+#include "store/work_folder.h"
+#include "vector_formats.h"
+
+namespace pomona {
+
+// An extracted run: the fragments in the work folder, and what is written of them.
+struct ExtractedRun {
+  const std::vector<ListedFragment>& fragments;
+  const ItemSpool& items;
+  WorkFolder& work;
+  const RunOptions& options;
+  int dimensions;                                 // of the features
+  std::map<std::string, std::string> provenance;  // for the metadata of Parquet files
+  std::string recipe;                             // what the features depend on beside the items
+
+  // A part file holds the rows of options.part_rows / options.fragment_items fragments.
+  size_t parts() const;
+
+  arrow::Result<StoredFragment> OpenFragment(size_t fragment) const;
+};
+
+struct PartRows;
+
+// Writes all parts of the features in the formats asked for, of the metadata and of the record of
+// items: a task for each file. Tasks of one part share its rows, which are opened once.
+//
+// Threads: each task on any.
+class FeatureWriter {
+ public:
+  // `rows_done` grows by one for each row of each file of vectors.
+  FeatureWriter(const ExtractedRun& run, std::atomic<int64_t>* rows_done);
+  ~FeatureWriter();
+
+  size_t tasks() const { return parts_.size() * files_; }
+  arrow::Status Write(size_t task);
+
+ private:
+  struct Part {
+    std::mutex mutex;
+    std::shared_ptr<const PartRows> rows;  // from the first task's call to the last one's
+    size_t to_come = 0;                    // tasks that have not asked for them
+  };
+  arrow::Result<std::shared_ptr<const PartRows>> RowsOf(size_t part);
+
+  const ExtractedRun& run_;
+  std::atomic<int64_t>* const rows_done_;
+  const std::vector<const VectorFormat*> formats_;
+  const size_t files_;  // of a part
+  std::vector<Part> parts_;
+};
+
+// Writes one part of the projections, in the formats asked for.
+arrow::Status WriteProjections(const ExtractedRun& run, const Pca& pca, size_t part,
+                               std::atomic<int64_t>* rows_done);
+
+// errors_{id}: a row for each reject, in path order. Closes `out`.
+arrow::Status WriteErrors(const ExtractedRun& run, arrow::io::OutputStream* out);
+
+}  // namespace pomona

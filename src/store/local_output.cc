@@ -1,0 +1,154 @@
+#include "local_output.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <iterator>
+#include <set>
+
+#include "disk.h"
+
+namespace pomona {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What this makes in the work folder beside what WorkFolder does.
+constexpr const char* kJournal = "/publishing";    // the run that is moving its folders
+constexpr const char* kRolledBack = "/withdrawn";  // a folder of a run that died meanwhile
+constexpr const char* kProbe = "/probe";           // see TryMoves()
+
+}  // namespace
+
+arrow::Status LocalOutput::Lock(bool fresh, CancelToken) {
+  for (const OutputFolder* folder : kAllFolders) {
+    ARROW_RETURN_NOT_OK(CheckFolders(path_, std::string(folder->kind)));
+  }
+  ARROW_ASSIGN_OR_RAISE(work_, WorkFolder::Open(path_, fresh));
+  ARROW_RETURN_NOT_OK(RollBackUnfinished());
+  return TryMoves();
+}
+
+arrow::Status LocalOutput::Begin(const std::string& run_id) {
+  ARROW_ASSIGN_OR_RAISE(const bool is_published, Exists(PublishedFolder(kRunInfo, run_id)));
+  if (is_published) return RunExists(run_id, path_);
+  for (const OutputFolder* folder : kAllFolders) {
+    const std::string path = PublishedFolder(*folder, run_id);
+    ARROW_ASSIGN_OR_RAISE(const bool taken, Exists(path));
+    if (taken) {
+      return arrow::Status::AlreadyExists(path, " is there already, though no run ", run_id,
+                                          " is published; choose another --run-id");
+    }
+  }
+  return work_->Begin(run_id);
+}
+
+arrow::Status LocalOutput::Publish(const std::vector<OutputFolder>& folders, CancelToken,
+                                   const Poll&) {
+  ARROW_RETURN_NOT_OK(work_->Seal(folders));
+  for (const OutputFolder& folder : folders) ARROW_RETURN_NOT_OK(MakeFolders(KindFolder(folder)));
+  // From here on, whoever finds the journal knows whose folders to roll back.
+  const std::string journal = work_->path() + kJournal;
+  ARROW_RETURN_NOT_OK(WriteSmallFile(journal, work_->run_id() + '\n'));
+  ARROW_RETURN_NOT_OK(SyncFolder(work_->path()));
+  const arrow::Status moved = Move(folders);
+  if (!moved.ok()) {
+    (void)RollBack(work_->run_id());  // if this fails as well, the next run does it
+    return moved;
+  }
+  // The run is published whatever becomes of this; what stays behind is removed by the next one.
+  for (const char* name : {kJournal, kRolledBack, kProbe}) (void)RemoveAll(work_->path() + name);
+  work_->CleanUp();
+  return arrow::Status::OK();
+}
+
+// Each folder is durable in its place before the next one moves, so that the last never stands
+// there without the others.
+arrow::Status LocalOutput::Move(const std::vector<OutputFolder>& folders) const {
+  for (const OutputFolder& folder : folders) {
+    std::error_code error;
+    const std::string published = PublishedFolder(folder, work_->run_id());
+    fs::rename(work_->StagedFolder(folder), published, error);
+    if (error) return DiskError("publish", published, error.value());
+    ARROW_RETURN_NOT_OK(SyncFolder(KindFolder(folder)));
+  }
+  return arrow::Status::OK();
+}
+
+// A journal without its line end was not flushed, so nothing was moved after it.
+arrow::Status LocalOutput::RollBackUnfinished() const {
+  const std::string journal = work_->path() + kJournal;
+  ARROW_ASSIGN_OR_RAISE(const bool died_publishing, Exists(journal));
+  if (!died_publishing) return arrow::Status::OK();
+  ARROW_ASSIGN_OR_RAISE(const std::string text,
+                        published().Read(std::string(kWorkFolder) + kJournal));
+  if (text.ends_with('\n')) {
+    const std::string run_id = text.substr(0, text.size() - 1);
+    ARROW_RETURN_NOT_OK(CheckJournal(journal, run_id));
+    ARROW_ASSIGN_OR_RAISE(const bool is_published, Exists(PublishedFolder(kRunInfo, run_id)));
+    if (!is_published) return RollBack(run_id);
+  }
+  return RemoveAll(journal);
+}
+
+// The run's existence ends first, and the journal last.
+arrow::Status LocalOutput::RollBack(const std::string& run_id) const {
+  const std::string bin = work_->path() + kRolledBack;
+  // No std::views::reverse: clang 14 of Debian 12 cannot compile it with GCC's library.
+  for (auto folder = std::rbegin(kAllFolders); folder != std::rend(kAllFolders); ++folder) {
+    ARROW_RETURN_NOT_OK(RemoveAll(bin));
+    const std::string published = PublishedFolder(**folder, run_id);
+    std::error_code error;
+    fs::rename(published, bin, error);
+    if (error == std::errc::no_such_file_or_directory) continue;
+    if (error) return DiskError("roll back", published, error.value());
+    ARROW_RETURN_NOT_OK(SyncFolder(KindFolder(**folder)));
+  }
+  ARROW_RETURN_NOT_OK(RemoveAll(bin));
+  return RemoveAll(work_->path() + kJournal);
+}
+
+// Publishing moves folders, and is tried before hours of work depend on it. What a kill leaves of
+// it is an empty folder, which the next try takes away.
+arrow::Status LocalOutput::TryMoves() const {
+  std::set<std::string> places;  // where the folders will stand, or above
+  for (const OutputFolder* folder : kAllFolders) {
+    std::string place = path_;
+    for (const fs::path& name : fs::path(folder->kind)) {
+      ARROW_ASSIGN_OR_RAISE(const bool there, Exists(place + '/' + name.string()));
+      if (!there) break;
+      place += '/' + name.string();
+    }
+    places.insert(std::move(place));
+  }
+  const std::string probe = work_->path() + kProbe;
+  for (const std::string& place : places) {
+    if (mkdir(probe.c_str(), 0777) != 0 && errno != EEXIST) {
+      return DiskError("create the folder", probe, errno);
+    }
+    const std::string moved = place + "/_pomona-probe";
+    if (rename(probe.c_str(), moved.c_str()) != 0) {
+      const arrow::Status status = DiskError("move a folder to", moved, errno);
+      rmdir(probe.c_str());
+      return status.WithMessage(status.message(),
+                                "; a run is published by renaming folders, so all of OUTPUT has to "
+                                "be on one file system that can do that");
+    }
+    if (rmdir(moved.c_str()) != 0) return DiskError("remove", moved, errno);
+  }
+  return arrow::Status::OK();
+}
+
+std::string LocalOutput::PublishedFolder(const OutputFolder& folder,
+                                         const std::string& run_id) const {
+  return path_ + '/' + folder.Path(run_id);
+}
+
+std::string LocalOutput::KindFolder(const OutputFolder& folder) const {
+  return path_ + '/' + std::string(folder.kind);
+}
+
+}  // namespace pomona

@@ -1,0 +1,43 @@
+// Runs published in a folder of this machine, by renaming.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "output.h"
+
+namespace pomona {
+
+// OUTPUT is a folder, and OUTPUT/_pomona its work folder. To publish is to move the staged folders
+// to their places, one after another; a journal names the run meanwhile, so that whoever finds it
+// knows whose folders to roll back.
+class LocalOutput : public Output {
+ public:
+  // `path`: absolute.
+  explicit LocalOutput(std::string path) : path_(std::move(path)) {}
+
+  const std::string& location() const override { return path_; }
+
+  // Tries out that folders can be moved to where Publish() moves them.
+  arrow::Status Lock(bool fresh, CancelToken cancel) override;
+
+  WorkFolder& work() override { return *work_; }
+  PublishedFiles published() const override { return PublishedFiles(path_); }
+  arrow::Status Begin(const std::string& run_id) override;
+  arrow::Status Publish(const std::vector<OutputFolder>& folders, CancelToken cancel,
+                        const Poll& poll) override;
+
+ private:
+  arrow::Status RollBackUnfinished() const;
+  arrow::Status RollBack(const std::string& run_id) const;
+  arrow::Status TryMoves() const;
+  arrow::Status Move(const std::vector<OutputFolder>& folders) const;
+  std::string PublishedFolder(const OutputFolder& folder, const std::string& run_id) const;
+  std::string KindFolder(const OutputFolder& folder) const;
+
+  const std::string path_;
+  std::unique_ptr<WorkFolder> work_;
+};
+
+}  // namespace pomona

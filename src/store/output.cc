@@ -1,0 +1,23 @@
+#include "output.h"
+
+#include <utility>
+
+#include "local_output.h"
+#include "pomona/location.h"
+#include "s3_output.h"
+
+namespace pomona {
+
+arrow::Status RunExists(const std::string& run_id, const std::string& location) {
+  return arrow::Status::AlreadyExists("the run ", run_id, " is already published in ", location,
+                                      "; choose another --run-id");
+}
+
+arrow::Result<std::unique_ptr<Output>> OpenOutput(const std::string& path_or_uri,
+                                                  const S3Options& s3, CancelToken cancel) {
+  if (IsS3Uri(path_or_uri)) return S3Output::Open(path_or_uri, s3, cancel);
+  ARROW_ASSIGN_OR_RAISE(std::string path, LocalPath(path_or_uri));
+  return std::make_unique<LocalOutput>(std::move(path));
+}
+
+}  // namespace pomona

@@ -1,0 +1,76 @@
+// Where a run is published, and what is unfinished until then.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "layout.h"
+#include "pomona/cancel.h"
+#include "pomona/options.h"
+#include "pomona/transfers.h"
+#include "published_files.h"
+#include "work_folder.h"
+
+namespace pomona {
+
+// One OUTPUT, held by one run. Nothing is visible to readers before Publish(), and then all of it.
+//
+// Threads: one caller at a time; work() says what it allows itself.
+class Output {
+ public:
+  // Hears the bytes brought to where they are published so far, several times a second, on the
+  // calling thread.
+  using Poll = std::function<void(int64_t bytes)>;
+
+  // Gives up the lock of a local folder. Whoever took the output publishes or abandons it before.
+  virtual ~Output() = default;
+
+  // As users know it: an absolute path or a URI.
+  virtual const std::string& location() const = 0;
+
+  // Takes the output for this run and rolls back what a run left that died while it was published.
+  // `fresh`: unfinished work is dropped. Called once.
+  // Errors: RunRefusal::kOutputBusy; Invalid where what lies in it leads elsewhere; IOError;
+  // Cancelled.
+  virtual arrow::Status Lock(bool fresh, CancelToken cancel) = 0;
+
+  // REQUIRES of all that follow: Lock() succeeded.
+
+  // What is unfinished, on this machine.
+  virtual WorkFolder& work() = 0;
+
+  virtual PublishedFiles published() const = 0;
+
+  // Gives the run its id. REQUIRES: called once with success, before parts are made.
+  // Errors: AlreadyExists where there is a run, or a folder, of this id; IOError.
+  virtual arrow::Status Begin(const std::string& run_id) = 0;
+
+  // Brings the parts staged so far to where they will be published, if that takes time.
+  virtual arrow::Status Upload(CancelToken, const Poll&) { return arrow::Status::OK(); }
+
+  // Makes the folders visible, in the order given; the last one makes the run exist. Then the
+  // unfinished work is removed. Errors: nothing is published.
+  virtual arrow::Status Publish(const std::vector<OutputFolder>& folders, CancelToken cancel,
+                                const Poll& poll) = 0;
+
+  // Ends a run that is not published: what it brought to readers' places is removed, as far as that
+  // is possible now; the next run does the rest. Unfinished work stays for it. No call follows.
+  virtual void Abandon() {}
+
+  // What Upload() and Publish() have sent.
+  virtual TransferCounts transfers() const { return {}; }
+};
+
+// Of a run id that is taken. Errors: AlreadyExists, always.
+arrow::Status RunExists(const std::string& run_id, const std::string& location);
+
+// The output that a path or URI names. Errors: those of LocalPath() and S3Connection::Open().
+arrow::Result<std::unique_ptr<Output>> OpenOutput(const std::string& path_or_uri,
+                                                  const S3Options& s3, CancelToken cancel);
+
+}  // namespace pomona

@@ -1,0 +1,150 @@
+#include "work_folder.h"
+
+#include <cstdio>
+#include <filesystem>
+
+#include "disk.h"
+#include "published_files.h"
+
+namespace pomona {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What a run makes in the folder, beside the lock; all else there is somebody's.
+constexpr const char* kItems = "/items";
+constexpr const char* kFragments = "/fragments";
+constexpr const char* kStaged = "/publish";
+constexpr const char* kRefusedErrors = "/errors.csv";
+constexpr const char* kOurs[] = {kItems, kFragments, kStaged, kRefusedErrors};
+
+arrow::Result<std::vector<std::string>> NamesIn(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    names.push_back(entry->path().filename());
+  }
+  if (error) return DiskError("list", folder, error.value());
+  return names;
+}
+
+// Whole fragments have this name; while they are written they have others.
+bool IsFragment(const std::string& name) { return name.ends_with(".safetensors"); }
+
+}  // namespace
+
+arrow::Status WriteSmallFile(const std::string& path, std::string_view text) {
+  ARROW_ASSIGN_OR_RAISE(const auto file, OutputFile::Create(path));
+  ARROW_RETURN_NOT_OK(file->Write(text.data(), static_cast<int64_t>(text.size())));
+  return file->Close();
+}
+
+arrow::Result<std::unique_ptr<WorkFolder>> WorkFolder::Open(const std::string& root, bool fresh) {
+  const std::string path = root + '/' + std::string(kWorkFolder);
+  std::unique_ptr<WorkFolder> work(new WorkFolder(path));
+  ARROW_RETURN_NOT_OK(CheckFolders(root, std::string(kWorkFolder) + kFragments));
+  ARROW_ASSIGN_OR_RAISE(work->lock_, FolderLock::Take(path));
+  // Parts of a run that did not reach its end are made again from the fragments.
+  for (const char* name : {kItems, kStaged, kRefusedErrors}) {
+    ARROW_RETURN_NOT_OK(RemoveAll(path + name));
+  }
+  const std::string fragments = path + kFragments;
+  if (fresh) ARROW_RETURN_NOT_OK(RemoveAll(fragments));
+  ARROW_RETURN_NOT_OK(MakeFolders(fragments));
+  ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> names, NamesIn(fragments));
+  for (const std::string& name : names) {
+    // Those that a run was killed over.
+    if (!IsFragment(name)) ARROW_RETURN_NOT_OK(RemoveAll(fragments + '/' + name));
+  }
+  return work;
+}
+
+arrow::Status WorkFolder::Begin(const std::string& run_id) {
+  run_id_ = run_id;
+  // The folder of the longest name: better now than after the work if it is too long.
+  return NewPath(kModelInfo, "").status();
+}
+
+std::string WorkFolder::ItemsPath() const { return path_ + kItems; }
+
+std::string WorkFolder::FragmentPath(size_t index, const std::string& key) const {
+  char name[64];
+  std::snprintf(name, sizeof name, "/%06zu-%.16s.safetensors", index, key.c_str());
+  return path_ + kFragments + name;
+}
+
+arrow::Result<int64_t> WorkFolder::CountOtherFragments(const std::set<std::string>& wanted) const {
+  const std::string folder = path_ + kFragments + '/';
+  ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> names, NamesIn(folder));
+  return std::ranges::count_if(names, [&](const std::string& name) {
+    return IsFragment(name) && !wanted.contains(folder + name);
+  });
+}
+
+std::string WorkFolder::RefusedErrorsPath() const { return path_ + kRefusedErrors; }
+
+std::string WorkFolder::StagedRoot() const { return path_ + kStaged; }
+
+std::string WorkFolder::StagedFolder(const OutputFolder& folder) const {
+  return StagedRoot() + '/' + folder.Path(run_id_);
+}
+
+arrow::Result<std::string> WorkFolder::NewPath(const OutputFolder& folder,
+                                               const std::string& name) const {
+  std::error_code error;
+  fs::create_directories(StagedFolder(folder), error);
+  if (error) return DiskError("create the folder", StagedFolder(folder), error.value());
+  return StagedFolder(folder) + "/" + name;
+}
+
+arrow::Result<std::string> WorkFolder::PartPath(const OutputFolder& folder, size_t part,
+                                                std::string_view extension) const {
+  return NewPath(folder, PartName(part, extension));
+}
+
+arrow::Result<std::string> WorkFolder::ItemRecordPath(size_t part) const {
+  return NewPath(kRunInfo, ItemRecordName(part));
+}
+
+std::string* WorkFolder::ChecksumOf(const std::string& staged_path) {
+  const std::lock_guard lock(checksums_mutex_);
+  return &checksums_[fs::path(staged_path).lexically_relative(StagedRoot())];
+}
+
+arrow::Result<std::shared_ptr<arrow::io::OutputStream>> WorkFolder::CreatePart(
+    const OutputFolder& folder, size_t part, std::string_view extension) {
+  ARROW_ASSIGN_OR_RAISE(const std::string path, PartPath(folder, part, extension));
+  return OutputFile::Create(path, ChecksumOf(path));
+}
+
+arrow::Status WorkFolder::WritePart(const OutputFolder& folder, size_t part,
+                                    std::string_view extension, std::string_view text) {
+  ARROW_ASSIGN_OR_RAISE(const auto stream, CreatePart(folder, part, extension));
+  ARROW_RETURN_NOT_OK(stream->Write(text.data(), static_cast<int64_t>(text.size())));
+  return stream->Close();
+}
+
+arrow::Status WorkFolder::RecordChecksum(const std::string& path) {
+  const std::string below = fs::path(path).lexically_relative(StagedRoot());
+  ARROW_ASSIGN_OR_RAISE(*ChecksumOf(path), PublishedFiles(StagedRoot()).Sha256Of(below));
+  return arrow::Status::OK();
+}
+
+arrow::Status WorkFolder::Seal(const std::vector<OutputFolder>& folders) const {
+  ARROW_RETURN_NOT_OK(
+      WriteSmallFile(StagedRoot() + '/' + ChecksumsPath(run_id_), ChecksumsText(checksums_)));
+  for (const OutputFolder& folder : folders) {
+    const std::string staged = StagedFolder(folder);
+    ARROW_RETURN_NOT_OK(WriteSmallFile(staged + '/' + std::string(kSuccess), ""));
+    ARROW_RETURN_NOT_OK(SyncFolder(staged));
+  }
+  return arrow::Status::OK();
+}
+
+void WorkFolder::CleanUp() {
+  for (const char* name : kOurs) (void)RemoveAll(path_ + name);
+  lock_->RemoveFolder();
+}
+
+}  // namespace pomona

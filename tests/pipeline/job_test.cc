@@ -1,0 +1,140 @@
+#include "job.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <set>
+
+#include "fakes.h"
+#include "temp_folder.h"
+
+namespace pomona {
+namespace {
+
+// An output that notes what is asked of it, and fails where it is told to.
+class FakeOutput : public Output {
+ public:
+  std::set<std::string> taken;  // run ids
+  arrow::Status lock, upload, publish;
+
+  std::vector<std::string> calls;
+  std::vector<std::string> published_folders;
+
+  const std::string& location() const override { return location_; }
+  arrow::Status Lock(bool fresh, CancelToken) override {
+    calls.push_back(fresh ? "lock fresh" : "lock");
+    ARROW_RETURN_NOT_OK(lock);
+    work_.reset();  // whose lock this process would wait for
+    ARROW_ASSIGN_OR_RAISE(work_, WorkFolder::Open(folder_.path(), fresh));
+    return arrow::Status::OK();
+  }
+  WorkFolder& work() override { return *work_; }
+  PublishedFiles published() const override { return PublishedFiles(folder_ / "published"); }
+  arrow::Status Begin(const std::string& run_id) override {
+    calls.push_back("begin " + run_id);
+    return taken.contains(run_id) ? RunExists(run_id, location_) : work_->Begin(run_id);
+  }
+  arrow::Status Upload(CancelToken, const Poll& poll) override {
+    calls.push_back("upload");
+    poll(1);
+    return upload;
+  }
+  arrow::Status Publish(const std::vector<OutputFolder>& folders, CancelToken,
+                        const Poll&) override {
+    calls.push_back("publish");
+    for (const OutputFolder& folder : folders) {
+      published_folders.push_back(folder.Path(work_->run_id()));
+    }
+    return publish;
+  }
+  void Abandon() override { calls.push_back("abandon"); }
+
+ private:
+  const std::string location_ = "fake://output";
+  const TempFolder folder_;
+  std::unique_ptr<WorkFolder> work_;
+};
+
+using Calls = std::vector<std::string>;
+
+class JobTest : public testing::Test {
+ protected:
+  JobTest() {
+    for (int i = 0; i < 20; ++i) {
+      source_.files["a/" + std::to_string(i) + ".png"] =
+          PngOf(static_cast<uint8_t>(i * 11), static_cast<uint8_t>(255 - i * i % 200),
+                static_cast<uint8_t>(i * 37 % 256));
+    }
+    options_.run_id = "r";
+    options_.pca_components = 3;
+    options_.threads = 2;
+    options_.fragment_items = 8;
+    options_.part_rows = 16;
+  }
+
+  arrow::Result<RunSummary> Run() {
+    return Job({source_, "/tree", output_, make_engine_, model_, options_, hooks_}).Run();
+  }
+
+  MemorySource source_;
+  FakeOutput output_;
+  const EngineFactory make_engine_ = FakeEngine::Factory();
+  const ModelIdentity model_{"digest", false, 1.0};
+  RunOptions options_;
+  RunHooks hooks_;
+};
+
+TEST_F(JobTest, TakesTheOutputStagesAndPublishes) {
+  const auto summary = Run();
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(output_.calls, (Calls{"lock", "begin r", "upload", "publish"}));
+  EXPECT_EQ(output_.published_folders, summary->folders);
+  EXPECT_EQ(summary->folders.back(), "run_info/run_info_r");
+  EXPECT_EQ(summary->counts.rows, 20);
+}
+
+TEST_F(JobTest, TriesAnotherNameOnlyWhereNoneWasAskedFor) {
+  output_.taken = {"r"};
+  EXPECT_TRUE(Run().status().IsAlreadyExists());
+  EXPECT_EQ(output_.calls, (Calls{"lock", "begin r", "abandon"}));
+
+  FakeOutput second;
+  options_.run_id = "";
+  std::string first_name;
+  const auto make_engine = [&]() -> arrow::Result<std::unique_ptr<Engine>> {
+    first_name = second.work().run_id();
+    return arrow::Status::NotImplemented("enough");
+  };
+  const EngineFactory factory = make_engine;
+  for (int n = 0; n < 3; ++n) {
+    EXPECT_TRUE(Job({source_, "/tree", second, factory, model_, options_, hooks_})
+                    .Run()
+                    .status()
+                    .IsNotImplemented());
+    EXPECT_FALSE(second.taken.contains(first_name)) << first_name;
+    second.taken.insert(first_name);
+  }
+  EXPECT_EQ(second.taken.size(), 3u);
+}
+
+TEST_F(JobTest, WhatCannotBeTakenIsNotAbandoned) {
+  output_.lock = arrow::Status::IOError("busy");
+  EXPECT_EQ(Run().status().message(), "busy");
+  EXPECT_EQ(output_.calls, Calls{"lock"});
+}
+
+TEST_F(JobTest, AbandonsWhateverFailsLater) {
+  output_.upload = arrow::Status::IOError("no connection");
+  EXPECT_EQ(Run().status().message(), "no connection");
+  EXPECT_EQ(output_.calls, (Calls{"lock", "begin r", "upload", "abandon"}));
+
+  output_.calls.clear();
+  output_.upload = {};
+  output_.publish = arrow::Status::IOError("moved away");
+  options_.fresh = true;
+  EXPECT_EQ(Run().status().message(), "moved away");
+  EXPECT_EQ(output_.calls, (Calls{"lock fresh", "begin r", "upload", "publish", "abandon"}));
+}
+
+}  // namespace
+}  // namespace pomona
