@@ -311,13 +311,13 @@ arrow::Status FragmentWorkers::SavePartial(OpenFragment* fragment) {
   }
   const auto count = static_cast<int64_t>(report.rows.size() + report.rejects.size());
   if (count == fragment->saved) return arrow::Status::OK();
-  std::vector<float> rows(report.rows.size() * dimensions);
+  std::vector<float> features(report.rows.size() * dimensions);
   for (size_t row = 0; row < report.rows.size(); ++row) {
     std::copy_n(fragment->features.begin() + report.rows[row] * dimensions, dimensions,
-                rows.begin() + row * dimensions);
+                features.begin() + row * dimensions);
   }
   ARROW_RETURN_NOT_OK(WritePartialFragment(PartialPath(fragment->path), fragment->range, report,
-                                           rows, static_cast<int>(dimensions)));
+                                           features, static_cast<int>(dimensions)));
   fragment->saved = count;
   return arrow::Status::OK();
 }
@@ -411,12 +411,12 @@ arrow::Status FragmentWorkers::Finish(OpenFragment* fragment, WorkerSeconds* sec
       case Verdict::kSkip: ++report.skips[kNotAnImage]; break;
     }
   }
-  const std::span<const float> rows(fragment->features.data(), report.rows.size() * dimensions);
+  const std::span<const float> features(fragment->features.data(), report.rows.size() * dimensions);
   Moments moments(static_cast<int>(dimensions));
-  moments.Add(rows, input_.cpu);
+  moments.Add(features, input_.cpu);
   watch.Lap(&seconds->reduce);
 
-  ARROW_RETURN_NOT_OK(WriteFragment(fragment->path, fragment->range, report, rows, moments));
+  ARROW_RETURN_NOT_OK(WriteFragment(fragment->path, fragment->range, report, features, moments));
   if (fragment->saved > 0) (void)RemoveAll(PartialPath(fragment->path));
   fragment->saved = 0;
   stored_ += std::ssize(fragment->items);
