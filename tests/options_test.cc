@@ -52,8 +52,8 @@ TEST(Options, CpuCanBeHeldToLess) {
 
 TEST(Options, SpecsSetTheirOptions) {
   const auto spec = [](std::string_view name) {
-    for (const RunOptionSpec& spec : RunOptionSpecs()) {
-      if (spec.name == name) return spec;
+    for (const RunOptionSpec& row : RunOptionSpecs()) {
+      if (row.name == name) return row;
     }
     ADD_FAILURE() << name;
     return RunOptionSpecs()[0];

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "disk.h"
 #include "refusal.h"
@@ -91,8 +93,8 @@ TEST(LocalOutput, RollsBackARunThatDiedWhileItPublished) {
 // Outputs are unpacked, mounted, copied from elsewhere: what is in them is not to be believed.
 TEST(LocalOutput, DoesNotFollowAJournalOutOfTheOutput) {
   const std::string long_name(kMaxRunIdBytes + 1, 'a');
-  for (const std::string run_id :
-       {"x/../../../../victim", "..", "../victim", "a b", "", "a\nb", long_name.c_str()}) {
+  for (const std::string& run_id : std::vector<std::string>{
+           "x/../../../../victim", "..", "../victim", "a b", "", "a\nb", long_name}) {
     const TempFolder folder;
     folder.Write("victim/precious", "1");
     const std::string output = folder / "output";
@@ -113,8 +115,9 @@ TEST(LocalOutput, DoesNotFollowAJournalOutOfTheOutput) {
 }
 
 TEST(LocalOutput, DoesNotFollowLinksOutOfTheOutput) {
-  for (const std::string link : {"_pomona", "_pomona/fragments", "features", "features/parquet",
-                                 "run_info", "_pomona/lock"}) {
+  for (const std::string& link :
+       std::vector<std::string>{"_pomona", "_pomona/fragments", "features", "features/parquet",
+                                "run_info", "_pomona/lock"}) {
     const TempFolder folder;
     folder.Write("victim/parquet/features_x/part", "1");
     folder.Write("victim/features_x/part", "1");
