@@ -41,7 +41,7 @@ $(error This clone was built as $(MOVED_FROM) and lies elsewhere now: call `make
 endif
 endif
 
-.PHONY: deps build wheel run test test-programs test-unit test-tools test-fresh test-long arm64 fuzz test-sanitizers lint format clean
+.PHONY: deps build wheel run test test-programs test-unit test-tools test-fresh test-long arm64 fuzz test-sanitizers lint tidy format clean
 .DELETE_ON_ERROR:
 
 deps: $(BUILD)/.packages $(VENV)/.sdk
@@ -257,11 +257,9 @@ test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $
 FUZZ := $(BUILD)/fuzz
 FUZZ_SECONDS ?= 60
 
-$(FUZZ)/build.ninja: CMakeLists.txt cmake/Dependencies.cmake $(VENV)/.sdk
+$(FUZZ)/build.ninja: CMakePresets.json CMakeLists.txt $(VENV)/.sdk
 	tools/install_packages.sh clang libclang-rt-14-dev
-	cmake -S . -B $(FUZZ) -G Ninja -DPOMONA_PYTHON=$(abspath $(VENV)/bin/python) \
-	  -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DPOMONA_FUZZ=ON \
-	  -DPOMONA_SANITIZE=address,undefined -DPOMONA_OPENVINO=OFF -DPOMONA_TESTS=OFF -DPOMONA_BENCH=OFF
+	cmake --preset fuzz -B $(FUZZ) -DPOMONA_PYTHON=$(abspath $(VENV)/bin/python)
 	touch $@
 
 fuzz: $(FUZZ)/build.ninja
@@ -273,11 +271,8 @@ fuzz: $(FUZZ)/build.ninja
 ASAN := $(BUILD)/asan
 TSAN := $(BUILD)/tsan
 
-$(ASAN)/build.ninja: SANITIZE := address,undefined
-$(TSAN)/build.ninja: SANITIZE := thread
-$(ASAN)/build.ninja $(TSAN)/build.ninja: CMakeLists.txt cmake/Dependencies.cmake $(VENV)/.sdk
-	cmake -S . -B $(@D) -G Ninja -DPOMONA_PYTHON=$(abspath $(VENV)/bin/python) \
-	  -DPOMONA_SANITIZE=$(SANITIZE) -DPOMONA_OPENVINO=OFF -DPOMONA_BENCH=OFF
+$(ASAN)/build.ninja $(TSAN)/build.ninja: CMakePresets.json CMakeLists.txt $(VENV)/.sdk
+	cmake --preset $(notdir $(@D)) -B $(@D) -DPOMONA_PYTHON=$(abspath $(VENV)/bin/python)
 	touch $@
 
 # Arrow comes without instrumentation: what stands in its code is not looked at.
@@ -307,6 +302,11 @@ lint: $(LINT)/.created
 	$(CXX_FILES) | xargs $(LINT)/bin/clang-format --dry-run -Werror
 # What is misspelt cannot be searched for, and users read the messages; words: pyproject.toml.
 	$(LINT)/bin/codespell
+
+# clang-tidy over the library and the program: minutes, so it runs when you ask (.clang-tidy says why).
+tidy: $(LINT)/.created $(BUILD)/build.ninja
+	find src cli -name '*.cc' ! -name openvino_engine.cc ! -name no_openvino_engine.cc | \
+	  xargs -P 2 -n 4 $(LINT)/bin/clang-tidy -p $(BUILD) --quiet --extra-arg=-Wno-unknown-warning-option
 
 format: $(LINT)/.created
 	$(CXX_FILES) | xargs $(LINT)/bin/clang-format -i
