@@ -72,7 +72,7 @@ arrow::Result<RejectBound> ParseRejectBound(std::string_view text) {
   if (error != std::errc() || stop != end || !in_range ||
       (!bound.percent && bound.value != std::floor(bound.value))) {
     return arrow::Status::Invalid("max-rejects '", text,
-                                  "': expected a number of images (20) or a share (0.5%)");
+                                  "': expected a number of images (20) or a percentage (0.5%)");
   }
   return bound;
 }
@@ -165,7 +165,8 @@ constexpr RunOptionSpec kSpecs[] = {
      }},
     {"engine", "ENGINE", "native (default) or openvino", Kind::kValue,
      SetParsed<&RunOptions::engine, ParseEngine>},
-    {"cpu", "CPU", "Hold the kernels to avx512, avx2, neon or scalar; results stay the same",
+    {"cpu", "CPU",
+     "Restrict the kernels to avx512, avx2, neon or scalar; the results do not change",
      Kind::kValue, SetParsed<&RunOptions::cpu, ParseCpu>},
     {"weights", "FILE", "Weights made by `pomona weights`", Kind::kValue,
      SetText<&RunOptions::weights>},
@@ -180,24 +181,25 @@ constexpr RunOptionSpec kSpecs[] = {
     {"standardize", "", "Scale features to unit variance first", Kind::kFlag,
      SetFlag<&RunOptions::standardize>},
     {"include", "GLOB",
-     "Take only files whose path below INPUT (or INPUT/Training) matches as a whole: * is any "
+     "Take only files whose whole path below INPUT (or INPUT/Training) matches: * is any "
      "text, slashes too; ? one character; [a-z] one of these; case counts (repeatable)",
      Kind::kList,
      [](RunOptions* options, std::string_view text) {
        return AddGlob<&RunOptions::include>("include", options, text);
      }},
-    {"exclude", "GLOB", "Leave out files whose path matches, as 'Kiwi/*' (repeatable)", Kind::kList,
+    {"exclude", "GLOB", "Leave out files whose path matches, such as 'Kiwi/*' (repeatable)",
+     Kind::kList,
      [](RunOptions* options, std::string_view text) {
        return AddGlob<&RunOptions::exclude>("exclude", options, text);
      }},
-    {"hidden", "", "Take hidden files, too: .names and what systems leave behind", Kind::kFlag,
-     SetFlag<&RunOptions::hidden>},
+    {"hidden", "", "Include hidden files: .names and what operating systems leave behind",
+     Kind::kFlag, SetFlag<&RunOptions::hidden>},
     {"limit", "N", "Take only the first N items", Kind::kValue,
      [](RunOptions* options, std::string_view text) {
        return SetCount<&RunOptions::limit>("limit", options, text, 1);
      }},
     {"max-rejects", "N|P%",
-     "Most rejects allowed, N or P% of the images; with more, exit 3 (default: no bound)",
+     "Rejects allowed, N or P% of the images; with more, exit 3 (default: any number)",
      Kind::kValue, SetParsed<&RunOptions::max_rejects, ParseRejectBound>},
     {"s3-endpoint", "URL", "S3 server (default: $AWS_ENDPOINT_URL_S3, $AWS_ENDPOINT_URL, AWS)",
      Kind::kValue,
@@ -209,7 +211,7 @@ constexpr RunOptionSpec kSpecs[] = {
      [](RunOptions* options, std::string_view text) {
        return ParseFlag(text, &options->s3.anonymous);
      }},
-    {"fresh", "", "Start over: neither resume nor take features over", Kind::kFlag,
+    {"fresh", "", "Recompute everything: neither resume nor reuse earlier results", Kind::kFlag,
      SetFlag<&RunOptions::fresh>},
 };
 
