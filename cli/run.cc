@@ -105,7 +105,7 @@ void AddRunOption(CLI::App* command, const RunOptionSpec& spec, RunOptions* opti
           [set](const std::vector<std::string>& texts) {
             for (const std::string& text : texts) set(text);
           },
-          spec.help)
+          HelpText(spec))
       ->type_name(spec.value)
       ->expected(1)
       ->allow_extra_args(false)  // what follows the value is INPUT or OUTPUT

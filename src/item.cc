@@ -130,4 +130,20 @@ std::string_view ReasonName(Reason reason) {
   return "";
 }
 
+namespace {
+
+// Names are empty behind the last.
+template <typename Enum>
+std::optional<Enum> Named(std::string_view name, std::string_view (*name_of)(Enum)) {
+  for (int i = 0; !name_of(static_cast<Enum>(i)).empty(); ++i) {
+    if (name_of(static_cast<Enum>(i)) == name) return static_cast<Enum>(i);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Stage> StageNamed(std::string_view name) { return Named(name, &StageName); }
+std::optional<Reason> ReasonNamed(std::string_view name) { return Named(name, &ReasonName); }
+
 }  // namespace pomona

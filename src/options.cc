@@ -150,74 +150,127 @@ arrow::Status SetFlag(RunOptions* options, std::string_view text) {
   return ParseFlag(text, &(options->*member));
 }
 
+using Value = RunOptionSpec::Value;
+
+// Of a member that is a flag, a count, a text or a list already.
+template <auto member>
+Value Get(const RunOptions& options) {
+  return options.*member;
+}
+
+// Of one that has names.
+template <auto member, auto name>
+Value GetName(const RunOptions& options) {
+  return std::string(name(options.*member));
+}
+
+template <auto member>
+Value GetCount(const RunOptions& options) {
+  return static_cast<int64_t>(options.*member);
+}
+
+std::string FormatsText(const Formats& formats) {
+  std::string text = formats.parquet ? "parquet" : "";
+  if (formats.csv) text += text.empty() ? "csv" : ",csv";
+  return text;
+}
+
+std::string_view VectorLayoutName(VectorLayout layout) {
+  return layout == VectorLayout::kSpark ? "spark" : "list";
+}
+
+// "12" or "0.5%", the shortest text that reads back as the same number.
+std::string RejectBoundText(const RejectBound& bound) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof text, bound.value).ptr;
+  return std::string(text, end) + (bound.percent ? "%" : "");
+}
+
 constexpr RunOptionSpec kSpecs[] = {
     {"mode", "MODE",
-     "mini (first 300 of labels Apple*, else of all), apples (labels Apple*) or full (default)",
-     Kind::kValue, SetParsed<&RunOptions::mode, ParseMode>},
-    {"pca-components", "K", "Columns of the PCA (default: 50)", Kind::kValue,
+     "mini (first 300 of labels Apple*, else of all), apples (labels Apple*) or full", Kind::kValue,
+     SetParsed<&RunOptions::mode, ParseMode>, GetName<&RunOptions::mode, ModeName>},
+    {"pca-components", "K", "Columns of the PCA", Kind::kValue,
      [](RunOptions* options, std::string_view text) {
        return SetCount<&RunOptions::pca_components>("pca-components", options, text, 1);
-     }},
-    {"threads", "N", "Worker threads (default: 0, one for each core)", Kind::kValue,
+     },
+     GetCount<&RunOptions::pca_components>},
+    {"threads", "N", "Worker threads; 0: one for each core", Kind::kValue,
      [](RunOptions* options, std::string_view text) {
        ARROW_RETURN_NOT_OK(SetCount<&RunOptions::threads>("threads", options, text, 0));
        return CheckThreads(options->threads);
-     }},
-    {"engine", "ENGINE", "native (default) or openvino", Kind::kValue,
-     SetParsed<&RunOptions::engine, ParseEngine>},
+     },
+     GetCount<&RunOptions::threads>},
+    {"engine", "ENGINE", "native or openvino", Kind::kValue,
+     SetParsed<&RunOptions::engine, ParseEngine>, GetName<&RunOptions::engine, EngineName>},
     {"cpu", "CPU",
      "Restrict the kernels to avx512, avx2, neon or scalar; the results do not change",
-     Kind::kValue, SetParsed<&RunOptions::cpu, ParseCpu>},
+     Kind::kValue, SetParsed<&RunOptions::cpu, ParseCpu>, GetName<&RunOptions::cpu, CpuName>},
     {"weights", "FILE", "Weights made by `pomona weights`", Kind::kValue,
-     SetText<&RunOptions::weights>},
+     SetText<&RunOptions::weights>, Get<&RunOptions::weights>},
     {"run-id", "ID", "Name of the run (default: YYYYmmdd_HHMMSS)", Kind::kValue,
-     SetText<&RunOptions::run_id>},
-    {"formats", "LIST", "Formats of the vectors (default: parquet,csv)", Kind::kValue,
-     SetParsed<&RunOptions::formats, ParseFormats>},
-    {"vectors", "LAYOUT", "PCA in Parquet as list (default) or as spark's MLlib vectors",
-     Kind::kValue, SetParsed<&RunOptions::vectors, ParseVectorLayout>},
+     SetText<&RunOptions::run_id>, Get<&RunOptions::run_id>},
+    {"formats", "LIST", "Formats of the vectors", Kind::kValue,
+     SetParsed<&RunOptions::formats, ParseFormats>, GetName<&RunOptions::formats, FormatsText>},
+    {"vectors", "LAYOUT", "PCA in Parquet as list or as spark's MLlib vectors", Kind::kValue,
+     SetParsed<&RunOptions::vectors, ParseVectorLayout>,
+     GetName<&RunOptions::vectors, VectorLayoutName>},
     {"center", "", "Subtract the mean, as scikit-learn does", Kind::kFlag,
-     SetFlag<&RunOptions::center>},
+     SetFlag<&RunOptions::center>, Get<&RunOptions::center>},
     {"standardize", "", "Scale features to unit variance first", Kind::kFlag,
-     SetFlag<&RunOptions::standardize>},
+     SetFlag<&RunOptions::standardize>, Get<&RunOptions::standardize>},
     {"include", "GLOB",
      "Take only files whose whole path below INPUT (or INPUT/Training) matches: * is any "
      "text, slashes too; ? one character; [a-z] one of these; case counts (repeatable)",
      Kind::kList,
      [](RunOptions* options, std::string_view text) {
        return AddGlob<&RunOptions::include>("include", options, text);
-     }},
+     },
+     Get<&RunOptions::include>},
     {"exclude", "GLOB", "Leave out files whose path matches, such as 'Kiwi/*' (repeatable)",
      Kind::kList,
      [](RunOptions* options, std::string_view text) {
        return AddGlob<&RunOptions::exclude>("exclude", options, text);
-     }},
+     },
+     Get<&RunOptions::exclude>},
     {"hidden", "", "Include hidden files: .names and what operating systems leave behind",
-     Kind::kFlag, SetFlag<&RunOptions::hidden>},
-    {"limit", "N", "Take only the first N items", Kind::kValue,
+     Kind::kFlag, SetFlag<&RunOptions::hidden>, Get<&RunOptions::hidden>},
+    {"limit", "N", "Take only the first N items (default: all)", Kind::kValue,
      [](RunOptions* options, std::string_view text) {
        return SetCount<&RunOptions::limit>("limit", options, text, 1);
-     }},
-    {"max-rejects", "N|P%",
-     "Rejects allowed, N or P% of the images; with more, exit 3 (default: any number)",
-     Kind::kValue, SetParsed<&RunOptions::max_rejects, ParseRejectBound>},
+     },
+     GetCount<&RunOptions::limit>},
+    {"max-rejects", "N|P%", "Rejects allowed, N or P% of the images; with more, exit 3",
+     Kind::kValue, SetParsed<&RunOptions::max_rejects, ParseRejectBound>,
+     GetName<&RunOptions::max_rejects, RejectBoundText>},
     {"s3-endpoint", "URL", "S3 server (default: $AWS_ENDPOINT_URL_S3, $AWS_ENDPOINT_URL, AWS)",
      Kind::kValue,
      [](RunOptions* options, std::string_view text) {
        options->s3.endpoint = text;
        return arrow::Status::OK();
-     }},
+     },
+     [](const RunOptions& options) -> Value { return options.s3.endpoint; }},
     {"s3-anonymous", "", "Read public buckets without credentials", Kind::kFlag,
      [](RunOptions* options, std::string_view text) {
        return ParseFlag(text, &options->s3.anonymous);
-     }},
+     },
+     [](const RunOptions& options) -> Value { return options.s3.anonymous; }},
     {"fresh", "", "Recompute everything: neither resume nor reuse earlier results", Kind::kFlag,
-     SetFlag<&RunOptions::fresh>},
+     SetFlag<&RunOptions::fresh>, Get<&RunOptions::fresh>},
 };
 
 }  // namespace
 
 std::span<const RunOptionSpec> RunOptionSpecs() { return kSpecs; }
+
+std::string HelpText(const RunOptionSpec& spec) {
+  const std::string help = spec.help;
+  if (spec.kind != Kind::kValue || help.find("(default: ") != help.npos) return help;
+  const Value value = spec.get({});
+  const auto* text = std::get_if<std::string>(&value);
+  const std::string shown = text ? *text : std::to_string(std::get<int64_t>(value));
+  return shown.empty() ? help : help + " (default: " + shown + ")";
+}
 
 arrow::Status Validate(const RunOptions& options) {
   if (options.pca_components < 1) {

@@ -77,6 +77,22 @@ TEST(Label, IsTheNameOfTheParentFolder) {
   for (const auto& [path, label] : kPaths) EXPECT_EQ(Item{path}.label(), label) << path;
 }
 
+TEST(Item, StagesAndReasonsAreFoundByTheirNames) {
+  for (const Stage stage : {Stage::kRead, Stage::kDecode, Stage::kInfer}) {
+    EXPECT_EQ(StageNamed(StageName(stage)), stage);
+  }
+  const std::pair<const char*, Reason> kNames[] = {
+      {"unreadable", Reason::kUnreadable}, {"empty", Reason::kEmpty},
+      {"truncated", Reason::kTruncated},   {"corrupt", Reason::kCorrupt},
+      {"too_large", Reason::kTooLarge},    {"unsupported_format", Reason::kUnsupportedFormat},
+      {"missing", Reason::kMissing},       {"forbidden", Reason::kForbidden}};
+  for (const auto& [name, reason] : kNames) EXPECT_EQ(ReasonNamed(name), reason) << name;
+  for (const char* name : {"", "Empty", "another"}) {
+    EXPECT_EQ(ReasonNamed(name), std::nullopt) << name;
+    EXPECT_EQ(StageNamed(name), std::nullopt) << name;
+  }
+}
+
 TEST(TakeCharacter, CountsWhatIsNoCharacterAsOne) {
   const auto characters = [](std::string_view text) {
     std::u32string all;

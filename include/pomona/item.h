@@ -78,4 +78,8 @@ std::string_view VerdictName(Verdict verdict);  // "ok", "reject", "skip"; "" wh
 std::string_view StageName(Stage stage);        // "read", "decode", "infer"
 std::string_view ReasonName(Reason reason);     // "unreadable", "empty", "truncated", ...
 
+// The stage or reason of a name; nothing where there is none of that name.
+std::optional<Stage> StageNamed(std::string_view name);
+std::optional<Reason> ReasonNamed(std::string_view name);
+
 }  // namespace pomona

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "pomona/cpu.h"
@@ -125,7 +126,15 @@ struct RunOptionSpec {
   // Takes the value as text ("true" or "false" for a flag); a list grows by it.
   // Errors: Invalid, which names the option and what it takes.
   arrow::Status (*set)(RunOptions* options, std::string_view text);
+
+  // The value: of a flag whether it is set, of a count the number, of a list its elements, else the
+  // text that set() takes.
+  using Value = std::variant<bool, int64_t, std::string, std::vector<std::string>>;
+  Value (*get)(const RunOptions& options);
 };
+
+// The help of an option, with its default where there is one to show.
+std::string HelpText(const RunOptionSpec& spec);
 
 // In the order of help.
 std::span<const RunOptionSpec> RunOptionSpecs();

@@ -15,6 +15,8 @@
 
 namespace pomona {
 
+class SafetensorsFile;
+
 // Count, mean and co-moments of feature rows, in float64.
 //
 // The same calls in the same order give the same bits; a different grouping of the rows changes
@@ -45,6 +47,9 @@ class Moments {
   // To bytes (a safetensors file of count, mean and comoment) and back, bit for bit.
   std::string Serialize() const;
   static arrow::Result<Moments> Deserialize(std::span<const std::byte> bytes);
+
+  // From the tensors <prefix>count, <prefix>mean and <prefix>comoment of a file.
+  static arrow::Result<Moments> Read(const SafetensorsFile& file, const std::string& prefix);
 
  private:
   void JoinMeans(int64_t n, std::span<const double> mean);

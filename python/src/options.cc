@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string>
+#include <variant>
 
 #include "errors.h"
 
@@ -68,7 +69,7 @@ void BindOptions(nb::module_& module) {
       .def_prop_ro("name", &PythonName)
       .def_prop_ro("flag", [](const RunOptionSpec& spec) { return "--" + std::string(spec.name); })
       .def_ro("value", &RunOptionSpec::value)
-      .def_ro("help", &RunOptionSpec::help)
+      .def_prop_ro("help", &HelpText)
       .def_prop_ro("is_switch", [](const RunOptionSpec& spec) { return spec.kind == Kind::kFlag; })
       .def_prop_ro("is_list", [](const RunOptionSpec& spec) { return spec.kind == Kind::kList; });
   module.def("option_specs", [] {
@@ -76,23 +77,23 @@ void BindOptions(nb::module_& module) {
     return std::vector<RunOptionSpec>(specs.begin(), specs.end());
   });
 
-  nb::class_<RunOptions>(module, "RunOptions", "The options of a run; unset ones are the defaults.")
+  nb::class_<RunOptions> run_options(module, "RunOptions",
+                                     "The options of a run; unset ones are the defaults.");
+  for (const RunOptionSpec& spec : RunOptionSpecs()) {
+    run_options.def_prop_ro(
+        PythonName(spec).c_str(),
+        [get = spec.get](const RunOptions& self) {
+          return std::visit([](const auto& value) { return nb::cast(value); }, get(self));
+        },
+        spec.help);
+  }
+  run_options
       .def("__init__", [](RunOptions* self,
                           const nb::kwargs& options) { new (self) RunOptions(OptionsOf(options)); })
-      .def_prop_ro("mode", [](const RunOptions& self) { return std::string(ModeName(self.mode)); })
-      .def_ro("pca_components", &RunOptions::pca_components)
-      .def_ro("weights", &RunOptions::weights)
-      .def_ro("run_id", &RunOptions::run_id)
       .def_prop_ro("parquet", [](const RunOptions& self) { return self.formats.parquet; })
       .def_prop_ro("csv", [](const RunOptions& self) { return self.formats.csv; })
       .def_prop_ro("spark_vectors",
                    [](const RunOptions& self) { return self.vectors == VectorLayout::kSpark; })
-      .def_ro("center", &RunOptions::center)
-      .def_ro("standardize", &RunOptions::standardize)
-      .def_ro("include", &RunOptions::include)
-      .def_ro("exclude", &RunOptions::exclude)
-      .def_ro("hidden", &RunOptions::hidden)
-      .def_ro("limit", &RunOptions::limit)
       .def_ro("part_rows", &RunOptions::part_rows)
       .def(
           "allows_rejects",

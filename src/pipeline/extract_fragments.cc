@@ -10,6 +10,7 @@
 #include "disk.h"
 #include "guarded.h"
 #include "image_worker.h"
+#include "page_buffer.h"
 #include "stopwatch.h"
 #include "tasks.h"
 
@@ -29,7 +30,8 @@ struct OpenFragment {
   std::vector<Item> items;
   bool is_open = false;               // neither free nor being stored
   std::atomic<size_t> remaining = 0;  // items that are open
-  std::vector<float> features;        // a row for each item, in its place
+  PageBuffer buffer;                  // for features
+  std::span<float> features;          // a row for each item, in its place
   std::vector<Verdict> verdicts;
   std::vector<std::optional<Reject>> rejects;
 
@@ -45,7 +47,9 @@ struct OpenFragment {
     range = std::move(of);
     items = std::move(its_items);
     remaining = items.size();
-    features.resize(items.size() * dimensions);
+    const size_t values = items.size() * dimensions;
+    if (buffer.values().size() < values) buffer = PageBuffer(values);
+    features = buffer.values().first(values);
     verdicts.assign(items.size(), Verdict::kOpen);
     rejects.assign(items.size(), std::nullopt);
     saved_at = Clock::now();
@@ -311,7 +315,8 @@ arrow::Status FragmentWorkers::SavePartial(OpenFragment* fragment) {
   }
   const auto count = static_cast<int64_t>(report.rows.size() + report.rejects.size());
   if (count == fragment->saved) return arrow::Status::OK();
-  std::vector<float> features(report.rows.size() * dimensions);
+  PageBuffer buffer(report.rows.size() * dimensions);
+  const std::span<float> features = buffer.values();
   for (size_t row = 0; row < report.rows.size(); ++row) {
     std::copy_n(fragment->features.begin() + report.rows[row] * dimensions, dimensions,
                 features.begin() + row * dimensions);
@@ -361,7 +366,7 @@ arrow::Status FragmentWorkers::Work() {
         Outcome outcome,
         worker->Extract(
             item.path, [&](FileBytes* bytes) { return input_.source.Read(item, bytes); },
-            std::span(fragment->features).subspan(position * dimensions, dimensions)));
+            fragment->features.subspan(position * dimensions, dimensions)));
     if (outcome.verdict == Verdict::kRow && !has_first_row_.exchange(true)) {
       const std::lock_guard lock(result_mutex_);
       result_->first_row = Clock::now();
@@ -411,7 +416,7 @@ arrow::Status FragmentWorkers::Finish(OpenFragment* fragment, WorkerSeconds* sec
       case Verdict::kSkip: ++report.skips[kNotAnImage]; break;
     }
   }
-  const std::span<const float> features(fragment->features.data(), report.rows.size() * dimensions);
+  const std::span<const float> features = fragment->features.first(report.rows.size() * dimensions);
   Moments moments(static_cast<int>(dimensions));
   moments.Add(features, input_.cpu);
   watch.Lap(&seconds->reduce);
@@ -487,7 +492,7 @@ arrow::Result<Extraction> ExtractFragments(const ExtractionInput& input, Kept* k
   result.counts.reused = workers.reused;
   if (!workers.reuse_status().ok()) {
     log("features of the run " + input.earlier->run_id() +
-        " cannot be taken over and are made again: " + workers.reuse_status().message());
+        " cannot be reused and are recomputed: " + workers.reuse_status().message());
   }
   return result;
 }

@@ -2,12 +2,14 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "pomona/cpu.h"
 #include "pomona/sink.h"
 #include "pomona/version.h"
+#include "vector_formats.h"
 
 namespace pomona {
 namespace {
@@ -30,6 +32,23 @@ ordered_json Transfers(const TransferCounts& counts) {
           {"retries", counts.retries},
           {"bytes", counts.bytes},
           {"request_seconds", counts.seconds}};
+}
+
+// By the names that Python has for them. Two are told in more detail than by their text.
+ordered_json OptionsJson(const RunOptions& options) {
+  ordered_json json;
+  for (const RunOptionSpec& spec : RunOptionSpecs()) {
+    std::string name = spec.name;
+    std::ranges::replace(name, '-', '_');
+    std::visit([&](const auto& value) { json[name] = value; }, spec.get(options));
+  }
+  json["formats"] = ordered_json::array();
+  for (const VectorFormat* format : SelectedFormats(options.formats)) {
+    json["formats"].push_back(format->name);
+  }
+  json["max_rejects"] = options.max_rejects.value;
+  json["max_rejects_unit"] = options.max_rejects.percent ? "percent" : "images";
+  return json;
 }
 
 std::vector<double> CumulativeSum(const std::vector<double>& values) {
@@ -112,9 +131,6 @@ std::string VarianceCsv(const Pca& pca) {
 
 std::string RunInfoJson(const RunSummary& summary, const RunDetails& details,
                         const RunOptions& options) {
-  std::vector<std::string> formats;
-  if (options.formats.parquet) formats.push_back("parquet");
-  if (options.formats.csv) formats.push_back("csv");
   ordered_json first_row = nullptr;
   if (details.first_row_seconds) first_row = *details.first_row_seconds;
   const StageSeconds& stages = details.stages;
@@ -152,24 +168,7 @@ std::string RunInfoJson(const RunSummary& summary, const RunDetails& details,
       {"threads", details.threads},
       {"engine", details.engine},
       {"cpu", CpuName(ResolveCpu(options.cpu).ValueOr(Cpu::kScalar))},
-      {"options",
-       {{"mode", ModeName(options.mode)},
-        {"pca_components", options.pca_components},
-        {"threads", options.threads},
-        {"engine", EngineName(options.engine)},
-        {"cpu", CpuName(options.cpu)},
-        {"weights", options.weights},
-        {"formats", formats},
-        {"vectors", options.vectors == VectorLayout::kSpark ? "spark" : "list"},
-        {"center", options.center},
-        {"standardize", options.standardize},
-        {"include", options.include},
-        {"exclude", options.exclude},
-        {"hidden", options.hidden},
-        {"limit", options.limit},
-        {"max_rejects", options.max_rejects.value},
-        {"max_rejects_unit", options.max_rejects.percent ? "percent" : "images"},
-        {"fresh", options.fresh}}},
+      {"options", OptionsJson(options)},
       {"versions", Versions()},
   });
 }

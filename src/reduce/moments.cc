@@ -68,11 +68,11 @@ arrow::Result<Moments> Moments::FromParts(int64_t count, std::vector<double> mea
   const size_t dimensions = mean.size();
   if (count < 0 || count > kMaxCount || dimensions == 0 ||
       comoment.size() != PackedSize(dimensions)) {
-    return arrow::Status::Invalid("these are no moments: a count of ", count, ", ", dimensions,
+    return arrow::Status::Invalid("not valid moments: a count of ", count, ", ", dimensions,
                                   " means, ", comoment.size(), " co-moments");
   }
   if (!AllFinite(mean) || !AllFinite(comoment)) {
-    return arrow::Status::Invalid("these are no moments: some values are not finite");
+    return arrow::Status::Invalid("not valid moments: some values are not finite");
   }
   Moments moments(0);
   moments.dimensions_ = static_cast<int>(dimensions);
@@ -98,12 +98,17 @@ std::string Moments::Serialize() const {
 
 arrow::Result<Moments> Moments::Deserialize(std::span<const std::byte> bytes) {
   ARROW_ASSIGN_OR_RAISE(const auto file, SafetensorsFile::Copy("the moments", bytes));
-  ARROW_ASSIGN_OR_RAISE(const TensorView count, file->Get("count"));
-  ARROW_ASSIGN_OR_RAISE(const TensorView mean, file->Get("mean"));
-  ARROW_ASSIGN_OR_RAISE(const TensorView comoment, file->Get("comoment"));
+  return Read(*file, "");
+}
+
+arrow::Result<Moments> Moments::Read(const SafetensorsFile& file, const std::string& prefix) {
+  ARROW_ASSIGN_OR_RAISE(const TensorView count, file.Get(prefix + "count"));
+  ARROW_ASSIGN_OR_RAISE(const TensorView mean, file.Get(prefix + "mean"));
+  ARROW_ASSIGN_OR_RAISE(const TensorView comoment, file.Get(prefix + "comoment"));
   if (count.dtype != DType::kI64 || count.shape != std::vector<int64_t>{1} ||
       mean.dtype != DType::kF64 || comoment.dtype != DType::kF64) {
-    return arrow::Status::Invalid("these are no moments: count, mean or comoment has a wrong type");
+    return arrow::Status::Invalid(file.path(),
+                                  ": not valid moments: count, mean or comoment has a wrong type");
   }
   const auto means = mean.values<double>();
   const auto comoments = comoment.values<double>();

@@ -364,6 +364,8 @@ bool S3Connection::WaitToRetry(int attempt) const { return patience_->Wait(attem
 
 void S3Connection::Reached() { patience_->Reached(); }
 
+void S3Connection::ForgetFailure() const { last_of_thread = {}; }
+
 std::optional<Reject> S3Connection::RejectOfThisThread() const {
   const Failure& failure = last_of_thread;
   if (failure.code == "NoSuchKey" || (failure.code.empty() && failure.type == kNotFound)) {

@@ -71,6 +71,10 @@ class S3Connection {
   // given up early.
   void Reached();
 
+  // To be called before a request whose failure RejectOfThisThread() is to explain: one that fails
+  // before the server is asked leaves no reason of its own.
+  void ForgetFailure() const;
+
   // Why this thread's last request cannot be served, where the reason is that one object's.
   std::optional<Reject> RejectOfThisThread() const;
 

@@ -268,6 +268,7 @@ class S3Tree : public Source {
     content.reject = connection_->RejectOfThisThread();
     if (!content.reject && std::min(item.size, most) < kStartBytes) {
       // The server's words may have been longer than the object, whose place they take.
+      connection_->ForgetFailure();
       const auto info = connection_->files().GetFileInfo(path);
       content.reject = connection_->RejectOfThisThread();
       if (info.ok() && info->type() == fs::FileType::NotFound) content.reject = GoneReject();
@@ -281,6 +282,7 @@ class S3Tree : public Source {
   arrow::Status FetchOnce(const Item& item, const std::string& path, int64_t most, bool ask,
                           FileBytes* bytes) {
     ++requests_;
+    connection_->ForgetFailure();
     std::string etag;
     std::shared_ptr<arrow::io::RandomAccessFile> file;
     if (!ask) {

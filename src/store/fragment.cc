@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kFormat = "pomona-fragment-3";
+constexpr const char* kFormat = "pomona-fragment-4";
 
 TensorView View(DType dtype, std::vector<int64_t> shape, std::span<const std::byte> bytes) {
   return {dtype, std::move(shape), bytes};
@@ -22,8 +22,8 @@ TensorView View(DType dtype, std::vector<int64_t> shape, std::span<const std::by
 std::string ReportToJson(const FragmentReport& report) {
   json rejects = json::array();
   for (const FragmentReject& r : report.rejects) {
-    rejects.push_back({r.item, static_cast<int>(r.reject.stage), static_cast<int>(r.reject.reason),
-                       r.reject.message});
+    rejects.push_back(
+        {r.item, StageName(r.reject.stage), ReasonName(r.reject.reason), r.reject.message});
   }
   return json{{"rejects", rejects}, {"skips", report.skips}}.dump(-1, ' ', false,
                                                                   json::error_handler_t::replace);
@@ -33,15 +33,14 @@ bool ReportFromJson(const std::string& text, FragmentReport* report) {
   const json parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!parsed.is_object() || !parsed.contains("rejects") || !parsed.contains("skips")) return false;
   for (const json& r : parsed["rejects"]) {
-    if (!r.is_array() || r.size() != 4 || !r[0].is_number_integer() || !r[1].is_number_integer() ||
-        !r[2].is_number_integer() || !r[3].is_string()) {
+    if (!r.is_array() || r.size() != 4 || !r[0].is_number_integer() || !r[1].is_string() ||
+        !r[2].is_string() || !r[3].is_string()) {
       return false;
     }
-    report->rejects.push_back({r[0].get<int32_t>(),
-                               {static_cast<Stage>(r[1].get<int>()),
-                                static_cast<Reason>(r[2].get<int>()), r[3].get<std::string>()}});
-    const Reject& reject = report->rejects.back().reject;
-    if (StageName(reject.stage).empty() || ReasonName(reject.reason).empty()) return false;
+    const auto stage = StageNamed(r[1].get<std::string>());
+    const auto reason = ReasonNamed(r[2].get<std::string>());
+    if (!stage || !reason) return false;
+    report->rejects.push_back({r[0].get<int32_t>(), {*stage, *reason, r[3].get<std::string>()}});
   }
   if (!parsed["skips"].is_object()) return false;
   for (const auto& [reason, count] : parsed["skips"].items()) {
@@ -204,17 +203,7 @@ arrow::Status StoredFragment::Verify() const {
 }
 
 arrow::Result<Moments> StoredFragment::ReadMoments() const {
-  ARROW_ASSIGN_OR_RAISE(const TensorView count, file_->Get("moments.count"));
-  ARROW_ASSIGN_OR_RAISE(const TensorView mean, file_->Get("moments.mean"));
-  ARROW_ASSIGN_OR_RAISE(const TensorView comoment, file_->Get("moments.comoment"));
-  if (count.dtype != DType::kI64 || count.shape != std::vector<int64_t>{1} ||
-      mean.dtype != DType::kF64 || comoment.dtype != DType::kF64) {
-    return arrow::Status::Invalid(file_->path(), ": damaged moments");
-  }
-  const auto means = mean.values<double>();
-  const auto comoments = comoment.values<double>();
-  return Moments::FromParts(count.values<int64_t>()[0], {means.begin(), means.end()},
-                            {comoments.begin(), comoments.end()});
+  return Moments::Read(*file_, "moments.");
 }
 
 }  // namespace pomona

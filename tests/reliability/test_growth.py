@@ -89,7 +89,7 @@ def test_a_damaged_run_is_no_source(lab, formats):
     part.write_bytes(data)
     reused, log = reused_by(lab, output)
     assert reused == 0
-    assert f"features of the run {BEFORE} cannot be taken over and are made again" in log
+    assert f"features of the run {BEFORE} cannot be reused and are recomputed" in log
     assert str(part) in log
     assert files_of(output, RUN) == lab.expected
 

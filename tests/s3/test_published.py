@@ -100,7 +100,7 @@ def test_a_damaged_run_is_no_source(growth):
     growth.bucket.put(part, sound)
     assert reused["rows"] < 100
     assert reads == 120 - reused["rows"]
-    assert f"features of the run {BEFORE} cannot be taken over and are made again" in log
+    assert f"features of the run {BEFORE} cannot be reused and are recomputed" in log
     assert growth.bucket.url(part) in log
 
 
@@ -130,7 +130,7 @@ def test_runs_that_may_not_be_listed_are_no_source(growth):
         reused, _, log = growth.run("--s3-endpoint", proxy.endpoint)
     assert reused["rows"] == 0
     assert log == (
-        "pomona: no features are taken over from earlier runs: cannot read "
+        "pomona: no features are reused from earlier runs: cannot read "
         f"{growth.bucket.url('out/run_info')}: permission denied (AccessDenied)\n"
     )
 
