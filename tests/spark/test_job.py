@@ -22,6 +22,8 @@ pomona_package = pytest.importorskip("pomona", reason="the package is not instal
 
 from pomona import spark as ps  # noqa: E402
 from pomona import spark_run  # noqa: E402
+from pomona._hadoop import Files  # noqa: E402
+from pomona._spark_outputs import Outputs  # noqa: E402
 
 COMPONENTS = 8
 IMAGES = 96
@@ -110,8 +112,8 @@ def check(output, expected, files=None, old="", new=""):
         if kind == "features/parquet":
             assert ours["features"].combine_chunks().equals(theirs["features"].combine_chunks())
         else:
-            numbers = [np.stack(t["pca_features"].to_numpy()) for t in (ours, theirs)]
-            np.testing.assert_allclose(*numbers, rtol=2e-7, atol=1e-9)  # float32 in the files
+            found, wanted = (np.stack(t["pca_features"].to_numpy()) for t in (ours, theirs))
+            np.testing.assert_allclose(found, wanted, rtol=2e-7, atol=1e-9)  # float32 in the files
     for kind in ("features/csv", "metadata", "errors"):
         ours, theirs = rows(output, kind, files), rows(expected, kind, local)
         assert ours == [[renamed(row[0]), *row[1:]] for row in theirs], kind
@@ -309,6 +311,26 @@ def test_output_below_the_input(spark, run, pomona, tmp_path):
         assert (summary["listed"], summary["rows"]) == (12, 12)
 
 
+def test_runs_of_one_second_have_names_of_their_own():
+    """As the program names them: the time, then with _2, _3, ... behind it."""
+
+    asked = []
+
+    class Published(Files):
+        def __init__(self):
+            pass
+
+        def exists(self, folder):
+            asked.append(folder)
+            return len(asked) <= 2
+
+    outputs = Outputs(None, Published(), "/out", "")
+    assert re.fullmatch(r"\d{8}_\d{6}_3", outputs.run_id)
+    now = outputs.run_id.removesuffix("_3")
+    assert asked == [f"/out/run_info/run_info_{now}{end}" for end in ("", "_2", "_3")]
+    assert Outputs(None, Published(), "/out", "mine").run_id == "mine"
+
+
 def test_too_few_images_are_refused_before_the_work(spark, pomona, tmp_path):
     tree = sample(pomona, tmp_path / "tree")
     output = tmp_path / "out"
@@ -425,6 +447,7 @@ def test_speculation(spark_submit, standalone, job, tree, expected, tmp_path):
         "spark.eventLog.enabled": "true",
         "spark.eventLog.dir": tmp_path,
         "spark.eventLog.rolling.enabled": "false",
+        "spark.eventLog.compress": "false",  # Spark 4 does
     }
     spark_submit(job, tree, tmp_path / "out", *ARGUMENTS, cluster=standalone, conf=conf)
     (events,) = tmp_path.glob("app-*")

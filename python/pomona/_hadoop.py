@@ -1,0 +1,70 @@
+"""Single files and folders, through Hadoop: local, HDFS, S3."""
+
+from __future__ import annotations
+
+import pathlib
+
+from py4j.protocol import Py4JJavaError
+
+
+class Files:
+    """All paths are URIs, as qualified() gives them."""
+
+    def __init__(self, spark):
+        self._jvm = spark.sparkContext._jvm
+        self._conf = spark.sparkContext._jsc.hadoopConfiguration()
+
+    def _path(self, path):
+        return self._jvm.org.apache.hadoop.fs.Path(path)
+
+    def _system(self, path):
+        return self._path(path).getFileSystem(self._conf)
+
+    def qualified(self, path):
+        qualified = self._system(path).makeQualified(self._path(path)).toString()
+        return qualified.rstrip("/") if not qualified.endswith(":/") else qualified
+
+    @staticmethod
+    def plain(uri):
+        """As ps.plain_path() of a column."""
+        if uri.startswith("file:"):
+            return "/" + uri[len("file:") :].lstrip("/")
+        return uri.replace("s3a://", "s3://", 1).replace("s3n://", "s3://", 1)
+
+    def head(self, path, size):
+        """The first bytes of a file that has at least so many; None if it cannot be read."""
+        try:
+            stream = self._system(path).open(self._path(path))
+            try:
+                return bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream, size))
+            finally:
+                stream.close()
+        except Py4JJavaError:
+            return None
+
+    def exists(self, path):
+        return self._system(path).exists(self._path(path))
+
+    def is_folder(self, path):
+        return (
+            self.exists(path) and self._system(path).getFileStatus(self._path(path)).isDirectory()
+        )
+
+    def write(self, path, content):
+        stream = self._system(path).create(self._path(path), True)
+        stream.write(bytearray(content.encode() if isinstance(content, str) else content))
+        stream.close()
+
+    def remove_checksums(self, folder):
+        """Hadoop leaves a hidden one beside each local file; nothing needs them."""
+        if folder.startswith("file:"):
+            for file in pathlib.Path(self.plain(folder)).glob(".*.crc"):
+                file.unlink(missing_ok=True)
+
+    def remove(self, path):
+        self._system(path).delete(self._path(path), True)
+
+    def remove_if_empty(self, path):
+        system = self._system(path)
+        if self.exists(path) and len(system.listStatus(self._path(path))) == 0:
+            self.remove(path)
