@@ -91,6 +91,19 @@ def sample_tree(pomona, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def paths(sample_tree):
+    """The sample tree's images."""
+    return sorted(sample_tree.rglob("*.jpg"))
+
+
+@pytest.fixture(scope="session")
+def extractor():
+    """The package's Extractor."""
+    package = pytest.importorskip("pomona", reason="the package is not installed")
+    return package.Extractor(threads=2)
+
+
+@pytest.fixture(scope="session")
 def sample_run(run, sample_tree):
     return run(sample_tree, "--pca-components", "10", "--vectors", "spark")
 
@@ -136,7 +149,7 @@ def spark_submit(request, tmp_path_factory):
     `make test` leaves 4.1 out but where a test parametrizes "spark_submit" itself, indirectly.
     """
     servers.java()
-    python = sys.executable
+    python: str | None = sys.executable
     if request.param == "spark4":
         python = shutil.which(os.environ.get("POMONA_SPARK4_PYTHON", ""))
         if not python:

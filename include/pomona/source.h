@@ -23,6 +23,9 @@ namespace pomona {
 // Bytes of a file, in a buffer that is used again and never shrinks.
 using FileBytes = std::vector<uint8_t>;
 
+// An image of more bytes would only fill the memory: it is rejected unread.
+inline constexpr int64_t kMaxFileBytes = int64_t{1} << 30;
+
 // Takes items as they become known; false: that is enough.
 using TakeItems = std::function<bool(std::vector<Item>)>;
 

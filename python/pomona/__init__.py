@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import pyarrow as _pyarrow  # noqa: F401  its shared libraries are what the module is linked to
 
-from ._core import OutputBusy, RunSummary, TooManyRejects, __version__
+from ._core import OutputBusy, RunSummary, TooManyRejects
+from ._core import version as __version__
 from ._extractor import Extractor
 from ._pca import PCA, Moments
 from ._run import run

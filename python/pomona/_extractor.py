@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from . import _core, _inputs
+from ._options import DEFAULTS, Cpu, Engine
 
 if TYPE_CHECKING:
     import pyarrow
@@ -32,9 +33,9 @@ class Extractor(_core.Extractor):
         self,
         weights: str | os.PathLike[str] | bytes | None = None,
         *,
-        threads: int = 0,
-        engine: Literal["native", "openvino"] = "native",
-        cpu: Literal["best", "avx512", "avx2", "neon", "scalar"] = "best",
+        threads: int = DEFAULTS.threads,
+        engine: Engine = DEFAULTS.engine,
+        cpu: Cpu = DEFAULTS.cpu,
     ) -> None:
         if weights is not None and not isinstance(weights, bytes):
             weights = os.fspath(weights)

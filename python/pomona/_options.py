@@ -5,17 +5,23 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Sequence
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from . import _core
+
+Engine = Literal["native", "openvino"]
+Cpu = Literal["best", "avx512", "avx2", "neon", "scalar"]
+
+# What each option is where it is not given. Any: to mypy the values are any objects.
+DEFAULTS: Any = _core.RunOptions()
 
 
 class RunOptions(TypedDict, total=False):
     mode: Literal["mini", "apples", "full"]
     pca_components: int
     threads: int
-    engine: Literal["native", "openvino"]
-    cpu: Literal["best", "avx512", "avx2", "neon", "scalar"]
+    engine: Engine
+    cpu: Cpu
     weights: str | os.PathLike[str]
     run_id: str
     formats: str | Sequence[Literal["parquet", "csv"]]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy
 
 from . import _core, _inputs
+from ._options import DEFAULTS
 
 
 class Moments(_core.Moments):
@@ -49,7 +50,11 @@ class PCA(_core.PCA):
     """
 
     def __init__(
-        self, n_components: int = 50, *, center: bool = False, standardize: bool = False
+        self,
+        n_components: int = DEFAULTS.pca_components,
+        *,
+        center: bool = DEFAULTS.center,
+        standardize: bool = DEFAULTS.standardize,
     ) -> None:
         super().__init__(n_components, center=center, standardize=standardize)
 
@@ -82,7 +87,7 @@ class PCA(_core.PCA):
         if hasattr(X, "__arrow_c_array__") or hasattr(X, "__arrow_c_stream__"):
             rows = X.to_pylist() if hasattr(X, "to_pylist") else list(X)
         features = numpy.asarray(rows, dtype=numpy.float64) @ self.components_
-        if self.standardize:
+        if self.scale_ is not None:
             features *= self.scale_
         if self.center:
             features += self.mean_
@@ -98,12 +103,12 @@ class PCA(_core.PCA):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a safetensors file, as a run's pca_model."""
-        super().save(path)
+        self._save(path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> PCA:
         """Reads what save() or a run wrote."""
-        return cls.from_bytes(_core.PCA.load(path).to_bytes())
+        return cls.from_bytes(_core.PCA._load(path).to_bytes())
 
     @classmethod
     def from_bytes(cls, bytes: bytes) -> PCA:

@@ -133,7 +133,7 @@ class Listing:
             if verdict == "skip":
                 # The first bytes stand for all of them: the verdict is the same.
                 others.append((row["uri"], None, row["length"], head))
-            elif row["length"] <= ps.MAX_FILE_BYTES:
+            elif row["length"] <= _core.max_file_bytes:
                 images.append(row["uri"])
         return images, others
 

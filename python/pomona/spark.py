@@ -31,14 +31,12 @@ except ModuleNotFoundError as error:
     ) from error
 
 from . import PCA, Extractor, Moments
-from ._core import vector_text
+from ._core import max_file_bytes, vector_text
+from ._options import DEFAULTS
 
 __all__ = ["extract_features", "fit_pca", "plain_path", "read_images", "transform"]
 
 _FLOAT_BYTES = pa.scalar(4, pa.int32())
-
-# A larger file is not read; the program has the same limit.
-MAX_FILE_BYTES = 1 << 30
 
 # How feature vectors stand in a DataFrame.
 _VECTORS = {"list": "array<float>", "binary": "binary"}
@@ -108,7 +106,7 @@ def extract_features(
     options = {"weights": weights, "keep": keep, "vectors": vectors}
     if "length" not in df.columns:
         return extract_all(df, **options)
-    fits = F.col("length") <= MAX_FILE_BYTES
+    fits = F.col("length") <= max_file_bytes
     large = df.where(~fits).select(plain_path(F.col("path")).alias("path"), "length")
     if keep is not None:
         large = filtered(large, keep)
@@ -126,7 +124,7 @@ def extract_features(
 
 def too_large(length: Column) -> Column:
     """What the program says of such a file."""
-    return F.concat(length.cast("string"), F.lit(f" bytes; the limit is {MAX_FILE_BYTES}"))
+    return F.concat(length.cast("string"), F.lit(f" bytes; the limit is {max_file_bytes}"))
 
 
 def filtered(df: DataFrame, keep: Any) -> DataFrame:
@@ -161,11 +159,11 @@ def extracted_schema(vectors: str) -> str:
 
 def fit_pca(
     df: DataFrame,
-    k: int | None = None,
+    k: int = DEFAULTS.pca_components,
     *,
     features: str = "features",
-    center: bool = False,
-    standardize: bool = False,
+    center: bool = DEFAULTS.center,
+    standardize: bool = DEFAULTS.standardize,
 ) -> PCA:
     """A PCA fitted on a column of feature vectors; rows without one (rejects, skips) are left out.
 
@@ -183,8 +181,7 @@ def fit_pca(
     merged = parts.select("moments").collect()
     if not merged:
         raise ValueError(f"no row has a vector in the column {features}: nothing to fit a PCA on")
-    options = {} if k is None else {"n_components": k}
-    pca = PCA(**options, center=center, standardize=standardize)
+    pca = PCA(k, center=center, standardize=standardize)
     return pca.fit(Moments.from_bytes(bytes(merged[0].moments)))
 
 
@@ -265,21 +262,21 @@ def _in_worker(function):
 @functools.lru_cache(maxsize=1)
 def _extractor(weights: _Weights | None) -> Extractor:
     """The engine of this worker, kept between partitions."""
-    return Extractor(weights and weights.content, threads=1)
+    return Extractor(weights.content if weights else None, threads=1)
 
 
 class _Weights:
     """Bytes of a file of weights, known by their digest."""
 
-    def __init__(self, content):
+    def __init__(self, content: bytes) -> None:
         self.content = content
         self.digest = hashlib.sha256(content).digest()
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash(self.digest)
 
-    def __eq__(self, other):
-        return self.digest == other.digest
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Weights) and self.digest == other.digest
 
 
 def _kept(batches, keep):

@@ -292,7 +292,7 @@ class _Job:
 def _lost(files: DataFrame, extracted: DataFrame) -> DataFrame:
     """Rejects for the files that Spark could not read, or was not to."""
     missing = files.join(extracted.select("path"), "path", "left_anti")
-    large = F.col("length") > ps.MAX_FILE_BYTES
+    large = F.col("length") > _core.max_file_bytes
     return missing.select(
         "path",
         ps.label(F.col("path")).alias("label"),

@@ -10,7 +10,7 @@
 NB_MODULE(_core, module) {
   namespace py = pomona::python;
   module.doc() = "The C++ library; use the names of the package pomona.";
-  module.attr("__version__") = pomona::kVersion;
+  module.attr("version") = pomona::kVersion;
   py::BindErrors(module);
   py::BindArrow(module);
   py::BindOptions(module);

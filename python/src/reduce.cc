@@ -154,14 +154,14 @@ void BindReduce(nb::module_& module) {
            })
       .def("_transform", &Transform)
       .def(
-          "save",
+          "_save",
           [](const PcaModel& self, nb::handle path) {
             ThrowIfFailed(
                 self.get().Save(nb::str(nb::module_::import_("os").attr("fspath")(path)).c_str()));
           },
           nb::arg("path"))
       .def_static(
-          "load",
+          "_load",
           [](nb::handle path) {
             return PcaModel::Of(ValueOf(
                 Pca::Load(nb::str(nb::module_::import_("os").attr("fspath")(path)).c_str())));

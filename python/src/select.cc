@@ -55,6 +55,7 @@ void BindSelect(nb::module_& module) {
         return static_cast<int64_t>(std::min(ItemLimit(options), size_t{INT64_MAX}));
       },
       nb::arg("options"), "How many of them a run has at most.");
+  module.attr("max_file_bytes") = kMaxFileBytes;
 }
 
 }  // namespace pomona::python

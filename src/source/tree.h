@@ -9,14 +9,12 @@
 
 #include "pomona/decode.h"
 #include "pomona/item.h"
+#include "pomona/source.h"
 
 namespace pomona {
 
 // The subfolder that the original pipeline looks under where it exists.
 inline constexpr const char* kTrainingFolder = "Training";
-
-// An image of more bytes would only fill the memory.
-inline constexpr int64_t kMaxFileBytes = int64_t{1} << 30;
 
 // The limit is one for images: what is none, by its name and its first bytes, may have any size,
 // since no more of it is read.

@@ -15,13 +15,8 @@ pomona = pytest.importorskip("pomona", reason="the package is not installed")
 
 
 @pytest.fixture(scope="module")
-def extractor():
-    return pomona.Extractor(threads=2)
-
-
-@pytest.fixture(scope="module")
-def paths(sample_tree):
-    return sorted(sample_tree.rglob("*.jpg"))[:4]
+def paths(paths):
+    return paths[:4]
 
 
 @pytest.fixture(scope="module")

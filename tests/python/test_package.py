@@ -24,16 +24,6 @@ from pomona import _core, _options  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def extractor():
-    return pomona.Extractor(threads=2)
-
-
-@pytest.fixture(scope="module")
-def paths(sample_tree):
-    return sorted(sample_tree.rglob("*.jpg"))
-
-
-@pytest.fixture(scope="module")
 def table(extractor, paths):
     return extractor.extract(paths)
 
@@ -392,9 +382,41 @@ print(extractor.extract([{str(paths[0])!r}]).equals(expected))
     assert (done.stdout, done.returncode) == ("MemoryError\nTrue\n", 0), done.stderr
 
 
+def words_of(hint):
+    """The strings that a type allows, if it is of them."""
+    if typing.get_origin(hint) is typing.Literal:
+        return set(typing.get_args(hint))
+    return set().union(*map(words_of, typing.get_args(hint)))
+
+
 def test_the_types_know_every_option():
-    names = {spec.name for spec in _core.option_specs()}
-    assert set(typing.get_type_hints(_options.RunOptions)) == names
+    hints = typing.get_type_hints(_options.RunOptions)
+    assert set(hints) == {spec.name for spec in _core.option_specs()}
+    choices = {name: words for name, hint in hints.items() if (words := words_of(hint))}
+    assert set(choices) == {"mode", "engine", "cpu", "formats", "vectors"}
+    for name, words in choices.items():
+        with pytest.raises(ValueError, match="expected") as raised:
+            _core.RunOptions(**{name: "nonesuch"})
+        expected = str(raised.value).partition("expected ")[2]
+        assert set(re.findall(r"\w+", expected)) - {"or"} == words, name
+        for word in words:
+            _core.RunOptions(**{name: word})
+
+
+def test_defaults_are_the_programs():
+    """Those of the parts, which Python shows in their signatures."""
+    options = _core.RunOptions()
+    for part, names in {
+        pomona.Extractor: {"threads": "threads", "engine": "engine", "cpu": "cpu"},
+        pomona.PCA: {
+            "n_components": "pca_components",
+            "center": "center",
+            "standardize": "standardize",
+        },
+    }.items():
+        parameters = inspect.signature(part).parameters
+        for name, option in names.items():
+            assert parameters[name].default == getattr(options, option)
 
 
 def test_the_gil_is_released(extractor, paths):
@@ -436,7 +458,7 @@ print(pomona.Extractor(threads=1).extract([{str(paths[0])!r}])["verdict"][0].as_
 
 
 def test_the_program_comes_along(tmp_path):
-    program = pathlib.Path(sys.executable).with_name("pomona")
+    program = str(pathlib.Path(sys.executable).with_name("pomona"))
     job = subprocess.run([program, "spark-job"], capture_output=True, text=True, check=True)
     assert job.stdout.strip() == str(pathlib.Path(pomona.__file__).with_name("spark_job.py"))
     # With the weights of the package, from any folder.
