@@ -300,6 +300,10 @@ lint: $(LINT)/.created
 # A change shows what it changes, and nobody argues about spaces.
 	$(LINT)/bin/ruff format --check
 	$(CXX_FILES) | xargs $(LINT)/bin/clang-format --dry-run -Werror
+# Likely mistakes, what is not used, functions too long to hold; the rules: pyproject.toml.
+	$(LINT)/bin/ruff check --quiet
+# A call is what the annotations promise.
+	$(LINT)/bin/mypy --no-error-summary
 # What is misspelt cannot be searched for, and users read the messages; words: pyproject.toml.
 	$(LINT)/bin/codespell
 

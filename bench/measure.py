@@ -30,7 +30,7 @@ def run(command):
         if process.returncode != 0:
             output.seek(0)
             sys.exit(
-                f"{' '.join(process.args)}\nended with {process.returncode}:\n"
+                f"{' '.join(map(str, command))}\nended with {process.returncode}:\n"
                 + output.read().decode(errors="replace")
             )
     return Cost(seconds, usage.ru_maxrss / 1024)

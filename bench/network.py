@@ -70,7 +70,7 @@ def main():
     print("| threads | engine | images/s | native / it |")
     print("| --- | --- | --- | --- |")
     for threads in args.threads:
-        rates = {}
+        rates: dict[str, list[float]] = {}
         for _ in range(args.rounds):
             lines = subprocess.run(
                 [

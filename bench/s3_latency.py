@@ -45,7 +45,7 @@ def main():
     parser.add_argument("--program", default="build/pomona")
     arguments = parser.parse_args()
 
-    figures = {}
+    figures: dict[str, list] = {}
     with tempfile.TemporaryDirectory() as scratch, servers.minio(pathlib.Path(scratch)) as minio:
         minio.file_system().create_dir("bench")
         pyarrow.fs.copy_files(

@@ -55,7 +55,7 @@ def main():
         ]
 
     names = list(outputs)
-    costs = {name: [] for name in names}
+    costs: dict[str, list] = {name: [] for name in names}
     for turn in range(-1, args.rounds):
         first = turn % len(names)
         for name in names[first:] + names[:first]:

@@ -46,8 +46,8 @@ def java():
     home = os.environ.get("JAVA_HOME")
     if home:
         return home, f"{home}/bin/java"
-    if not program:
-        pytest.skip("no Java runtime")
+    if program is None:
+        return pytest.skip("no Java runtime")
     return str(pathlib.Path(program).resolve().parents[1]), program
 
 

@@ -124,8 +124,8 @@ class SparkSubmit:
         if cluster.master == "yarn":
             # The node has the jars: nothing to upload.
             settings["spark.yarn.jars"] = f"local:{self.home}/jars/*"
-            for process in ("spark.executorEnv", "spark.yarn.appMasterEnv"):
-                settings[f"{process}.JAVA_TOOL_OPTIONS"] = java_options
+            for variables in ("spark.executorEnv", "spark.yarn.appMasterEnv"):
+                settings[f"{variables}.JAVA_TOOL_OPTIONS"] = java_options
         if deploy_mode == "cluster":
             # The driver's place is a container.
             for name in ("spark.driver.host", "spark.driver.bindAddress", "spark.ui.port"):

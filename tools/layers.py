@@ -111,7 +111,8 @@ def breach(file, target):
 
 def circle(graph):
     """A list of files each of which includes the next, the last one the first; or an empty list."""
-    done, way = set(), []
+    done: set[str] = set()
+    way: list[str] = []
 
     def visit(file):
         if file in way:

@@ -94,7 +94,8 @@ def openvino_model(weights):
 
 
 def onnx_model(weights):
-    nodes, constants = [], []
+    nodes: list = []
+    constants: list = []
 
     def constant(name, value):
         constants.append(numpy_helper.from_array(np.asarray(value), name))

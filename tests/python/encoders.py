@@ -21,7 +21,8 @@ SIZES = [1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 48, 64, 90]
 class Choices:
     """Pictures and options by chance."""
 
-    def __init__(self, seed):
+    def __init__(self, folder, seed):
+        self.folder = folder
         self.generator = np.random.default_rng(seed)
 
     def one(self, options):
@@ -366,8 +367,7 @@ ENCODERS = {"PIL": pillow, "tifffile": tifffile, "cv2": opencv, "pyvips": vips,
 def main(folder, count, seed=1):
     warnings.simplefilter("ignore")
     logging.disable()
-    choose = Choices(seed)
-    choose.folder = pathlib.Path(folder)
+    choose = Choices(pathlib.Path(folder), seed)
     present = []
     for module, encoder in ENCODERS.items():
         try:

@@ -454,7 +454,7 @@ def test_a_million_files_in_one_folder(pomona, tree, sample_tree):
     label.mkdir()
     for number, file in enumerate(sorted(sample_tree.rglob("*.jpg"))):
         shutil.copy(file, label / f"{number}.jpg")
-    original = None
+    original = ""
     for number in range(10**6):
         name = f"{label}/{number:07}.txt"
         if number % 30_000 == 0:  # a file may have so many names, and a bit more
