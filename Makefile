@@ -156,7 +156,8 @@ $(EMR_VENV)/.package: $(WHEEL)/.built $(EMR_VENV)/.test
 EMR_TEST := POMONA_PYTHON=$(abspath $(VENV)/bin/python) $(EMR_VENV)/bin/python -m pytest -q -rs tests/emr
 
 $(BUILD)/build.ninja: CMakeLists.txt cmake/Dependencies.cmake $(VENV)/.sdk
-	cmake -S . -B $(BUILD) -G Ninja -DPOMONA_PYTHON=$(abspath $(VENV)/bin/python)
+	cmake -S . -B $(BUILD) -G Ninja -DPOMONA_PYTHON=$(abspath $(VENV)/bin/python) \
+	  -DPOMONA_WERROR=$(if $(filter-out 0 false,$(CI)),ON,OFF)
 	touch $@
 
 build: $(BUILD)/build.ninja
