@@ -3,7 +3,8 @@
 //
 //   driver INPUT OUTPUT RUN_ID [name=value]...
 //
-// gate: a file without which the engine waits.
+// gate: a file without which the engine waits. made_up: so many items that are no files, whatever
+// INPUT is.
 // Exit codes and messages are those of `pomona run`; the last line of standard output counts.
 #include <algorithm>
 #include <cstdio>
@@ -13,6 +14,8 @@
 #include <map>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "pomona/run.h"
 
@@ -57,12 +60,46 @@ class TestEngine : public Engine {
   const std::string gate_;
 };
 
+// So many items that nobody has to make files for: of a thousand, one is an image, one is cut short
+// and the others are text.
+class MadeUpSource : public Source {
+ public:
+  explicit MadeUpSource(int64_t count) : count_(count) {}
+
+  arrow::Status List(PathFilter*, const TakeItems& take) override {
+    std::vector<Item> items;
+    for (int64_t i = 0; i < count_; ++i) {
+      char path[96];
+      std::snprintf(path, sizeof path, "/made up/label_%05ld/item_%010ld_of_many", i / 1000, i);
+      items.push_back({path, 9, 100, 1});
+      if (items.size() < 1000) continue;
+      if (!take(std::exchange(items, {}))) return arrow::Status::OK();
+    }
+    take(std::move(items));
+    return arrow::Status::OK();
+  }
+
+  arrow::Result<std::optional<Reject>> Read(const Item& item, FileBytes* bytes) override {
+    constexpr std::string_view kImage = "P6 2 2 255\n0123456789ab", kText = "no image";
+    const std::string_view path = item.path;
+    const std::string_view number = path.substr(path.find("_of_many") - 3, 3);
+    const std::string_view content = number == "000"   ? kImage
+                                     : number == "001" ? kImage.substr(0, 15)
+                                                       : kText;
+    bytes->assign(content.begin(), content.end());
+    return std::nullopt;
+  }
+
+ private:
+  const int64_t count_;
+};
+
 int Drive(int argc, char** argv) {
   std::map<std::string, std::string> values = {
       {"threads", "1"},  {"components", "2"},  {"features", "6"},
       {"fragment", "4"}, {"part", "8"},        {"delay_us", "0"},
       {"fresh", "0"},    {"digest", "digest"}, {"formats", "parquet,csv"},
-      {"save", "8"}};
+      {"save", "8"},     {"made_up", "0"}};
   for (int i = 4; i < argc; ++i) {
     const char* equals = std::strchr(argv[i], '=');
     values[std::string(argv[i], static_cast<size_t>(equals - argv[i]))] = equals + 1;
@@ -81,7 +118,8 @@ int Drive(int argc, char** argv) {
 
   RunHooks hooks;
   hooks.log = [](const std::string& line) { std::fprintf(stderr, "driver: %s\n", line.c_str()); };
-  const auto source = OpenLocalTree(argv[1]);
+  arrow::Result<std::unique_ptr<Source>> source = std::make_unique<MadeUpSource>(number("made_up"));
+  if (number("made_up") == 0) source = OpenLocalTree(argv[1]);
   if (!source.ok()) return 2;
   const auto summary = Run(
       **source,

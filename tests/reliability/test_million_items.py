@@ -12,6 +12,7 @@ pytestmark = pytest.mark.long
 
 ITEMS = 1_000_000
 MIB = 1 << 20
+BOUND = 170 * MIB
 
 
 @pytest.fixture
@@ -52,4 +53,16 @@ def test_a_million_items(lab, large_tree, tmp_path):
     grown = finish("second")
     assert grown["rows"] == grown["reused"] == ITEMS
     print(f"peak MiB: resumed {resumed['peak'] // MIB}, grown {grown['peak'] // MIB}")
-    assert resumed["peak"] < 400 * MIB and grown["peak"] < 400 * MIB
+    assert resumed["peak"] < BOUND and grown["peak"] < BOUND
+
+
+def test_ten_million_items(lab, tmp_path):
+    """Most are skipped at once; rows and rejects are ten thousand each."""
+    sizes = ["features=1280", "fragment=4096", "part=20480", "threads=2", "formats=parquet"]
+    job = [lab.driver, "unread", tmp_path / "output", "run", "made_up=10000000", *sizes]
+    finished = subprocess.run(job, capture_output=True, text=True, check=True)
+    words = finished.stdout.split()
+    counts = dict(zip(words[::2], map(int, words[1::2]), strict=True))
+    print(f"peak MiB: {counts['peak'] // MIB}")
+    assert counts["rows"] == 10_000
+    assert counts["peak"] < 200 * MIB
