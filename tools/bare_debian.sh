@@ -108,6 +108,7 @@ for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
   esac
 done
 status=0
-env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TMPDIR=/tmp "$@" \
+# What a shell starts in the background ignores these two, and so would all that tests start.
+env -i --default-signal=INT,QUIT HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TMPDIR=/tmp "$@" \
   chroot "$root" sh -c "cd /srv/pomona && { $command; }" || status=$?
 exit "$status"
