@@ -2,7 +2,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <set>
 #include <tuple>
 
 #include "pomona/decode.h"
@@ -29,6 +31,48 @@ std::vector<std::string> RelativePaths(const std::string& root) {
 }
 
 using Paths = std::vector<std::string>;
+
+// Folder by folder, and still in the order of whole paths, whatever stands beside a folder's name.
+TEST(LocalTree, WalksThroughAnyTreeInPathOrder) {
+  const TempFolder tree;
+  uint32_t state = 1;
+  const auto random = [&](uint32_t below) {
+    state = state * 1664525 + 1013904223;
+    return (state >> 16) % below;
+  };
+  const std::string kEnds[] = {"", "-", ".", "0", " b", "\xc3\xa9", "\xff", "\\xFF", "~", "!"};
+  std::set<std::string> written;
+  for (int i = 0; i < 3000; ++i) {
+    std::string path;
+    for (uint32_t depth = random(4); depth > 0; --depth) {
+      path += std::string("d") + kEnds[random(std::size(kEnds))] + "/";
+    }
+    path += std::string("f") + kEnds[random(std::size(kEnds))] + std::to_string(random(200));
+    tree.Write(path, "");
+    written.insert(EscapeName(path));
+  }
+  const Paths listed = RelativePaths(tree.path());
+  EXPECT_TRUE(std::ranges::is_sorted(listed));
+  EXPECT_EQ(listed, Paths(written.begin(), written.end()));
+}
+
+TEST(LocalTree, StopsOnceEnoughIsTaken) {
+  const TempFolder tree;
+  for (int i = 0; i < 2500; ++i) tree.Write(std::to_string(i / 100) + "/" + std::to_string(i), "");
+  const auto source = *OpenLocalTree(tree.path());
+  std::vector<size_t> batches;
+  PathFilter filter;
+  ASSERT_TRUE(source
+                  ->List(&filter,
+                         [&](std::vector<Item> items) {
+                           batches.push_back(items.size());
+                           return false;
+                         })
+                  .ok());
+  ASSERT_EQ(batches.size(), 1u);
+  EXPECT_LT(batches[0], 2500u);
+  EXPECT_GT(batches[0], 0u);
+}
 
 TEST(LocalTree, ListsFilesInBytewisePathOrder) {
   const TempFolder tree;
