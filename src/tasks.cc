@@ -1,6 +1,8 @@
 #include "tasks.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <mutex>
 #include <semaphore>
 #include <thread>
@@ -9,6 +11,12 @@
 #include "guarded.h"
 
 namespace pomona {
+namespace {
+
+// How often the calling thread polls.
+constexpr std::chrono::milliseconds kPollInterval{100};
+
+}  // namespace
 
 arrow::Status ParallelFor(size_t count, int threads, CancelToken cancel,
                           const std::function<arrow::Status(size_t, int)>& body,

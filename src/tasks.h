@@ -3,16 +3,12 @@
 
 #include <arrow/status.h>
 
-#include <chrono>
 #include <cstddef>
 #include <functional>
 
 #include "pomona/cancel.h"
 
 namespace pomona {
-
-// How often the calling thread looks at progress and cancellation.
-inline constexpr std::chrono::milliseconds kPollInterval{100};
 
 // Calls body(i, thread) once for each i < count, in order, on at most `threads` threads, of which
 // `thread` is the number from 0; the calling thread calls `poll` several times a second and at the

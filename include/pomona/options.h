@@ -99,7 +99,7 @@ struct RunOptions {
 
   S3Options s3;
 
-  // Start over: neither resume an unfinished run in this output nor take over the features of
+  // Start over: neither resume an unfinished run in this output nor reuse the features of
   // unchanged images from a published one.
   bool fresh = false;
 

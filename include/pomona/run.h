@@ -77,9 +77,9 @@ std::string Describe(const RunSummary& summary);
 // Runs the job on the tree `input` (see OpenTree()), publishing into `output`: a folder, or
 // s3://bucket/prefix.
 //
-// Memory: bounded by threads and fragment size, not by the number of images, except for the list
-// of paths.
-// Errors: Invalid for options or input that cannot work, Cancelled, IOError; with a RunRefusal
+// Memory: bounded by threads and fragment size, not by the number of images.
+// Errors: Invalid for options or input that cannot work, AlreadyExists for the id of a run that is
+// published, Cancelled, IOError; with a RunRefusal
 // detail where the bound on rejects was passed or another run holds the output. Nothing is
 // published then, and the same call resumes.
 arrow::Result<RunSummary> Run(const std::string& input, const std::string& output,

@@ -15,7 +15,7 @@ namespace pomona {
 // picture that was changed since, nothing is written.
 // `threads`: 0 for one for each core.
 // Errors: Invalid where images or threads make no sense, or `dir` holds what is not a sample's;
-// IOError with the path.
+// IOError with the path, or where not so many threads can be started.
 arrow::Status WriteSampleTree(const std::string& dir, int64_t images, int threads);
 
 }  // namespace pomona

@@ -58,7 +58,8 @@ void ThrowIfFailed(const arrow::Status& status) {
     throw nb::python_error();
   }
   switch (status.code()) {
-    case arrow::StatusCode::Invalid: Throw(PyExc_ValueError, message);
+    case arrow::StatusCode::Invalid:
+    case arrow::StatusCode::AlreadyExists: Throw(PyExc_ValueError, message);
     case arrow::StatusCode::TypeError: Throw(PyExc_TypeError, message);
     case arrow::StatusCode::KeyError: Throw(PyExc_LookupError, message);
     case arrow::StatusCode::IOError: Throw(PyExc_OSError, message);

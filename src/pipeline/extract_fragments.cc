@@ -95,7 +95,7 @@ class FragmentWorkers {
     for (OpenFragment& fragment : open_) free_.push_back(&fragment);
   }
 
-  // What one thread does. Errors: those of Extract(); the other threads stop.
+  // What one thread does. Errors: those of ExtractFragments(); the other threads stop.
   arrow::Status RunWorker();
 
   void Stop() {

@@ -24,8 +24,10 @@ namespace {
 arrow::Result<Outcome> ExtractOne(const Image& image, ImageWorker* worker,
                                   std::span<float> features) {
   if (const auto* pixels = std::get_if<Pixels>(&image.content)) {
-    ARROW_RETURN_NOT_OK(
-        worker->ExtractPixels(pixels->width, pixels->height, pixels->rgb, features));
+    const arrow::Status extracted = Guarded([&] {
+      return worker->ExtractPixels(pixels->width, pixels->height, pixels->rgb, features);
+    });
+    if (!extracted.ok()) return AtImage(image.path, extracted);
     return Outcome{Verdict::kRow, std::nullopt};
   }
   if (const auto* file = std::get_if<std::span<const uint8_t>>(&image.content)) {

@@ -8,17 +8,12 @@
 #include "stopwatch.h"
 
 namespace pomona {
-namespace {
-
-// Names the image at which memory ended.
 arrow::Status AtImage(std::string_view path, const arrow::Status& status) {
   if (!status.IsOutOfMemory() || path.empty() || status.message().find(path) != std::string::npos) {
     return status;
   }
   return status.WithMessage(path, ": ", status.message());
 }
-
-}  // namespace
 
 arrow::Result<Outcome> ImageReader::Process(std::string_view path, const ReadBytes& read,
                                             const UseImage& use) {

@@ -14,6 +14,9 @@
 
 namespace pomona {
 
+// Names the image at which memory ended; other errors stay as they are.
+arrow::Status AtImage(std::string_view path, const arrow::Status& status);
+
 // A thread's own decoder and buffer for files.
 //
 // Threads: none shared; each worker owns one.

@@ -64,13 +64,14 @@ Job::Job(const JobInput& input)
       stage_started_(Clock::now()) {}
 
 arrow::Result<RunSummary> Job::Run() {
-  const arrow::Status locked = in_.output.Lock(in_.options.fresh, in_.hooks.cancel);
-  if (!locked.ok()) return WithCure(locked, kept_, in_.output.location(), 0);
+  const arrow::Status locked =
+      Guarded([&] { return in_.output.Lock(in_.options.fresh, in_.hooks.cancel); });
+  if (!locked.ok()) return WithCure(locked, kept_, in_.output.folder(), 0);
   auto summary = Guarded([&] { return RunSteps(); });
   if (summary.ok()) return summary;
-  listing_.reset();  // before its spool
+  const int64_t space_needed = SpaceNeeded();
   in_.output.Abandon();
-  return WithCure(summary.status(), kept_, in_.output.work().path(), SpaceNeeded());
+  return WithCure(summary.status(), kept_, in_.output.folder(), space_needed);
 }
 
 arrow::Result<RunSummary> Job::RunSteps() {

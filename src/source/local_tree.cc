@@ -161,8 +161,8 @@ class Walk {
                       Sha256().Add(Nanoseconds(info.st_ctim)).Add(inode).Short()});
     if (items_.size() < kItemsAtOnce) return;
     // After a failure the run cannot succeed: the rest is walked through to find the others.
-    if (failures_ == 0) wanted_ = take_(std::move(items_));
-    items_.clear();
+    if (failures_ > 0) items_.clear();
+    wanted_ = take_(std::exchange(items_, {}));
   }
 
   // Goes through a folder and those below it.
@@ -203,7 +203,7 @@ class Walk {
         // gone since its name was read is listed all the same, so that it is accounted for.
         const std::string path = prefix + UnescapeName(entry.name);
         if (stat(path.c_str(), &info) != 0 && lstat(path.c_str(), &info) != 0) {
-          if (errno != ENOENT) {
+          if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG) {
             CannotList(folder);
             break;
           }

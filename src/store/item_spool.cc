@@ -30,11 +30,6 @@ arrow::Result<std::unique_ptr<ItemSpool>> ItemSpool::Create(const std::string& p
   return std::unique_ptr<ItemSpool>(new ItemSpool(fd, path));
 }
 
-arrow::Result<std::unique_ptr<ItemSpool>> ItemSpool::Open(const std::string& path) {
-  ARROW_ASSIGN_OR_RAISE(const int fd, OpenRegularFile(path));
-  return std::unique_ptr<ItemSpool>(new ItemSpool(fd, path));
-}
-
 ItemSpool::~ItemSpool() { close(fd_); }
 
 arrow::Result<ItemSpool::Block> ItemSpool::Append(std::span<const Item> items) {

@@ -29,9 +29,6 @@ class ItemSpool {
   // Replaces the file. Errors of all: IOError names the path.
   static arrow::Result<std::unique_ptr<ItemSpool>> Create(const std::string& path);
 
-  // Opens what Create() made, to read from it.
-  static arrow::Result<std::unique_ptr<ItemSpool>> Open(const std::string& path);
-
   ~ItemSpool();
   ItemSpool(const ItemSpool&) = delete;
   ItemSpool& operator=(const ItemSpool&) = delete;

@@ -27,8 +27,9 @@ arrow::Status LocalOutput::Lock(bool fresh, CancelToken) {
   for (const OutputFolder* folder : kAllFolders) {
     ARROW_RETURN_NOT_OK(CheckFolders(path_, std::string(folder->kind)));
   }
-  ARROW_ASSIGN_OR_RAISE(work_, WorkFolder::Open(path_, fresh));
+  ARROW_ASSIGN_OR_RAISE(work_, WorkFolder::Open(path_));
   ARROW_RETURN_NOT_OK(RollBackUnfinished());
+  ARROW_RETURN_NOT_OK(work_->Clear(fresh));
   return TryMoves();
 }
 

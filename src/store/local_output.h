@@ -18,6 +18,7 @@ class LocalOutput : public Output {
   explicit LocalOutput(std::string path) : path_(std::move(path)) {}
 
   const std::string& location() const override { return path_; }
+  const std::string& folder() const override { return path_; }
 
   // Tries out that folders can be moved to where Publish() moves them.
   arrow::Status Lock(bool fresh, CancelToken cancel) override;

@@ -33,6 +33,9 @@ class Output {
   // As users know it: an absolute path or a URI.
   virtual const std::string& location() const = 0;
 
+  // The folder of this machine that the run fills.
+  virtual const std::string& folder() const = 0;
+
   // Takes the output for this run and rolls back what a run left that died while it was published.
   // `fresh`: unfinished work is dropped. Called once.
   // Errors: RunRefusal::kOutputBusy; Invalid where what lies in it leads elsewhere; IOError;

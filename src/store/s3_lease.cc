@@ -108,8 +108,9 @@ void S3Lease::StopRenewing() {
 
 void S3Lease::Release() {
   StopRenewing();
+  held_ = false;
   // The next writer waits for what cannot be removed now.
-  if (held_.exchange(false)) (void)folder_.RemoveFile(lock_);
+  if (!lock_.empty()) (void)folder_.RemoveFile(std::exchange(lock_, {}));
 }
 
 }  // namespace pomona

@@ -39,6 +39,7 @@ class S3Lease {
   // Whether it is ours: taken, and nobody has removed it.
   bool held() const { return held_; }
 
+  // Gives it up, also one that could not be taken whole.
   void Release();
 
  private:

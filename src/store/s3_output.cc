@@ -5,6 +5,7 @@
 #include <iterator>
 #include <utility>
 
+#include "guarded.h"
 #include "pomona/location.h"
 #include "refusal.h"
 #include "sha256.h"
@@ -38,12 +39,17 @@ S3Output::S3Output(std::unique_ptr<S3Folder> folder, std::string local)
     : folder_(std::move(folder)), local_(std::move(local)), lease_(*folder_, local_) {}
 
 arrow::Status S3Output::Lock(bool fresh, CancelToken cancel) {
-  ARROW_ASSIGN_OR_RAISE(work_, WorkFolder::Open(local_, fresh));
+  ARROW_ASSIGN_OR_RAISE(work_, WorkFolder::Open(local_));
+  const arrow::Status taken = Guarded([&] { return TakeAndRollBack(cancel); });
+  if (taken.ok()) return work_->Clear(fresh);
+  lease_.Release();
+  return taken;
+}
+
+arrow::Status S3Output::TakeAndRollBack(CancelToken cancel) {
   ARROW_RETURN_NOT_OK(lease_.Take(cancel));
   folder_->connection().Reached();
-  const arrow::Status rolled_back = RollBackUnfinished();
-  if (!rolled_back.ok()) lease_.Release();
-  return rolled_back;
+  return RollBackUnfinished();
 }
 
 arrow::Status S3Output::Begin(const std::string& run_id) {

@@ -25,6 +25,7 @@ class S3Output : public Output {
                                                      const S3Options& options, CancelToken cancel);
 
   const std::string& location() const override { return folder_->uri(); }
+  const std::string& folder() const override { return local_; }
   arrow::Status Lock(bool fresh, CancelToken cancel) override;
   WorkFolder& work() override { return *work_; }
   PublishedFiles published() const override { return folder_->files(); }
@@ -37,6 +38,7 @@ class S3Output : public Output {
 
  private:
   S3Output(std::unique_ptr<S3Folder> folder, std::string local);
+  arrow::Status TakeAndRollBack(CancelToken cancel);
   arrow::Status RollBackUnfinished();
   arrow::Status RemoveJournal() const;
 

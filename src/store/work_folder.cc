@@ -40,16 +40,20 @@ arrow::Status WriteSmallFile(const std::string& path, std::string_view text) {
   return file->Close();
 }
 
-arrow::Result<std::unique_ptr<WorkFolder>> WorkFolder::Open(const std::string& root, bool fresh) {
+arrow::Result<std::unique_ptr<WorkFolder>> WorkFolder::Open(const std::string& root) {
   const std::string path = root + '/' + std::string(kWorkFolder);
   std::unique_ptr<WorkFolder> work(new WorkFolder(path));
   ARROW_RETURN_NOT_OK(CheckFolders(root, std::string(kWorkFolder) + kFragments));
   ARROW_ASSIGN_OR_RAISE(work->lock_, FolderLock::Take(path));
+  return work;
+}
+
+arrow::Status WorkFolder::Clear(bool fresh) const {
   // Parts of a run that did not reach its end are made again from the fragments.
   for (const char* name : {kItems, kStaged, kRefusedErrors}) {
-    ARROW_RETURN_NOT_OK(RemoveAll(path + name));
+    ARROW_RETURN_NOT_OK(RemoveAll(path_ + name));
   }
-  const std::string fragments = path + kFragments;
+  const std::string fragments = path_ + kFragments;
   if (fresh) ARROW_RETURN_NOT_OK(RemoveAll(fragments));
   ARROW_RETURN_NOT_OK(MakeFolders(fragments));
   ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> names, NamesIn(fragments));
@@ -57,7 +61,7 @@ arrow::Result<std::unique_ptr<WorkFolder>> WorkFolder::Open(const std::string& r
     // Those that a run was killed over.
     if (!IsFragment(name)) ARROW_RETURN_NOT_OK(RemoveAll(fragments + '/' + name));
   }
-  return work;
+  return arrow::Status::OK();
 }
 
 arrow::Status WorkFolder::Begin(const std::string& run_id) {

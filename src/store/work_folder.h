@@ -27,11 +27,13 @@ namespace pomona {
 // Threads: from Begin() on any number at once, until Seal().
 class WorkFolder {
  public:
-  // Creates the folder, takes its lock and drops what a run that died was in the middle of.
-  // `fresh`: and its fragments.
+  // Creates the folder and takes its lock.
   // Errors: RunRefusal::kOutputBusy where another run holds it; Invalid where a folder is a link;
   // IOError.
-  static arrow::Result<std::unique_ptr<WorkFolder>> Open(const std::string& root, bool fresh);
+  static arrow::Result<std::unique_ptr<WorkFolder>> Open(const std::string& root);
+
+  // Drops what a run that died was in the middle of, and where `fresh` also its fragments.
+  arrow::Status Clear(bool fresh) const;
 
   WorkFolder(const WorkFolder&) = delete;
   WorkFolder& operator=(const WorkFolder&) = delete;

@@ -1,9 +1,12 @@
 #include "job.h"
 
+#include <arrow/util/io_util.h>
 #include <gtest/gtest.h>
 
-#include <optional>
-#include <set>
+#include <cerrno>
+
+#include <string>
+#include <vector>
 
 #include "fakes.h"
 #include "temp_folder.h"
@@ -14,25 +17,26 @@ namespace {
 // An output that notes what is asked of it, and fails where it is told to.
 class FakeOutput : public Output {
  public:
-  std::set<std::string> taken;  // run ids
+  int taken_ids = 0;  // so many that are asked for first exist already
   arrow::Status lock, upload, publish;
 
   std::vector<std::string> calls;
   std::vector<std::string> published_folders;
 
   const std::string& location() const override { return location_; }
+  const std::string& folder() const override { return folder_.path(); }
   arrow::Status Lock(bool fresh, CancelToken) override {
     calls.push_back(fresh ? "lock fresh" : "lock");
     ARROW_RETURN_NOT_OK(lock);
     work_.reset();  // whose lock this process would wait for
-    ARROW_ASSIGN_OR_RAISE(work_, WorkFolder::Open(folder_.path(), fresh));
-    return arrow::Status::OK();
+    ARROW_ASSIGN_OR_RAISE(work_, WorkFolder::Open(folder_.path()));
+    return work_->Clear(fresh);
   }
   WorkFolder& work() override { return *work_; }
   PublishedFiles published() const override { return PublishedFiles(folder_ / "published"); }
   arrow::Status Begin(const std::string& run_id) override {
     calls.push_back("begin " + run_id);
-    return taken.contains(run_id) ? RunExists(run_id, location_) : work_->Begin(run_id);
+    return taken_ids-- > 0 ? RunExists(run_id, location_) : work_->Begin(run_id);
   }
   arrow::Status Upload(CancelToken, const Poll& poll) override {
     calls.push_back("upload");
@@ -94,27 +98,31 @@ TEST_F(JobTest, TakesTheOutputStagesAndPublishes) {
 }
 
 TEST_F(JobTest, TriesAnotherNameOnlyWhereNoneWasAskedFor) {
-  output_.taken = {"r"};
+  output_.taken_ids = 1;
   EXPECT_TRUE(Run().status().IsAlreadyExists());
   EXPECT_EQ(output_.calls, (Calls{"lock", "begin r", "abandon"}));
 
-  FakeOutput second;
+  output_.calls.clear();
+  output_.taken_ids = 2;
   options_.run_id = "";
-  std::string first_name;
-  const auto make_engine = [&]() -> arrow::Result<std::unique_ptr<Engine>> {
-    first_name = second.work().run_id();
-    return arrow::Status::NotImplemented("enough");
-  };
-  const EngineFactory factory = make_engine;
-  for (int n = 0; n < 3; ++n) {
-    EXPECT_TRUE(Job({source_, "/tree", second, factory, model_, options_, hooks_})
-                    .Run()
-                    .status()
-                    .IsNotImplemented());
-    EXPECT_FALSE(second.taken.contains(first_name)) << first_name;
-    second.taken.insert(first_name);
-  }
-  EXPECT_EQ(second.taken.size(), 3u);
+  const auto summary = Run();
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  ASSERT_EQ(output_.calls.size(), 6u);
+  const std::string first = output_.calls[1];
+  EXPECT_EQ(output_.calls, (Calls{"lock", first, first + "_2", first + "_3", "upload", "publish"}));
+  EXPECT_EQ("begin " + summary->run_id, first + "_3");
+}
+
+TEST_F(JobTest, SaysHowMuchSpaceItTakes) {
+  output_.publish = arrow::internal::IOErrorFromErrno(ENOSPC, "cannot write");
+  const std::string message = Run().status().message();
+  EXPECT_NE(message.find("the run takes about "), std::string::npos) << message;
+  EXPECT_NE(message.find(" MiB are free"), std::string::npos) << message;
+
+  output_.lock = output_.publish;
+  const std::string locked = Run().status().message();
+  EXPECT_EQ(locked.find("the run takes about "), std::string::npos) << locked;
+  EXPECT_NE(locked.find(" MiB are free"), std::string::npos) << locked;
 }
 
 TEST_F(JobTest, WhatCannotBeTakenIsNotAbandoned) {

@@ -27,8 +27,7 @@ TEST(ItemSpool, GivesBackBlocksInAnyOrderWhileOthersAreAppended) {
   const auto second = *spool->Append(std::span(kItems).subspan(1));
   const auto empty = *spool->Append({});
   EXPECT_TRUE(spool->Read(empty)->empty());
-  const auto reader = *ItemSpool::Open(folder / "items");
-  const std::vector<Item> read = *reader->Read(second);
+  const std::vector<Item> read = *spool->Read(second);
   ASSERT_EQ(read.size(), 3u);
   for (size_t i = 0; i < read.size(); ++i) EXPECT_TRUE(Same(read[i], kItems[i + 1])) << i;
   EXPECT_TRUE(Same(spool->Read(first)->at(0), kItems[0]));

@@ -100,7 +100,8 @@ TEST(LocalOutput, DoesNotFollowAJournalOutOfTheOutput) {
     const std::string output = folder / "output";
     folder.Write("output/features/parquet/features_x/part", "2");
     folder.Write("output/_pomona/publishing", run_id + '\n');
-    const auto opened = Open(output, "b", false);
+    folder.Write("output/_pomona/fragments/1.safetensors", "3");
+    const auto opened = Open(output, "b", run_id != "..");
     if (run_id == "..") {
       // A strange id, but one that --run-id takes, and no path above: "features_..".
       EXPECT_TRUE(opened.ok()) << opened.status();
@@ -109,6 +110,7 @@ TEST(LocalOutput, DoesNotFollowAJournalOutOfTheOutput) {
       EXPECT_NE(opened.status().message().find(output + "/_pomona/publishing"), std::string::npos);
       EXPECT_TRUE(fs::exists(output + "/_pomona/publishing"));
     }
+    EXPECT_EQ(ReadFile(output + "/_pomona/fragments/1.safetensors"), "3") << run_id;
     EXPECT_EQ(ReadFile(folder / "victim/precious"), "1") << run_id;
     EXPECT_EQ(ReadFile(output + "/features/parquet/features_x/part"), "2") << run_id;
   }
