@@ -9,9 +9,8 @@ import sys
 import pytest
 import servers
 import skips
+from runs import RUN_ID
 from spark_submit import SparkSubmit
-
-RUN_ID = "test"
 
 
 def pytest_addoption(parser):

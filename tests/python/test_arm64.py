@@ -9,7 +9,7 @@ import shlex
 import subprocess
 
 import pytest
-from conftest import RUN_ID
+from runs import RUN_ID
 
 pytestmark = pytest.mark.long
 

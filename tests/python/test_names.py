@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
-from conftest import RUN_ID
+from runs import RUN_ID
 
 LABELS = [
     b"comma, and more",

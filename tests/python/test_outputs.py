@@ -15,7 +15,7 @@ import pyarrow.parquet
 import pytest
 import safetensors.numpy
 import sklearn.decomposition
-from conftest import RUN_ID
+from runs import RUN_ID
 
 COMPONENTS = 50
 DIMENSIONS = 1280

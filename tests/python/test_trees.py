@@ -12,7 +12,7 @@ import tempfile
 import threading
 
 import pytest
-from conftest import RUN_ID
+from runs import RUN_ID
 
 NOBODY = 65534
 

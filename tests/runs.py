@@ -1,0 +1,3 @@
+"""The run that most tests make."""
+
+RUN_ID = "test"
