@@ -40,16 +40,14 @@ S3Output::S3Output(std::unique_ptr<S3Folder> folder, std::string local)
 
 arrow::Status S3Output::Lock(bool fresh, CancelToken cancel) {
   ARROW_ASSIGN_OR_RAISE(work_, WorkFolder::Open(local_));
-  const arrow::Status taken = Guarded([&] { return TakeAndRollBack(cancel); });
-  if (taken.ok()) return work_->Clear(fresh);
-  lease_.Release();
-  return taken;
-}
-
-arrow::Status S3Output::TakeAndRollBack(CancelToken cancel) {
-  ARROW_RETURN_NOT_OK(lease_.Take(cancel));
-  folder_->connection().Reached();
-  return RollBackUnfinished();
+  const arrow::Status locked = Guarded([&]() -> arrow::Status {
+    ARROW_RETURN_NOT_OK(lease_.Take(cancel));
+    folder_->connection().Reached();
+    ARROW_RETURN_NOT_OK(RollBackUnfinished());
+    return work_->Clear(fresh);
+  });
+  if (!locked.ok()) lease_.Release();
+  return locked;
 }
 
 arrow::Status S3Output::Begin(const std::string& run_id) {

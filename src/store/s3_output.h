@@ -38,7 +38,6 @@ class S3Output : public Output {
 
  private:
   S3Output(std::unique_ptr<S3Folder> folder, std::string local);
-  arrow::Status TakeAndRollBack(CancelToken cancel);
   arrow::Status RollBackUnfinished();
   arrow::Status RemoveJournal() const;
 
