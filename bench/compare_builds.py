@@ -100,17 +100,13 @@ class Comparison:
         folder.mkdir()
         with servers.minio(folder) as server:
             files = server.file_system()
-            environment = {
-                "AWS_ACCESS_KEY_ID": server.access_key,
-                "AWS_SECRET_ACCESS_KEY": server.secret_key,
-                "AWS_ENDPOINT_URL_S3": server.endpoint,
-                "AWS_EC2_METADATA_DISABLED": "true",
-            }
 
             def make(program, output):
                 bucket = f"bucket-{output.name}"
                 files.create_dir(bucket)
-                self.run(program, tree, f"s3://{bucket}/out", "--run-id", "r", **environment)
+                self.run(
+                    program, tree, f"s3://{bucket}/out", "--run-id", "r", **server.environment()
+                )
                 pyarrow.fs.copy_files(f"{bucket}/out", str(output), source_filesystem=files)
 
             self.compare("fruits, to S3", make)

@@ -59,11 +59,7 @@ def main():
             for latency in arguments.latency:
                 output = pathlib.Path(scratch) / f"{latency}-{number}"
                 with Proxy(minio.endpoint, latency=latency / 1000) as proxy:
-                    environment = {
-                        "AWS_ACCESS_KEY_ID": minio.access_key,
-                        "AWS_SECRET_ACCESS_KEY": minio.secret_key,
-                        "AWS_ENDPOINT_URL_S3": proxy.endpoint,
-                    }
+                    environment = minio.environment(proxy.endpoint)
                     figures.setdefault(f"{latency} ms", []).append(
                         run(arguments.program, "s3://bench/in", output, environment)
                     )

@@ -128,6 +128,15 @@ class MinIO:
             allow_bucket_deletion=True,
         )
 
+    def environment(self, endpoint=None):
+        """What leads the program to the server, or to a proxy in front of it."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_ENDPOINT_URL_S3": endpoint or self.endpoint,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
     def s3a(self):
         """The settings that lead Hadoop's s3a:// to the server."""
         return {

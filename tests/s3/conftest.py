@@ -43,13 +43,7 @@ class Bucket:
         )
 
     def environment(self, **more):
-        aws = {
-            "AWS_ACCESS_KEY_ID": self.server.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.server.secret_key,
-            "AWS_ENDPOINT_URL_S3": self.endpoint,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-        return os.environ | aws | more
+        return os.environ | self.server.environment(self.endpoint) | more
 
     def start(self, *arguments, **environment):
         return subprocess.Popen(
