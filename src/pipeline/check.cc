@@ -90,9 +90,7 @@ class Checkers {
     for (const CheckResult& result : results) {
       report_(result);
       switch (result.outcome.verdict) {
-        case Verdict::kOpen:
-          return arrow::Status::UnknownError("internal error: ", result.item->path,
-                                             " was not worked on; please report this");
+        case Verdict::kOpen: return Forgotten(result.item->path);
         case Verdict::kRow: ++counts_.rows; break;
         case Verdict::kReject: ++counts_.rejects; break;
         case Verdict::kSkip: ++counts_.skips; break;

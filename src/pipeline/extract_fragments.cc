@@ -399,9 +399,7 @@ arrow::Status FragmentWorkers::Finish(OpenFragment* fragment, WorkerSeconds* sec
   FragmentReport report;
   for (size_t i = 0; i < fragment->verdicts.size(); ++i) {
     switch (fragment->verdict(i)) {
-      case Verdict::kOpen:
-        return arrow::Status::UnknownError("internal error: ", fragment->items[i].path,
-                                           " was not worked on; please report this");
+      case Verdict::kOpen: return Forgotten(fragment->items[i].path);
       case Verdict::kRow: {
         // Rows close up over the rejects and skips between them.
         const auto from = fragment->features.begin() + i * dimensions;

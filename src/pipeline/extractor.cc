@@ -49,10 +49,7 @@ class Table {
       ARROW_RETURN_NOT_OK(path_.Append(item.path));
       ARROW_RETURN_NOT_OK(label_.Append(item.label()));
     }
-    if (outcome.verdict == Verdict::kOpen) {
-      return arrow::Status::UnknownError("internal error: ", image.path,
-                                         " was not worked on; please report this");
-    }
+    if (outcome.verdict == Verdict::kOpen) return Forgotten(image.path);
     const bool ok = outcome.verdict == Verdict::kRow;
     const bool skip = outcome.verdict == Verdict::kSkip;
     ARROW_RETURN_NOT_OK(verdict_.Append(VerdictName(outcome.verdict)));

@@ -15,6 +15,11 @@ arrow::Status AtImage(std::string_view path, const arrow::Status& status) {
   return status.WithMessage(path, ": ", status.message());
 }
 
+arrow::Status Forgotten(std::string_view path) {
+  return arrow::Status::UnknownError("internal error: ", path,
+                                     " was not worked on; please report this");
+}
+
 arrow::Result<Outcome> ImageReader::Process(std::string_view path, const ReadBytes& read,
                                             const UseImage& use) {
   Stopwatch watch;

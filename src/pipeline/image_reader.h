@@ -17,6 +17,9 @@ namespace pomona {
 // Names the image at which memory ended; other errors stay as they are.
 arrow::Status AtImage(std::string_view path, const arrow::Status& status);
 
+// Of an image whose verdict stayed open. Errors: UnknownError, always.
+arrow::Status Forgotten(std::string_view path);
+
 // A thread's own decoder and buffer for files.
 //
 // Threads: none shared; each worker owns one.

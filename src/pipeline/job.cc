@@ -20,10 +20,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
 std::string TimestampNow() {
   const std::time_t now = std::time(nullptr);
   std::tm local;
@@ -59,9 +55,7 @@ std::vector<OutputFolder> PublishedFolders(const RunOptions& options) {
 }  // namespace
 
 Job::Job(const JobInput& input)
-    : in_(input),
-      started_(input.hooks.started.value_or(Clock::now())),
-      stage_started_(Clock::now()) {}
+    : in_(input), started_(input.hooks.started.value_or(Clock::now())) {}
 
 arrow::Result<RunSummary> Job::Run() {
   const arrow::Status locked =
@@ -76,7 +70,7 @@ arrow::Result<RunSummary> Job::Run() {
 
 arrow::Result<RunSummary> Job::RunSteps() {
   ARROW_RETURN_NOT_OK(Begin());
-  ARROW_RETURN_NOT_OK(FindEarlierRun());
+  FindEarlierRun();
   ARROW_RETURN_NOT_OK(ExtractAll());
   ARROW_RETURN_NOT_OK(CheckExtraction());
   ARROW_ASSIGN_OR_RAISE(const Pca pca, FitWhileWritingFeatures());
@@ -96,8 +90,8 @@ arrow::Status Job::Begin() {
     Log(std::to_string(details_.threads) + " threads instead of " +
         std::to_string(in_.options.threads) + ": the memory limit of this process allows no more");
   }
-  stage_started_ = Clock::now();
-  if (in_.hooks.progress) in_.hooks.progress({"list", 0, 0, {}});
+  stage_ = Stopwatch();
+  Tell({"list", 0, 0, {}});
   ARROW_ASSIGN_OR_RAISE(engine_, in_.make_engine());
   details_.engine = engine_->name();
   recipe_ = in_.model.digest + '\n' + std::string(kPreprocessing) + '\n' + details_.engine + '\n' +
@@ -106,15 +100,14 @@ arrow::Status Job::Begin() {
 }
 
 // One that cannot be found or read costs time and nothing else.
-arrow::Status Job::FindEarlierRun() {
-  if (in_.options.fresh) return arrow::Status::OK();
+void Job::FindEarlierRun() {
+  if (in_.options.fresh) return;
   auto found = EarlierRun::Find(in_.output.published(), recipe_, engine_->features());
   if (found.ok()) {
     earlier_ = *std::move(found);
   } else {
     Log("no features are reused from earlier runs: " + found.status().message());
   }
-  return arrow::Status::OK();
 }
 
 arrow::Status Job::ExtractAll() {
@@ -131,7 +124,7 @@ arrow::Status Job::ExtractAll() {
                               std::chrono::duration<double>(in_.options.save_seconds)};
   ARROW_ASSIGN_OR_RAISE(Extraction extraction, ExtractFragments(input, &kept_));
   details_.stages.list = listing_->seconds();
-  details_.stages.extract = EndStage();
+  stage_.Lap(&details_.stages.extract);
   details_.workers = extraction.seconds;
   details_.reads = in_.source.transfers();
   if (extraction.first_row) {
@@ -231,11 +224,7 @@ arrow::Result<Pca> Job::FitWhileWritingFeatures() {
     ARROW_ASSIGN_OR_RAISE(pca, Fit());
     return arrow::Status::OK();
   };
-  const auto poll = [&] {
-    if (in_.hooks.progress) {
-      in_.hooks.progress({"fit", rows_done, rows_to_write(), summary_.counts});
-    }
-  };
+  const auto poll = [&] { Tell({"fit", rows_done, rows_to_write(), summary_.counts}); };
   ARROW_RETURN_NOT_OK(
       ParallelFor(1 + features.tasks(), details_.threads, in_.hooks.cancel, work, poll));
   if (rows_done != rows_to_write()) {
@@ -254,7 +243,7 @@ arrow::Result<Pca> Job::FitWhileWritingFeatures() {
 
 // Merges the fragments' moments in their order, whoever made them and whenever.
 arrow::Result<Pca> Job::Fit() {
-  const Clock::time_point start = Clock::now();
+  Stopwatch watch;
   const ExtractedRun run = extracted();
   Moments moments(run.dimensions);
   for (size_t f = 0; f < run.fragments.size(); ++f) {
@@ -264,7 +253,7 @@ arrow::Result<Pca> Job::Fit() {
   }
   const RunOptions& options = in_.options;
   auto pca = Pca::Fit(moments, {options.pca_components, options.center, options.standardize});
-  details_.stages.fit = SecondsSince(start);
+  watch.Lap(&details_.stages.fit);
   return pca;
 }
 
@@ -272,11 +261,7 @@ arrow::Status Job::WriteAllProjections(const Pca& pca) {
   const ExtractedRun run = extracted();
   std::atomic<int64_t> rows_done = 0;
   const auto work = [&](size_t part, int) { return WriteProjections(run, pca, part, &rows_done); };
-  const auto poll = [&] {
-    if (in_.hooks.progress) {
-      in_.hooks.progress({"write", rows_done, rows_to_write(), summary_.counts});
-    }
-  };
+  const auto poll = [&] { Tell({"write", rows_done, rows_to_write(), summary_.counts}); };
   ARROW_RETURN_NOT_OK(ParallelFor(run.parts(), details_.threads, in_.hooks.cancel, work, poll));
   if (rows_done == rows_to_write()) return arrow::Status::OK();
   return arrow::Status::UnknownError("internal error: of ", rows_to_write(), " rows, ",
@@ -296,15 +281,12 @@ arrow::Status Job::WriteReports(const Pca& pca) {
   ARROW_RETURN_NOT_OK(work.RecordChecksum(model));
   ARROW_ASSIGN_OR_RAISE(const auto errors, work.CreatePart(kErrors, 0, "csv"));
   ARROW_RETURN_NOT_OK(WriteErrors(extracted(), errors.get()));
-  const auto uploaded = [&](int64_t bytes) {
-    if (in_.hooks.progress) in_.hooks.progress({"upload", bytes, 0, {}});
-  };
-  ARROW_RETURN_NOT_OK(in_.output.Upload(in_.hooks.cancel, uploaded));
+  ARROW_RETURN_NOT_OK(in_.output.Upload(in_.hooks.cancel, TellUploaded()));
   details_.writes = in_.output.transfers();
-  details_.stages.write = EndStage();
+  stage_.Lap(&details_.stages.write);
 
   const Counts& counts = summary_.counts;
-  summary_.seconds = SecondsSince(started_);
+  summary_.seconds = std::chrono::duration<double>(Clock::now() - started_).count();
   summary_.images_per_second =
       static_cast<double>(counts.listed - counts.resumed - counts.reused) / details_.stages.extract;
   summary_.peak_memory_bytes = PeakMemoryBytes();
@@ -317,10 +299,7 @@ arrow::Status Job::Publish() {
   for (const OutputFolder& folder : folders) {
     summary_.folders.push_back(folder.Path(summary_.run_id));
   }
-  const auto uploaded = [&](int64_t bytes) {
-    if (in_.hooks.progress) in_.hooks.progress({"upload", bytes, 0, {}});
-  };
-  return in_.output.Publish(folders, in_.hooks.cancel, uploaded);
+  return in_.output.Publish(folders, in_.hooks.cancel, TellUploaded());
 }
 
 ExtractedRun Job::extracted() const {
@@ -352,10 +331,12 @@ int64_t Job::SpaceNeeded() const {
   return items * features * number + fragments * moments;
 }
 
-// The seconds of the stage that ends now.
-double Job::EndStage() {
-  const Clock::time_point now = Clock::now();
-  return std::chrono::duration<double>(now - std::exchange(stage_started_, now)).count();
+void Job::Tell(const Progress& progress) const {
+  if (in_.hooks.progress) in_.hooks.progress(progress);
+}
+
+Output::Poll Job::TellUploaded() const {
+  return [this](int64_t bytes) { Tell({"upload", bytes, 0, {}}); };
 }
 
 void Job::Log(const std::string& text) const {

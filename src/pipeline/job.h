@@ -17,6 +17,7 @@
 #include "pomona/reports.h"
 #include "pomona/run.h"
 #include "pomona/source.h"
+#include "stopwatch.h"
 #include "store/earlier_run.h"
 #include "store/item_spool.h"
 #include "store/output.h"
@@ -52,7 +53,7 @@ class Job {
 
   arrow::Result<RunSummary> RunSteps();
   arrow::Status Begin();
-  arrow::Status FindEarlierRun();
+  void FindEarlierRun();
   arrow::Status ExtractAll();
   arrow::Status CheckExtraction();
   arrow::Result<Pca> FitWhileWritingFeatures();
@@ -68,12 +69,13 @@ class Job {
   ExtractedRun extracted() const;
   int64_t rows_to_write() const;
   int64_t SpaceNeeded() const;
-  double EndStage();
+  void Tell(const Progress& progress) const;
+  Output::Poll TellUploaded() const;
   void Log(const std::string& text) const;
 
   const JobInput in_;
   const Clock::time_point started_;
-  Clock::time_point stage_started_;
+  Stopwatch stage_;  // since the stage that is under way began
 
   RunSummary summary_;
   RunDetails details_;
