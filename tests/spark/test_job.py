@@ -16,7 +16,7 @@ import pyarrow.dataset
 import pyarrow.fs
 import pytest
 import safetensors.numpy
-from spark_submit import LOCAL, LOCAL_CLUSTER
+from spark_submit import HANGS, LOCAL, LOCAL_CLUSTER
 
 pomona_package = pytest.importorskip("pomona", reason="the package is not installed")
 
@@ -203,7 +203,7 @@ def test_vectors_formats_and_weights(spark_submit, spark, job, run, tree, tmp_pa
 def test_exit_codes(spark_submit, job, tree, tmp_path):
     def code(*arguments):
         with spark_submit.start(job, *arguments) as running:
-            return running.process.wait(timeout=200), running.log.read_text()
+            return running.process.wait(timeout=HANGS), running.log.read_text()
 
     rejected, printed = code(tree, tmp_path / "out", *ARGUMENTS, "--max-rejects", "1")
     assert rejected == 3
