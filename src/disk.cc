@@ -7,8 +7,10 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <random>
 #include <span>
 
 namespace pomona {
@@ -63,6 +65,24 @@ arrow::Status RemoveAll(const std::string& path) {
   std::error_code error;
   fs::remove_all(path, error);
   return error ? DiskError("remove", path, error.value()) : arrow::Status::OK();
+}
+
+arrow::Result<std::vector<std::string>> FilesBelow(const std::string& folder) {
+  std::vector<std::string> files;
+  std::error_code error;
+  fs::recursive_directory_iterator entry(folder, error);
+  if (error == std::errc::no_such_file_or_directory) return files;
+  for (const fs::recursive_directory_iterator end; !error && entry != end; entry.increment(error)) {
+    if (entry->is_regular_file()) files.push_back(entry->path().lexically_relative(folder));
+  }
+  if (error) return DiskError("list", folder, error.value());
+  return files;
+}
+
+arrow::Result<ScratchFolder> ScratchFolder::Make(const std::string& above) {
+  std::string path = above + "/pomona-XXXXXX";
+  if (mkdtemp(path.data()) == nullptr) return DiskError("create a folder in", above, errno);
+  return ScratchFolder(std::move(path));
 }
 
 arrow::Status SyncFolder(const std::string& path) {
@@ -123,9 +143,11 @@ arrow::Status OutputFile::Close() {
 
 arrow::Status ReplaceFile(const std::string& path,
                           const std::function<arrow::Status(OutputFile&)>& write) {
+  // Other machines may write to the same folder, and processes there have the same numbers.
+  static const std::string process = std::to_string(std::random_device()());
   static std::atomic<unsigned> counter = 0;
   const std::string temporary =
-      path + ".tmp" + std::to_string(getpid()) + '.' + std::to_string(counter++);
+      path + ".tmp" + std::to_string(getpid()) + '.' + process + '.' + std::to_string(counter++);
   ARROW_ASSIGN_OR_RAISE(const auto file, OutputFile::Create(temporary));
   const auto fill = [&]() -> arrow::Status {
     ARROW_RETURN_NOT_OK(write(*file));

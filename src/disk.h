@@ -11,6 +11,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "sha256.h"
 
@@ -32,6 +34,29 @@ arrow::Status MakeFolders(const std::string& path);
 // Removes a file or a folder with all that is in it, if it is there. A link is removed itself, not
 // what it leads to.
 arrow::Status RemoveAll(const std::string& path);
+
+// The files in a folder and in those below it, by their paths below it, in no order; none where
+// there is no such folder.
+arrow::Result<std::vector<std::string>> FilesBelow(const std::string& folder);
+
+// A new folder of an unused name, which is removed with all that is in it when this dies.
+class ScratchFolder {
+ public:
+  static arrow::Result<ScratchFolder> Make(const std::string& above);
+  ~ScratchFolder() {
+    if (!path_.empty()) (void)RemoveAll(path_);
+  }
+  ScratchFolder(ScratchFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  ScratchFolder& operator=(ScratchFolder&& other) noexcept {
+    std::swap(path_, other.path_);
+    return *this;
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  explicit ScratchFolder(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
 
 // Makes the names in a folder durable: those created in it, moved into it, removed from it. File
 // systems that have no such call need none.

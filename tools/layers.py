@@ -42,6 +42,7 @@ OWNERS = {
     "cpu.h": "root",
     "decode.h": "decode",
     "engine.h": "infer",
+    "executor.h": "pipeline",
     "extractor.h": "pipeline",
     "glob.h": "root",
     "item.h": "root",

@@ -20,6 +20,25 @@ struct WorkerSeconds {
   double infer = 0;
   double reduce = 0;  // moments
   double store = 0;   // fragments to disk
+
+  WorkerSeconds& operator+=(const WorkerSeconds& other) {
+    read += other.read;
+    decode += other.decode;
+    resize += other.resize;
+    infer += other.infer;
+    reduce += other.reduce;
+    store += other.store;
+    return *this;
+  }
+  WorkerSeconds& operator-=(const WorkerSeconds& other) {
+    read -= other.read;
+    decode -= other.decode;
+    resize -= other.resize;
+    infer -= other.infer;
+    reduce -= other.reduce;
+    store -= other.store;
+    return *this;
+  }
 };
 
 // Seconds of each stage, by the clock.

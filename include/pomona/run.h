@@ -15,6 +15,7 @@
 
 #include "pomona/cancel.h"
 #include "pomona/engine.h"
+#include "pomona/executor.h"
 #include "pomona/options.h"
 #include "pomona/refusal.h"
 #include "pomona/source.h"
@@ -77,13 +78,16 @@ std::string Describe(const RunSummary& summary);
 // Runs the job on the tree `input` (see OpenTree()), publishing into `output`: a folder, or
 // s3://bucket/prefix.
 //
+// `executor`: does the work in place of this process' threads; see pomona/executor.h.
+//
 // Memory: bounded by threads and fragment size, not by the number of images.
 // Errors: Invalid for options or input that cannot work, AlreadyExists for the id of a run that is
 // published, Cancelled, IOError; with a RunRefusal
 // detail where the bound on rejects was passed or another run holds the output. Nothing is
 // published then, and the same call resumes.
 arrow::Result<RunSummary> Run(const std::string& input, const std::string& output,
-                              const RunOptions& options, const RunHooks& hooks = {});
+                              const RunOptions& options, const RunHooks& hooks = {},
+                              const Executor* executor = nullptr);
 
 // What the outputs say of the weights that the engine runs.
 struct ModelIdentity {

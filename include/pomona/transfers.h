@@ -11,6 +11,23 @@ struct TransferCounts {
   int64_t retries = 0;   // requests of any kind that were repeated
   int64_t bytes = 0;
   double seconds = 0;  // spent in requests, summed over those that ran at once
+
+  TransferCounts& operator+=(const TransferCounts& other) {
+    listings += other.listings;
+    requests += other.requests;
+    retries += other.retries;
+    bytes += other.bytes;
+    seconds += other.seconds;
+    return *this;
+  }
+  TransferCounts& operator-=(const TransferCounts& other) {
+    listings -= other.listings;
+    requests -= other.requests;
+    retries -= other.retries;
+    bytes -= other.bytes;
+    seconds -= other.seconds;
+    return *this;
+  }
 };
 
 }  // namespace pomona

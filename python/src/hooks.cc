@@ -38,9 +38,13 @@ void CallHooks::Call(Function function) {
   try {
     function();
   } catch (nb::python_error& error) {
-    error_.emplace(std::move(error));
-    cancel_ = true;
+    Fail(std::move(error));
   }
+}
+
+void CallHooks::Fail(nb::python_error&& error) {
+  if (!error_) error_.emplace(std::move(error));
+  cancel_ = true;
 }
 
 void CallHooks::Rethrow() {

@@ -21,6 +21,9 @@ class CallHooks {
 
   const RunHooks& hooks() const { return hooks_; }
 
+  // Ends the call with what other Python code of it raised.
+  void Fail(nanobind::python_error&& error);
+
   // Throws what the callback or the signal handler raised, if anything.
   void Rethrow();
 

@@ -1,17 +1,46 @@
 // pomona.run().
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
 #include "bind.h"
 #include "errors.h"
 #include "hooks.h"
 #include "options.h"
+#include "pomona/executor.h"
 #include "pomona/run.h"
 
 namespace nb = nanobind;
 
 namespace pomona::python {
+namespace {
+
+// Of executor(job, stage, tasks, deliver), whose exceptions end the run.
+Executor ExecutorOf(const nb::object& executor, int parallelism, CallHooks* hooks) {
+  const auto run = [&executor, hooks](const std::string& job, const std::string& stage,
+                                      int64_t tasks,
+                                      const Executor::Deliver& deliver) -> arrow::Status {
+    const nb::gil_scoped_acquire gil;
+    try {
+      executor(job, stage, tasks, nb::cpp_function([&deliver](const std::string& result) {
+                 arrow::Status status;
+                 {
+                   const nb::gil_scoped_release release;
+                   status = deliver(result);
+                 }
+                 ThrowIfFailed(status);
+               }));
+      return arrow::Status::OK();
+    } catch (nb::python_error& error) {
+      hooks->Fail(std::move(error));
+      return arrow::Status::Cancelled("interrupted");
+    }
+  };
+  return {run, parallelism};
+}
+
+}  // namespace
 
 void BindRun(nb::module_& module) {
   nb::class_<RunSummary>(module, "RunSummary", "A published run.")
@@ -48,19 +77,44 @@ void BindRun(nb::module_& module) {
   module.def(
       "run",
       [](const std::string& input, const std::string& output, const nb::object& progress,
-         const nb::object& log, const nb::dict& given) {
+         const nb::object& log, const nb::dict& given, const nb::object& executor,
+         int parallelism) {
         const RunOptions options = OptionsOf(given);
         CallHooks hooks(progress, log);
+        const Executor elsewhere = ExecutorOf(executor, parallelism, &hooks);
         arrow::Result<RunSummary> summary;
         {
           const nb::gil_scoped_release release;
-          summary = Run(input, output, options, hooks.hooks());
+          summary =
+              Run(input, output, options, hooks.hooks(), executor.is_none() ? nullptr : &elsewhere);
         }
         hooks.Rethrow();
         return ValueOf(std::move(summary));
       },
       nb::arg("input"), nb::arg("output"), nb::arg("progress").none(), nb::arg("log").none(),
-      nb::arg("options"));
+      nb::arg("options"), nb::arg("executor").none() = nb::none(), nb::arg("parallelism") = 1);
+
+  nb::class_<TaskWorker>(module, "Worker", "Does tasks of a run that another process planned.")
+      .def(nb::new_([](const std::string& job, const std::string& weights) {
+             arrow::Result<std::unique_ptr<TaskWorker>> worker;
+             {
+               const nb::gil_scoped_release release;
+               worker = TaskWorker::Open(job, weights);
+             }
+             return ValueOf(std::move(worker));
+           }),
+           nb::arg("job"), nb::arg("weights") = "")
+      .def(
+          "run",
+          [](TaskWorker& self, const std::string& stage, int64_t task) {
+            arrow::Result<std::string> result;
+            {
+              const nb::gil_scoped_release release;
+              result = self.Run(stage, task);
+            }
+            return ValueOf(std::move(result));
+          },
+          nb::arg("stage"), nb::arg("task"));
 }
 
 }  // namespace pomona::python

@@ -29,6 +29,8 @@ struct Extraction {
   WorkerSeconds seconds;
   // When the first image's features were there; nothing where every fragment was resumed.
   std::optional<std::chrono::steady_clock::time_point> first_row;
+
+  void Count(const FragmentReport& report);
 };
 
 // What is stored of a run: what the same command need not do again.

@@ -36,8 +36,11 @@ arrow::Status ImageWorker::ExtractPixels(int width, int height, std::span<const 
   return arrow::Status::OK();
 }
 
-ImageWorker::Seconds ImageWorker::seconds() const {
-  return {reader_.read_seconds(), reader_.decode_seconds(), resize_seconds_, infer_seconds_};
+WorkerSeconds ImageWorker::seconds() const {
+  return {.read = reader_.read_seconds(),
+          .decode = reader_.decode_seconds(),
+          .resize = resize_seconds_,
+          .infer = infer_seconds_};
 }
 
 }  // namespace pomona

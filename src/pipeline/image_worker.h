@@ -12,6 +12,7 @@
 #include "infer/resize.h"
 #include "pomona/engine.h"
 #include "pomona/item.h"
+#include "pomona/reports.h"
 
 namespace pomona {
 
@@ -20,14 +21,6 @@ namespace pomona {
 // Threads: none shared; each worker owns one.
 class ImageWorker {
  public:
-  // Seconds spent so far.
-  struct Seconds {
-    double read = 0;
-    double decode = 0;
-    double resize = 0;
-    double infer = 0;
-  };
-
   // `cpu`: of the resizer; the engine has its own.
   static arrow::Result<std::unique_ptr<ImageWorker>> Make(Engine& engine, Cpu cpu);
 
@@ -42,7 +35,8 @@ class ImageWorker {
   arrow::Status ExtractPixels(int width, int height, std::span<const uint8_t> rgb,
                               std::span<float> features);
 
-  Seconds seconds() const;
+  // Spent so far.
+  WorkerSeconds seconds() const;
 
  private:
   ImageWorker(std::unique_ptr<EngineWorker> engine, Cpu cpu)

@@ -5,12 +5,15 @@
 #include <ctime>
 #include <optional>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "disk.h"
 #include "guarded.h"
+#include "merge_moments.h"
 #include "messages.h"
-#include "pomona/version.h"
+#include "model.h"
+#include "open_fragment.h"
 #include "refusal.h"
 #include "tasks.h"
 #include "vector_formats.h"
@@ -58,8 +61,7 @@ Job::Job(const JobInput& input)
     : in_(input), started_(input.hooks.started.value_or(Clock::now())) {}
 
 arrow::Result<RunSummary> Job::Run() {
-  const arrow::Status locked =
-      Guarded([&] { return in_.output.Lock(in_.options.fresh, in_.hooks.cancel); });
+  const arrow::Status locked = Guarded([&] { return in_.output.Lock(in_.hooks.cancel); });
   if (!locked.ok()) return WithCure(locked, kept_, in_.output.folder(), 0);
   auto summary = Guarded([&] { return RunSteps(); });
   if (summary.ok()) return summary;
@@ -70,9 +72,9 @@ arrow::Result<RunSummary> Job::Run() {
 
 arrow::Result<RunSummary> Job::RunSteps() {
   ARROW_RETURN_NOT_OK(Begin());
-  FindEarlierRun();
   ARROW_RETURN_NOT_OK(ExtractAll());
   ARROW_RETURN_NOT_OK(CheckExtraction());
+  ARROW_RETURN_NOT_OK(MergeAll());
   ARROW_ASSIGN_OR_RAISE(const Pca pca, FitWhileWritingFeatures());
   ARROW_RETURN_NOT_OK(WriteAllProjections(pca));
   ARROW_RETURN_NOT_OK(WriteReports(pca));
@@ -81,37 +83,73 @@ arrow::Result<RunSummary> Job::RunSteps() {
 }
 
 arrow::Status Job::Begin() {
-  ARROW_ASSIGN_OR_RAISE(summary_.run_id, BeginRun(in_.options.run_id, in_.output));
-  ARROW_ASSIGN_OR_RAISE(items_, ItemSpool::Create(in_.output.work().ItemsPath()));
-  details_.input = in_.input;
-  details_.output = in_.output.location();
-  details_.threads = ThreadCount(in_.options.threads);
+  Output& output = in_.output;
+  if (!in_.planned) ARROW_RETURN_NOT_OK(output.Clear(in_.options.fresh));
+  ARROW_ASSIGN_OR_RAISE(summary_.run_id, BeginRun(in_.options.run_id, output));
+  stage_ = Stopwatch();
+  Tell({"list", 0, 0, {}});
+  if (in_.planned) {
+    const WorkFolder& work = output.work();
+    ARROW_ASSIGN_OR_RAISE(plan_, Plan::Read(work, summary_.run_id));
+    ARROW_ASSIGN_OR_RAISE(auto file, work.OpenItems());
+    items_ = ItemSpool::Open(std::move(file), work.ItemsPath());
+  } else {
+    ARROW_ASSIGN_OR_RAISE(items_, ItemSpool::Create(output.work().ItemsPath()));
+    ARROW_ASSIGN_OR_RAISE(engine_, in_.make_engine());
+    plan_.run_id = summary_.run_id;
+    plan_.input = in_.input;
+    plan_.options = in_.options;
+    plan_.engine = engine_->name();
+    plan_.weights_digest = in_.model.digest;
+    plan_.recipe = RecipeOf(in_.model.digest, plan_.engine);
+    plan_.dimensions = engine_->features();
+    FindEarlierRun();
+  }
+  details_.input = plan_.input;
+  details_.output = output.location();
+  details_.engine = plan_.engine;
+  details_.threads = in_.executor ? in_.executor->parallelism : ThreadCount(in_.options.threads);
   if (details_.threads < in_.options.threads) {
     Log(std::to_string(details_.threads) + " threads instead of " +
         std::to_string(in_.options.threads) + ": the memory limit of this process allows no more");
   }
-  stage_ = Stopwatch();
-  Tell({"list", 0, 0, {}});
-  ARROW_ASSIGN_OR_RAISE(engine_, in_.make_engine());
-  details_.engine = engine_->name();
-  recipe_ = in_.model.digest + '\n' + std::string(kPreprocessing) + '\n' + details_.engine + '\n' +
-            kVersion;
   return arrow::Status::OK();
 }
 
 // One that cannot be found or read costs time and nothing else.
 void Job::FindEarlierRun() {
   if (in_.options.fresh) return;
-  auto found = EarlierRun::Find(in_.output.published(), recipe_, engine_->features());
+  auto found = EarlierRun::Find(in_.output.published(), plan_.recipe, plan_.dimensions);
   if (found.ok()) {
     earlier_ = *std::move(found);
+    if (earlier_) plan_.earlier_run = earlier_->run_id();
   } else {
     Log("no features are reused from earlier runs: " + found.status().message());
   }
 }
 
 arrow::Status Job::ExtractAll() {
-  listing_ = std::make_unique<Listing>(in_.source, details_.output, in_.options, recipe_, *items_);
+  ARROW_ASSIGN_OR_RAISE(Extraction extraction, in_.planned    ? CountExtracted()
+                                               : in_.executor ? ExtractElsewhere()
+                                                              : ExtractHere());
+  stage_.Lap(&details_.stages.extract);
+  details_.workers = extraction.seconds;
+  if (extraction.first_row) {
+    details_.first_row_seconds =
+        std::chrono::duration<double>(*extraction.first_row - started_).count();
+  }
+  summary_.unlabelled = plan_.unlabelled;
+  summary_.counts = extraction.counts;
+  summary_.counts.listed = plan_.items();
+  if (summary_.counts.reused > 0) summary_.reused_run_id = plan_.earlier_run;
+  summary_.rejects_by_reason = std::move(extraction.rejects_by_reason);
+  summary_.skips_by_reason = std::move(extraction.skips_by_reason);
+  return arrow::Status::OK();
+}
+
+arrow::Result<Extraction> Job::ExtractHere() {
+  listing_ =
+      std::make_unique<Listing>(in_.source, details_.output, in_.options, plan_.recipe, *items_);
   const ExtractionInput input{in_.source,
                               *engine_,
                               earlier_.get(),
@@ -123,21 +161,113 @@ arrow::Status Job::ExtractAll() {
                               [&] { return TellOfOtherFragments(); },
                               std::chrono::duration<double>(in_.options.save_seconds)};
   ARROW_ASSIGN_OR_RAISE(Extraction extraction, ExtractFragments(input, &kept_));
-  details_.stages.list = listing_->seconds();
-  stage_.Lap(&details_.stages.extract);
-  details_.workers = extraction.seconds;
   details_.reads = in_.source.transfers();
-  if (extraction.first_row) {
-    details_.first_row_seconds =
-        std::chrono::duration<double>(*extraction.first_row - started_).count();
-  }
-  fragments_ = listing_->TakeFragments();
-  summary_.unlabelled = listing_->unlabelled();
-  summary_.counts = extraction.counts;
-  if (summary_.counts.reused > 0) summary_.reused_run_id = earlier_->run_id();
-  summary_.rejects_by_reason = std::move(extraction.rejects_by_reason);
-  summary_.skips_by_reason = std::move(extraction.skips_by_reason);
+  TakeListing();
+  return extraction;
+}
+
+// What was listed becomes part of the plan.
+void Job::TakeListing() {
+  details_.stages.list = listing_->seconds();
+  plan_.unlabelled = listing_->unlabelled();
+  plan_.fragments = listing_->TakeFragments();
+}
+
+arrow::Status Job::ListAll() {
+  listing_ =
+      std::make_unique<Listing>(in_.source, details_.output, in_.options, plan_.recipe, *items_);
+  const auto wait = [&](size_t, int) { return listing_->WaitForAll(); };
+  const auto poll = [&] {
+    Tell({"list", listing_->count(), 0, {}});
+    if (in_.hooks.cancel.requested()) listing_->Stop();
+  };
+  ARROW_RETURN_NOT_OK(ParallelFor(1, 1, {}, wait, poll));
+  ARROW_RETURN_NOT_OK(TellOfOtherFragments());
+  TakeListing();
   return arrow::Status::OK();
+}
+
+// Where there are few fragments, they are made in slices, so that nobody waits for the last one.
+arrow::Result<Extraction> Job::ExtractElsewhere() {
+  constexpr size_t kFragmentsEach = 4;
+  ARROW_RETURN_NOT_OK(ListAll());
+  if (plan_.fragments.empty()) return Extraction();
+  const size_t enough = kFragmentsEach * static_cast<size_t>(in_.executor->parallelism);
+  plan_.slices = plan_.fragments.size() < enough ? kSlices : 1;
+  ARROW_RETURN_NOT_OK(in_.output.OpenForOthers());
+  const WorkFolder& work = in_.output.work();
+  // What this machine has of them, the others need not make.
+  for (size_t f = 0; f < plan_.fragments.size(); ++f) {
+    const std::string path = work.FragmentPath(f, plan_.fragments[f].range.key);
+    ARROW_ASSIGN_OR_RAISE(const bool here, Exists(path));
+    if (here) ARROW_RETURN_NOT_OK(work.Share(path));
+  }
+  ARROW_RETURN_NOT_OK(work.Share(work.ItemsPath()));
+  ARROW_RETURN_NOT_OK(plan_.Write(work));
+
+  Extraction extraction;
+  Progress progress{"extract", 0, plan_.items(), {}};
+  kept_.listed = plan_.items();
+  const auto take = [&](TaskResult result) {
+    Extraction& made = result.extraction;
+    const Counts& counts = made.counts;
+    extraction.seconds += made.seconds;
+    extraction.counts.resumed += counts.resumed;
+    extraction.counts.reused += counts.reused;
+    details_.reads += result.reads;
+    kept_.items += result.items;
+    progress.done += result.items;
+    Tell(progress);
+    return made;
+  };
+  const auto count = [&](const Extraction& made) {
+    extraction.counts.rows += made.counts.rows;
+    extraction.counts.rejects += made.counts.rejects;
+    extraction.counts.skips += made.counts.skips;
+    for (const auto& [reason, number] : made.rejects_by_reason) {
+      extraction.rejects_by_reason[reason] += number;
+    }
+    for (const auto& [reason, number] : made.skips_by_reason) {
+      extraction.skips_by_reason[reason] += number;
+    }
+  };
+  // Only whole fragments tell what became of each item.
+  const bool whole = plan_.slices == 1;
+  ARROW_RETURN_NOT_OK(RunElsewhere({TaskStage::Kind::kExtract}, [&](TaskResult result) {
+    const Extraction made = take(std::move(result));
+    if (whole) count(made);
+  }));
+  if (!whole) {
+    ARROW_RETURN_NOT_OK(RunElsewhere({TaskStage::Kind::kGather}, [&](const TaskResult& result) {
+      extraction.seconds += result.extraction.seconds;
+      count(result.extraction);
+    }));
+  }
+  return extraction;
+}
+
+// What shards have made.
+arrow::Result<Extraction> Job::CountExtracted() {
+  Extraction extraction;
+  const ExtractedRun run = extracted();
+  size_t missing = 0;
+  for (size_t f = 0; f < run.fragments.size(); ++f) {
+    const FragmentRange& range = run.fragments[f].range;
+    const std::string path = run.work.FragmentPath(f, range.key);
+    ARROW_ASSIGN_OR_RAISE(const auto stored, FindStored(run.work, path, range));
+    if (stored) {
+      extraction.Count(stored->report());
+      kept_.items += static_cast<int64_t>(range.size());
+    } else {
+      ++missing;
+    }
+    ARROW_RETURN_NOT_OK(in_.hooks.cancel.Check());
+  }
+  kept_.listed = plan_.items();
+  if (missing == 0) return extraction;
+  return arrow::Status::Invalid("of ", run.fragments.size(), " fragments of the run ", plan_.run_id,
+                                ", ", missing,
+                                " are not made yet; run the shards that failed again");
 }
 
 // Says so where an unfinished run stored fragments of other items or for other weights. They are
@@ -149,9 +279,7 @@ arrow::Status Job::TellOfOtherFragments() {
   for (size_t f = 0;; ++f) {
     ARROW_ASSIGN_OR_RAISE(const ListedFragment* fragment, listing_->Fragment(f));
     if (!fragment) break;
-    const std::string path = work.FragmentPath(f, fragment->range.key);
-    wanted.insert(path);
-    wanted.insert(PartialPath(path));
+    wanted.insert(work.FragmentPath(f, fragment->range.key));
   }
   ARROW_ASSIGN_OR_RAISE(const int64_t others, work.CountOtherFragments(wanted));
   if (others > 0) {
@@ -164,8 +292,10 @@ arrow::Status Job::TellOfOtherFragments() {
 
 arrow::Status Job::CheckExtraction() {
   const Counts& counts = summary_.counts;
-  if (counts.listed == 0) return NoFiles(in_.input, listing_->filter(), in_.options);
-  TellOfFilter(*listing_, in_.hooks);
+  if (listing_ && counts.listed == 0) {
+    return NoFiles(in_.input, listing_->filter(), in_.options);
+  }
+  if (listing_) TellOfFilter(*listing_, in_.hooks);
   if (counts.listed != counts.rows + counts.rejects + counts.skips) {
     return arrow::Status::UnknownError("internal error: ", counts.listed, " files listed, but ",
                                        counts.rows, " rows + ", counts.rejects, " rejects + ",
@@ -213,23 +343,81 @@ arrow::Status Job::CheckEnough() const {
                                 CountsText(summary_.skips_by_reason));
 }
 
+// Does the tasks of a stage, by `here` where threads of this process do them; `poll` is called
+// several times a second, or as results come in. `meanwhile` is this process' own work.
+arrow::Status Job::RunStage(const TaskStage& stage, size_t tasks, const Work& here,
+                            const std::function<void()>& poll,
+                            const std::function<arrow::Status()>& meanwhile) {
+  rows_done_ = 0;
+  const size_t own = meanwhile ? 1 : 0;
+  if (!in_.executor) {
+    const auto work = [&](size_t task, int) { return task < own ? meanwhile() : here(task - own); };
+    return ParallelFor(own + tasks, details_.threads, in_.hooks.cancel, work, poll);
+  }
+  const auto take = [&](const TaskResult& result) {
+    rows_done_ += result.rows_written;
+    in_.output.work().AddChecksums(result.checksums);
+    poll();
+  };
+  arrow::Status own_status;
+  std::jthread thread;
+  if (meanwhile) thread = std::jthread([&] { own_status = Guarded(meanwhile); });
+  const arrow::Status status = RunElsewhere(stage, take);
+  if (thread.joinable()) thread.join();
+  ARROW_RETURN_NOT_OK(status);
+  return own_status;
+}
+
+// Has the executor do a stage; whatever its tasks tell is heard here, and then by `take`.
+arrow::Status Job::RunElsewhere(const TaskStage& stage,
+                                const std::function<void(TaskResult)>& take) {
+  const JobText job{details_.output, plan_.run_id, plan_.digest, in_.options.s3};
+  const auto deliver = [&](std::string_view text) -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(TaskResult result, TaskResult::Parse(text));
+    for (const std::string& note : result.notes) {
+      if (told_.insert(note).second) Log(note);
+    }
+    take(std::move(result));
+    return in_.hooks.cancel.Check();
+  };
+  const auto tasks = static_cast<int64_t>(TaskCount(plan_, stage));
+  if (tasks == 0) return arrow::Status::OK();
+  return in_.executor->run(job.ToText(), stage.Name(), tasks, deliver);
+}
+
+// The fragments' moments, whoever made them and whenever, in an order that does not depend on it.
+arrow::Status Job::MergeAll() {
+  Stopwatch watch;
+  const ExtractedRun run = extracted();
+  for (int level = 1; level <= MergeLevels(run.fragments.size()); ++level) {
+    const auto merge = [&](size_t node) { return MergeMoments(run, level, node); };
+    const auto poll = [&] { Tell({"fit", 0, rows_to_write(), summary_.counts}); };
+    ARROW_RETURN_NOT_OK(RunStage({TaskStage::Kind::kMerge, level},
+                                 MergeNodes(run.fragments.size(), level), merge, poll));
+  }
+  watch.Lap(&details_.stages.fit);
+  return arrow::Status::OK();
+}
+
 // The features do not wait for the PCA, nor it for them.
 arrow::Result<Pca> Job::FitWhileWritingFeatures() {
   const ExtractedRun run = extracted();
-  std::atomic<int64_t> rows_done = 0;
-  FeatureWriter features(run, &rows_done);
+  if (in_.executor) {
+    ARROW_RETURN_NOT_OK(run.work.MakeStagedFolders(PublishedFolders(in_.options)));
+  }
+  FeatureWriter features(run, &rows_done_);
   std::optional<Pca> pca;
-  const auto work = [&](size_t task, int) -> arrow::Status {
-    if (task > 0) return features.Write(task - 1);
+  const auto fit = [&]() -> arrow::Status {
     ARROW_ASSIGN_OR_RAISE(pca, Fit());
     return arrow::Status::OK();
   };
-  const auto poll = [&] { Tell({"fit", rows_done, rows_to_write(), summary_.counts}); };
-  ARROW_RETURN_NOT_OK(
-      ParallelFor(1 + features.tasks(), details_.threads, in_.hooks.cancel, work, poll));
-  if (rows_done != rows_to_write()) {
+  const auto poll = [&] { Tell({"fit", rows_done_, rows_to_write(), summary_.counts}); };
+  ARROW_RETURN_NOT_OK(RunStage(
+      {TaskStage::Kind::kFeatures}, features.tasks(),
+      [&](size_t task) { return features.Write(task); }, poll, fit));
+  if (rows_done_ != rows_to_write()) {
     return arrow::Status::UnknownError("internal error: of ", rows_to_write(), " rows, ",
-                                       rows_done.load(),
+                                       rows_done_.load(),
                                        " of the features were written; please report this");
   }
   if (pca->determined() < pca->components()) {
@@ -241,16 +429,9 @@ arrow::Result<Pca> Job::FitWhileWritingFeatures() {
   return *std::move(pca);
 }
 
-// Merges the fragments' moments in their order, whoever made them and whenever.
 arrow::Result<Pca> Job::Fit() {
   Stopwatch watch;
-  const ExtractedRun run = extracted();
-  Moments moments(run.dimensions);
-  for (size_t f = 0; f < run.fragments.size(); ++f) {
-    ARROW_ASSIGN_OR_RAISE(const StoredFragment stored, run.OpenFragment(f));
-    ARROW_ASSIGN_OR_RAISE(const Moments part, stored.ReadMoments());
-    moments.Merge(part);
-  }
+  ARROW_ASSIGN_OR_RAISE(const Moments moments, ReadMerged(extracted()));
   const RunOptions& options = in_.options;
   auto pca = Pca::Fit(moments, {options.pca_components, options.center, options.standardize});
   watch.Lap(&details_.stages.fit);
@@ -259,13 +440,17 @@ arrow::Result<Pca> Job::Fit() {
 
 arrow::Status Job::WriteAllProjections(const Pca& pca) {
   const ExtractedRun run = extracted();
-  std::atomic<int64_t> rows_done = 0;
-  const auto work = [&](size_t part, int) { return WriteProjections(run, pca, part, &rows_done); };
-  const auto poll = [&] { Tell({"write", rows_done, rows_to_write(), summary_.counts}); };
-  ARROW_RETURN_NOT_OK(ParallelFor(run.parts(), details_.threads, in_.hooks.cancel, work, poll));
-  if (rows_done == rows_to_write()) return arrow::Status::OK();
+  if (in_.executor) {
+    const std::string path = PcaPath(run.work, plan_);
+    ARROW_RETURN_NOT_OK(pca.Save(path));
+    ARROW_RETURN_NOT_OK(run.work.Share(path));
+  }
+  const auto write = [&](size_t part) { return WriteProjections(run, pca, part, &rows_done_); };
+  const auto poll = [&] { Tell({"write", rows_done_, rows_to_write(), summary_.counts}); };
+  ARROW_RETURN_NOT_OK(RunStage({TaskStage::Kind::kProjections}, run.parts(), write, poll));
+  if (rows_done_ == rows_to_write()) return arrow::Status::OK();
   return arrow::Status::UnknownError("internal error: of ", rows_to_write(), " rows, ",
-                                     rows_done.load(),
+                                     rows_done_.load(),
                                      " of the PCA were written; please report this");
 }
 
@@ -302,17 +487,7 @@ arrow::Status Job::Publish() {
   return in_.output.Publish(folders, in_.hooks.cancel, TellUploaded());
 }
 
-ExtractedRun Job::extracted() const {
-  return {fragments_,
-          *items_,
-          in_.output.work(),
-          in_.options,
-          engine_->features(),
-          {{"pomona.weights_digest", in_.model.digest},
-           {"pomona.preprocessing", std::string(kPreprocessing)},
-           {"pomona.engine", details_.engine}},
-          recipe_};
-}
+ExtractedRun Job::extracted() const { return ExtractedRunOf(plan_, *items_, in_.output.work()); }
 
 int64_t Job::rows_to_write() const {
   return summary_.counts.rows * std::ssize(SelectedFormats(in_.options.formats));
@@ -320,8 +495,9 @@ int64_t Job::rows_to_write() const {
 
 // What this run writes in all, about; 0: not known yet.
 int64_t Job::SpaceNeeded() const {
-  if (!listing_ || !listing_->complete()) return 0;
-  const int64_t items = listing_->count(), features = engine_->features();
+  if (listing_ && !listing_->complete()) return 0;
+  const int64_t items = listing_ ? listing_->count() : plan_.items();
+  const int64_t features = plan_.dimensions;
   int64_t number = sizeof(float);  // a number in its fragment and in the files
   for (const VectorFormat* format : SelectedFormats(in_.options.formats)) {
     number += format->bytes_per_number;

@@ -3,20 +3,26 @@
 
 #include <arrow/result.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "extract_fragments.h"
 #include "listing.h"
+#include "plan.h"
 #include "pomona/engine.h"
+#include "pomona/executor.h"
 #include "pomona/options.h"
 #include "pomona/pca.h"
 #include "pomona/reports.h"
 #include "pomona/run.h"
 #include "pomona/source.h"
+#include "run_tasks.h"
 #include "stopwatch.h"
 #include "store/earlier_run.h"
 #include "store/item_spool.h"
@@ -34,10 +40,15 @@ struct JobInput {
   const ModelIdentity& model;
   const RunOptions& options;
   const RunHooks& hooks;
+  const Executor* executor = nullptr;  // who does the tasks; null: threads of this process
+
+  // Nothing is listed or extracted: the work folder holds the plan of the run options.run_id and
+  // its fragments, or most of them.
+  bool planned = false;
 };
 
 // Steps, each of which takes what the ones before gave. Whatever a task of a step needs beside its
-// number is in the options and in the work folder.
+// number is in the plan and in the work folder; so it does not matter who does it.
 //
 // Threads: one caller.
 class Job {
@@ -55,12 +66,24 @@ class Job {
   arrow::Status Begin();
   void FindEarlierRun();
   arrow::Status ExtractAll();
+  arrow::Result<Extraction> ExtractHere();
+  arrow::Result<Extraction> ExtractElsewhere();
+  arrow::Result<Extraction> CountExtracted();
+  arrow::Status ListAll();
+  void TakeListing();
   arrow::Status CheckExtraction();
+  arrow::Status MergeAll();
   arrow::Result<Pca> FitWhileWritingFeatures();
   arrow::Result<Pca> Fit();
   arrow::Status WriteAllProjections(const Pca& pca);
   arrow::Status WriteReports(const Pca& pca);
   arrow::Status Publish();
+
+  using Work = std::function<arrow::Status(size_t task)>;
+  arrow::Status RunStage(const TaskStage& stage, size_t tasks, const Work& here,
+                         const std::function<void()>& poll,
+                         const std::function<arrow::Status()>& meanwhile = {});
+  arrow::Status RunElsewhere(const TaskStage& stage, const std::function<void(TaskResult)>& take);
 
   arrow::Status TellOfOtherFragments();
   arrow::Status CheckRejects() const;
@@ -80,12 +103,13 @@ class Job {
   RunSummary summary_;
   RunDetails details_;
   std::unique_ptr<Engine> engine_;
-  std::string recipe_;  // what the features depend on beside the items
+  Plan plan_;
   std::unique_ptr<EarlierRun> earlier_;
   std::unique_ptr<ItemSpool> items_;
   std::unique_ptr<Listing> listing_;
-  std::vector<ListedFragment> fragments_;
   Kept kept_;
+  std::set<std::string> told_;          // notes of tasks
+  std::atomic<int64_t> rows_done_ = 0;  // of the stage that is under way
 };
 
 }  // namespace pomona

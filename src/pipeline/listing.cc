@@ -84,6 +84,8 @@ arrow::Result<const ListedFragment*> Listing::Fragment(size_t index) {
   return index < fragments_.size() ? &fragments_[index] : nullptr;
 }
 
+arrow::Status Listing::WaitForAll() { return Fragment(SIZE_MAX).status(); }
+
 bool Listing::complete() const {
   const std::lock_guard lock(mutex_);
   return complete_;

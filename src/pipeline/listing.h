@@ -19,12 +19,6 @@
 
 namespace pomona {
 
-// A fragment's items, which the spool holds.
-struct ListedFragment {
-  FragmentRange range;
-  ItemSpool::Block items;
-};
-
 // Lists on a thread of its own what the options select of a source, cuts it into fragments and
 // writes their items to a spool.
 //
@@ -43,6 +37,9 @@ class Listing {
   arrow::Result<std::vector<Item>> Items(const ListedFragment& fragment) const {
     return spool_.Read(fragment.items);
   }
+
+  // Waits until everything is listed. Errors: as for Fragment().
+  arrow::Status WaitForAll();
 
   bool complete() const;       // whether everything is listed
   int64_t count() const;       // items so far

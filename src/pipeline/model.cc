@@ -1,5 +1,7 @@
 #include "model.h"
 
+#include "pomona/version.h"
+
 namespace pomona {
 
 arrow::Result<std::shared_ptr<const Weights>> OpenWeights(const RunOptions& options) {
@@ -10,6 +12,11 @@ arrow::Result<std::shared_ptr<const Weights>> OpenWeights(const RunOptions& opti
 
 ModelIdentity IdentityOf(const Weights& weights) {
   return {weights.digest(), weights.is_imagenet(), weights.alpha()};
+}
+
+std::string RecipeOf(const std::string& weights_digest, std::string_view engine) {
+  return weights_digest + '\n' + std::string(kPreprocessing) + '\n' + std::string(engine) + '\n' +
+         kVersion;
 }
 
 arrow::Result<std::unique_ptr<Engine>> MakeEngine(const Weights& weights,

@@ -4,6 +4,8 @@
 #include <arrow/result.h>
 
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "pomona/engine.h"
 #include "pomona/extractor.h"
@@ -14,6 +16,9 @@
 namespace pomona {
 
 ModelIdentity IdentityOf(const Weights& weights);
+
+// What features depend on beside the items.
+std::string RecipeOf(const std::string& weights_digest, std::string_view engine);
 
 arrow::Result<std::unique_ptr<Engine>> MakeEngine(const Weights& weights,
                                                   const RunOptions& options);

@@ -31,7 +31,8 @@ arrow::Status CheckApart(const std::string& input, const std::string& output) {
 
 // See Run().
 arrow::Result<RunSummary> RunTree(const std::string& input, const std::string& output,
-                                  const RunOptions& options, const RunHooks& hooks) {
+                                  const RunOptions& options, const RunHooks& hooks,
+                                  const Executor* executor) {
   ARROW_RETURN_NOT_OK(Validate(options));
   ARROW_RETURN_NOT_OK(ResolveCpu(options.cpu));
   ARROW_ASSIGN_OR_RAISE(const std::string tree,
@@ -43,7 +44,7 @@ arrow::Result<RunSummary> RunTree(const std::string& input, const std::string& o
   ARROW_ASSIGN_OR_RAISE(const auto weights, OpenWeights(options));
   const EngineFactory make_engine = [&] { return MakeEngine(*weights, options); };
   const ModelIdentity model = IdentityOf(*weights);
-  return Job({*source, tree, *published, make_engine, model, options, hooks}).Run();
+  return Job({*source, tree, *published, make_engine, model, options, hooks, executor}).Run();
 }
 
 }  // namespace
@@ -60,10 +61,11 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
 }
 
 arrow::Result<RunSummary> Run(const std::string& input, const std::string& output,
-                              const RunOptions& options, const RunHooks& hooks) {
+                              const RunOptions& options, const RunHooks& hooks,
+                              const Executor* executor) {
   RunHooks local_hooks = hooks;
   if (!local_hooks.started) local_hooks.started = std::chrono::steady_clock::now();
-  return Guarded([&] { return RunTree(input, output, options, local_hooks); });
+  return Guarded([&] { return RunTree(input, output, options, local_hooks, executor); });
 }
 
 }  // namespace pomona

@@ -8,6 +8,7 @@
 #include <span>
 #include <utility>
 
+#include "pomona/engine.h"
 #include "pomona/sink.h"
 #include "store/item_record.h"
 #include "store/layout.h"
@@ -123,21 +124,41 @@ arrow::Status WriteItems(const ExtractedRun& run, const PartRows& rows, size_t p
 
 }  // namespace
 
-size_t ExtractedRun::parts() const {
+size_t PartCount(const RunOptions& options, size_t fragments) {
   const size_t fragments_a_part = FragmentsAPart(options);
-  return (fragments.size() + fragments_a_part - 1) / fragments_a_part;
+  return (fragments + fragments_a_part - 1) / fragments_a_part;
 }
+
+size_t FilesOfFeatures(const RunOptions& options) {
+  return SelectedFormats(options.formats).size() + 1;
+}
+
+ExtractedRun ExtractedRunOf(const Plan& plan, const ItemSpool& items, WorkFolder& work) {
+  return {plan.fragments,
+          items,
+          work,
+          plan.options,
+          plan.dimensions,
+          {{"pomona.weights_digest", plan.weights_digest},
+           {"pomona.preprocessing", std::string(kPreprocessing)},
+           {"pomona.engine", plan.engine}},
+          plan.recipe};
+}
+
+size_t ExtractedRun::parts() const { return PartCount(options, fragments.size()); }
 
 arrow::Result<StoredFragment> ExtractedRun::OpenFragment(size_t fragment) const {
   const FragmentRange& range = fragments[fragment].range;
-  return StoredFragment::Open(work.FragmentPath(fragment, range.key), range);
+  const std::string path = work.FragmentPath(fragment, range.key);
+  ARROW_RETURN_NOT_OK(work.Fetch(path).status());
+  return StoredFragment::Open(path, range);
 }
 
 FeatureWriter::FeatureWriter(const ExtractedRun& run, std::atomic<int64_t>* rows_done)
     : run_(run),
       rows_done_(rows_done),
       formats_(SelectedFormats(run.options.formats)),
-      files_(formats_.size() + 1),
+      files_(FilesOfFeatures(run.options)),
       parts_(run.parts()) {
   for (Part& part : parts_) part.to_come = files_;
 }

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "listing.h"
+#include "plan.h"
 #include "pomona/options.h"
 #include "pomona/pca.h"
 #include "store/fragment.h"
@@ -33,11 +33,19 @@ struct ExtractedRun {
   std::map<std::string, std::string> provenance;  // for the metadata of Parquet files
   std::string recipe;                             // what the features depend on beside the items
 
-  // A part file holds the rows of options.part_rows / options.fragment_items fragments.
   size_t parts() const;
 
   arrow::Result<StoredFragment> OpenFragment(size_t fragment) const;
 };
+
+// A run as it was planned. All but the result outlive it.
+ExtractedRun ExtractedRunOf(const Plan& plan, const ItemSpool& items, WorkFolder& work);
+
+// A part file holds the rows of options.part_rows / options.fragment_items fragments.
+size_t PartCount(const RunOptions& options, size_t fragments);
+
+// Files that FeatureWriter writes for a part.
+size_t FilesOfFeatures(const RunOptions& options);
 
 struct PartRows;
 

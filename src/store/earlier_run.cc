@@ -63,6 +63,11 @@ arrow::Result<std::unique_ptr<EarlierRun>> EarlierRun::Find(const PublishedFiles
   return nullptr;
 }
 
+std::unique_ptr<EarlierRun> EarlierRun::Open(const PublishedFiles& files, const std::string& run_id,
+                                             const std::string& recipe, int dimensions) {
+  return std::unique_ptr<EarlierRun>(new EarlierRun(files, run_id, recipe, dimensions));
+}
+
 // Opens the next part in which a row of the path `wanted` or a later one may be.
 arrow::Status EarlierRun::OpenPart(std::string_view wanted) {
   const std::string last = Hex(wanted);

@@ -29,6 +29,10 @@ class EarlierRun {
   static arrow::Result<std::unique_ptr<EarlierRun>> Find(const PublishedFiles& files,
                                                          const std::string& recipe, int dimensions);
 
+  // The run of this id, which Find() found somewhere. Its failures come with the first Fill().
+  static std::unique_ptr<EarlierRun> Open(const PublishedFiles& files, const std::string& run_id,
+                                          const std::string& recipe, int dimensions);
+
   const std::string& run_id() const { return run_id_; }
 
   // Copies the features of those items that have not changed into their rows of `features`, and

@@ -82,12 +82,19 @@ arrow::Status Busy(const std::string& folder, const std::string& advice) {
 arrow::Result<std::unique_ptr<FolderLock>> FolderLock::Take(const std::string& folder) {
   std::unique_ptr<FolderLock> lock(new FolderLock(folder));
   bool supported = true;
-  ARROW_RETURN_NOT_OK(lock->TakeByFlock(&supported));
+  ARROW_RETURN_NOT_OK(lock->TakeByFlock(LOCK_EX, &supported));
   if (!supported) ARROW_RETURN_NOT_OK(lock->TakeByOwnerFile());
   return lock;
 }
 
-arrow::Status FolderLock::TakeByFlock(bool* supported) {
+arrow::Result<std::unique_ptr<FolderLock>> FolderLock::Share(const std::string& folder) {
+  std::unique_ptr<FolderLock> lock(new FolderLock(folder));
+  bool supported = true;
+  ARROW_RETURN_NOT_OK(lock->TakeByFlock(LOCK_SH, &supported));
+  return lock;
+}
+
+arrow::Status FolderLock::TakeByFlock(int how, bool* supported) {
   const std::string path = folder_ + "/" + kLockName;
   while (true) {
     ARROW_RETURN_NOT_OK(MakeFolders(folder_));
@@ -95,7 +102,7 @@ arrow::Status FolderLock::TakeByFlock(bool* supported) {
     if (fd_ < 0 && errno == ENOENT) continue;  // its holder removed the folder at this very moment
     if (fd_ < 0) return DiskError("create", path, errno);
     int error = 0;
-    if (flock(fd_, LOCK_EX | LOCK_NB) != 0) error = errno;
+    if (flock(fd_, how | LOCK_NB) != 0) error = errno;
     // A lock on a file that is no longer there keeps nobody out.
     struct stat held, named;
     if (error == 0 && fstat(fd_, &held) == 0 && stat(path.c_str(), &named) == 0 &&

@@ -19,6 +19,10 @@ class FolderLock {
   // Errors: RunRefusal::kOutputBusy where another process, or this one, holds the lock; IOError.
   static arrow::Result<std::unique_ptr<FolderLock>> Take(const std::string& folder);
 
+  // One that many may hold at once, but none while somebody has taken it whole. Where the file
+  // system has no flock(), it keeps nobody out. REQUIRES: the folder is there.
+  static arrow::Result<std::unique_ptr<FolderLock>> Share(const std::string& folder);
+
   // Releases the lock.
   ~FolderLock();
   FolderLock(const FolderLock&) = delete;
@@ -30,7 +34,7 @@ class FolderLock {
 
  private:
   explicit FolderLock(std::string folder) : folder_(std::move(folder)) {}
-  arrow::Status TakeByFlock(bool* supported);
+  arrow::Status TakeByFlock(int how, bool* supported);
   arrow::Status TakeByOwnerFile();
 
   const std::string folder_;

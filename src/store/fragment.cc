@@ -60,6 +60,13 @@ std::string Checksum(const std::string& key, const std::string& report,
   return sha256.Hex();
 }
 
+// The path of something of the fragment that is not all of it.
+std::string Marked(const std::string& fragment_path, const std::string& mark) {
+  constexpr std::string_view kExtension = ".safetensors";
+  return fragment_path.substr(0, fragment_path.size() - kExtension.size()) + mark +
+         std::string(kExtension);
+}
+
 // Whether the report accounts for so many items (for a part of them, where it is partial), none of
 // them unknown.
 bool Accounts(const FragmentReport& report, size_t items, bool partial) {
@@ -142,9 +149,11 @@ arrow::Status WritePartialFragment(const std::string& path, const FragmentRange&
 }
 
 std::string PartialPath(const std::string& fragment_path) {
-  constexpr std::string_view kExtension = ".safetensors";
-  return fragment_path.substr(0, fragment_path.size() - kExtension.size()) + ".partial" +
-         std::string(kExtension);
+  return Marked(fragment_path, ".partial");
+}
+
+std::string SlicePath(const std::string& fragment_path, int slice) {
+  return Marked(fragment_path, ".slice" + std::to_string(slice));
 }
 
 arrow::Result<StoredFragment> StoredFragment::Open(const std::string& path,

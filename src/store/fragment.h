@@ -60,6 +60,13 @@ arrow::Status WritePartialFragment(const std::string& path, const FragmentRange&
 // Where the finished items of the fragment that belongs at `fragment_path` are until all are.
 std::string PartialPath(const std::string& fragment_path);
 
+// A fragment can be made in so many slices, each by another process: the results of its items
+// SliceBegin(size, s)..SliceBegin(size, s + 1) are in the partial fragment SlicePath(path, s), with
+// its skips, until all are put together.
+inline constexpr int kSlices = 8;
+inline size_t SliceBegin(size_t size, int slice) { return size * slice / kSlices; }
+std::string SlicePath(const std::string& fragment_path, int slice);
+
 // A fragment read back; its features are mapped, not loaded.
 class StoredFragment {
  public:

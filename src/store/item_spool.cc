@@ -1,4 +1,4 @@
-#include "store/item_spool.h"
+#include "item_spool.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -27,10 +27,17 @@ arrow::Result<std::unique_ptr<ItemSpool>> ItemSpool::Create(const std::string& p
   ARROW_RETURN_NOT_OK(RemoveAll(path));
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd < 0) return DiskError("create", path, errno);
-  return std::unique_ptr<ItemSpool>(new ItemSpool(fd, path));
+  return std::unique_ptr<ItemSpool>(new ItemSpool(fd, nullptr, path));
 }
 
-ItemSpool::~ItemSpool() { close(fd_); }
+std::unique_ptr<ItemSpool> ItemSpool::Open(std::shared_ptr<arrow::io::RandomAccessFile> file,
+                                           std::string path) {
+  return std::unique_ptr<ItemSpool>(new ItemSpool(-1, std::move(file), std::move(path)));
+}
+
+ItemSpool::~ItemSpool() {
+  if (fd_ >= 0) close(fd_);
+}
 
 arrow::Result<ItemSpool::Block> ItemSpool::Append(std::span<const Item> items) {
   std::string bytes;
@@ -51,8 +58,15 @@ arrow::Result<ItemSpool::Block> ItemSpool::Append(std::span<const Item> items) {
   return block;
 }
 
-arrow::Result<std::vector<Item>> ItemSpool::Read(const Block& block) const {
+// As much of the block as the file holds.
+arrow::Result<std::string> ItemSpool::ReadBytes(const Block& block) const {
   std::string bytes(static_cast<size_t>(block.bytes), '\0');
+  if (file_) {
+    ARROW_ASSIGN_OR_RAISE(const int64_t count,
+                          file_->ReadAt(block.offset, block.bytes, bytes.data()));
+    bytes.resize(static_cast<size_t>(count));
+    return bytes;
+  }
   size_t filled = 0;
   while (filled < bytes.size()) {
     const ssize_t count = pread(fd_, bytes.data() + filled, bytes.size() - filled,
@@ -62,14 +76,21 @@ arrow::Result<std::vector<Item>> ItemSpool::Read(const Block& block) const {
     if (count == 0) break;
     filled += static_cast<size_t>(count);
   }
+  bytes.resize(filled);
+  return bytes;
+}
+
+arrow::Result<std::vector<Item>> ItemSpool::Read(const Block& block) const {
+  ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadBytes(block));
   std::vector<Item> items(static_cast<size_t>(block.items));
   size_t at = 0;
   for (Item& item : items) {
     Header header;
-    if (filled - at < sizeof header) return arrow::Status::Invalid(path_, ": was changed");
+    if (bytes.size() - at < sizeof header) return arrow::Status::Invalid(path_, ": was changed");
     std::memcpy(&header, bytes.data() + at, sizeof header);
     at += sizeof header;
-    if (filled - at < header.path_bytes) return arrow::Status::Invalid(path_, ": was changed");
+    if (bytes.size() - at < header.path_bytes)
+      return arrow::Status::Invalid(path_, ": was changed");
     item = {bytes.substr(at, header.path_bytes), header.root_size, header.size, header.modified_ns,
             header.state};
     at += header.path_bytes;

@@ -1,6 +1,7 @@
 // The listed items of a run, on disk.
 #pragma once
 
+#include <arrow/io/interfaces.h>
 #include <arrow/result.h>
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "fragment.h"
 #include "pomona/item.h"
 
 namespace pomona {
@@ -29,6 +31,10 @@ class ItemSpool {
   // Replaces the file. Errors of all: IOError names the path.
   static arrow::Result<std::unique_ptr<ItemSpool>> Create(const std::string& path);
 
+  // One that another process filled; only Read() may be called.
+  static std::unique_ptr<ItemSpool> Open(std::shared_ptr<arrow::io::RandomAccessFile> file,
+                                         std::string path);
+
   ~ItemSpool();
   ItemSpool(const ItemSpool&) = delete;
   ItemSpool& operator=(const ItemSpool&) = delete;
@@ -39,11 +45,20 @@ class ItemSpool {
   arrow::Result<std::vector<Item>> Read(const Block& block) const;
 
  private:
-  ItemSpool(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  ItemSpool(int fd, std::shared_ptr<arrow::io::RandomAccessFile> file, std::string path)
+      : fd_(fd), file_(std::move(file)), path_(std::move(path)) {}
+  arrow::Result<std::string> ReadBytes(const Block& block) const;
 
-  const int fd_;
+  const int fd_;                                             // -1: not ours to fill
+  const std::shared_ptr<arrow::io::RandomAccessFile> file_;  // then to read from
   const std::string path_;
   int64_t size_ = 0;  // of what was appended
+};
+
+// A fragment's items, which the spool holds.
+struct ListedFragment {
+  FragmentRange range;
+  ItemSpool::Block items;
 };
 
 }  // namespace pomona

@@ -23,14 +23,45 @@ constexpr const char* kProbe = "/probe";           // see TryMoves()
 
 }  // namespace
 
-arrow::Status LocalOutput::Lock(bool fresh, CancelToken) {
+arrow::Status LocalOutput::Lock(CancelToken) {
   for (const OutputFolder* folder : kAllFolders) {
     ARROW_RETURN_NOT_OK(CheckFolders(path_, std::string(folder->kind)));
   }
   ARROW_ASSIGN_OR_RAISE(work_, WorkFolder::Open(path_));
   ARROW_RETURN_NOT_OK(RollBackUnfinished());
-  ARROW_RETURN_NOT_OK(work_->Clear(fresh));
   return TryMoves();
+}
+
+// Parts are staged in a folder of our own, so that those of two attempts at one task do not meet,
+// and one that comes too late finds no place to go to.
+arrow::Status LocalOutput::Join(const std::string& run_id, bool together) {
+  const std::string work = path_ + '/' + std::string(kWorkFolder);
+  ARROW_ASSIGN_OR_RAISE(const bool there, Exists(work));
+  if (!there) {
+    return arrow::Status::Invalid(work,
+                                  ": no run is under way there; OUTPUT has to be on a file "
+                                  "system that every machine sees under the same path");
+  }
+  ARROW_RETURN_NOT_OK(CheckFolders(path_, std::string(kWorkFolder) + kScratch));
+  if (together) {
+    ARROW_ASSIGN_OR_RAISE(shared_, FolderLock::Share(work));
+  }
+  ARROW_RETURN_NOT_OK(MakeFolders(work + kScratch));
+  ARROW_ASSIGN_OR_RAISE(scratch_, ScratchFolder::Make(work + kScratch));
+  ARROW_ASSIGN_OR_RAISE(work_, WorkFolder::Join(path_, scratch_->path()));
+  return work_->Begin(run_id);
+}
+
+arrow::Status LocalOutput::Deliver(CancelToken cancel) {
+  const fs::path target = path_ + '/' + std::string(kWorkFolder) + kStaged;
+  ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> files, FilesBelow(work_->StagedRoot()));
+  for (const std::string& file : files) {
+    ARROW_RETURN_NOT_OK(cancel.Check());
+    std::error_code error;
+    fs::rename(work_->StagedRoot() + '/' + file, target / file, error);
+    if (error) return DiskError("bring a part to", target / file, error.value());
+  }
+  return arrow::Status::OK();
 }
 
 arrow::Status LocalOutput::Begin(const std::string& run_id) {

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "disk.h"
+#include "folder_lock.h"
 #include "output.h"
 
 namespace pomona {
@@ -21,7 +24,10 @@ class LocalOutput : public Output {
   const std::string& folder() const override { return path_; }
 
   // Tries out that folders can be moved to where Publish() moves them.
-  arrow::Status Lock(bool fresh, CancelToken cancel) override;
+  arrow::Status Lock(CancelToken cancel) override;
+  arrow::Status Join(const std::string& run_id, bool together) override;
+  arrow::Status Deliver(CancelToken cancel) override;
+  void Leave() override { work_.reset(); }
 
   WorkFolder& work() override { return *work_; }
   PublishedFiles published() const override { return PublishedFiles(path_); }
@@ -38,6 +44,8 @@ class LocalOutput : public Output {
   std::string KindFolder(const OutputFolder& folder) const;
 
   const std::string path_;
+  std::optional<ScratchFolder> scratch_;  // of one that takes part
+  std::unique_ptr<FolderLock> shared_;    // of one that takes part together with others
   std::unique_ptr<WorkFolder> work_;
 };
 

@@ -37,12 +37,23 @@ class Output {
   virtual const std::string& folder() const = 0;
 
   // Takes the output for this run and rolls back what a run left that died while it was published.
-  // `fresh`: unfinished work is dropped. Called once.
+  // Called once.
   // Errors: RunRefusal::kOutputBusy; Invalid where what lies in it leads elsewhere; IOError;
   // Cancelled.
-  virtual arrow::Status Lock(bool fresh, CancelToken cancel) = 0;
+  virtual arrow::Status Lock(CancelToken cancel) = 0;
 
-  // REQUIRES of all that follow: Lock() succeeded.
+  // Drops what a run that died was in the middle of, and where `fresh` also its fragments.
+  // REQUIRES: Lock() succeeded.
+  virtual arrow::Status Clear(bool fresh) { return work().Clear(fresh); }
+
+  // Instead of Lock(): takes part in the run of this id, whose parts Deliver() brings to the one
+  // who holds the output and publishes it. `together`: nobody holds it; those who take part keep
+  // holders out between them. Begin(), Upload(), Publish() and Abandon() may not be called then.
+  // Errors: RunRefusal::kOutputBusy where somebody holds it against `together`; Invalid where
+  // there is no such work folder; IOError.
+  virtual arrow::Status Join(const std::string& run_id, bool together) = 0;
+
+  // REQUIRES of all that follow: Lock() or Join() succeeded.
 
   // What is unfinished, on this machine.
   virtual WorkFolder& work() = 0;
@@ -52,6 +63,17 @@ class Output {
   // Gives the run its id. REQUIRES: called once with success, before parts are made.
   // Errors: AlreadyExists where there is a run, or a folder, of this id; IOError.
   virtual arrow::Status Begin(const std::string& run_id) = 0;
+
+  // Lets others take part in this run: what WorkFolder::Share() shows can be seen everywhere.
+  // REQUIRES: Begin() succeeded.
+  virtual arrow::Status OpenForOthers() { return arrow::Status::OK(); }
+
+  // Of one that takes part: brings the parts staged here to those of the run, whose folders the
+  // holder has made.
+  virtual arrow::Status Deliver(CancelToken cancel) = 0;
+
+  // Gives the output up as it is: others go on with the run.
+  virtual void Leave() = 0;
 
   // Brings the parts staged so far to where they will be published, if that takes time.
   virtual arrow::Status Upload(CancelToken, const Poll&) { return arrow::Status::OK(); }

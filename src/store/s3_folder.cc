@@ -4,10 +4,12 @@
 #include <arrow/io/interfaces.h>
 #include <arrow/util/io_util.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <utility>
 
+#include "disk.h"
 #include "pomona/location.h"
 
 namespace pomona {
@@ -102,6 +104,26 @@ arrow::Status S3Folder::PutFile(const std::string& local, const std::string& bel
       std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
   if (status.ok() || status.IsCancelled()) return status;
   return connection_->Explain("cannot write", uri_ + '/' + below, status);
+}
+
+arrow::Result<bool> S3Folder::GetFile(const std::string& below, const std::string& local) const {
+  const PublishedFiles objects = files();
+  auto opened = objects.OpenFile(below);
+  if (arrow::internal::ErrnoFromStatus(opened.status()) == ENOENT) return false;
+  if (!opened.ok()) return objects.Explain(below, opened.status());
+  const auto get = [&](OutputFile& file) -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(const int64_t size, (*opened)->GetSize());
+    for (int64_t at = 0; at < size; at += kChunkBytes) {
+      ARROW_ASSIGN_OR_RAISE(const auto chunk,
+                            (*opened)->ReadAt(at, std::min(kChunkBytes, size - at)));
+      if (chunk->size() == 0) break;
+      ARROW_RETURN_NOT_OK(file.Write(chunk->data(), chunk->size()));
+    }
+    return (*opened)->Close();
+  };
+  const arrow::Status status = ReplaceFile(local, get);
+  if (!status.ok()) return objects.Explain(below, status);
+  return true;
 }
 
 arrow::Status S3Folder::RemoveFile(const std::string& below) const {

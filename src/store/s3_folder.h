@@ -36,6 +36,9 @@ class S3Folder {
   arrow::Status Put(const std::string& below, std::string_view text);
   arrow::Status PutFile(const std::string& local, const std::string& below, CancelToken cancel);
 
+  // Whether there is such an object; it appears at `local` whole.
+  arrow::Result<bool> GetFile(const std::string& below, const std::string& local) const;
+
   // These may be missing.
   arrow::Status RemoveFile(const std::string& below) const;
   arrow::Status RemoveFolder(const std::string& below) const;

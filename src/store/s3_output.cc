@@ -19,6 +19,11 @@ namespace fs = std::filesystem;
 constexpr const char* kJournal = "_pomona/publishing";  // the run that is being uploaded
 constexpr int kUploadsAtOnce = 8;
 
+// What runs leave in the work folder, there.
+constexpr std::string_view kSharedNames[] = {"publishing", "plan", "items", "fragments", "moments"};
+
+std::string Below(const std::string& name) { return std::string(kWorkFolder) + '/' + name; }
+
 std::string SuccessOf(const OutputFolder& folder, const std::string& run_id) {
   return folder.Path(run_id) + '/' + std::string(kSuccess);
 }
@@ -36,18 +41,68 @@ arrow::Result<std::unique_ptr<Output>> S3Output::Open(const std::string& uri,
 }
 
 S3Output::S3Output(std::unique_ptr<S3Folder> folder, std::string local)
-    : folder_(std::move(folder)), local_(std::move(local)), lease_(*folder_, local_) {}
+    : folder_(std::move(folder)),
+      local_(std::move(local)),
+      shared_(*folder_),
+      lease_(*folder_, local_) {}
 
-arrow::Status S3Output::Lock(bool fresh, CancelToken cancel) {
+arrow::Status S3Output::Lock(CancelToken cancel) {
   ARROW_ASSIGN_OR_RAISE(work_, WorkFolder::Open(local_));
   const arrow::Status locked = Guarded([&]() -> arrow::Status {
     ARROW_RETURN_NOT_OK(lease_.Take(cancel));
     folder_->connection().Reached();
     ARROW_RETURN_NOT_OK(RollBackUnfinished());
-    return work_->Clear(fresh);
+    return shared_.List();
   });
   if (!locked.ok()) lease_.Release();
+  // What others left of an unfinished run is found where it is asked for.
+  if (!shared_.empty()) work_->ShareBy(&shared_);
   return locked;
+}
+
+arrow::Status S3Output::Clear(bool fresh) {
+  if (fresh && !shared_.empty()) {
+    ARROW_RETURN_NOT_OK(folder_->RemoveFolder(std::string(kWorkFolder)));
+    ARROW_RETURN_NOT_OK(shared_.List());
+  }
+  return work_->Clear(fresh);
+}
+
+arrow::Status S3Output::Join(const std::string& run_id, bool) {
+  std::error_code error;
+  const fs::path temporary = fs::temp_directory_path(error);
+  if (error) return arrow::Status::IOError("there is no folder for temporary files: set TMPDIR");
+  ARROW_ASSIGN_OR_RAISE(scratch_, ScratchFolder::Make(temporary));
+  local_ = scratch_->path();
+  const std::string work = local_ + '/' + std::string(kWorkFolder);
+  ARROW_ASSIGN_OR_RAISE(work_, WorkFolder::Join(local_, work + kStaged));
+  ARROW_RETURN_NOT_OK(MakeFolders(work));
+  ARROW_RETURN_NOT_OK(work_->Clear(/*fresh=*/true));
+  ARROW_RETURN_NOT_OK(shared_.List());
+  work_->ShareBy(&shared_);
+  return work_->Begin(run_id);
+}
+
+arrow::Status S3Output::OpenForOthers() {
+  work_->ShareBy(&shared_);
+  is_shared_ = true;
+  // They upload their parts: from now on there is something to roll back.
+  return folder_->Put(kJournal, work_->run_id());
+}
+
+arrow::Status S3Output::Deliver(CancelToken cancel) {
+  ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> files, FilesBelow(work_->StagedRoot()));
+  for (const std::string& file : files) {
+    const std::string local = work_->StagedRoot() + '/' + file;
+    ARROW_RETURN_NOT_OK(folder_->PutFile(local, file, cancel));
+    ARROW_RETURN_NOT_OK(RemoveAll(local));
+  }
+  return arrow::Status::OK();
+}
+
+void S3Output::Leave() {
+  lease_.Release();
+  work_.reset();
 }
 
 arrow::Status S3Output::Begin(const std::string& run_id) {
@@ -59,16 +114,12 @@ arrow::Status S3Output::Begin(const std::string& run_id) {
 arrow::Status S3Output::Upload(CancelToken cancel, const Poll& poll) {
   if (uploaded_.empty()) ARROW_RETURN_NOT_OK(folder_->Put(kJournal, work_->run_id()));
   const std::string root = work_->StagedRoot();
+  ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> staged, FilesBelow(root));
   std::vector<std::string> below;  // paths of the files
-  std::error_code error;
-  for (fs::recursive_directory_iterator entry(root, error), end; !error && entry != end;
-       entry.increment(error)) {
+  for (const std::string& path : staged) {
     // A folder is complete only once all are here.
-    if (!entry->is_regular_file() || entry->path().filename() == kSuccess) continue;
-    const std::string path = entry->path().lexically_relative(root);
-    if (uploaded_.insert(path).second) below.push_back(path);
+    if (!path.ends_with(kSuccess) && uploaded_.insert(path).second) below.push_back(path);
   }
-  if (error) return arrow::Status::IOError("cannot list ", root, ": ", error.message());
   const auto upload = [&](size_t i, int) {
     return folder_->PutFile(root + '/' + below[i], below[i], cancel);
   };
@@ -79,6 +130,7 @@ arrow::Status S3Output::Publish(const std::vector<OutputFolder>& folders, Cancel
                                 const Poll& poll) {
   ARROW_RETURN_NOT_OK(work_->Seal(folders));
   ARROW_RETURN_NOT_OK(Upload(cancel, poll));
+  if (is_shared_) ARROW_RETURN_NOT_OK(RemoveStrangers(folders));
   for (const OutputFolder& folder : folders) {
     if (!lease_.held()) {
       return Refuse(RunRefusal::kOutputBusy, "another run has taken over the output " + location());
@@ -86,7 +138,7 @@ arrow::Status S3Output::Publish(const std::vector<OutputFolder>& folders, Cancel
     ARROW_RETURN_NOT_OK(folder_->Put(SuccessOf(folder, work_->run_id()), ""));
   }
   // The run is published whatever becomes of this; what stays behind is removed by the next one.
-  (void)RemoveJournal();
+  (void)RemoveWork();
   lease_.Release();
   work_->CleanUp();
   return arrow::Status::OK();
@@ -97,6 +149,21 @@ void S3Output::Abandon() {
   // The journal stays where it is still needed; the next run reads it.
   if (RollBackUnfinished().ok()) (void)RemoveJournal();
   lease_.Release();
+}
+
+// What attempts that came too late for an earlier run of this id left in its folders.
+arrow::Status S3Output::RemoveStrangers(const std::vector<OutputFolder>& folders) {
+  const Checksums ours = work_->checksums();
+  const size_t root = S3ArrowPath(location()).size() + 1;
+  for (const OutputFolder& folder : folders) {
+    ARROW_ASSIGN_OR_RAISE(const auto entries, published().List(folder.Path(work_->run_id())));
+    for (const arrow::fs::FileInfo& entry : entries) {
+      const std::string below = entry.path().substr(root);
+      if (!entry.IsFile() || ours.contains(below) || uploaded_.contains(below)) continue;
+      ARROW_RETURN_NOT_OK(folder_->RemoveFile(below));
+    }
+  }
+  return arrow::Status::OK();
 }
 
 arrow::Status S3Output::RollBackUnfinished() {
@@ -110,6 +177,44 @@ arrow::Status S3Output::RollBackUnfinished() {
     ARROW_RETURN_NOT_OK(folder_->RemoveFolder((*folder)->Path(run_id)));
   }
   return folder_->Put(kJournal, "");
+}
+
+// The folder goes with all that a run leaves in it, unless it holds something else.
+arrow::Status S3Output::RemoveWork() {
+  if (shared_.empty() && !is_shared_) return RemoveJournal();
+  ARROW_ASSIGN_OR_RAISE(const auto entries, published().List(std::string(kWorkFolder)));
+  for (const arrow::fs::FileInfo& entry : entries) {
+    if (std::ranges::find(kSharedNames, entry.base_name()) == std::end(kSharedNames)) {
+      return RemoveJournal();
+    }
+  }
+  return folder_->RemoveFolder(std::string(kWorkFolder));
+}
+
+arrow::Status S3Output::SharedFolder::Send(const std::string& path, const std::string& name) {
+  return folder_.PutFile(path, Below(name), {});
+}
+
+arrow::Result<bool> S3Output::SharedFolder::Fetch(const std::string& name, const std::string& path,
+                                                  bool known) {
+  if (known && !known_.contains(name)) return false;
+  return folder_.GetFile(Below(name), path);
+}
+
+arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> S3Output::SharedFolder::Open(
+    const std::string& name) {
+  return folder_.files().OpenFile(Below(name));
+}
+
+arrow::Status S3Output::SharedFolder::List() {
+  ARROW_ASSIGN_OR_RAISE(const auto entries, folder_.files().List(std::string(kWorkFolder),
+                                                                 /*with_subfolders=*/true));
+  const size_t root = S3ArrowPath(folder_.uri() + '/' + std::string(kWorkFolder)).size() + 1;
+  known_.clear();
+  for (const arrow::fs::FileInfo& entry : entries) {
+    if (entry.IsFile()) known_.insert(entry.path().substr(root));
+  }
+  return arrow::Status::OK();
 }
 
 arrow::Status S3Output::RemoveJournal() const {

@@ -1,7 +1,10 @@
 #include "work_folder.h"
 
+#include <arrow/io/file.h>
+
 #include <cstdio>
 #include <filesystem>
+#include <utility>
 
 #include "disk.h"
 #include "published_files.h"
@@ -14,9 +17,11 @@ namespace fs = std::filesystem;
 // What a run makes in the folder, beside the lock; all else there is somebody's.
 constexpr const char* kItems = "/items";
 constexpr const char* kFragments = "/fragments";
-constexpr const char* kStaged = "/publish";
+constexpr const char* kPlan = "/plan";
+constexpr const char* kMoments = "/moments";
 constexpr const char* kRefusedErrors = "/errors.csv";
-constexpr const char* kOurs[] = {kItems, kFragments, kStaged, kRefusedErrors};
+constexpr const char* kOurs[] = {kItems, kFragments, kStaged, kRefusedErrors,
+                                 kPlan,  kMoments,   kScratch};
 
 arrow::Result<std::vector<std::string>> NamesIn(const std::string& folder) {
   std::vector<std::string> names;
@@ -30,7 +35,8 @@ arrow::Result<std::vector<std::string>> NamesIn(const std::string& folder) {
 }
 
 // Whole fragments have this name; while they are written they have others.
-bool IsFragment(const std::string& name) { return name.ends_with(".safetensors"); }
+constexpr const char* kFragmentEnd = ".safetensors";
+bool IsFragment(const std::string& name) { return name.ends_with(kFragmentEnd); }
 
 }  // namespace
 
@@ -42,20 +48,39 @@ arrow::Status WriteSmallFile(const std::string& path, std::string_view text) {
 
 arrow::Result<std::unique_ptr<WorkFolder>> WorkFolder::Open(const std::string& root) {
   const std::string path = root + '/' + std::string(kWorkFolder);
-  std::unique_ptr<WorkFolder> work(new WorkFolder(path));
+  std::unique_ptr<WorkFolder> work(new WorkFolder(path, path + kStaged));
   ARROW_RETURN_NOT_OK(CheckFolders(root, std::string(kWorkFolder) + kFragments));
   ARROW_ASSIGN_OR_RAISE(work->lock_, FolderLock::Take(path));
   return work;
 }
 
+arrow::Result<std::unique_ptr<WorkFolder>> WorkFolder::Join(const std::string& root,
+                                                            const std::string& staging) {
+  const std::string path = root + '/' + std::string(kWorkFolder);
+  ARROW_RETURN_NOT_OK(CheckFolders(root, std::string(kWorkFolder) + kFragments));
+  return std::unique_ptr<WorkFolder>(new WorkFolder(path, staging));
+}
+
+arrow::Status WorkFolder::Share(const std::string& path) const {
+  if (!carrier_) return arrow::Status::OK();
+  return carrier_->Send(path, fs::path(path).lexically_relative(path_));
+}
+
+arrow::Result<bool> WorkFolder::Fetch(const std::string& path, bool known) const {
+  ARROW_ASSIGN_OR_RAISE(const bool here, Exists(path));
+  if (here || !carrier_) return here;
+  return carrier_->Fetch(fs::path(path).lexically_relative(path_), path, known);
+}
+
 arrow::Status WorkFolder::Clear(bool fresh) const {
   // Parts of a run that did not reach its end are made again from the fragments.
-  for (const char* name : {kItems, kStaged, kRefusedErrors}) {
+  const std::string fragments = path_ + kFragments;
+  for (const char* name : kOurs) {
+    if (name == kFragments && !fresh) continue;
     ARROW_RETURN_NOT_OK(RemoveAll(path_ + name));
   }
-  const std::string fragments = path_ + kFragments;
-  if (fresh) ARROW_RETURN_NOT_OK(RemoveAll(fragments));
   ARROW_RETURN_NOT_OK(MakeFolders(fragments));
+  ARROW_RETURN_NOT_OK(MakeFolders(path_ + kMoments));
   ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> names, NamesIn(fragments));
   for (const std::string& name : names) {
     // Those that a run was killed over.
@@ -72,23 +97,35 @@ arrow::Status WorkFolder::Begin(const std::string& run_id) {
 
 std::string WorkFolder::ItemsPath() const { return path_ + kItems; }
 
+arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> WorkFolder::OpenItems() const {
+  if (carrier_) return carrier_->Open(kItems + 1);
+  return arrow::io::ReadableFile::Open(ItemsPath());
+}
+
+std::string WorkFolder::PlanPath() const { return path_ + kPlan; }
+
+std::string WorkFolder::MomentsPath(std::string_view name, const std::string& key) const {
+  return path_ + kMoments + '/' + std::string(name) + '-' + key.substr(0, 16) + ".safetensors";
+}
+
 std::string WorkFolder::FragmentPath(size_t index, const std::string& key) const {
   char name[64];
-  std::snprintf(name, sizeof name, "/%06zu-%.16s.safetensors", index, key.c_str());
+  std::snprintf(name, sizeof name, "/%06zu-%.16s%s", index, key.c_str(), kFragmentEnd);
   return path_ + kFragments + name;
 }
 
 arrow::Result<int64_t> WorkFolder::CountOtherFragments(const std::set<std::string>& wanted) const {
-  const std::string folder = path_ + kFragments + '/';
+  const std::string folder = path_ + kFragments;
   ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> names, NamesIn(folder));
   return std::ranges::count_if(names, [&](const std::string& name) {
-    return IsFragment(name) && !wanted.contains(folder + name);
+    const std::string whole = folder + '/' + name.substr(0, name.find('.')) + kFragmentEnd;
+    return IsFragment(name) && !wanted.contains(whole);
   });
 }
 
 std::string WorkFolder::RefusedErrorsPath() const { return path_ + kRefusedErrors; }
 
-std::string WorkFolder::StagedRoot() const { return path_ + kStaged; }
+std::string WorkFolder::StagedRoot() const { return staging_; }
 
 std::string WorkFolder::StagedFolder(const OutputFolder& folder) const {
   return StagedRoot() + '/' + folder.Path(run_id_);
@@ -132,6 +169,21 @@ arrow::Status WorkFolder::WritePart(const OutputFolder& folder, size_t part,
 arrow::Status WorkFolder::RecordChecksum(const std::string& path) {
   const std::string below = fs::path(path).lexically_relative(StagedRoot());
   ARROW_ASSIGN_OR_RAISE(*ChecksumOf(path), PublishedFiles(StagedRoot()).Sha256Of(below));
+  return arrow::Status::OK();
+}
+
+Checksums WorkFolder::TakeChecksums() {
+  const std::lock_guard lock(checksums_mutex_);
+  return std::exchange(checksums_, {});
+}
+
+void WorkFolder::AddChecksums(const Checksums& checksums) {
+  const std::lock_guard lock(checksums_mutex_);
+  for (const auto& [path, sha256] : checksums) checksums_[path] = sha256;
+}
+
+arrow::Status WorkFolder::MakeStagedFolders(const std::vector<OutputFolder>& folders) const {
+  for (const OutputFolder& folder : folders) ARROW_RETURN_NOT_OK(NewPath(folder, "").status());
   return arrow::Status::OK();
 }
 

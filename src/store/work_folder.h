@@ -17,6 +17,26 @@
 
 namespace pomona {
 
+// Brings files of the work folder to other machines that work on the same run, and theirs here,
+// where they share no file system. Files are named by their paths below the work folder.
+//
+// Threads: safe to share. Errors: IOError names the file.
+class Carrier {
+ public:
+  virtual ~Carrier() = default;
+  virtual arrow::Status Send(const std::string& path, const std::string& name) = 0;
+  // Whether there is such a file; it appears at `path` whole. `known`: only one that was there
+  // already when this machine took part, for which nothing is asked.
+  virtual arrow::Result<bool> Fetch(const std::string& name, const std::string& path,
+                                    bool known) = 0;
+  virtual arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> Open(
+      const std::string& name) = 0;
+};
+
+// In the work folder: where parts are staged, and where those do who only take part.
+inline constexpr const char* kStaged = "/publish";
+inline constexpr const char* kScratch = "/scratch";
+
 // Holds ROOT/_pomona for one run: its lock, the list of items, the fragments done so far, the
 // folders to publish. ROOT is OUTPUT, or stands for one that is not on this machine.
 //
@@ -31,6 +51,22 @@ class WorkFolder {
   // Errors: RunRefusal::kOutputBusy where another run holds it; Invalid where a folder is a link;
   // IOError.
   static arrow::Result<std::unique_ptr<WorkFolder>> Open(const std::string& root);
+
+  // The folder of a run that another process holds: fragments and lists are read and stored where
+  // they are, parts are staged in `staging`. Takes no lock.
+  static arrow::Result<std::unique_ptr<WorkFolder>> Join(const std::string& root,
+                                                         const std::string& staging);
+
+  // From now on what is shared is sent, and what is missing fetched; null: everybody sees the same
+  // folder. It outlives this.
+  void ShareBy(Carrier* carrier) { carrier_ = carrier; }
+
+  // Shows a file of this folder to the others, which may be waiting for it.
+  arrow::Status Share(const std::string& path) const;
+
+  // Whether there is a file of this name, here or, then fetched, with the others. `known`: of
+  // theirs only what they had when this machine took part.
+  arrow::Result<bool> Fetch(const std::string& path, bool known = false) const;
 
   // Drops what a run that died was in the middle of, and where `fresh` also its fragments.
   arrow::Status Clear(bool fresh) const;
@@ -49,10 +85,19 @@ class WorkFolder {
   // Where the list of items is; see ItemSpool.
   std::string ItemsPath() const;
 
+  // The same, opened where it is.
+  arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenItems() const;
+
+  // Where the plan of the run is; see Plan.
+  std::string PlanPath() const;
+
+  // Where moments are that were merged, or a PCA that was fitted, for the run with this key.
+  std::string MomentsPath(std::string_view name, const std::string& key) const;
+
   // Where the fragment with this key is, or will be.
   std::string FragmentPath(size_t index, const std::string& key) const;
 
-  // How many fragments are stored beside those at these paths.
+  // How many fragments are stored, whole or not, beside those at these paths.
   arrow::Result<int64_t> CountOtherFragments(const std::set<std::string>& wanted) const;
 
   // Where rejects are listed when a run is refused for them.
@@ -77,6 +122,14 @@ class WorkFolder {
   // Records the checksum of a file of a folder to publish that was written by other means.
   arrow::Status RecordChecksum(const std::string& path);
 
+  // Hands over what was recorded of the parts staged here, to the one who publishes them.
+  Checksums TakeChecksums();
+  const Checksums& checksums() const { return checksums_; }
+  void AddChecksums(const Checksums& checksums);
+
+  // Creates these folders, so that others can bring their parts.
+  arrow::Status MakeStagedFolders(const std::vector<OutputFolder>& folders) const;
+
   // Makes the folders complete: adds the checksums and, to each, _SUCCESS.
   arrow::Status Seal(const std::vector<OutputFolder>& folders) const;
 
@@ -89,11 +142,14 @@ class WorkFolder {
   void CleanUp();
 
  private:
-  explicit WorkFolder(std::string path) : path_(std::move(path)) {}
+  WorkFolder(std::string path, std::string staging)
+      : path_(std::move(path)), staging_(std::move(staging)) {}
   arrow::Result<std::string> NewPath(const OutputFolder& folder, const std::string& name) const;
   std::string* ChecksumOf(const std::string& staged_path);
 
   const std::string path_;
+  const std::string staging_;
+  Carrier* carrier_ = nullptr;
   std::string run_id_;
   std::unique_ptr<FolderLock> lock_;
   std::mutex checksums_mutex_;

@@ -25,13 +25,22 @@ class FakeOutput : public Output {
 
   const std::string& location() const override { return location_; }
   const std::string& folder() const override { return folder_.path(); }
-  arrow::Status Lock(bool fresh, CancelToken) override {
-    calls.push_back(fresh ? "lock fresh" : "lock");
+  arrow::Status Lock(CancelToken) override {
+    calls.push_back("lock");
     ARROW_RETURN_NOT_OK(lock);
     work_.reset();  // whose lock this process would wait for
     ARROW_ASSIGN_OR_RAISE(work_, WorkFolder::Open(folder_.path()));
+    return arrow::Status::OK();
+  }
+  arrow::Status Clear(bool fresh) override {
+    if (fresh) calls.push_back("clear");
     return work_->Clear(fresh);
   }
+  arrow::Status Join(const std::string&, bool) override {
+    return arrow::Status::NotImplemented("this one is for its holder");
+  }
+  arrow::Status Deliver(CancelToken) override { return arrow::Status::OK(); }
+  void Leave() override { work_.reset(); }
   WorkFolder& work() override { return *work_; }
   PublishedFiles published() const override { return PublishedFiles(folder_ / "published"); }
   arrow::Status Begin(const std::string& run_id) override {
@@ -141,7 +150,7 @@ TEST_F(JobTest, AbandonsWhateverFailsLater) {
   output_.publish = arrow::Status::IOError("moved away");
   options_.fresh = true;
   EXPECT_EQ(Run().status().message(), "moved away");
-  EXPECT_EQ(output_.calls, (Calls{"lock fresh", "begin r", "upload", "publish", "abandon"}));
+  EXPECT_EQ(output_.calls, (Calls{"lock", "clear", "begin r", "upload", "publish", "abandon"}));
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 arrow::Result<std::unique_ptr<Output>> Open(const std::string& path, const std::string& run_id,
                                             bool fresh) {
   ARROW_ASSIGN_OR_RAISE(auto output, OpenOutput(path, {}, {}));
-  ARROW_RETURN_NOT_OK(output->Lock(fresh, {}));
+  ARROW_RETURN_NOT_OK(output->Lock({}));
+  ARROW_RETURN_NOT_OK(output->Clear(fresh));
   ARROW_RETURN_NOT_OK(output->Begin(run_id));
   return output;
 }

@@ -1,0 +1,169 @@
+#include "open_fragment.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "disk.h"
+#include "image_reader.h"
+#include "stopwatch.h"
+
+namespace pomona {
+
+arrow::Result<std::optional<StoredFragment>> FindStored(const WorkFolder& work,
+                                                        const std::string& path,
+                                                        const FragmentRange& range,
+                                                        decltype(&StoredFragment::Open) open) {
+  ARROW_ASSIGN_OR_RAISE(const bool stored, work.Fetch(path, /*known=*/true));
+  if (!stored) return std::nullopt;
+  ARROW_ASSIGN_OR_RAISE(StoredFragment fragment, open(path, range));
+  ARROW_RETURN_NOT_OK(fragment.Verify());
+  return fragment;
+}
+
+std::vector<std::string> UnfinishedPaths(const std::string& fragment_path) {
+  std::vector<std::string> paths = {PartialPath(fragment_path)};
+  for (int s = 0; s < kSlices; ++s) paths.push_back(SlicePath(fragment_path, s));
+  return paths;
+}
+
+void RemoveUnfinished(const std::string& fragment_path) {
+  for (const std::string& path : UnfinishedPaths(fragment_path)) (void)RemoveAll(path);
+}
+
+void OpenFragment::Reset(std::string path, FragmentRange range, std::vector<Item> items,
+                         int dimensions) {
+  path_ = std::move(path);
+  range_ = std::move(range);
+  items_ = std::move(items);
+  dimensions_ = static_cast<size_t>(dimensions);
+  remaining_ = items_.size();
+  const size_t values = items_.size() * dimensions_;
+  if (buffer_.values().size() < values) buffer_ = PageBuffer(values);
+  features_ = buffer_.values().first(values);
+  verdicts_.assign(items_.size(), Verdict::kOpen);
+  rejects_.assign(items_.size(), std::nullopt);
+}
+
+Verdict OpenFragment::verdict(size_t position) const {
+  // atomic_ref takes no const before C++26.
+  auto& verdict = const_cast<Verdict&>(verdicts_[position]);
+  return std::atomic_ref(verdict).load(std::memory_order_acquire);
+}
+
+size_t OpenFragment::Set(size_t position, Outcome outcome) {
+  rejects_[position] = std::move(outcome.reject);
+  std::atomic_ref(verdicts_[position]).store(outcome.verdict, std::memory_order_release);
+  return --remaining_;
+}
+
+OpenFragment::Taken OpenFragment::TakeOver(const StoredFragment& partial) {
+  Taken taken;
+  const FragmentReport& report = partial.report();
+  const std::span<const float> features = partial.features();
+  if (features.size() != report.rows.size() * dimensions_) return taken;
+  for (size_t i = 0; i < report.rows.size(); ++i) {
+    const auto position = static_cast<size_t>(report.rows[i]);
+    if (verdict(position) != Verdict::kOpen) continue;
+    std::ranges::copy(features.subspan(i * dimensions_, dimensions_), row(position).begin());
+    Set(position, {Verdict::kRow, std::nullopt});
+    ++taken.rows;
+  }
+  for (const FragmentReject& rejected : report.rejects) {
+    const auto position = static_cast<size_t>(rejected.item);
+    if (verdict(position) != Verdict::kOpen) continue;
+    Set(position, {Verdict::kReject, rejected.reject});
+    ++taken.rejects;
+  }
+  return taken;
+}
+
+void OpenFragment::TakeSlice(const StoredFragment& slice, size_t begin, size_t end) {
+  TakeOver(slice);
+  std::vector<size_t> rest;
+  for (size_t i = begin; i < end; ++i) {
+    if (verdict(i) == Verdict::kOpen) rest.push_back(i);
+  }
+  // What is neither row nor reject was skipped, if the number is right; else it stays open.
+  if (slice.report().skip_count() != std::ssize(rest)) return;
+  for (const size_t i : rest) Set(i, {Verdict::kSkip, std::nullopt});
+}
+
+arrow::Status OpenFragment::Reuse(EarlierRun* earlier, size_t begin, size_t end, int64_t* reused) {
+  std::vector<uint8_t> found(end - begin, 0);
+  // Rows that are there already are there again in the same bytes.
+  const arrow::Status status =
+      earlier->Fill(std::span(items_).subspan(begin, end - begin),
+                    features_.subspan(begin * dimensions_, (end - begin) * dimensions_), found);
+  for (size_t i = begin; i < end; ++i) {
+    if (!found[i - begin] || verdict(i) != Verdict::kOpen) continue;
+    Set(i, {Verdict::kRow, std::nullopt});
+    ++*reused;
+  }
+  return status;
+}
+
+std::vector<Item> OpenFragment::OpenItems(size_t begin, size_t end) const {
+  std::vector<Item> open;
+  for (size_t i = begin; i < end; ++i) {
+    if (verdict(i) == Verdict::kOpen) open.push_back(items_[i]);
+  }
+  return open;
+}
+
+arrow::Result<int64_t> OpenFragment::StorePartial(const std::string& path, size_t begin, size_t end,
+                                                  int64_t but) const {
+  FragmentReport report;
+  for (size_t i = begin; i < end; ++i) {
+    switch (verdict(i)) {
+      case Verdict::kRow: report.rows.push_back(static_cast<int32_t>(i)); break;
+      case Verdict::kReject:
+        report.rejects.push_back({static_cast<int32_t>(i), *rejects_[i]});
+        break;
+      case Verdict::kSkip: ++report.skips[kNotAnImage]; break;
+      case Verdict::kOpen: break;
+    }
+  }
+  // Skips alone are not worth a file: they are soon found again.
+  const auto count = static_cast<int64_t>(report.rows.size() + report.rejects.size());
+  if (count == but) return count;
+  PageBuffer buffer(report.rows.size() * dimensions_);
+  const std::span<float> features = buffer.values();
+  for (size_t row = 0; row < report.rows.size(); ++row) {
+    std::copy_n(features_.begin() + report.rows[row] * dimensions_, dimensions_,
+                features.begin() + row * dimensions_);
+  }
+  ARROW_RETURN_NOT_OK(
+      WritePartialFragment(path, range_, report, features, static_cast<int>(dimensions_)));
+  return count;
+}
+
+arrow::Result<FragmentReport> OpenFragment::Store(Cpu cpu, WorkerSeconds* seconds) {
+  Stopwatch watch;
+  FragmentReport report;
+  for (size_t i = 0; i < verdicts_.size(); ++i) {
+    switch (verdict(i)) {
+      case Verdict::kOpen: return Forgotten(items_[i].path);
+      case Verdict::kRow: {
+        // Rows close up over the rejects and skips between them.
+        const auto from = features_.begin() + i * dimensions_;
+        const auto to = features_.begin() + report.rows.size() * dimensions_;
+        if (from != to) std::copy(from, from + dimensions_, to);
+        report.rows.push_back(static_cast<int32_t>(i));
+        break;
+      }
+      case Verdict::kReject:
+        report.rejects.push_back({static_cast<int32_t>(i), *std::move(rejects_[i])});
+        break;
+      case Verdict::kSkip: ++report.skips[kNotAnImage]; break;
+    }
+  }
+  const std::span<const float> features = features_.first(report.rows.size() * dimensions_);
+  Moments moments(static_cast<int>(dimensions_));
+  moments.Add(features, cpu);
+  watch.Lap(&seconds->reduce);
+  ARROW_RETURN_NOT_OK(WriteFragment(path_, range_, report, features, moments));
+  watch.Lap(&seconds->store);
+  return report;
+}
+
+}  // namespace pomona

@@ -1,0 +1,185 @@
+#include "plan.h"
+
+#include <arrow/buffer.h>
+#include <arrow/io/file.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <variant>
+
+#include "disk.h"
+#include "sha256.h"
+
+namespace pomona {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kFormat = "pomona-plan-1";
+
+// The texts that set() of the option takes.
+std::vector<std::string> Texts(const RunOptionSpec::Value& value) {
+  struct Visitor {
+    std::vector<std::string> operator()(bool flag) const { return {flag ? "true" : "false"}; }
+    std::vector<std::string> operator()(int64_t count) const { return {std::to_string(count)}; }
+    std::vector<std::string> operator()(const std::string& text) const { return {text}; }
+    std::vector<std::string> operator()(const std::vector<std::string>& list) const { return list; }
+  };
+  return std::visit(Visitor(), value);
+}
+
+// But for what belongs to a machine, and for what has its default.
+json OptionsToJson(const RunOptions& options) {
+  json texts = json::object();
+  for (const RunOptionSpec& spec : RunOptionSpecs()) {
+    const std::string_view name = spec.name;
+    if (name == "weights" || name == "threads" || name == "cpu") continue;
+    const auto value = spec.get(options);
+    if (value != spec.get({})) texts[spec.name] = Texts(value);
+  }
+  return texts;
+}
+
+arrow::Result<RunOptions> OptionsFromJson(const json& texts) {
+  RunOptions options;
+  for (const RunOptionSpec& spec : RunOptionSpecs()) {
+    if (!texts.contains(spec.name)) continue;
+    for (const json& text : texts[spec.name]) {
+      ARROW_RETURN_NOT_OK(spec.set(&options, text.get<std::string>()));
+    }
+  }
+  return options;
+}
+
+bool IsDigest(std::string_view text) {
+  return text.size() == 64 && std::ranges::all_of(text, [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+std::string ToText(const Plan& plan) {
+  json listed = json::array();
+  for (const ListedFragment& fragment : plan.fragments) {
+    const ItemSpool::Block& block = fragment.items;
+    listed.push_back({block.offset, block.bytes, block.items, fragment.range.key});
+  }
+  return json{{"format", kFormat},
+              {"run_id", plan.run_id},
+              {"input", plan.input},
+              {"options", OptionsToJson(plan.options)},
+              {"fragment_items", plan.options.fragment_items},
+              {"part_rows", plan.options.part_rows},
+              {"engine", plan.engine},
+              {"weights_digest", plan.weights_digest},
+              {"recipe", plan.recipe},
+              {"dimensions", plan.dimensions},
+              {"earlier_run", plan.earlier_run},
+              {"unlabelled", plan.unlabelled},
+              {"slices", plan.slices},
+              {"fragments", listed}}
+      .dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+arrow::Result<Plan> Parse(const std::string& text) {
+  Plan plan;
+  try {
+    const json parsed = json::parse(text);
+    if (parsed.at("format") != kFormat) return arrow::Status::Invalid("another version's plan");
+    plan.run_id = parsed.at("run_id");
+    plan.input = parsed.at("input");
+    ARROW_ASSIGN_OR_RAISE(plan.options, OptionsFromJson(parsed.at("options")));
+    plan.options.fragment_items = parsed.at("fragment_items");
+    plan.options.part_rows = parsed.at("part_rows");
+    plan.engine = parsed.at("engine");
+    plan.weights_digest = parsed.at("weights_digest");
+    plan.recipe = parsed.at("recipe");
+    plan.dimensions = parsed.at("dimensions");
+    plan.earlier_run = parsed.at("earlier_run");
+    plan.unlabelled = parsed.at("unlabelled");
+    plan.slices = parsed.at("slices");
+    size_t begin = 0;
+    for (const json& fragment : parsed.at("fragments")) {
+      ListedFragment listed;
+      listed.items = {fragment.at(0), fragment.at(1), fragment.at(2)};
+      if (listed.items.items < 1 || listed.items.items > plan.options.fragment_items ||
+          listed.items.bytes < 0 || listed.items.offset < 0 ||
+          !IsDigest(fragment.at(3).get<std::string>())) {
+        return arrow::Status::Invalid("a damaged plan");
+      }
+      const size_t end = begin + static_cast<size_t>(listed.items.items);
+      listed.range = {begin, end, fragment.at(3)};
+      plan.fragments.push_back(std::move(listed));
+      begin = end;
+    }
+  } catch (const json::exception&) {
+    return arrow::Status::Invalid("a damaged plan");
+  }
+  ARROW_RETURN_NOT_OK(CheckRunId(plan.run_id));
+  ARROW_RETURN_NOT_OK(Validate(plan.options));
+  if (plan.dimensions < 1 || plan.slices < 1) return arrow::Status::Invalid("a damaged plan");
+  if (!plan.earlier_run.empty()) ARROW_RETURN_NOT_OK(CheckRunId(plan.earlier_run));
+  return plan;
+}
+
+}  // namespace
+
+int64_t Plan::items() const {
+  return fragments.empty() ? 0 : static_cast<int64_t>(fragments.back().range.end);
+}
+
+arrow::Status Plan::Write(const WorkFolder& work) {
+  const std::string text = ToText(*this);
+  digest = Sha256().Add(text).Hex();
+  ARROW_RETURN_NOT_OK(ReplaceFile(work.PlanPath(), [&](OutputFile& file) {
+    return file.Write(text.data(), static_cast<int64_t>(text.size()));
+  }));
+  return work.Share(work.PlanPath());
+}
+
+arrow::Result<Plan> Plan::Read(const WorkFolder& work, const std::string& run_id) {
+  const std::string path = work.PlanPath();
+  ARROW_ASSIGN_OR_RAISE(const bool there, work.Fetch(path));
+  if (!there) {
+    return arrow::Status::Invalid(path, ": there is no plan of the run ", run_id,
+                                  "; it was published, or OUTPUT is not the same folder on every "
+                                  "machine");
+  }
+  ARROW_ASSIGN_OR_RAISE(const auto file, arrow::io::ReadableFile::Open(path));
+  ARROW_ASSIGN_OR_RAISE(const int64_t size, file->GetSize());
+  ARROW_ASSIGN_OR_RAISE(const auto bytes, file->ReadAt(0, size));
+  auto plan = Parse(bytes->ToString());
+  if (!plan.ok()) return arrow::Status::Invalid(path, ": ", plan.status().message());
+  if (plan->run_id != run_id) {
+    return arrow::Status::Invalid(path, ": is the plan of the run ", plan->run_id, ", not of ",
+                                  run_id);
+  }
+  plan->digest = Sha256().Add(bytes->ToString()).Hex();
+  return plan;
+}
+
+std::string JobText::ToText() const {
+  return json{{"output", output},
+              {"run_id", run_id},
+              {"plan", plan_digest},
+              {"s3_endpoint", s3.endpoint},
+              {"s3_anonymous", s3.anonymous}}
+      .dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+arrow::Result<JobText> JobText::Parse(const std::string& text) {
+  JobText job;
+  try {
+    const json parsed = json::parse(text);
+    job.output = parsed.at("output");
+    job.run_id = parsed.at("run_id");
+    job.plan_digest = parsed.at("plan");
+    job.s3.endpoint = parsed.at("s3_endpoint");
+    job.s3.anonymous = parsed.at("s3_anonymous");
+  } catch (const json::exception&) {
+    return arrow::Status::Invalid("this is no description of a job: ", text.substr(0, 200));
+  }
+  return job;
+}
+
+}  // namespace pomona

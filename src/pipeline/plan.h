@@ -1,0 +1,54 @@
+// What a run is, written down for other processes.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pomona/options.h"
+#include "store/item_spool.h"
+#include "store/work_folder.h"
+
+namespace pomona {
+
+// Everything that the tasks of a run depend on beside the files that they read: the same plan, the
+// same bytes. It lies in the work folder, beside the list of items.
+struct Plan {
+  std::string run_id;
+  std::string input;
+  RunOptions options;
+  std::string engine;
+  std::string weights_digest;
+  std::string recipe;       // see RangeOf()
+  int dimensions = 0;       // of the features
+  std::string earlier_run;  // whose features are reused; empty: none's
+  int64_t unlabelled = 0;   // items in no folder
+  int slices = 1;           // extract tasks to a fragment
+  std::vector<ListedFragment> fragments;
+  std::string digest;  // of its text
+
+  int64_t items() const;
+
+  // Writes it to the work folder, for others too, and sets the digest.
+  arrow::Status Write(const WorkFolder& work);
+
+  // The plan in the work folder, which may be anybody's.
+  // Errors: Invalid where there is none of this run, or none at all.
+  static arrow::Result<Plan> Read(const WorkFolder& work, const std::string& run_id);
+};
+
+// What a process has to be told to do tasks of a run: where its plan lies, and which it is.
+struct JobText {
+  std::string output;  // a path or URI
+  std::string run_id;
+  std::string plan_digest;
+  S3Options s3;
+
+  std::string ToText() const;
+  // Errors: Invalid.
+  static arrow::Result<JobText> Parse(const std::string& text);
+};
+
+}  // namespace pomona

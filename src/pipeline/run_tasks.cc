@@ -1,0 +1,256 @@
+#include "run_tasks.h"
+
+#include <atomic>
+#include <charconv>
+#include <utility>
+
+#include "guarded.h"
+#include "merge_moments.h"
+#include "stopwatch.h"
+
+namespace pomona {
+namespace {
+
+constexpr std::string_view kNames[] = {"extract", "gather", "merge", "features", "projections"};
+
+}  // namespace
+
+std::string TaskStage::Name() const {
+  std::string name(kNames[static_cast<size_t>(kind)]);
+  return kind == Kind::kMerge ? name + std::to_string(level) : name;
+}
+
+arrow::Result<TaskStage> TaskStage::Parse(std::string_view name) {
+  for (size_t kind = 0; kind < std::size(kNames); ++kind) {
+    TaskStage stage{static_cast<Kind>(kind)};
+    if (stage.kind != Kind::kMerge) {
+      if (name == kNames[kind]) return stage;
+      continue;
+    }
+    if (!name.starts_with(kNames[kind])) continue;
+    const char* const end = name.data() + name.size();
+    const auto [stop, error] = std::from_chars(name.data() + kNames[kind].size(), end, stage.level);
+    if (error == std::errc() && stop == end && stage.level > 0) return stage;
+  }
+  return arrow::Status::Invalid("there is no stage '", name, "'");
+}
+
+size_t TaskCount(const Plan& plan, const TaskStage& stage) {
+  const size_t fragments = plan.fragments.size();
+  switch (stage.kind) {
+    case TaskStage::Kind::kExtract: return fragments * static_cast<size_t>(plan.slices);
+    case TaskStage::Kind::kGather: return plan.slices > 1 ? fragments : 0;
+    case TaskStage::Kind::kMerge: return MergeNodes(fragments, stage.level);
+    case TaskStage::Kind::kFeatures:
+      return PartCount(plan.options, fragments) * FilesOfFeatures(plan.options);
+    case TaskStage::Kind::kProjections: return PartCount(plan.options, fragments);
+  }
+  return 0;
+}
+
+std::string PcaPath(const WorkFolder& work, const Plan& plan) {
+  return work.MomentsPath("pca", plan.digest);
+}
+
+RunTasks::RunTasks(const Plan& plan, Output& output, OpenSource open_source,
+                   EngineFactory make_engine, CancelToken cancel)
+    : plan_(plan),
+      output_(output),
+      open_source_(std::move(open_source)),
+      make_engine_(std::move(make_engine)),
+      cancel_(cancel) {}
+
+arrow::Result<TaskResult> RunTasks::Run(const TaskStage& stage, size_t task) {
+  if (task >= TaskCount(plan_, stage)) {
+    return arrow::Status::Invalid("there is no task ", task, " of ", stage.Name());
+  }
+  if (!items_) {
+    const WorkFolder& work = output_.work();
+    ARROW_ASSIGN_OR_RAISE(auto file, work.OpenItems());
+    items_ = ItemSpool::Open(std::move(file), work.ItemsPath());
+  }
+  TaskResult result;
+  const auto run = [&]() -> arrow::Status {
+    switch (stage.kind) {
+      case TaskStage::Kind::kExtract: return Extract(task, &result);
+      case TaskStage::Kind::kGather: return Gather(task, &result);
+      case TaskStage::Kind::kMerge: return MergeMoments(extracted(), stage.level, task);
+      case TaskStage::Kind::kFeatures: {
+        std::atomic<int64_t> rows = 0;
+        const ExtractedRun extracted_run = extracted();
+        ARROW_RETURN_NOT_OK(FeatureWriter(extracted_run, &rows).Write(task));
+        result.rows_written = rows;
+        return output_.Deliver(cancel_);
+      }
+      case TaskStage::Kind::kProjections: return Project(task, &result);
+    }
+    return arrow::Status::OK();
+  };
+  ARROW_RETURN_NOT_OK(Guarded(run));
+  result.checksums = output_.work().TakeChecksums();
+  return result;
+}
+
+std::string RunTasks::FragmentPath(size_t f) const {
+  return output_.work().FragmentPath(f, plan_.fragments[f].range.key);
+}
+
+ExtractedRun RunTasks::extracted() const { return ExtractedRunOf(plan_, *items_, output_.work()); }
+
+// Whether the fragment is stored; then it is counted.
+arrow::Result<bool> RunTasks::FindWhole(size_t f, TaskResult* result) {
+  const auto stored = FindStored(output_.work(), FragmentPath(f), plan_.fragments[f].range);
+  if (!stored.ok()) {
+    result->notes.push_back("a stored fragment cannot be kept and is made again: " +
+                            stored.status().message());
+    return false;
+  }
+  if (*stored) result->extraction.Count((*stored)->report());
+  return stored->has_value();
+}
+
+arrow::Status RunTasks::Extract(size_t task, TaskResult* result) {
+  const auto slices = static_cast<size_t>(plan_.slices);
+  const size_t f = task / slices;
+  const int slice = static_cast<int>(task % slices);
+  const ListedFragment& listed = plan_.fragments[f];
+  const size_t size = listed.range.size();
+  const size_t begin = slices == 1 ? 0 : SliceBegin(size, slice);
+  const size_t end = slices == 1 ? size : SliceBegin(size, slice + 1);
+  const auto items = static_cast<int64_t>(end - begin);
+  Extraction& extraction = result->extraction;
+  result->items = items;
+
+  TaskResult whole;
+  ARROW_ASSIGN_OR_RAISE(const bool is_whole, FindWhole(f, &whole));
+  if (is_whole) {
+    if (slices == 1) extraction = std::move(whole.extraction);
+    extraction.counts.resumed = items;
+    return arrow::Status::OK();
+  }
+  result->notes = std::move(whole.notes);
+  const std::string path = FragmentPath(f);
+  if (slices > 1) {
+    const auto stored = FindStored(output_.work(), SlicePath(path, slice), listed.range,
+                                   &StoredFragment::OpenPartial);
+    if (stored.ok() && *stored) {
+      extraction.counts.resumed = items;
+      return arrow::Status::OK();
+    }
+  }
+
+  ARROW_ASSIGN_OR_RAISE(std::vector<Item> all, items_->Read(listed.items));
+  fragment_.Reset(path, listed.range, std::move(all), plan_.dimensions);
+  // Where another executor was interrupted.
+  for (const std::string& partial : UnfinishedPaths(path)) {
+    const auto stored =
+        FindStored(output_.work(), partial, listed.range, &StoredFragment::OpenPartial);
+    if (!stored.ok() || !*stored) continue;
+    const OpenFragment::Taken taken = fragment_.TakeOver(**stored);
+    if (slices == 1) extraction.counts.resumed += taken.rows + taken.rejects;
+  }
+  if (!plan_.earlier_run.empty()) Reuse(&fragment_, begin, end, f, result);
+  ARROW_RETURN_NOT_OK(MakeItems(&fragment_, begin, end, result));
+  if (slices == 1) {
+    ARROW_ASSIGN_OR_RAISE(const FragmentReport report,
+                          fragment_.Store(plan_.options.cpu, &extraction.seconds));
+    extraction.Count(report);
+    RemoveUnfinished(path);
+    return output_.work().Share(path);
+  }
+  const std::string stored = SlicePath(path, slice);
+  ARROW_RETURN_NOT_OK(fragment_.StorePartial(stored, begin, end, /*but=*/-1).status());
+  return output_.work().Share(stored);
+}
+
+// Features that cannot be reused are computed.
+void RunTasks::Reuse(OpenFragment* fragment, size_t begin, size_t end, size_t f,
+                     TaskResult* result) {
+  // It goes forwards only.
+  if (!earlier_ || !reused_for_ || f <= *reused_for_) {
+    earlier_ =
+        EarlierRun::Open(output_.published(), plan_.earlier_run, plan_.recipe, plan_.dimensions);
+  }
+  reused_for_ = f;
+  const arrow::Status status =
+      fragment->Reuse(earlier_.get(), begin, end, &result->extraction.counts.reused);
+  if (!status.ok()) {
+    result->notes.push_back("features of the run " + plan_.earlier_run +
+                            " cannot be reused and are recomputed: " + status.message());
+  }
+}
+
+arrow::Status RunTasks::OpenEngine() {
+  if (worker_) return arrow::Status::OK();
+  ARROW_ASSIGN_OR_RAISE(source_, open_source_());
+  ARROW_ASSIGN_OR_RAISE(engine_, make_engine_());
+  if (engine_->features() != plan_.dimensions) {
+    return arrow::Status::Invalid("the engine gives ", engine_->features(),
+                                  " features, but the run was planned for ", plan_.dimensions);
+  }
+  ARROW_ASSIGN_OR_RAISE(worker_, ImageWorker::Make(*engine_, plan_.options.cpu));
+  return arrow::Status::OK();
+}
+
+arrow::Status RunTasks::MakeItems(OpenFragment* fragment, size_t begin, size_t end,
+                                  TaskResult* result) {
+  const std::vector<Item> open = fragment->OpenItems(begin, end);
+  if (open.empty()) return arrow::Status::OK();
+  ARROW_RETURN_NOT_OK(OpenEngine());
+  const WorkerSeconds before = worker_->seconds();
+  const TransferCounts read_before = source_->transfers();
+  source_->Prefetch(open);
+  for (size_t i = begin; i < end; ++i) {
+    if (fragment->verdict(i) != Verdict::kOpen) continue;
+    ARROW_RETURN_NOT_OK(cancel_.Check());
+    const Item& item = fragment->item(i);
+    ARROW_ASSIGN_OR_RAISE(
+        Outcome outcome,
+        worker_->Extract(
+            item.path, [&](FileBytes* bytes) { return source_->Read(item, bytes); },
+            fragment->row(i)));
+    fragment->Set(i, std::move(outcome));
+  }
+  result->extraction.seconds += worker_->seconds();
+  result->extraction.seconds -= before;
+  result->reads += source_->transfers();
+  result->reads -= read_before;
+  return arrow::Status::OK();
+}
+
+arrow::Status RunTasks::Gather(size_t f, TaskResult* result) {
+  ARROW_ASSIGN_OR_RAISE(const bool is_whole, FindWhole(f, result));
+  if (is_whole) return arrow::Status::OK();
+  const ListedFragment& listed = plan_.fragments[f];
+  const std::string path = FragmentPath(f);
+  ARROW_ASSIGN_OR_RAISE(std::vector<Item> all, items_->Read(listed.items));
+  fragment_.Reset(path, listed.range, std::move(all), plan_.dimensions);
+  for (int s = 0; s < kSlices; ++s) {
+    const std::string slice = SlicePath(path, s);
+    ARROW_RETURN_NOT_OK(output_.work().Fetch(slice).status());
+    ARROW_ASSIGN_OR_RAISE(const auto stored, StoredFragment::OpenPartial(slice, listed.range));
+    ARROW_RETURN_NOT_OK(stored.Verify());
+    const size_t size = listed.range.size();
+    fragment_.TakeSlice(stored, SliceBegin(size, s), SliceBegin(size, s + 1));
+  }
+  ARROW_ASSIGN_OR_RAISE(const FragmentReport report,
+                        fragment_.Store(plan_.options.cpu, &result->extraction.seconds));
+  result->extraction.Count(report);
+  ARROW_RETURN_NOT_OK(output_.work().Share(path));
+  RemoveUnfinished(path);
+  return arrow::Status::OK();
+}
+
+arrow::Status RunTasks::Project(size_t part, TaskResult* result) {
+  if (!pca_) {
+    const std::string path = PcaPath(output_.work(), plan_);
+    ARROW_RETURN_NOT_OK(output_.work().Fetch(path).status());
+    ARROW_ASSIGN_OR_RAISE(pca_, Pca::Load(path));
+  }
+  std::atomic<int64_t> rows = 0;
+  ARROW_RETURN_NOT_OK(WriteProjections(extracted(), *pca_, part, &rows));
+  result->rows_written = rows;
+  return output_.Deliver(cancel_);
+}
+
+}  // namespace pomona
