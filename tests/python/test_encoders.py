@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from test_pixels import pillow
+from pixels import pillow
 
 ENCODERS = pathlib.Path(__file__).with_name("encoders.py")
 
