@@ -9,6 +9,12 @@
 #include "pomona/glob.h"
 
 namespace pomona {
+namespace {
+
+// More machines are a slip of the pen.
+constexpr int kMaxShards = 100'000;
+
+}  // namespace
 
 std::string_view ModeName(Mode mode) {
   switch (mode) {
@@ -75,6 +81,24 @@ arrow::Result<RejectBound> ParseRejectBound(std::string_view text) {
                                   "': expected a number of images (20) or a percentage (0.5%)");
   }
   return bound;
+}
+
+arrow::Result<Shard> ParseShard(std::string_view text) {
+  Shard shard;
+  if (text.empty()) return shard;
+  shard.merge = text == "merge";
+  if (shard.merge) return shard;
+  const char* const end = text.data() + text.size();
+  const auto index = std::from_chars(text.data(), end, shard.index);
+  const bool slash = index.ec == std::errc() && index.ptr != end && *index.ptr == '/';
+  const auto count = std::from_chars(slash ? index.ptr + 1 : end, end, shard.count);
+  if (!slash || count.ec != std::errc() || count.ptr != end || shard.index < 1 ||
+      shard.index > shard.count || shard.count > kMaxShards) {
+    return arrow::Status::Invalid("shard '", text,
+                                  "': expected I/N, with I from 1 to N and N up to ", kMaxShards,
+                                  ", or merge");
+  }
+  return shard;
 }
 
 bool WithinBound(const RejectBound& bound, int64_t rows, int64_t rejects) {
@@ -175,6 +199,12 @@ std::string FormatsText(const Formats& formats) {
   return text;
 }
 
+std::string ShardText(const Shard& shard) {
+  if (shard.whole()) return "";
+  if (shard.merge) return "merge";
+  return std::to_string(shard.index) + '/' + std::to_string(shard.count);
+}
+
 std::string_view VectorLayoutName(VectorLayout layout) {
   return layout == VectorLayout::kSpark ? "spark" : "list";
 }
@@ -255,6 +285,11 @@ constexpr RunOptionSpec kSpecs[] = {
        return ParseFlag(text, &options->s3.anonymous);
      },
      [](const RunOptions& options) -> Value { return options.s3.anonymous; }},
+    {"shard", "I/N",
+     "Do part I of N of a run that N machines share, all with the same --run-id; the last one "
+     "publishes it. merge: publish what they made",
+     Kind::kValue, SetParsed<&RunOptions::shard, ParseShard>,
+     GetName<&RunOptions::shard, ShardText>},
     {"fresh", "", "Recompute everything: neither resume nor reuse earlier results", Kind::kFlag,
      SetFlag<&RunOptions::fresh>, Get<&RunOptions::fresh>},
 };
@@ -289,6 +324,9 @@ arrow::Status Validate(const RunOptions& options) {
   }
   for (const std::string& glob : options.exclude) {
     ARROW_RETURN_NOT_OK(CheckGlob("exclude", glob));
+  }
+  if (!options.shard.whole() && options.run_id.empty()) {
+    return arrow::Status::Invalid("shard: needs --run-id, the same for all shards of a run");
   }
   return options.run_id.empty() ? arrow::Status::OK() : CheckRunId(options.run_id);
 }

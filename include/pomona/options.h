@@ -29,6 +29,16 @@ struct RejectBound {
   bool percent = true;  // of rows + rejects; otherwise a count
 };
 
+// Which part of a run this process does, of those that machines share without an executor.
+struct Shard {
+  int index = 0;  // from 1 to count; 0: the whole run
+  int count = 0;
+  bool merge = false;  // none of it: publish what the shards have made
+
+  bool whole() const { return index == 0 && !merge; }
+  bool operator==(const Shard&) const = default;
+};
+
 // What computes the features.
 enum class EngineKind {
   kNative,    // our own: the same bits on every CPU
@@ -99,6 +109,9 @@ struct RunOptions {
 
   S3Options s3;
 
+  // Needs a run_id, the same for all shards.
+  Shard shard;
+
   // Start over: neither resume an unfinished run in this output nor reuse the features of
   // unchanged images from a published one.
   bool fresh = false;
@@ -155,6 +168,9 @@ arrow::Result<Formats> ParseFormats(std::string_view text);
 
 // "list", "spark".
 arrow::Result<VectorLayout> ParseVectorLayout(std::string_view text);
+
+// "", "2/5" or "merge".
+arrow::Result<Shard> ParseShard(std::string_view text);
 
 // "12" or "0.5%".
 arrow::Result<RejectBound> ParseRejectBound(std::string_view text);

@@ -69,6 +69,12 @@ struct RunSummary {
                                   // reused ones, over its time
   int64_t peak_memory_bytes = 0;
   std::vector<std::string> folders;  // that were published, below the output
+
+  // Of a shard: fragments of the run that others still have to make, so that it is not published
+  // yet; the counts above are those of this shard's items then.
+  int64_t fragments_missing = 0;
+  // Another shard has published the run, or is about to.
+  bool published_elsewhere = false;
 };
 
 // What the program prints of it: two lines, how much was done how fast, and what became of the

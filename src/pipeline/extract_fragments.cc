@@ -46,7 +46,7 @@ class FragmentWorkers {
 
   void Stop() {
     stop_ = true;
-    input_.listing.Stop();
+    input_.fragments.Stop();
   }
   // What the user should know, heard once.
   std::vector<std::string> TakeNotes();
@@ -109,11 +109,11 @@ std::vector<std::string> FragmentWorkers::TakeNotes() {
 // The next fragment that is not stored; null: there is none.
 arrow::Result<const ListedFragment*> FragmentWorkers::NextToMake() {
   while (!stop_) {
-    ARROW_ASSIGN_OR_RAISE(const ListedFragment* listed, input_.listing.Fragment(next_fragment_));
+    ARROW_ASSIGN_OR_RAISE(const ListedFragment* listed, input_.fragments.Fragment(next_fragment_));
     if (!listed) break;
-    const size_t index = next_fragment_++;
-    const auto stored =
-        FindStored(input_.work, input_.work.FragmentPath(index, listed->range.key), listed->range);
+    ++next_fragment_;
+    const auto stored = FindStored(
+        input_.work, input_.work.FragmentPath(listed->number, listed->range.key), listed->range);
     if (!stored.ok() || !*stored) {
       if (!stored.ok()) {
         const std::lock_guard lock(result_mutex_);
@@ -175,9 +175,9 @@ void FragmentWorkers::Advance() {
 
 // Takes what earlier runs have of the fragment, of which the rest is to be made.
 arrow::Status FragmentWorkers::Open(Slot* slot, const ListedFragment& listed) {
-  ARROW_ASSIGN_OR_RAISE(std::vector<Item> items, input_.listing.Items(listed));
+  ARROW_ASSIGN_OR_RAISE(std::vector<Item> items, input_.fragments.Items(listed));
   const std::lock_guard lock(slot->mutex);
-  slot->fragment.Reset(input_.work.FragmentPath(next_fragment_ - 1, listed.range.key), listed.range,
+  slot->fragment.Reset(input_.work.FragmentPath(listed.number, listed.range.key), listed.range,
                        std::move(items), input_.engine.features());
   slot->saved_at = Clock::now();
   slot->saved = 0;
@@ -300,6 +300,7 @@ arrow::Status FragmentWorkers::Finish(Slot* slot, WorkerSeconds* seconds) {
   slot->is_open = false;
   OpenFragment& fragment = slot->fragment;
   ARROW_ASSIGN_OR_RAISE(const FragmentReport report, fragment.Store(input_.cpu, seconds));
+  ARROW_RETURN_NOT_OK(input_.work.Share(fragment.path()));
   if (slot->saved > 0) RemoveUnfinished(fragment.path());
   slot->saved = 0;
   stored_ += std::ssize(report.rows) + std::ssize(report.rejects) + report.skip_count();
@@ -339,11 +340,11 @@ arrow::Result<Extraction> ExtractFragments(const ExtractionInput& input, Kept* k
   };
   const auto report = [&]() -> arrow::Status {
     for (const std::string& note : workers.TakeNotes()) log(note);
-    if (!listed && input.listing.complete()) {
+    if (!listed && input.fragments.complete()) {
       listed = true;
       ARROW_RETURN_NOT_OK(input.on_listed());
     }
-    const int64_t count = input.listing.count();
+    const int64_t count = input.fragments.count();
     Progress progress{"extract", 0, listed ? count : 0, {}};
     progress.counts.rows = workers.rows;
     progress.counts.rejects = workers.rejects;
@@ -372,9 +373,9 @@ arrow::Result<Extraction> ExtractFragments(const ExtractionInput& input, Kept* k
   if (worked.ok()) worked = stopped;  // otherwise that was a consequence
   if (!worked.ok()) workers.Save(std::chrono::seconds(0));
   for (const std::string& note : workers.TakeNotes()) log(note);
-  *kept = {workers.kept(), input.listing.complete() ? input.listing.count() : 0};
+  *kept = {workers.kept(), input.fragments.complete() ? input.fragments.count() : 0};
   ARROW_RETURN_NOT_OK(worked);
-  result.counts.listed = input.listing.count();
+  result.counts.listed = input.fragments.count();
   result.counts.resumed = workers.resumed;
   result.counts.reused = workers.reused;
   if (!workers.reuse_status().ok()) {

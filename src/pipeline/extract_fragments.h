@@ -43,7 +43,7 @@ struct ExtractionInput {
   Source& source;
   Engine& engine;
   EarlierRun* earlier;  // whose features are reused; may be null
-  Listing& listing;
+  FragmentQueue& fragments;
   const WorkFolder& work;  // for the fragments
   int threads;
   Cpu cpu;
@@ -52,7 +52,7 @@ struct ExtractionInput {
   std::chrono::duration<double> save_interval;
 };
 
-// Makes the fragments that are not stored yet, as they are listed. Each worker carries one image
+// Makes the fragments that are not stored yet, as they become known. Each worker carries one image
 // after another from bytes to features, straight into its row of the fragment; whoever finishes the
 // last image of a fragment adds up its moments and stores it. So no image waits in a queue, and
 // memory is bounded by the two fragments that may be open at once.

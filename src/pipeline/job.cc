@@ -70,6 +70,23 @@ arrow::Result<RunSummary> Job::Run() {
   return WithCure(summary.status(), kept_, in_.output.folder(), space_needed);
 }
 
+arrow::Status Job::PlanForOthers() {
+  ARROW_RETURN_NOT_OK(in_.output.Lock(in_.hooks.cancel));
+  const arrow::Status status = Guarded([&]() -> arrow::Status {
+    ARROW_RETURN_NOT_OK(Begin());
+    ARROW_RETURN_NOT_OK(ListAll());
+    if (plan_.fragments.empty()) return NoFiles(in_.input, listing_->filter(), in_.options);
+    TellOfFilter(*listing_, in_.hooks);
+    return WritePlan();
+  });
+  if (status.ok()) {
+    in_.output.Leave();
+  } else {
+    in_.output.Abandon();
+  }
+  return status;
+}
+
 arrow::Result<RunSummary> Job::RunSteps() {
   ARROW_RETURN_NOT_OK(Begin());
   ARROW_RETURN_NOT_OK(ExtractAll());
@@ -84,8 +101,8 @@ arrow::Result<RunSummary> Job::RunSteps() {
 
 arrow::Status Job::Begin() {
   Output& output = in_.output;
-  if (!in_.planned) ARROW_RETURN_NOT_OK(output.Clear(in_.options.fresh));
   ARROW_ASSIGN_OR_RAISE(summary_.run_id, BeginRun(in_.options.run_id, output));
+  if (!in_.planned) ARROW_RETURN_NOT_OK(output.Clear(in_.options.fresh));
   stage_ = Stopwatch();
   Tell({"list", 0, 0, {}});
   if (in_.planned) {
@@ -187,6 +204,19 @@ arrow::Status Job::ListAll() {
   return arrow::Status::OK();
 }
 
+// Shows others what this run is, and what this machine has of it.
+arrow::Status Job::WritePlan() {
+  ARROW_RETURN_NOT_OK(in_.output.OpenForOthers());
+  const WorkFolder& work = in_.output.work();
+  for (size_t f = 0; f < plan_.fragments.size(); ++f) {
+    const std::string path = work.FragmentPath(f, plan_.fragments[f].range.key);
+    ARROW_ASSIGN_OR_RAISE(const bool here, Exists(path));
+    if (here) ARROW_RETURN_NOT_OK(work.Share(path));
+  }
+  ARROW_RETURN_NOT_OK(work.Share(work.ItemsPath()));
+  return plan_.Write(work);
+}
+
 // Where there are few fragments, they are made in slices, so that nobody waits for the last one.
 arrow::Result<Extraction> Job::ExtractElsewhere() {
   constexpr size_t kFragmentsEach = 4;
@@ -194,16 +224,7 @@ arrow::Result<Extraction> Job::ExtractElsewhere() {
   if (plan_.fragments.empty()) return Extraction();
   const size_t enough = kFragmentsEach * static_cast<size_t>(in_.executor->parallelism);
   plan_.slices = plan_.fragments.size() < enough ? kSlices : 1;
-  ARROW_RETURN_NOT_OK(in_.output.OpenForOthers());
-  const WorkFolder& work = in_.output.work();
-  // What this machine has of them, the others need not make.
-  for (size_t f = 0; f < plan_.fragments.size(); ++f) {
-    const std::string path = work.FragmentPath(f, plan_.fragments[f].range.key);
-    ARROW_ASSIGN_OR_RAISE(const bool here, Exists(path));
-    if (here) ARROW_RETURN_NOT_OK(work.Share(path));
-  }
-  ARROW_RETURN_NOT_OK(work.Share(work.ItemsPath()));
-  ARROW_RETURN_NOT_OK(plan_.Write(work));
+  ARROW_RETURN_NOT_OK(WritePlan());
 
   Extraction extraction;
   Progress progress{"extract", 0, plan_.items(), {}};

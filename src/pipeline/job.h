@@ -59,6 +59,10 @@ class Job {
   // Errors: see Run() of pomona/run.h.
   arrow::Result<RunSummary> Run();
 
+  // Instead: takes the output, lists, writes the plan and gives the output up, for others to do the
+  // rest. Called once. Errors: as for Run().
+  arrow::Status PlanForOthers();
+
  private:
   using Clock = std::chrono::steady_clock;
 
@@ -71,6 +75,7 @@ class Job {
   arrow::Result<Extraction> CountExtracted();
   arrow::Status ListAll();
   void TakeListing();
+  arrow::Status WritePlan();
   arrow::Status CheckExtraction();
   arrow::Status MergeAll();
   arrow::Result<Pca> FitWhileWritingFeatures();

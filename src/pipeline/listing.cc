@@ -9,6 +9,21 @@
 
 namespace pomona {
 
+PlannedFragments::PlannedFragments(const std::vector<ListedFragment>& all, const ItemSpool& spool,
+                                   size_t first, size_t step)
+    : all_(all), spool_(spool), first_(first), step_(step) {}
+
+arrow::Result<const ListedFragment*> PlannedFragments::Fragment(size_t index) {
+  const size_t number = first_ + index * step_;
+  return number < all_.size() ? &all_[number] : nullptr;
+}
+
+int64_t PlannedFragments::count() const {
+  int64_t items = 0;
+  for (size_t f = first_; f < all_.size(); f += step_) items += all_[f].items.items;
+  return items;
+}
+
 Listing::Listing(Source& source, std::string output, const RunOptions& options, std::string recipe,
                  ItemSpool& spool)
     : output_(std::move(output)),
@@ -68,6 +83,7 @@ arrow::Status Listing::Close() {
   closed_ += open_.size();
   open_.clear();
   const std::lock_guard lock(mutex_);
+  fragment.number = fragments_.size();
   fragments_.push_back(std::move(fragment));
   changed_.notify_all();
   return arrow::Status::OK();

@@ -19,30 +19,67 @@
 
 namespace pomona {
 
+// The fragments that are to be made, as they become known.
+//
+// Threads: any number at once.
+class FragmentQueue {
+ public:
+  virtual ~FragmentQueue() = default;
+
+  // Waits until the fragment, in the order of the queue, is known; null: there are not so many. It
+  // stays where it is. Errors: what keeps it from being known; Cancelled once this is stopped.
+  virtual arrow::Result<const ListedFragment*> Fragment(size_t index) = 0;
+
+  virtual arrow::Result<std::vector<Item>> Items(const ListedFragment& fragment) const = 0;
+
+  virtual bool complete() const = 0;  // whether all are known
+  virtual int64_t count() const = 0;  // items so far
+
+  virtual void Stop() {}
+};
+
+// Every `step`th fragment of a plan, from `first` on.
+class PlannedFragments : public FragmentQueue {
+ public:
+  // All outlive this.
+  PlannedFragments(const std::vector<ListedFragment>& all, const ItemSpool& spool, size_t first,
+                   size_t step);
+  arrow::Result<const ListedFragment*> Fragment(size_t index) override;
+  arrow::Result<std::vector<Item>> Items(const ListedFragment& fragment) const override {
+    return spool_.Read(fragment.items);
+  }
+  bool complete() const override { return true; }
+  int64_t count() const override;
+
+ private:
+  const std::vector<ListedFragment>& all_;
+  const ItemSpool& spool_;
+  const size_t first_, step_;
+};
+
 // Lists on a thread of its own what the options select of a source, cuts it into fragments and
 // writes their items to a spool.
 //
 // Threads: any number at once.
-class Listing {
+class Listing : public FragmentQueue {
  public:
   // Leaves out what is below `output`. `recipe`: see RangeOf(). Source and spool outlive this.
   Listing(Source& source, std::string output, const RunOptions& options, std::string recipe,
           ItemSpool& spool);
-  ~Listing() { Stop(); }
+  ~Listing() override { Stop(); }
 
-  // Waits until the fragment is listed; null: there are not so many. It stays where it is until
-  // TakeFragments(). Errors: the source's; Cancelled once this is stopped.
-  arrow::Result<const ListedFragment*> Fragment(size_t index);
+  // It stays where it is until TakeFragments(). Errors: the source's.
+  arrow::Result<const ListedFragment*> Fragment(size_t index) override;
 
-  arrow::Result<std::vector<Item>> Items(const ListedFragment& fragment) const {
+  arrow::Result<std::vector<Item>> Items(const ListedFragment& fragment) const override {
     return spool_.Read(fragment.items);
   }
 
   // Waits until everything is listed. Errors: as for Fragment().
   arrow::Status WaitForAll();
 
-  bool complete() const;       // whether everything is listed
-  int64_t count() const;       // items so far
+  bool complete() const override;
+  int64_t count() const override;
   int64_t unlabelled() const;  // of these
   double seconds() const;      // that it took
 
@@ -53,7 +90,7 @@ class Listing {
   // complete.
   bool saw_everything() const { return !reached_limit_; }
 
-  void Stop();
+  void Stop() override;
 
   // REQUIRES: complete.
   std::vector<ListedFragment> TakeFragments();

@@ -34,7 +34,7 @@ json OptionsToJson(const RunOptions& options) {
   json texts = json::object();
   for (const RunOptionSpec& spec : RunOptionSpecs()) {
     const std::string_view name = spec.name;
-    if (name == "weights" || name == "threads" || name == "cpu") continue;
+    if (name == "weights" || name == "threads" || name == "cpu" || name == "shard") continue;
     const auto value = spec.get(options);
     if (value != spec.get({})) texts[spec.name] = Texts(value);
   }
@@ -109,6 +109,7 @@ arrow::Result<Plan> Parse(const std::string& text) {
       }
       const size_t end = begin + static_cast<size_t>(listed.items.items);
       listed.range = {begin, end, fragment.at(3)};
+      listed.number = plan.fragments.size();
       plan.fragments.push_back(std::move(listed));
       begin = end;
     }
@@ -141,9 +142,9 @@ arrow::Result<Plan> Plan::Read(const WorkFolder& work, const std::string& run_id
   const std::string path = work.PlanPath();
   ARROW_ASSIGN_OR_RAISE(const bool there, work.Fetch(path));
   if (!there) {
-    return arrow::Status::Invalid(path, ": there is no plan of the run ", run_id,
-                                  "; it was published, or OUTPUT is not the same folder on every "
-                                  "machine");
+    return arrow::Status::KeyError(path, ": there is no plan of the run ", run_id,
+                                   "; it was published, or OUTPUT is not the same folder on every "
+                                   "machine");
   }
   ARROW_ASSIGN_OR_RAISE(const auto file, arrow::io::ReadableFile::Open(path));
   ARROW_ASSIGN_OR_RAISE(const int64_t size, file->GetSize());

@@ -35,7 +35,7 @@ struct Plan {
   arrow::Status Write(const WorkFolder& work);
 
   // The plan in the work folder, which may be anybody's.
-  // Errors: Invalid where there is none of this run, or none at all.
+  // Errors: KeyError where there is none; Invalid where it is another run's, or damaged.
   static arrow::Result<Plan> Read(const WorkFolder& work, const std::string& run_id);
 };
 

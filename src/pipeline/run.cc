@@ -9,6 +9,7 @@
 #include "messages.h"
 #include "model.h"
 #include "pomona/location.h"
+#include "shard.h"
 #include "store/local_output.h"
 
 namespace pomona {
@@ -44,6 +45,10 @@ arrow::Result<RunSummary> RunTree(const std::string& input, const std::string& o
   ARROW_ASSIGN_OR_RAISE(const auto weights, OpenWeights(options));
   const EngineFactory make_engine = [&] { return MakeEngine(*weights, options); };
   const ModelIdentity model = IdentityOf(*weights);
+  if (!options.shard.whole()) {
+    const auto open_output = [&] { return OpenOutput(output, options.s3, hooks.cancel); };
+    return RunShard({*source, tree, open_output, make_engine, model, options, hooks});
+  }
   return Job({*source, tree, *published, make_engine, model, options, hooks, executor}).Run();
 }
 

@@ -86,7 +86,9 @@ arrow::Result<TaskResult> RunTasks::Run(const TaskStage& stage, size_t task) {
     }
     return arrow::Status::OK();
   };
-  ARROW_RETURN_NOT_OK(Guarded(run));
+  const arrow::Status status = Guarded(run);
+  output_.work().DropCopies();
+  ARROW_RETURN_NOT_OK(status);
   result.checksums = output_.work().TakeChecksums();
   return result;
 }

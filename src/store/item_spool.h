@@ -57,6 +57,7 @@ class ItemSpool {
 
 // A fragment's items, which the spool holds.
 struct ListedFragment {
+  size_t number = 0;  // among the run's
   FragmentRange range;
   ItemSpool::Block items;
 };

@@ -52,6 +52,13 @@ arrow::Status LocalOutput::Join(const std::string& run_id, bool together) {
   return work_->Begin(run_id);
 }
 
+void LocalOutput::Leave() {
+  if (work_ && !scratch_) work_->Withdraw();
+  work_.reset();
+  scratch_.reset();
+  shared_.reset();
+}
+
 arrow::Status LocalOutput::Deliver(CancelToken cancel) {
   const fs::path target = path_ + '/' + std::string(kWorkFolder) + kStaged;
   ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> files, FilesBelow(work_->StagedRoot()));

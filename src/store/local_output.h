@@ -27,7 +27,8 @@ class LocalOutput : public Output {
   arrow::Status Lock(CancelToken cancel) override;
   arrow::Status Join(const std::string& run_id, bool together) override;
   arrow::Status Deliver(CancelToken cancel) override;
-  void Leave() override { work_.reset(); }
+  void Leave() override;
+  void Abandon() override { Leave(); }
 
   WorkFolder& work() override { return *work_; }
   PublishedFiles published() const override { return PublishedFiles(path_); }

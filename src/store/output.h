@@ -43,7 +43,7 @@ class Output {
   virtual arrow::Status Lock(CancelToken cancel) = 0;
 
   // Drops what a run that died was in the middle of, and where `fresh` also its fragments.
-  // REQUIRES: Lock() succeeded.
+  // REQUIRES: Lock() succeeded, and no part was made.
   virtual arrow::Status Clear(bool fresh) { return work().Clear(fresh); }
 
   // Instead of Lock(): takes part in the run of this id, whose parts Deliver() brings to the one

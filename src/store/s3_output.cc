@@ -52,18 +52,18 @@ arrow::Status S3Output::Lock(CancelToken cancel) {
     ARROW_RETURN_NOT_OK(lease_.Take(cancel));
     folder_->connection().Reached();
     ARROW_RETURN_NOT_OK(RollBackUnfinished());
-    return shared_.List();
+    return shared_.Learn();
   });
   if (!locked.ok()) lease_.Release();
   // What others left of an unfinished run is found where it is asked for.
-  if (!shared_.empty()) work_->ShareBy(&shared_);
+  if (!shared_.empty()) work_->ShareBy(&shared_, /*send=*/false);
   return locked;
 }
 
 arrow::Status S3Output::Clear(bool fresh) {
   if (fresh && !shared_.empty()) {
     ARROW_RETURN_NOT_OK(folder_->RemoveFolder(std::string(kWorkFolder)));
-    ARROW_RETURN_NOT_OK(shared_.List());
+    ARROW_RETURN_NOT_OK(shared_.Learn());
   }
   return work_->Clear(fresh);
 }
@@ -78,13 +78,13 @@ arrow::Status S3Output::Join(const std::string& run_id, bool) {
   ARROW_ASSIGN_OR_RAISE(work_, WorkFolder::Join(local_, work + kStaged));
   ARROW_RETURN_NOT_OK(MakeFolders(work));
   ARROW_RETURN_NOT_OK(work_->Clear(/*fresh=*/true));
-  ARROW_RETURN_NOT_OK(shared_.List());
-  work_->ShareBy(&shared_);
+  ARROW_RETURN_NOT_OK(shared_.Learn());
+  work_->ShareBy(&shared_, /*send=*/true);
   return work_->Begin(run_id);
 }
 
 arrow::Status S3Output::OpenForOthers() {
-  work_->ShareBy(&shared_);
+  work_->ShareBy(&shared_, /*send=*/true);
   is_shared_ = true;
   // They upload their parts: from now on there is something to roll back.
   return folder_->Put(kJournal, work_->run_id());
@@ -102,7 +102,9 @@ arrow::Status S3Output::Deliver(CancelToken cancel) {
 
 void S3Output::Leave() {
   lease_.Release();
+  if (!scratch_ && work_) work_->Withdraw();
   work_.reset();
+  scratch_.reset();
 }
 
 arrow::Status S3Output::Begin(const std::string& run_id) {
@@ -148,7 +150,7 @@ void S3Output::Abandon() {
   if (!lease_.held()) return;
   // The journal stays where it is still needed; the next run reads it.
   if (RollBackUnfinished().ok()) (void)RemoveJournal();
-  lease_.Release();
+  Leave();
 }
 
 // What attempts that came too late for an earlier run of this id left in its folders.
@@ -206,14 +208,19 @@ arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> S3Output::SharedFold
   return folder_.files().OpenFile(Below(name));
 }
 
-arrow::Status S3Output::SharedFolder::List() {
+arrow::Result<std::set<std::string>> S3Output::SharedFolder::List() {
   ARROW_ASSIGN_OR_RAISE(const auto entries, folder_.files().List(std::string(kWorkFolder),
                                                                  /*with_subfolders=*/true));
   const size_t root = S3ArrowPath(folder_.uri() + '/' + std::string(kWorkFolder)).size() + 1;
-  known_.clear();
+  std::set<std::string> names;
   for (const arrow::fs::FileInfo& entry : entries) {
-    if (entry.IsFile()) known_.insert(entry.path().substr(root));
+    if (entry.IsFile()) names.insert(entry.path().substr(root));
   }
+  return names;
+}
+
+arrow::Status S3Output::SharedFolder::Learn() {
+  ARROW_ASSIGN_OR_RAISE(known_, List());
   return arrow::Status::OK();
 }
 

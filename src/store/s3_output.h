@@ -55,8 +55,10 @@ class S3Output : public Output {
     arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> Open(
         const std::string& name) override;
 
+    arrow::Result<std::set<std::string>> List() override;
+
     // Learns what is there. Errors: IOError.
-    arrow::Status List();
+    arrow::Status Learn();
     // Whether that was nothing.
     bool empty() const { return known_.empty(); }
 

@@ -62,7 +62,7 @@ arrow::Result<std::unique_ptr<WorkFolder>> WorkFolder::Join(const std::string& r
 }
 
 arrow::Status WorkFolder::Share(const std::string& path) const {
-  if (!carrier_) return arrow::Status::OK();
+  if (!carrier_ || !send_) return arrow::Status::OK();
   return carrier_->Send(path, fs::path(path).lexically_relative(path_));
 }
 
@@ -121,6 +121,29 @@ arrow::Result<int64_t> WorkFolder::CountOtherFragments(const std::set<std::strin
     const std::string whole = folder + '/' + name.substr(0, name.find('.')) + kFragmentEnd;
     return IsFragment(name) && !wanted.contains(whole);
   });
+}
+
+arrow::Result<int64_t> WorkFolder::CountMissing(const std::vector<std::string>& paths) const {
+  std::set<std::string> theirs;
+  if (carrier_) {
+    ARROW_ASSIGN_OR_RAISE(theirs, carrier_->List());
+  }
+  int64_t missing = 0;
+  for (const std::string& path : paths) {
+    if (theirs.contains(fs::path(path).lexically_relative(path_))) continue;
+    ARROW_ASSIGN_OR_RAISE(const bool here, Exists(path));
+    if (!here) ++missing;
+  }
+  return missing;
+}
+
+void WorkFolder::DropCopies() const {
+  if (!carrier_ || !send_) return;
+  for (const char* folder : {kFragments, kMoments}) {
+    const auto files = FilesBelow(path_ + folder);
+    if (!files.ok()) continue;
+    for (const std::string& file : *files) (void)RemoveAll(path_ + folder + '/' + file);
+  }
 }
 
 std::string WorkFolder::RefusedErrorsPath() const { return path_ + kRefusedErrors; }

@@ -31,6 +31,8 @@ class Carrier {
                                     bool known) = 0;
   virtual arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> Open(
       const std::string& name) = 0;
+  // The names of all that is there now.
+  virtual arrow::Result<std::set<std::string>> List() = 0;
 };
 
 // In the work folder: where parts are staged, and where those do who only take part.
@@ -57,11 +59,14 @@ class WorkFolder {
   static arrow::Result<std::unique_ptr<WorkFolder>> Join(const std::string& root,
                                                          const std::string& staging);
 
-  // From now on what is shared is sent, and what is missing fetched; null: everybody sees the same
-  // folder. It outlives this.
-  void ShareBy(Carrier* carrier) { carrier_ = carrier; }
+  // From now on what is missing is fetched, and where others take part now what is shared is sent;
+  // without a carrier everybody sees the same folder. It outlives this.
+  void ShareBy(Carrier* carrier, bool send) {
+    carrier_ = carrier;
+    send_ = send;
+  }
 
-  // Shows a file of this folder to the others, which may be waiting for it.
+  // Shows a file of this folder to the others.
   arrow::Status Share(const std::string& path) const;
 
   // Whether there is a file of this name, here or, then fetched, with the others. `known`: of
@@ -96,6 +101,12 @@ class WorkFolder {
 
   // Where the fragment with this key is, or will be.
   std::string FragmentPath(size_t index, const std::string& key) const;
+
+  // How many of the fragments at these paths are not stored whole, here or with the others.
+  arrow::Result<int64_t> CountMissing(const std::vector<std::string>& paths) const;
+
+  // Drops the copies of what the others have as well, so that they do not fill this machine.
+  void DropCopies() const;
 
   // How many fragments are stored, whole or not, beside those at these paths.
   arrow::Result<int64_t> CountOtherFragments(const std::set<std::string>& wanted) const;
@@ -137,6 +148,10 @@ class WorkFolder {
   std::string StagedRoot() const;
   std::string StagedFolder(const OutputFolder& folder) const;
 
+  // Gives the lock up and leaves the rest, or nothing where there is none. REQUIRES: no other call
+  // follows.
+  void Withdraw() { lock_->RemoveFolder(); }
+
   // Removes all that a run makes, and the folder unless it holds something else. What stays behind
   // is removed by the next run. REQUIRES: no other call follows.
   void CleanUp();
@@ -150,6 +165,7 @@ class WorkFolder {
   const std::string path_;
   const std::string staging_;
   Carrier* carrier_ = nullptr;
+  bool send_ = false;
   std::string run_id_;
   std::unique_ptr<FolderLock> lock_;
   std::mutex checksums_mutex_;

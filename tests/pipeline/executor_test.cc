@@ -5,10 +5,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <map>
-#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
@@ -16,6 +12,7 @@
 #include "fakes.h"
 #include "job.h"
 #include "plan.h"
+#include "published.h"
 #include "run_tasks.h"
 #include "store/local_output.h"
 #include "temp_folder.h"
@@ -24,18 +21,6 @@ namespace pomona {
 namespace {
 
 namespace fs = std::filesystem;
-
-// What is published of runs but their run_info, by path.
-std::map<std::string, std::string> Published(const std::string& output) {
-  std::map<std::string, std::string> files;
-  for (const auto& entry : fs::recursive_directory_iterator(output)) {
-    const std::string below = entry.path().lexically_relative(output);
-    if (!entry.is_regular_file() || below.starts_with("run_info/")) continue;
-    std::ifstream file(entry.path(), std::ios::binary);
-    files[below] = {std::istreambuf_iterator<char>(file), {}};
-  }
-  return files;
-}
 
 class ExecutorTest : public testing::Test {
  protected:

@@ -150,7 +150,7 @@ TEST_F(JobTest, AbandonsWhateverFailsLater) {
   output_.publish = arrow::Status::IOError("moved away");
   options_.fresh = true;
   EXPECT_EQ(Run().status().message(), "moved away");
-  EXPECT_EQ(output_.calls, (Calls{"lock", "clear", "begin r", "upload", "publish", "abandon"}));
+  EXPECT_EQ(output_.calls, (Calls{"lock", "begin r", "clear", "upload", "publish", "abandon"}));
 }
 
 }  // namespace

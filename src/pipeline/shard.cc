@@ -1,0 +1,166 @@
+#include "shard.h"
+
+#include <chrono>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "extract_fragments.h"
+#include "messages.h"
+#include "model.h"
+#include "plan.h"
+#include "refusal.h"
+#include "stopwatch.h"
+
+namespace pomona {
+namespace {
+
+constexpr std::chrono::milliseconds kLookEvery{500};
+
+bool IsBusy(const arrow::Status& status) { return RefusalOf(status) == RunRefusal::kOutputBusy; }
+
+JobInput JobOf(const ShardInput& in, Output& output, bool planned) {
+  return {in.source,  in.input, output,  in.make_engine, in.model,
+          in.options, in.hooks, nullptr, planned};
+}
+
+RunSummary Elsewhere(const ShardInput& in) {
+  RunSummary summary;
+  summary.run_id = in.options.run_id;
+  summary.published_elsewhere = true;
+  return summary;
+}
+
+// Says once what is waited for.
+class Wait {
+ public:
+  explicit Wait(const RunHooks& hooks) : hooks_(hooks) {}
+  arrow::Status operator()(const char* what) {
+    if (hooks_.log && !std::exchange(told_, true)) hooks_.log(what);
+    std::this_thread::sleep_for(kLookEvery);
+    return hooks_.cancel.Check();
+  }
+
+ private:
+  const RunHooks& hooks_;
+  bool told_ = false;
+};
+
+struct Part {
+  std::unique_ptr<Output> output;  // joined
+  Plan plan;
+};
+
+// Takes part in the run, which is planned where it was not. AlreadyExists: it is published.
+arrow::Result<Part> TakePart(const ShardInput& in) {
+  Wait wait(in.hooks);
+  while (true) {
+    Part part;
+    ARROW_ASSIGN_OR_RAISE(part.output, in.open_output());
+    arrow::Status joined = part.output->Join(in.options.run_id, /*together=*/true);
+    if (joined.ok()) {
+      auto plan = Plan::Read(part.output->work(), in.options.run_id);
+      if (plan.ok()) {
+        part.plan = *std::move(plan);
+        return part;
+      }
+      part.output->Leave();
+      joined = plan.status();
+    }
+    // Without a work folder, a plan, or with another run's, it is for this shard to plan.
+    arrow::Status planned = joined;
+    if (!IsBusy(joined)) {
+      ARROW_ASSIGN_OR_RAISE(const auto output, in.open_output());
+      planned = Job(JobOf(in, *output, /*planned=*/false)).PlanForOthers();
+      if (!planned.ok() && !IsBusy(planned)) return planned;
+    }
+    if (IsBusy(planned)) {
+      ARROW_RETURN_NOT_OK(wait("waiting for another process to plan or publish a run there"));
+    }
+  }
+}
+
+// Fits, writes and publishes, unless another shard does.
+arrow::Result<RunSummary> PublishShards(const ShardInput& in) {
+  Wait wait(in.hooks);
+  while (true) {
+    ARROW_ASSIGN_OR_RAISE(const auto output, in.open_output());
+    auto summary = Job(JobOf(in, *output, /*planned=*/true)).Run();
+    if (summary.status().IsAlreadyExists()) return Elsewhere(in);
+    if (!IsBusy(summary.status())) return summary;
+    ARROW_RETURN_NOT_OK(wait("waiting for the other shards"));
+  }
+}
+
+}  // namespace
+
+arrow::Result<RunSummary> RunShard(const ShardInput& in) {
+  const Shard& shard = in.options.shard;
+  if (shard.merge) return PublishShards(in);
+
+  Stopwatch watch;
+  auto part = TakePart(in);
+  if (part.status().IsAlreadyExists()) return Elsewhere(in);
+  ARROW_RETURN_NOT_OK(part);
+  const Plan& plan = part->plan;
+  if (plan.weights_digest != in.model.digest) {
+    return arrow::Status::Invalid("the run ", plan.run_id, " was planned for the weights ",
+                                  plan.weights_digest, ", not for ", in.model.digest);
+  }
+  RunSummary summary;
+  summary.run_id = plan.run_id;
+  {
+    Output& output = *part->output;
+    WorkFolder& work = output.work();
+    ARROW_ASSIGN_OR_RAISE(const auto engine, in.make_engine());
+    if (RecipeOf(in.model.digest, engine->name()) != plan.recipe) {
+      return arrow::Status::Invalid(
+          "the run ", plan.run_id,
+          " was planned by another version or engine of Pomona than this machine's");
+    }
+    std::unique_ptr<EarlierRun> earlier;
+    if (!plan.earlier_run.empty()) {
+      earlier =
+          EarlierRun::Open(output.published(), plan.earlier_run, plan.recipe, plan.dimensions);
+    }
+    ARROW_ASSIGN_OR_RAISE(auto file, work.OpenItems());
+    const auto items = ItemSpool::Open(std::move(file), work.ItemsPath());
+    PlannedFragments mine(plan.fragments, *items, static_cast<size_t>(shard.index - 1),
+                          static_cast<size_t>(shard.count));
+    const ExtractionInput input{in.source,
+                                *engine,
+                                earlier.get(),
+                                mine,
+                                work,
+                                ThreadCount(in.options.threads),
+                                in.options.cpu,
+                                in.hooks,
+                                [] { return arrow::Status::OK(); },
+                                std::chrono::duration<double>(in.options.save_seconds)};
+    Kept kept;
+    const auto extraction = ExtractFragments(input, &kept);
+    if (!extraction.ok()) return WithCure(extraction.status(), kept, output.folder(), 0);
+    summary.counts = extraction->counts;
+    summary.rejects_by_reason = extraction->rejects_by_reason;
+    summary.skips_by_reason = extraction->skips_by_reason;
+    if (summary.counts.reused > 0) summary.reused_run_id = plan.earlier_run;
+
+    std::vector<std::string> paths;
+    for (const ListedFragment& fragment : plan.fragments) {
+      paths.push_back(work.FragmentPath(fragment.number, fragment.range.key));
+    }
+    ARROW_ASSIGN_OR_RAISE(summary.fragments_missing, work.CountMissing(paths));
+    output.Leave();
+  }
+  if (summary.fragments_missing == 0) return PublishShards(in);
+  watch.Lap(&summary.seconds);
+  if (summary.seconds > 0) {
+    const Counts& counts = summary.counts;
+    summary.images_per_second =
+        static_cast<double>(counts.listed - counts.resumed - counts.reused) / summary.seconds;
+  }
+  return summary;
+}
+
+}  // namespace pomona

@@ -1,0 +1,170 @@
+// Shards in any order, lost ones run again: the bytes of one process.
+#include "shard.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "fakes.h"
+#include "pomona/refusal.h"
+#include "published.h"
+#include "store/local_output.h"
+#include "temp_folder.h"
+
+namespace pomona {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ShardTest : public testing::Test {
+ protected:
+  ShardTest() {
+    std::mt19937 random(11);
+    for (int i = 0; i < 41; ++i) {
+      const auto colour = [&] { return static_cast<uint8_t>(random() % 256); };
+      files_["a/" + std::to_string(i) + ".png"] = PngOf(colour(), colour(), colour());
+    }
+    files_["a/7.png"] = "no image at all";
+    files_["a/8.txt"] = "text";
+    options_.run_id = "r";
+    options_.pca_components = 3;
+    options_.threads = 2;
+    options_.fragment_items = 4;
+    options_.part_rows = 12;
+
+    MemorySource source;
+    source.files = files_;
+    LocalOutput output(whole_.path());
+    const auto whole = Job({source, "/tree", output, make_engine_, model_, options_, hooks_}).Run();
+    EXPECT_TRUE(whole.ok()) << whole.status();
+  }
+
+  // "2/5" or "merge", as another process would run it.
+  arrow::Result<RunSummary> Run(const std::string& shard,
+                                const std::function<void(const Item&)>& on_read = {}) const {
+    RunOptions options = options_;
+    ARROW_ASSIGN_OR_RAISE(options.shard, ParseShard(shard));
+    MemorySource source;
+    source.files = files_;
+    if (on_read) source.on_read = on_read;
+    const auto open = [&]() -> arrow::Result<std::unique_ptr<Output>> {
+      return std::make_unique<LocalOutput>(output_.path());
+    };
+    return RunShard({source, "/tree", open, make_engine_, model_, options, hooks_});
+  }
+
+  void ExpectPublished() const {
+    EXPECT_EQ(Published(whole_.path()), Published(output_.path()));
+    EXPECT_FALSE(fs::exists(output_ / "_pomona"));
+  }
+
+  std::map<std::string, std::string> files_;
+  const EngineFactory make_engine_ = FakeEngine::Factory();
+  const ModelIdentity model_{"digest", false, 1.0};
+  RunOptions options_;
+  RunHooks hooks_;
+  const TempFolder whole_, output_;
+};
+
+TEST_F(ShardTest, TheLastOnePublishes) {
+  // 11 fragments: shards 1 to 3 of 5 have 3, 2, 2 of them, 4 and 5 two each.
+  for (const auto& [shard, missing] : std::vector<std::pair<std::string, int64_t>>{
+           {"4/5", 9}, {"2/5", 7}, {"5/5", 5}, {"1/5", 2}}) {
+    const auto summary = Run(shard);
+    ASSERT_TRUE(summary.ok()) << summary.status();
+    EXPECT_EQ(summary->fragments_missing, missing) << shard;
+    EXPECT_TRUE(summary->folders.empty());
+    EXPECT_FALSE(fs::exists(output_ / "run_info"));
+  }
+  const auto last = Run("3/5");
+  ASSERT_TRUE(last.ok()) << last.status();
+  EXPECT_EQ(last->fragments_missing, 0);
+  EXPECT_EQ(last->counts.listed, 42);
+  EXPECT_EQ(last->counts.rows, 40);
+  ExpectPublished();
+
+  // One that a scheduler starts again.
+  const auto late = Run("3/5");
+  ASSERT_TRUE(late.ok()) << late.status();
+  EXPECT_TRUE(late->published_elsewhere);
+  ExpectPublished();
+}
+
+TEST_F(ShardTest, AllAtOncePublishOnce) {
+  for (int round = 0; round < 5; ++round) {
+    fs::remove_all(output_.path());
+    fs::create_directory(output_.path());
+    std::vector<arrow::Result<RunSummary>> results(4, arrow::Status::UnknownError(""));
+    {
+      std::vector<std::jthread> shards;
+      for (int i = 0; i < 4; ++i) {
+        shards.emplace_back([&, i] { results[i] = Run(std::to_string(i + 1) + "/4"); });
+      }
+    }
+    int published = 0;
+    for (const auto& result : results) {
+      ASSERT_TRUE(result.ok()) << result.status();
+      if (!result->folders.empty()) ++published;
+    }
+    EXPECT_EQ(published, 1);
+    ExpectPublished();
+  }
+}
+
+TEST_F(ShardTest, OneThatWasLostIsRunAgain) {
+  ASSERT_TRUE(Run("1/2").ok());
+  const auto lost = Run("2/2", [](const Item& item) {
+    if (item.path.ends_with("/5.png")) throw std::bad_alloc();
+  });
+  EXPECT_TRUE(lost.status().IsOutOfMemory()) << lost.status();
+  const auto merged = Run("merge");
+  EXPECT_TRUE(merged.status().IsInvalid());
+  EXPECT_NE(merged.status().message().find("are not made yet"), std::string::npos)
+      << merged.status();
+  const auto again = Run("2/2");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->fragments_missing, 0);
+  ExpectPublished();
+}
+
+TEST_F(ShardTest, AWholeRunFinishesWhatShardsBegan) {
+  ASSERT_TRUE(Run("2/3").ok());
+  MemorySource source;
+  source.files = files_;
+  LocalOutput output(output_.path());
+  const auto summary = Job({source, "/tree", output, make_engine_, model_, options_, hooks_}).Run();
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->counts.resumed, 14);  // three fragments, and the last one of two items
+  ExpectPublished();
+}
+
+TEST_F(ShardTest, TheTreeIsTheFirstOnes) {
+  ASSERT_TRUE(Run("1/2").ok());
+  files_["z/new.png"] = PngOf(1, 2, 3);
+  const auto last = Run("2/2");
+  ASSERT_TRUE(last.ok()) << last.status();
+  ExpectPublished();
+}
+
+TEST_F(ShardTest, MergeNeedsAPlan) {
+  const auto merged = Run("merge");
+  EXPECT_NE(merged.status().message().find("there is no plan of the run r"), std::string::npos)
+      << merged.status();
+}
+
+TEST_F(ShardTest, RejectsAreCountedOverAllShards) {
+  options_.max_rejects = {0, false};
+  ASSERT_TRUE(Run("1/2").ok());
+  const auto refused = Run("2/2");
+  EXPECT_EQ(RefusalOf(refused.status()), RunRefusal::kTooManyRejects) << refused.status();
+  EXPECT_FALSE(fs::exists(output_ / "run_info"));
+}
+
+}  // namespace
+}  // namespace pomona
