@@ -143,5 +143,19 @@ TEST(Options, ValidateNamesTheOption) {
             "threads -1: at least 1, or 0 for all cores");
 }
 
+TEST(Options, AShardIsAPartOrTheMerging) {
+  EXPECT_TRUE(ParseShard("")->whole());
+  EXPECT_EQ(*ParseShard("2/5"), (Shard{2, 5, false}));
+  EXPECT_EQ(*ParseShard("merge"), (Shard{0, 0, true}));
+  for (const char* wrong : {"0/5", "6/5", "1", "1/", "/5", "1/5x", "-1/5", "a/b", "1/1000000"}) {
+    EXPECT_TRUE(ParseShard(wrong).status().IsInvalid()) << wrong;
+  }
+  RunOptions options;
+  options.shard = {2, 5, false};
+  EXPECT_NE(Validate(options).message().find("needs --run-id"), std::string::npos);
+  options.run_id = "night";
+  EXPECT_TRUE(Validate(options).ok());
+}
+
 }  // namespace
 }  // namespace pomona

@@ -33,6 +33,7 @@ class RunOptions(TypedDict, total=False):
     hidden: bool
     limit: int
     max_rejects: int | str
+    shard: str
     s3_endpoint: str
     s3_anonymous: bool
     fresh: bool

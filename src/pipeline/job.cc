@@ -108,6 +108,7 @@ arrow::Status Job::Begin() {
   if (in_.planned) {
     const WorkFolder& work = output.work();
     ARROW_ASSIGN_OR_RAISE(plan_, Plan::Read(work, summary_.run_id));
+    ARROW_RETURN_NOT_OK(work.Prepare());
     ARROW_ASSIGN_OR_RAISE(auto file, work.OpenItems());
     items_ = ItemSpool::Open(std::move(file), work.ItemsPath());
   } else {

@@ -111,18 +111,19 @@ arrow::Result<bool> S3Folder::GetFile(const std::string& below, const std::strin
   auto opened = objects.OpenFile(below);
   if (arrow::internal::ErrnoFromStatus(opened.status()) == ENOENT) return false;
   if (!opened.ok()) return objects.Explain(below, opened.status());
+  // Only what the object is to blame for is its error.
   const auto get = [&](OutputFile& file) -> arrow::Status {
-    ARROW_ASSIGN_OR_RAISE(const int64_t size, (*opened)->GetSize());
-    for (int64_t at = 0; at < size; at += kChunkBytes) {
-      ARROW_ASSIGN_OR_RAISE(const auto chunk,
-                            (*opened)->ReadAt(at, std::min(kChunkBytes, size - at)));
-      if (chunk->size() == 0) break;
-      ARROW_RETURN_NOT_OK(file.Write(chunk->data(), chunk->size()));
+    const auto size = (*opened)->GetSize();
+    if (!size.ok()) return objects.Explain(below, size.status());
+    for (int64_t at = 0; at < *size; at += kChunkBytes) {
+      const auto chunk = (*opened)->ReadAt(at, std::min(kChunkBytes, *size - at));
+      if (!chunk.ok()) return objects.Explain(below, chunk.status());
+      if ((*chunk)->size() == 0) break;
+      ARROW_RETURN_NOT_OK(file.Write((*chunk)->data(), (*chunk)->size()));
     }
     return (*opened)->Close();
   };
-  const arrow::Status status = ReplaceFile(local, get);
-  if (!status.ok()) return objects.Explain(below, status);
+  ARROW_RETURN_NOT_OK(ReplaceFile(local, get));
   return true;
 }
 

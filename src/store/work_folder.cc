@@ -72,6 +72,11 @@ arrow::Result<bool> WorkFolder::Fetch(const std::string& path, bool known) const
   return carrier_->Fetch(fs::path(path).lexically_relative(path_), path, known);
 }
 
+arrow::Status WorkFolder::Prepare() const {
+  ARROW_RETURN_NOT_OK(MakeFolders(path_ + kFragments));
+  return MakeFolders(path_ + kMoments);
+}
+
 arrow::Status WorkFolder::Clear(bool fresh) const {
   // Parts of a run that did not reach its end are made again from the fragments.
   const std::string fragments = path_ + kFragments;
@@ -79,8 +84,7 @@ arrow::Status WorkFolder::Clear(bool fresh) const {
     if (name == kFragments && !fresh) continue;
     ARROW_RETURN_NOT_OK(RemoveAll(path_ + name));
   }
-  ARROW_RETURN_NOT_OK(MakeFolders(fragments));
-  ARROW_RETURN_NOT_OK(MakeFolders(path_ + kMoments));
+  ARROW_RETURN_NOT_OK(Prepare());
   ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> names, NamesIn(fragments));
   for (const std::string& name : names) {
     // Those that a run was killed over.

@@ -73,7 +73,11 @@ class WorkFolder {
   // theirs only what they had when this machine took part.
   arrow::Result<bool> Fetch(const std::string& path, bool known = false) const;
 
-  // Drops what a run that died was in the middle of, and where `fresh` also its fragments.
+  // Makes the folders that fragments and moments are stored in.
+  arrow::Status Prepare() const;
+
+  // Drops what a run that died was in the middle of, and where `fresh` also its fragments. Then as
+  // Prepare().
   arrow::Status Clear(bool fresh) const;
 
   WorkFolder(const WorkFolder&) = delete;

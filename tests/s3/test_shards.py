@@ -1,0 +1,75 @@
+"""Shards that share an output on S3, each with a cache of its own, as on machines of their own."""
+
+import pytest
+
+OPTIONS = ["--progress", "none", "--pca-components", "10"]
+
+
+@pytest.fixture
+def tree(bucket, sample_tree):
+    bucket.upload(sample_tree, "in")
+    bucket.put("in/Training/Apple A/broken.jpg", b"\xff\xd8\xff\xe0 no more")
+    return bucket
+
+
+def published(bucket, output):
+    """The run's bytes by their path below the output, without its run_info."""
+    return {
+        key.removeprefix(f"{output}/"): bucket.get(key)
+        for key in bucket.keys(output)
+        if "/run_info/" not in key
+    }
+
+
+def shard(bucket, tmp_path, part, *options):
+    finished = bucket.run(
+        "run", bucket.url("in"), bucket.url("out"), "--run-id", "r", "--shard", part, *OPTIONS,
+        *options, XDG_CACHE_HOME=str(tmp_path / part.replace("/", "of")),
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+def test_bytes_of_one_process(tree, tmp_path):
+    whole = tree.run("run", tree.url("in"), tree.url("whole"), "--run-id", "r", *OPTIONS,
+                     XDG_CACHE_HOME=str(tmp_path / "whole"))  # fmt: skip
+    assert whole.returncode == 0, whole.stderr
+
+    # 121 files are one fragment, the first shard's.
+    assert "fragments that other shards have to make: 1" in shard(tree, tmp_path, "2/2")
+    assert {key.split("/")[1] for key in tree.keys("out")} == {"_pomona"}
+    assert "listed 121 = 120 rows + 1 rejects" in shard(tree, tmp_path, "1/2")
+    assert published(tree, "out") == published(tree, "whole")
+    # Nothing is left, and a shard that is started again does nothing.
+    assert "published by another shard" in shard(tree, tmp_path, "2/2")
+    assert published(tree, "out") == published(tree, "whole")
+
+
+def test_merge(tree, tmp_path):
+    refused = tree.run(
+        "run", tree.url("in"), tree.url("out"), "--run-id", "r", "--shard", "1/1",
+        "--max-rejects", "0", *OPTIONS, XDG_CACHE_HOME=str(tmp_path / "first"),
+    )  # fmt: skip
+    assert refused.returncode == 3, refused.stderr
+    # What was made lies on S3; the bound is that of the plan.
+    again = tree.run(
+        "run", tree.url("in"), tree.url("out"), "--run-id", "r", "--shard", "merge",
+        *OPTIONS, XDG_CACHE_HOME=str(tmp_path / "second"),
+    )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    assert "listed 121 = 120 rows + 1 rejects" in again.stdout
+
+
+def test_a_whole_run_goes_on(tree, tmp_path):
+    """With what shards made, from a machine that made nothing of it."""
+    shard(tree, tmp_path, "2/2")
+    refused = tree.run(
+        "run", tree.url("in"), tree.url("out"), "--run-id", "r", "--shard", "1/2",
+        "--max-rejects", "0", *OPTIONS, XDG_CACHE_HOME=str(tmp_path / "first"),
+    )  # fmt: skip
+    assert refused.returncode == 3, refused.stderr
+    whole = tree.run("run", tree.url("in"), tree.url("out"), "--run-id", "r", *OPTIONS,
+                     XDG_CACHE_HOME=str(tmp_path / "whole"))  # fmt: skip
+    assert whole.returncode == 0, whole.stderr
+    assert "resumed 121 items of an unfinished run" in whole.stdout
+    assert not [key for key in tree.keys("out") if "_pomona" in key]
