@@ -107,8 +107,8 @@ arrow::Status Job::Begin() {
   Tell({"list", 0, 0, {}});
   if (in_.planned) {
     const WorkFolder& work = output.work();
-    ARROW_ASSIGN_OR_RAISE(plan_, Plan::Read(work, summary_.run_id));
     ARROW_RETURN_NOT_OK(work.Prepare());
+    ARROW_ASSIGN_OR_RAISE(plan_, Plan::Read(work, summary_.run_id));
     ARROW_ASSIGN_OR_RAISE(auto file, work.OpenItems());
     items_ = ItemSpool::Open(std::move(file), work.ItemsPath());
   } else {

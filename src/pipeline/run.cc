@@ -60,6 +60,12 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
                               const RunHooks& hooks) {
   return Guarded([&]() -> arrow::Result<RunSummary> {
     ARROW_RETURN_NOT_OK(Validate(options));
+    if (!options.shard.whole()) {
+      const auto open_output = [&]() -> arrow::Result<std::unique_ptr<Output>> {
+        return std::make_unique<LocalOutput>(output);
+      };
+      return RunShard({source, input, open_output, make_engine, model, options, hooks});
+    }
     LocalOutput published(output);
     return Job({source, input, published, make_engine, model, options, hooks}).Run();
   });

@@ -62,6 +62,7 @@ arrow::Result<Part> TakePart(const ShardInput& in) {
     if (joined.ok()) {
       auto plan = Plan::Read(part.output->work(), in.options.run_id);
       if (plan.ok()) {
+        ARROW_RETURN_NOT_OK(part.output->work().Prepare());
         part.plan = *std::move(plan);
         return part;
       }

@@ -20,7 +20,7 @@ constexpr const char* kJournal = "_pomona/publishing";  // the run that is being
 constexpr int kUploadsAtOnce = 8;
 
 // What runs leave in the work folder, there.
-constexpr std::string_view kSharedNames[] = {"publishing", "plan", "items", "fragments", "moments"};
+constexpr std::string_view kSharedNames[] = {"publishing", "items", "fragments", "run"};
 
 std::string Below(const std::string& name) { return std::string(kWorkFolder) + '/' + name; }
 

@@ -17,11 +17,9 @@ namespace fs = std::filesystem;
 // What a run makes in the folder, beside the lock; all else there is somebody's.
 constexpr const char* kItems = "/items";
 constexpr const char* kFragments = "/fragments";
-constexpr const char* kPlan = "/plan";
-constexpr const char* kMoments = "/moments";
+constexpr const char* kRun = "/run";  // the plan, and what is made of all fragments
 constexpr const char* kRefusedErrors = "/errors.csv";
-constexpr const char* kOurs[] = {kItems, kFragments, kStaged, kRefusedErrors,
-                                 kPlan,  kMoments,   kScratch};
+constexpr const char* kOurs[] = {kItems, kFragments, kStaged, kRefusedErrors, kRun, kScratch};
 
 arrow::Result<std::vector<std::string>> NamesIn(const std::string& folder) {
   std::vector<std::string> names;
@@ -74,7 +72,7 @@ arrow::Result<bool> WorkFolder::Fetch(const std::string& path, bool known) const
 
 arrow::Status WorkFolder::Prepare() const {
   ARROW_RETURN_NOT_OK(MakeFolders(path_ + kFragments));
-  return MakeFolders(path_ + kMoments);
+  return MakeFolders(path_ + kRun);
 }
 
 arrow::Status WorkFolder::Clear(bool fresh) const {
@@ -106,10 +104,10 @@ arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> WorkFolder::OpenItem
   return arrow::io::ReadableFile::Open(ItemsPath());
 }
 
-std::string WorkFolder::PlanPath() const { return path_ + kPlan; }
+std::string WorkFolder::PlanPath() const { return path_ + kRun + "/plan"; }
 
 std::string WorkFolder::MomentsPath(std::string_view name, const std::string& key) const {
-  return path_ + kMoments + '/' + std::string(name) + '-' + key.substr(0, 16) + ".safetensors";
+  return path_ + kRun + '/' + std::string(name) + '-' + key.substr(0, 16) + ".safetensors";
 }
 
 std::string WorkFolder::FragmentPath(size_t index, const std::string& key) const {
@@ -143,7 +141,7 @@ arrow::Result<int64_t> WorkFolder::CountMissing(const std::vector<std::string>& 
 
 void WorkFolder::DropCopies() const {
   if (!carrier_ || !send_) return;
-  for (const char* folder : {kFragments, kMoments}) {
+  for (const char* folder : {kFragments, kRun}) {
     const auto files = FilesBelow(path_ + folder);
     if (!files.ok()) continue;
     for (const std::string& file : *files) (void)RemoveAll(path_ + folder + '/' + file);
@@ -223,6 +221,14 @@ arrow::Status WorkFolder::Seal(const std::vector<OutputFolder>& folders) const {
     ARROW_RETURN_NOT_OK(SyncFolder(staged));
   }
   return arrow::Status::OK();
+}
+
+void WorkFolder::Withdraw() {
+  std::error_code ignored;
+  for (const char* name : {kFragments, kRun}) {
+    if (fs::is_empty(path_ + name, ignored)) fs::remove(path_ + name, ignored);
+  }
+  lock_->RemoveFolder();
 }
 
 void WorkFolder::CleanUp() {

@@ -154,7 +154,7 @@ class WorkFolder {
 
   // Gives the lock up and leaves the rest, or nothing where there is none. REQUIRES: no other call
   // follows.
-  void Withdraw() { lock_->RemoveFolder(); }
+  void Withdraw();
 
   // Removes all that a run makes, and the folder unless it holds something else. What stays behind
   // is removed by the next run. REQUIRES: no other call follows.

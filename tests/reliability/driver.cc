@@ -115,6 +115,7 @@ int Drive(int argc, char** argv) {
   options.save_seconds = std::atof(values["save"].c_str());
   options.fresh = number("fresh") != 0;
   options.formats = *ParseFormats(values["formats"]);
+  options.shard = *ParseShard(values["shard"]);
 
   RunHooks hooks;
   hooks.log = [](const std::string& line) { std::fprintf(stderr, "driver: %s\n", line.c_str()); };
