@@ -9,18 +9,16 @@
 
 namespace pomona {
 
-PlannedFragments::PlannedFragments(const std::vector<ListedFragment>& all, const ItemSpool& spool,
-                                   size_t first, size_t step)
-    : all_(all), spool_(spool), first_(first), step_(step) {}
-
 arrow::Result<const ListedFragment*> PlannedFragments::Fragment(size_t index) {
   const size_t number = first_ + index * step_;
-  return number < all_.size() ? &all_[number] : nullptr;
+  return number < plan_.fragments.size() ? &plan_.fragments[number] : nullptr;
 }
 
 int64_t PlannedFragments::count() const {
   int64_t items = 0;
-  for (size_t f = first_; f < all_.size(); f += step_) items += all_[f].items.items;
+  for (size_t f = first_; f < plan_.fragments.size(); f += step_) {
+    items += plan_.fragments[f].items.items;
+  }
   return items;
 }
 

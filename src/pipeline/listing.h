@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "plan.h"
 #include "pomona/options.h"
 #include "pomona/source.h"
 #include "store/fragment.h"
@@ -41,18 +42,18 @@ class FragmentQueue {
 // Every `step`th fragment of a plan, from `first` on.
 class PlannedFragments : public FragmentQueue {
  public:
-  // All outlive this.
-  PlannedFragments(const std::vector<ListedFragment>& all, const ItemSpool& spool, size_t first,
-                   size_t step);
+  // Both outlive this.
+  PlannedFragments(const Plan& plan, const ItemSpool& spool, size_t first, size_t step)
+      : plan_(plan), spool_(spool), first_(first), step_(step) {}
   arrow::Result<const ListedFragment*> Fragment(size_t index) override;
   arrow::Result<std::vector<Item>> Items(const ListedFragment& fragment) const override {
-    return spool_.Read(fragment.items);
+    return plan_.ItemsOf(fragment, spool_);
   }
   bool complete() const override { return true; }
   int64_t count() const override;
 
  private:
-  const std::vector<ListedFragment>& all_;
+  const Plan& plan_;
   const ItemSpool& spool_;
   const size_t first_, step_;
 };

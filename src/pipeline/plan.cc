@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "disk.h"
+#include "pomona/location.h"
 #include "sha256.h"
 
 namespace pomona {
@@ -127,6 +128,20 @@ arrow::Result<Plan> Parse(const std::string& text) {
 
 int64_t Plan::items() const {
   return fragments.empty() ? 0 : static_cast<int64_t>(fragments.back().range.end);
+}
+
+arrow::Result<std::vector<Item>> Plan::ItemsOf(const ListedFragment& fragment,
+                                               const ItemSpool& spool) const {
+  ARROW_ASSIGN_OR_RAISE(std::vector<Item> items, spool.Read(fragment.items));
+  std::string root = IsS3Uri(input) ? input : EscapeName(input);
+  if (!root.ends_with('/')) root += '/';
+  const bool below =
+      std::ranges::all_of(items, [&](const Item& item) { return item.path.starts_with(root); });
+  if (!below || RangeOf(items, fragment.range.begin, recipe).key != fragment.range.key) {
+    return arrow::Status::Invalid("the list of items of the run ", run_id,
+                                  " is not the one that was planned; start the run again");
+  }
+  return items;
 }
 
 arrow::Status Plan::Write(const WorkFolder& work) {

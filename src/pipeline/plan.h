@@ -31,6 +31,11 @@ struct Plan {
 
   int64_t items() const;
 
+  // The items of a fragment. What the spool holds may be anybody's: they have to be those that were
+  // planned, and below the input. Errors: Invalid, IOError.
+  arrow::Result<std::vector<Item>> ItemsOf(const ListedFragment& fragment,
+                                           const ItemSpool& spool) const;
+
   // Writes it to the work folder, for others too, and sets the digest.
   arrow::Status Write(const WorkFolder& work);
 

@@ -141,7 +141,7 @@ arrow::Status RunTasks::Extract(size_t task, TaskResult* result) {
     }
   }
 
-  ARROW_ASSIGN_OR_RAISE(std::vector<Item> all, items_->Read(listed.items));
+  ARROW_ASSIGN_OR_RAISE(std::vector<Item> all, plan_.ItemsOf(listed, *items_));
   fragment_.Reset(path, listed.range, std::move(all), plan_.dimensions);
   // Where another executor was interrupted.
   for (const std::string& partial : UnfinishedPaths(path)) {
@@ -225,7 +225,7 @@ arrow::Status RunTasks::Gather(size_t f, TaskResult* result) {
   if (is_whole) return arrow::Status::OK();
   const ListedFragment& listed = plan_.fragments[f];
   const std::string path = FragmentPath(f);
-  ARROW_ASSIGN_OR_RAISE(std::vector<Item> all, items_->Read(listed.items));
+  ARROW_ASSIGN_OR_RAISE(std::vector<Item> all, plan_.ItemsOf(listed, *items_));
   fragment_.Reset(path, listed.range, std::move(all), plan_.dimensions);
   for (int s = 0; s < kSlices; ++s) {
     const std::string slice = SlicePath(path, s);

@@ -109,6 +109,10 @@ arrow::Result<RunSummary> RunShard(const ShardInput& in) {
     return arrow::Status::Invalid("the run ", plan.run_id, " was planned for the weights ",
                                   plan.weights_digest, ", not for ", in.model.digest);
   }
+  if (plan.input != in.input) {
+    return arrow::Status::Invalid("the run ", plan.run_id, " was planned for ", plan.input,
+                                  ", not for ", in.input, "; give all shards the same INPUT");
+  }
   RunSummary summary;
   summary.run_id = plan.run_id;
   {
@@ -127,7 +131,7 @@ arrow::Result<RunSummary> RunShard(const ShardInput& in) {
     }
     ARROW_ASSIGN_OR_RAISE(auto file, work.OpenItems());
     const auto items = ItemSpool::Open(std::move(file), work.ItemsPath());
-    PlannedFragments mine(plan.fragments, *items, static_cast<size_t>(shard.index - 1),
+    PlannedFragments mine(plan, *items, static_cast<size_t>(shard.index - 1),
                           static_cast<size_t>(shard.count));
     const ExtractionInput input{in.source,
                                 *engine,

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <random>
 #include <string>
@@ -150,6 +152,22 @@ TEST_F(ShardTest, TheTreeIsTheFirstOnes) {
   const auto last = Run("2/2");
   ASSERT_TRUE(last.ok()) << last.status();
   ExpectPublished();
+}
+
+TEST_F(ShardTest, AListThatIsNotThePlansIsRefused) {
+  ASSERT_TRUE(Run("1/2").ok());
+  // As long as before, but of another file.
+  const std::string path = output_ / "_pomona/items";
+  std::fstream items(path, std::ios::in | std::ios::out | std::ios::binary);
+  std::string bytes{std::istreambuf_iterator<char>(items), {}};
+  const size_t at = bytes.find("/tree/a/13.png");  // of the second fragment
+  ASSERT_NE(at, std::string::npos);
+  items.seekp(static_cast<std::streamoff>(at));
+  items << "/etc/a/13.png ";
+  items.close();
+  const auto refused = Run("2/2");
+  EXPECT_NE(refused.status().message().find("is not the one that was planned"), std::string::npos)
+      << refused.status();
 }
 
 TEST_F(ShardTest, MergeNeedsAPlan) {

@@ -51,7 +51,7 @@ def test_merge(tree, tmp_path):
         "--max-rejects", "0", *OPTIONS, XDG_CACHE_HOME=str(tmp_path / "first"),
     )  # fmt: skip
     assert refused.returncode == 3, refused.stderr
-    # What was made lies on S3; the bound is that of the plan.
+    # What was made lies on S3; the bound is that of whoever publishes.
     again = tree.run(
         "run", tree.url("in"), tree.url("out"), "--run-id", "r", "--shard", "merge",
         *OPTIONS, XDG_CACHE_HOME=str(tmp_path / "second"),
