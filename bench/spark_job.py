@@ -3,7 +3,8 @@
     spark_job.py [--images N] [--rounds N] [--threads N] [--memory SIZE] [--scratch FOLDER]
 
 The JVM is up and warm when the clock starts (a run over 200 images comes first). Needs the package
-and PySpark 3.5 or 4. Also prints the driver's largest heap after a collection.
+and PySpark 3.5 or 4. Also prints the CPU time of the JVM, without the Python workers', and what
+the driver's heap holds after a collection.
 """
 
 import argparse
@@ -43,11 +44,19 @@ def main():
     spark.sparkContext.setLogLevel("ERROR")
     output = os.path.join(args.scratch, "spark_job")
 
+    jvm = spark.sparkContext._jvm
+    pid = jvm.java.lang.ProcessHandle.current().pid()
+
+    def jvm_seconds():
+        with open(f"/proc/{pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def on_spark(tree):
         measure.fresh(output)
-        start = time.perf_counter()
-        summary = spark_run.run(spark, tree, output, run_id="bench")
-        return time.perf_counter() - start, summary["seconds"]
+        start, cpu = time.perf_counter(), jvm_seconds()
+        spark_run.run(spark, tree, output, run_id="bench")
+        return time.perf_counter() - start, jvm_seconds() - cpu
 
     def alone(tree):
         measure.fresh(output)
@@ -56,20 +65,22 @@ def main():
 
     on_spark(measure.sample(program, args.scratch, 200))
     tree = measure.sample(program, args.scratch, args.images)
-    jobs, programs = [], []
+    jobs, programs, jvms = [], [], []
     for _ in range(args.rounds):
         programs.append(alone(tree))
-        seconds, stages = on_spark(tree)
+        seconds, cpu = on_spark(tree)
         jobs.append(seconds)
-        print({name: round(value, 1) for name, value in stages.items()}, flush=True)
-    heap = spark.sparkContext._jvm.java.lang.Runtime.getRuntime()
-    spark.sparkContext._jvm.java.lang.System.gc()
+        jvms.append(cpu)
+        print(measure.run_info(output)["seconds"], flush=True)
+    heap = jvm.java.lang.Runtime.getRuntime()
+    jvm.java.lang.System.gc()
     used = (heap.totalMemory() - heap.freeMemory()) / 2**20
     measure.fresh(output)
     spark.stop()
+    print(measure.machine(args.threads))
     print(
         f"{args.images} images: program {measure.spread(programs)} s,"
-        f" Spark {measure.spread(jobs)} s"
+        f" Spark {measure.spread(jobs)} s, of which the JVM's CPU {measure.spread(jvms)} s"
     )
     ratio = statistics.median(programs) / statistics.median(jobs)
     print(f"Spark has {ratio:.2f} of the program's throughput; driver's heap {used:.0f} MiB")

@@ -21,7 +21,10 @@ class Files:
         return self._path(path).getFileSystem(self._conf)
 
     def qualified(self, path):
-        qualified = self._system(path).makeQualified(self._path(path)).toString()
+        try:
+            qualified = self._system(path).makeQualified(self._path(path)).toString()
+        except Py4JJavaError as error:  # what makes it of a scheme that it has no client for
+            raise ValueError(f"{path}: {error.java_exception.getMessage()}") from error
         return qualified.rstrip("/") if not qualified.endswith(":/") else qualified
 
     @staticmethod

@@ -11,7 +11,6 @@ import functools
 import hashlib
 import os
 import sys
-import zipimport
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +32,7 @@ except ModuleNotFoundError as error:
 from . import PCA, Extractor, Moments
 from ._core import max_file_bytes, vector_text
 from ._options import DEFAULTS
+from ._spark_executor import classic_context, in_worker
 
 __all__ = ["extract_features", "fit_pca", "plain_path", "read_images", "transform"]
 
@@ -141,7 +141,7 @@ def extract_all(df: DataFrame, *, weights, keep, vectors) -> DataFrame:
     broadcast = None
     if weights is not None:
         with open(weights, "rb") as file:
-            broadcast = spark.sparkContext.broadcast(file.read())
+            broadcast = classic_context(spark, "weights=").broadcast(file.read())
     extract = functools.partial(
         _extract, weights=broadcast, keep=keep, as_bytes=vectors == "binary"
     )
@@ -170,9 +170,9 @@ def fit_pca(
     Each partition gives its moments, which executors merge in two steps; the driver sees one row,
     whatever the number of images.
     """
-    spark = df.sparkSession
+    context = classic_context(df.sparkSession, "fit_pca")
     parts = df.select(features).mapInArrow(_moments, "part int, moments binary")
-    for tasks in (spark.sparkContext.defaultParallelism, 1):
+    for tasks in (context.defaultParallelism, 1):
         parts = (
             parts.repartition(tasks, "part")
             .sortWithinPartitions("part")  # the sum must not depend on which part came first
@@ -232,7 +232,7 @@ def project(
     schema = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in kept)
     project = functools.partial(
         _project_batches,
-        pca=df.sparkSession.sparkContext.broadcast(pca.to_bytes()),
+        pca=classic_context(df.sparkSession, "transform").broadcast(pca.to_bytes()),
         features=features,
         output=output,
         text=text,
@@ -242,21 +242,6 @@ def project(
 
 
 # What follows runs in the Python workers.
-
-
-def _in_worker(function):
-    """Before each task, PySpark 3.5's worker has every importer of an archive read it again: 13
-    times pyspark.zip, 70 ms. Importers that are forgotten are made again where they are needed.
-    """
-
-    @functools.wraps(function)
-    def called(*args, **kwargs):
-        for path, importer in list(sys.path_importer_cache.items()):
-            if isinstance(importer, zipimport.zipimporter):
-                del sys.path_importer_cache[path]
-        return function(*args, **kwargs)
-
-    return called
 
 
 @functools.lru_cache(maxsize=1)
@@ -283,7 +268,7 @@ def _kept(batches, keep):
     return (batch.filter(keep(batch["path"])) for batch in batches)
 
 
-@_in_worker
+@in_worker
 def _extract(
     batches: Iterator[pa.RecordBatch], weights, keep, as_bytes
 ) -> Iterator[pa.RecordBatch]:
@@ -317,7 +302,7 @@ def _lists(vectors):
     return pa.ListArray.from_arrays(pc.divide(offsets, _FLOAT_BYTES), values)
 
 
-@_in_worker
+@in_worker
 def _moments(batches):
     from pyspark import TaskContext
 
@@ -342,7 +327,7 @@ def _gathered(batches):
         yield pa.concat_arrays(chunks)
 
 
-@_in_worker
+@in_worker
 def _merge_moments(batches):
     number, moments = None, None
     for batch in batches:
@@ -367,7 +352,7 @@ def _part(number, moments):
     )
 
 
-@_in_worker
+@in_worker
 def _project_batches(batches, pca, features, output, text):
     pca = PCA.from_bytes(pca.value)
     for batch in batches:
@@ -388,7 +373,7 @@ def _transformed(pca, vectors):
     return projected.take(pc.if_else(valid, at, None))
 
 
-@_in_worker
+@in_worker
 def _to_text(batches):
     for batch in batches:
         text = vector_text(_lists(batch["features"]))
@@ -397,7 +382,7 @@ def _to_text(batches):
         )
 
 
-@_in_worker
+@in_worker
 def _to_lists(batches):
     for batch in batches:
         yield _with_features(batch, _lists(batch["features"]))

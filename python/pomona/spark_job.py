@@ -33,7 +33,9 @@ def _parser():
     parser = argparse.ArgumentParser(
         prog="spark_job.py", description="Features and PCA of a tree of images, on Spark."
     )
-    parser.add_argument("INPUT", help="folder of labelled images; any URI that Hadoop reads")
+    parser.add_argument(
+        "INPUT", help="folder of labelled images: of all nodes, s3:// or what Hadoop reads"
+    )
     parser.add_argument("OUTPUT", help="folder to publish the run in")
     parser.add_argument("MODE", nargs="?", help="as --mode")
     parser.add_argument("PCA_COMPONENTS", nargs="?", help="as --pca-components")

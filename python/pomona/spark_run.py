@@ -1,36 +1,42 @@
-"""The whole job on Spark: what `pomona run` does on one machine, with the same outputs."""
+"""The whole job on Spark: what `pomona run` does on one machine, with the same outputs.
+
+The core on the driver plans, counts and publishes. Its tasks go to the executors by number, where
+the core reads images and writes results by itself, so that no image passes through Spark.
+"""
 
 from __future__ import annotations
 
-import concurrent.futures
-import contextlib
-import dataclasses
-import hashlib
 import json
 import logging
+import os
+import re
 import sys
+import tempfile
 import time
 from typing import Any, cast
 
-from pyspark import StorageLevel, inheritable_thread_target
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark import SparkContext
+from pyspark.sql import SparkSession
 
-from . import Extractor, TooManyRejects, __version__, _core
-from . import spark as ps
+from . import OutputBusy, RunSummary, TooManyRejects, _core
 from ._hadoop import Files
-from ._spark_listing import Listing
-from ._spark_outputs import Outputs
+from ._spark_executor import SparkExecutor, classic_context
 
 log = logging.getLogger("pomona")
 
-# Rows in a part where the cluster would have nothing to do with larger ones.
-_SMALL_PART_ROWS = 4096
+# Those of the program.
+_FAILED, _TOO_MANY_REJECTS, _OUTPUT_BUSY, _INTERRUPTED = 1, 3, 4, 130
 
-# In one message between the JVM and a Python worker: of vectors, some MB.
-_VECTORS_AT_ONCE = 1024
+_LOG_SECONDS = 5
 
-_TOO_MANY_REJECTS = 3
+# What the core reaches without Hadoop, and the bucket in it.
+_S3 = re.compile("s3[an]?://([^/]*)", re.IGNORECASE)
+
+# AWS' own servers, which the core finds by the bucket's region.
+_AWS = re.compile(r"(https?://)?s3([.-][a-z0-9-]+)?\.amazonaws\.com(\.cn)?/?", re.IGNORECASE)
+
+# A cluster that grows says only what it has at the start; with this many tasks it has a reason to.
+_CORES_OF_A_GROWING_CLUSTER = 64
 
 
 def main(source: str, output: str, options: dict) -> int:
@@ -40,16 +46,24 @@ def main(source: str, output: str, options: dict) -> int:
     handler.setFormatter(logging.Formatter("%(asctime)s pomona: %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
+    if not os.access(os.path.expanduser("~"), os.W_OK):  # a driver in a container of YARN
+        os.environ.setdefault("XDG_CACHE_HOME", tempfile.gettempdir())
     spark = SparkSession.builder.appName("pomona").getOrCreate()
-    spark.sparkContext.setLogLevel("WARN")
     try:
+        classic_context(spark, "the job").setLogLevel("WARN")
         summary = run(spark, source, output, **options)
     except TooManyRejects as error:
         log.error("%s", error)
         return _TOO_MANY_REJECTS
-    except (ValueError, LookupError, OSError) as error:
+    except OutputBusy as error:
         log.error("%s", error)
-        return 1
+        return _OUTPUT_BUSY
+    except KeyboardInterrupt:
+        log.error("interrupted")
+        return _INTERRUPTED
+    except (ValueError, LookupError, OSError, MemoryError, RuntimeError) as error:
+        log.error("%s", error)
+        return _FAILED
     finally:
         spark.stop()
     print(json.dumps(summary))
@@ -58,254 +72,123 @@ def main(source: str, output: str, options: dict) -> int:
 
 def run(spark: SparkSession, source: str, output: str, **options) -> dict:
     """Runs the job; the options are those of `pomona.run`. Returns counts and seconds."""
-    return _Job(spark, source, output, options).run()
+    context = classic_context(spark, "the job")
+    files = Files(spark)
+    ways = [_core_path(files, path) for path in (source, output)]
+    if None in ways:
+        from . import _spark_dataframes
 
-
-@dataclasses.dataclass
-class _Counts:
-    """What happened to the listed files; rejects and skips by their reasons."""
-
-    listed: int
-    rows: int = 0
-    rejects: dict[str, int] = dataclasses.field(default_factory=dict)
-    skips: dict[str, int] = dataclasses.field(default_factory=dict)
-
-    def add(self, verdict: str, reason: str, count: int) -> None:
-        if verdict == "ok":
-            self.rows += count
-        else:
-            reasons = self.rejects if verdict == "reject" else self.skips
-            reasons[reason] = reasons.get(reason, 0) + count
-
-    @property
-    def rejected(self) -> int:
-        return sum(self.rejects.values())
-
-    @property
-    def skipped(self) -> int:
-        return sum(self.skips.values())
-
-    @property
-    def unaccounted(self) -> int:
-        return self.listed - self.rows - self.rejected - self.skipped
-
-
-class _Job:
-    def __init__(self, spark, source, output, options):
-        self.spark = spark
-        self.given = options
-        # To mypy its values are any objects.
-        self.options = cast("Any", _core.RunOptions(**options))
-        if self.options.hidden:
-            raise ValueError("hidden files cannot be taken here: Spark does not list them")
-        self.files = Files(spark)
-        self.source = self.files.qualified(source)
-        self.output = self.files.qualified(output)
-        self.outputs = Outputs(spark, self.files, self.output, self.options.run_id)
-        # Fails early where the weights are wrong; says what the outputs tell of the model.
-        self.extractor = Extractor(self.options.weights or None, threads=1)
-        features, components = self.extractor.n_features, self.options.pca_components
-        if components > features:
-            raise ValueError(
-                f"PCA of {features} features has 1 to {features} components, not {components}; "
-                "use --pca-components"
-            )
-        self.started = time.monotonic()
-        self.seconds = {}
-
-    def run(self):
-        if self.outputs.are_published():
-            raise ValueError(f"run {self.outputs.run_id} is published in {self.output} already")
-        with self.stage("list"):
-            listing = Listing(self.spark, self.files, self.source, self.output, self.given)
-            listed, fingerprint = self.count(listing.files)
-            self.check_listed(listed)
-            content = listing.content(self.extractor)
-        work = f"{self.output}/_pomona/spark_{fingerprint}"
-        with self.stage("extract"):
-            extracted = self.extract(content, listing.selection, work)
-        log.info("%d items, %.0f images/s", listed, listed / self.seconds["extract"])
-        counts, errors = self.account(listed, listing.files, extracted)
-        self.check_counts(counts, work)
-        with self.stage("sort"):
-            ordered = self.ordered(extracted, counts.rows)
-        with self.stage("write"):
-            # The features do not wait for the PCA.
-            _in_parallel(
-                lambda: self.write_pca(ordered), lambda: self.write_features(ordered, errors)
-            )
-        ordered.unpersist()
-        listing.close()
-        self.seconds["total"] = time.monotonic() - self.started
-        self.publish_run_info(counts)
-        self.files.remove(work)
-        self.files.remove_if_empty(f"{self.output}/_pomona")
-        summary = {
-            "run_id": self.outputs.run_id,
-            "listed": listed,
-            "rows": counts.rows,
-            "rejects": counts.rejected,
-            "skips": counts.skipped,
-        }
-        log.info("run %(run_id)s: %(rows)d images, %(rejects)d rejects, %(skips)d skips", summary)
-        return summary | {"seconds": self.seconds}
-
-    def count(self, files: DataFrame) -> tuple[int, str]:
-        """How many files there are, and a name for what is made of just these."""
-        number, digest = files.agg(
-            F.count("*"),
-            # Independent of the order, exact.
-            F.sum(F.xxhash64("path", "length", "modificationTime").cast("decimal(38,0)")),
-        ).first()
-        recipe = (number, digest, self.extractor.weights_digest, __version__)
-        return number, hashlib.sha256(repr(recipe).encode()).hexdigest()[:16]
-
-    def check_listed(self, listed: int) -> None:
-        if listed == 0:
-            raise ValueError(f"no files under {self.source} that the mode and the globs select")
-        if listed < self.options.pca_components:
-            raise ValueError(
-                f"PCA needs at least as many images as components: {listed} files, "
-                f"{self.options.pca_components} components; use --pca-components"
-            )
-
-    def extract(self, content: DataFrame, selection, work: str) -> DataFrame:
-        """The verdicts and features, from the folder `work`, where an earlier call may have left
-        them."""
-        if self.files.exists(f"{work}/_SUCCESS"):
-            log.info("features of an unfinished run are taken from %s", work)
-        else:
-            extracted = ps.extract_all(
-                content, weights=self.options.weights or None, keep=selection, vectors="binary"
-            )
-            extracted.write.mode("overwrite").option("compression", "none").parquet(work)
-        self.spark.conf.set(ps.BATCH_ROWS, str(_VECTORS_AT_ONCE))
-        return self.spark.read.schema(ps.extracted_schema("binary")).parquet(work)
-
-    def account(
-        self, listed: int, files: DataFrame, extracted: DataFrame
-    ) -> tuple[_Counts, DataFrame]:
-        """What became of the files, and the rows of the error table."""
-        counts = _Counts(listed)
-        for row in extracted.groupBy("verdict", "reason").count().collect():
-            counts.add(row["verdict"], row["reason"], row["count"])
-        errors = extracted.where("verdict = 'reject'")
-        if counts.unaccounted:
-            lost = _lost(files, extracted)
-            for row in lost.groupBy("reason").count().collect():
-                counts.add("reject", row["reason"], row["count"])
-            errors = errors.select(lost.columns).unionByName(lost)
-        return counts, errors
-
-    def check_counts(self, counts: _Counts, work: str) -> None:
-        images = counts.rows + counts.rejected
-        if counts.unaccounted:
-            raise RuntimeError(
-                f"items were lost: {counts.listed} listed, but {counts.rows} rows + "
-                f"{counts.rejected} rejects + {counts.skipped} skips; please report this"
-            )
-        if not self.options.allows_rejects(counts.rows, counts.rejected):
-            raise TooManyRejects(
-                f"{counts.rejected} of {images} images were rejected, more than --max-rejects "
-                f"allows; see the rejects in {work}"
-            )
-        if counts.rows < max(2, self.options.pca_components):
-            reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(counts.rejects.items()))
-            raise ValueError(
-                f"{counts.rows} of {images} images could be read"
-                + (f" ({reasons}; see the rejects in {work})" if reasons else "")
-                + f": too few for {self.options.pca_components} components"
-            )
-
-    def ordered(self, extracted: DataFrame, rows: int) -> DataFrame:
-        """The rows in path order, over as many parts as there is work for."""
-        busy = min(-(-rows // _SMALL_PART_ROWS), 2 * self.spark.sparkContext.defaultParallelism)
-        parts = max(1, busy, -(-rows // self.options.part_rows))
-        ordered = (
-            extracted.where("verdict = 'ok'")
-            .select("path", "label", "features")
-            .repartitionByRange(parts, "path")
-            .sortWithinPartitions("path")
-            .persist(StorageLevel.DISK_ONLY)
+        log.warning(
+            "only Hadoop reaches %s: Spark itself carries the images and writes the outputs, which "
+            "is slower (docs/spark.md)",
+            " and ".join(path for path, way in zip((source, output), ways, strict=True) if not way),
         )
-        ordered.count()  # so that those who use it find it there
-        return ordered
-
-    def write_pca(self, ordered: DataFrame) -> None:
-        with self.stage("fit"):
-            pca = ps.fit_pca(
-                ordered,
-                self.options.pca_components,
-                center=self.options.center,
-                standardize=self.options.standardize,
-            )
-        projected = ps.project(ordered, pca, text=self.options.csv)
-        projected.persist(StorageLevel.DISK_ONLY)
-        if self.options.parquet:
-            vectors = "spark" if self.options.spark_vectors else "list"
-            column = ps.vectors_column("pca_features", vectors).alias("pca_features")
-            self.outputs.parquet(projected.select("path", "label", column), "pca/parquet", "pca")
-        if self.options.csv:
-            self.outputs.csv(projected.drop("pca_features"), "pca/csv", "pca")
-        projected.unpersist()
-        model_info = _core.model_info_json(self.outputs.run_id, pca, self.extractor)
-        self.outputs.text(model_info, "json", "model_info")
-        self.outputs.text(_core.variance_csv(pca), "csv", "model_info", "variance")
-        self.outputs.text(pca.to_bytes(), "safetensors", "model_info", "pca_model")
-
-    def write_features(self, ordered: DataFrame, errors: DataFrame) -> None:
-        if self.options.parquet:
-            self.outputs.parquet(ps.features_to_lists(ordered), "features/parquet", "features")
-        if self.options.csv:
-            self.outputs.csv(ps.features_to_text(ordered), "features/csv", "features")
-        self.outputs.csv(ordered.select("path", "label"), "metadata")
-        columns = ("path", "label", "stage", "reason", "message")
-        one_part = errors.select(*columns).repartition(1)
-        self.outputs.csv(one_part.sortWithinPartitions("path"), "errors")
-
-    def publish_run_info(self, counts: _Counts) -> None:
-        run_info = _core.run_info_json(
-            run_id=self.outputs.run_id,
-            input=self.files.plain(self.source),
-            output=self.files.plain(self.output),
-            options=self.options,
-            engine=self.extractor.engine,
-            threads=self.spark.sparkContext.defaultParallelism,
-            rejects_by_reason=counts.rejects,
-            skips_by_reason=counts.skips,
-            listed=counts.listed,
-            rows=counts.rows,
-            seconds=self.seconds,
-        )
-        self.outputs.text(run_info, "json", "run_info")
-
-    @contextlib.contextmanager
-    def stage(self, name: str):
-        started = time.monotonic()
-        log.info("%s ...", name)
-        with ps.described(self.spark, name):
-            yield
-        self.seconds[name] = time.monotonic() - started
-        log.info("%s: %.1f s", name, self.seconds[name])
-
-
-def _lost(files: DataFrame, extracted: DataFrame) -> DataFrame:
-    """Rejects for the files that Spark could not read, or was not to."""
-    missing = files.join(extracted.select("path"), "path", "left_anti")
-    large = F.col("length") > _core.max_file_bytes
-    return missing.select(
-        "path",
-        ps.label(F.col("path")).alias("label"),
-        F.lit("read").alias("stage"),
-        F.when(large, "too_large").otherwise("unreadable").alias("reason"),
-        F.when(large, ps.too_large(F.col("length")))
-        .otherwise("listed, but cannot be read")
-        .alias("message"),
+        return _spark_dataframes.run(spark, source, output, options)
+    paths = [path for path in ways if path is not None]
+    given = cast("Any", _core.RunOptions(**options))  # to mypy its values are any objects
+    buckets = [found[1] for path in paths if (found := _S3.match(path))]
+    if buckets and not given.s3_endpoint:
+        options["s3_endpoint"] = _s3_endpoint(context._jsc.hadoopConfiguration(), buckets)
+    progress = _Progress()
+    summary = _core.run(
+        *paths,
+        progress,
+        log.warning,
+        options,
+        executor=SparkExecutor(context, given.weights),
+        parallelism=_parallelism(context),
     )
+    progress.finish()
+    log.info(
+        "run %s: %d images, %d rejects, %d skips",
+        *(summary.run_id, summary.rows, summary.rejects, summary.skips),
+    )
+    return _described(summary)
 
 
-def _in_parallel(*functions):
-    """Calls them at once, each with a thread of Spark's own properties; raises what they raise."""
-    with concurrent.futures.ThreadPoolExecutor(len(functions)) as pool:
-        for call in [pool.submit(inheritable_thread_target(call)) for call in functions]:
-            call.result()
+def _described(summary: RunSummary) -> dict:
+    names = ("run_id", "listed", "rows", "rejects", "skips", "resumed", "reused", "seconds")
+    return {name: getattr(summary, name) for name in names}
+
+
+def _core_path(files: Files, path: str) -> str | None:
+    """The path as the core takes it; None where only Hadoop can follow it."""
+    if not _S3.match(path):
+        path = files.qualified(path)  # a bare path lies where Hadoop's default file system is
+    if path.startswith("file:"):
+        return files.plain(path)
+    return path if _S3.match(path) else None
+
+
+def _s3_endpoint(hadoop, buckets: list[str]) -> str:
+    """The server that Hadoop's settings name for the buckets, else this process' environment."""
+    if hadoop.get("fs.s3a.access.key"):
+        log.warning(
+            "fs.s3a.access.key is not used: credentials come from AWS' chain on each node, such as "
+            "its role or spark.executorEnv.AWS_ACCESS_KEY_ID"
+        )
+    found = set()
+    for bucket in buckets:
+        endpoint = hadoop.get(f"fs.s3a.bucket.{bucket}.endpoint") or hadoop.get("fs.s3a.endpoint")
+        if not endpoint or _AWS.fullmatch(endpoint):
+            endpoint = ""
+        elif "://" not in endpoint and not hadoop.getBoolean("fs.s3a.connection.ssl.enabled", True):
+            endpoint = f"http://{endpoint}"
+        found.add(endpoint)
+    if len(found) > 1:
+        raise ValueError(
+            f"INPUT and OUTPUT are on two S3 servers ({', '.join(map(repr, sorted(found)))}); one "
+            "at a time can be reached: use --s3-endpoint"
+        )
+    environment = (os.environ.get(f"AWS_ENDPOINT_URL{of}", "") for of in ("_S3", ""))
+    return next(filter(None, [*found, *environment]), "")
+
+
+def _parallelism(context: SparkContext) -> int:
+    """How many tasks can run at once."""
+    conf = context.getConf()
+    grows = conf.get("spark.dynamicAllocation.enabled", "false") == "true"
+    if grows and not conf.contains("spark.default.parallelism"):
+        return max(context.defaultParallelism, _CORES_OF_A_GROWING_CLUSTER)
+    return context.defaultParallelism
+
+
+class _Progress:
+    """Logs how far a run is, as `pomona run --progress log` does."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._began = self._said = 0.0
+        self._done_before = 0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if stage != self._stage:
+            self.finish()
+            self._stage, self._began, self._said, self._done_before = stage, now, now, done
+        elif now - self._said >= _LOG_SECONDS:
+            self._said = now
+            log.info("%s", self._line(done, total, now - self._began))
+
+    def finish(self) -> None:
+        """Says how long the stage took that ends now."""
+        if self._stage:
+            log.info("%s: %.1f s", self._stage, time.monotonic() - self._began)
+
+    def _line(self, done: int, total: int, seconds: float) -> str:
+        rate = (done - self._done_before) / seconds
+        line = f"{self._stage} {done}"
+        if total > 0:
+            line += f"/{total} {100 * done // total}%"
+        line += f"  {rate:.0f}/s"
+        if rate > 0 and total > done:
+            line += f"  {_duration((total - done) / rate)} left"
+        return line
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes:02}m"
+    return f"{minutes}m{seconds:02}s" if minutes else f"{seconds}s"
