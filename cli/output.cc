@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio_ext.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "pomona/item.h"
 
@@ -63,13 +65,16 @@ void PrintError(std::string_view line) {
 
 arrow::Status FlushOutput() {
   Note(std::fflush(stdout) != 0);
-  if (first_error == 0 && !std::ferror(stdout)) return arrow::Status::OK();
+  const int error = std::exchange(first_error, 0);
+  if (error == 0 && !std::ferror(stdout)) return arrow::Status::OK();
+  __fpurge(stdout);  // what is lost is said once
+  std::clearerr(stdout);
   pollfd out = {STDOUT_FILENO, POLLOUT, 0};
-  if (first_error == EPIPE || (poll(&out, 1, 0) > 0 && (out.revents & POLLERR))) {
+  if (error == EPIPE || (poll(&out, 1, 0) > 0 && (out.revents & POLLERR))) {
     return arrow::Status::OK();
   }
   return arrow::Status::IOError("cannot write to standard output: ",
-                                first_error ? std::strerror(first_error) : "what it got is cut");
+                                error ? std::strerror(error) : "what it got is cut");
 }
 
 void OpenStandardStreams() {

@@ -22,7 +22,8 @@ void PrintExactly(std::string_view line);
 // "pomona: " and the line on standard error, which is not checked.
 void PrintError(std::string_view line);
 
-// Whether everything printed has arrived. A reader of a pipe that left wanted no more.
+// Whether everything printed since the last call has arrived. A reader of a pipe that left wanted
+// no more.
 // Errors: IOError.
 arrow::Status FlushOutput();
 

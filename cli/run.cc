@@ -97,6 +97,13 @@ arrow::Result<ExitCode> RunJob(const RunArguments& arguments) {
   printer.Finish();
   ARROW_RETURN_NOT_OK(summary);
   if (!arguments.quiet) PrintSummary(*summary, arguments);
+  // The work is what was asked for: a summary that is lost does not undo it.
+  const arrow::Status printed = FlushOutput();
+  if (!printed.ok()) {
+    const std::string done =
+        summary->fragments_missing > 0 ? "this shard is done" : "the run is published";
+    PrintError(printed.message() + "; " + done + " all the same");
+  }
   return ExitCode::kComplete;
 }
 
