@@ -74,6 +74,8 @@ arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
                         OpenTree(arguments.input, arguments.options.run.s3, cancel));
   CheckOptions options = arguments.options;
   options.hashes = arguments.json;
+  const std::string passed_over = TellPassedOver(*source);
+  if (!passed_over.empty()) PrintError(passed_over);
   int64_t unlabelled = 0;
   const auto print = [&](const CheckResult& result) {
     if (!arguments.bad || result.outcome.verdict == Verdict::kReject) {

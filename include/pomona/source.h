@@ -88,6 +88,13 @@ class Source {
  public:
   virtual ~Source() = default;
 
+  // The folder whose files are listed, INPUT or INPUT/Training: absolute, or s3://bucket/prefix.
+  virtual const std::string& root() const = 0;
+
+  // The folders beside root() that INPUT holds as well and that are not read, where it is
+  // INPUT/Training. By name, without hidden ones, in no order.
+  virtual std::vector<std::string> PassedOver() const { return {}; }
+
   // Hands over every file below the root that the filter takes, sorted by path, bytewise.
   // Errors: IOError where a folder cannot be listed that may hold any, since nobody could tell what
   // is missing.
@@ -122,6 +129,10 @@ arrow::Result<std::vector<Item>> ListAll(Source& source, const RunOptions& optio
 arrow::Result<std::unique_ptr<Source>> OpenTree(const std::string& root, const S3Options& s3,
                                                 CancelToken cancel = {});
 
+// A line for the user that names the folders which the source passed over, but for the one that
+// `output` is or lies in; empty: there are none.
+std::string TellPassedOver(const Source& source, const std::string& output = {});
+
 // The objects below s3://bucket/prefix, or below s3://bucket/prefix/Training where there are any.
 // Paths are s3://bucket/key, with the key as it is. Keys that end in '/' are folders, no files.
 // Reads ahead of need, a bounded number of files and bytes.
@@ -137,7 +148,7 @@ arrow::Result<std::optional<Reject>> ReadLocalFile(const std::string& path, File
 // A folder of the local file system, or its subfolder Training where there is one, as the original
 // pipeline looks for it. Links are followed, but not into a folder from below it. Paths are
 // absolute and escaped (EscapeName).
-// Errors: IOError with the errno where the root is missing or not a folder.
+// Errors: IOError with the errno where it is missing or not a folder.
 arrow::Result<std::unique_ptr<Source>> OpenLocalTree(const std::string& root);
 
 // Whether the item's label matches Apple*, which the modes mini and apples ask for.

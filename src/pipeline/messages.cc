@@ -3,7 +3,9 @@
 #include <arrow/util/io_util.h>
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <string_view>
 
 #include "pomona/refusal.h"
@@ -11,9 +13,15 @@
 namespace pomona {
 namespace {
 
-std::string HowGlobsMatch(const PathFilter& filter) {
-  return "a glob has to match the whole path below INPUT or INPUT/Training, such as '" +
-         filter.example() + "'";
+// `globs`: those that may be mistaken.
+std::string HowGlobsMatch(const PathFilter& filter, const std::vector<std::string>& globs) {
+  std::string text = "a glob has to match the whole path below INPUT or INPUT/Training, such as '" +
+                     filter.example() + "'";
+  const auto is_ascii = [](const std::string& glob) {
+    return std::ranges::all_of(glob, [](char c) { return static_cast<uint8_t>(c) < 0x80; });
+  };
+  if (std::ranges::all_of(globs, is_ascii)) return text;
+  return text + "; accents are stored in one of two ways that look the same: put * for the letter";
 }
 
 std::string HiddenOnes(const PathFilter& filter) {
@@ -61,12 +69,20 @@ void TellOfColumnNames(const std::string& output, const RunHooks& hooks) {
   }
 }
 
+void TellOfOtherFolders(const Source& source, const std::string& output, const RunHooks& hooks) {
+  if (!hooks.log) return;
+  const std::string line = TellPassedOver(source, output);
+  if (!line.empty()) hooks.log(line);
+}
+
 arrow::Status NoFiles(const std::string& input, const PathFilter& filter,
                       const RunOptions& options) {
   std::string text = "no files under " + input;
   if (!filter.example().empty()) {
     text += " that the mode, --include and --exclude select";
-    if (!options.include.empty() || !options.exclude.empty()) text += "; " + HowGlobsMatch(filter);
+    if (!options.include.empty() || !options.exclude.empty()) {
+      text += "; " + HowGlobsMatch(filter, options.include);
+    }
   }
   if (filter.hidden() > 0) text += "; " + HiddenOnes(filter) + " are left out without --hidden";
   return arrow::Status::Invalid(text);
@@ -82,7 +98,7 @@ void TellOfFilter(const Listing& listing, const RunHooks& hooks) {
   }
   if (!listing.saw_everything()) return;
   for (const std::string& option : filter.Unmatched()) {
-    hooks.log(option + " matched nothing; " + HowGlobsMatch(filter));
+    hooks.log(option + " matched nothing; " + HowGlobsMatch(filter, {option}));
   }
 }
 

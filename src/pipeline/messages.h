@@ -16,6 +16,9 @@ namespace pomona {
 // Says so where readers of the outputs would take the name of a folder for a column of ours.
 void TellOfColumnNames(const std::string& output, const RunHooks& hooks);
 
+// Says so where INPUT/Training is read and other folders of INPUT are not.
+void TellOfOtherFolders(const Source& source, const std::string& output, const RunHooks& hooks);
+
 // Of a tree in which nothing was selected.
 arrow::Status NoFiles(const std::string& input, const PathFilter& filter,
                       const RunOptions& options);

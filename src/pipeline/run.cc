@@ -16,16 +16,15 @@ namespace pomona {
 namespace {
 
 // Refuses an input all of which is left out, since it is the output's.
-arrow::Status CheckApart(const std::string& input, const std::string& output) {
-  std::error_code error;
+arrow::Status CheckApart(const std::string& input, const std::string& root,
+                         const std::string& output) {
   const auto real = [&](const std::string& path) {
     if (IsS3Uri(path)) return path + '/';
+    std::error_code error;
     const std::string found = std::filesystem::weakly_canonical(path, error).string();
     return (found.empty() ? path : found) + '/';  // opening it will say what is wrong
   };
-  const std::string training = input + "/Training";
-  const bool has_training = std::filesystem::is_directory(training, error);
-  if (!real(has_training ? training : input).starts_with(real(output))) return {};
+  if (!real(root).starts_with(real(output))) return {};
   return arrow::Status::Invalid("INPUT ", input, " lies in OUTPUT ", output,
                                 ", of which nothing is taken for input; name another OUTPUT");
 }
@@ -40,7 +39,8 @@ arrow::Result<RunSummary> RunTree(const std::string& input, const std::string& o
                         IsS3Uri(input) ? NormalS3Uri(input) : LocalPath(input));
   ARROW_ASSIGN_OR_RAISE(const auto published, OpenOutput(output, options.s3, hooks.cancel));
   ARROW_ASSIGN_OR_RAISE(const auto source, OpenTree(tree, options.s3, hooks.cancel));
-  ARROW_RETURN_NOT_OK(CheckApart(tree, published->location()));
+  ARROW_RETURN_NOT_OK(CheckApart(tree, source->root(), published->location()));
+  TellOfOtherFolders(*source, published->location(), hooks);
   TellOfColumnNames(published->location(), hooks);
   ARROW_ASSIGN_OR_RAISE(const auto weights, OpenWeights(options));
   const EngineFactory make_engine = [&] { return MakeEngine(*weights, options); };

@@ -261,7 +261,23 @@ class Walk {
 
 class LocalTree : public Source {
  public:
-  LocalTree(std::string root, FolderId id) : root_(std::move(root)), id_(id) {}
+  LocalTree(std::string root, FolderId id, std::string input)
+      : root_(std::move(root)), id_(id), input_(std::move(input)) {}
+
+  const std::string& root() const override { return root_; }
+
+  std::vector<std::string> PassedOver() const override {
+    std::vector<std::string> names;
+    const std::unique_ptr<DIR, DirectoryCloser> directory(
+        input_ == root_ ? nullptr : opendir(input_.c_str()));
+    while (const dirent* found = directory ? readdir(directory.get()) : nullptr) {
+      const std::string name = found->d_name;
+      struct stat info;
+      if (name == "." || name == ".." || name == kTrainingFolder || IsHidden(name)) continue;
+      if (found->d_type != DT_REG && IsFolder(input_ + '/' + name, &info)) names.push_back(name);
+    }
+    return names;
+  }
 
   arrow::Status List(PathFilter* filter, const TakeItems& take) override {
     return Walk(root_ == "/" ? 1 : EscapeName(root_).size() + 1, filter, take).Run(root_);
@@ -289,6 +305,7 @@ class LocalTree : public Source {
 
   const std::string root_;
   const FolderId id_;
+  const std::string input_;  // root_, or the folder above it
 };
 
 }  // namespace
@@ -328,8 +345,8 @@ arrow::Result<std::unique_ptr<Source>> OpenLocalTree(const std::string& root) {
     return IOErrorFromErrno(ENOTDIR, "INPUT ", path, ": not a folder");
   }
   const std::string training = path + "/" + kTrainingFolder;
-  if (IsFolder(training, &info)) path = training;
-  return std::make_unique<LocalTree>(path, FolderId{info.st_dev, info.st_ino});
+  const std::string tree = IsFolder(training, &info) ? training : path;
+  return std::make_unique<LocalTree>(tree, FolderId{info.st_dev, info.st_ino}, path);
 }
 
 }  // namespace pomona

@@ -93,11 +93,19 @@ class S3Tree : public Source {
     ARROW_RETURN_NOT_OK(ListTop());
     const std::string training = root_ + '/' + kTrainingFolder;
     if (std::find(folders_.begin(), folders_.end(), S3ArrowPath(training)) != folders_.end()) {
+      for (const std::string& folder : folders_) {
+        const std::string name = BelowRoot(folder);
+        if (name != kTrainingFolder && !IsHidden(name)) passed_over_.push_back(name);
+      }
       root_ = training;
       ARROW_RETURN_NOT_OK(ListTop());
     }
     return arrow::Status::OK();
   }
+
+  const std::string& root() const override { return root_; }
+
+  std::vector<std::string> PassedOver() const override { return passed_over_; }
 
   // The folders whose turn comes next are listed ahead.
   arrow::Status List(PathFilter* filter, const TakeItems& take) override {
@@ -316,6 +324,7 @@ class S3Tree : public Source {
   }
 
   std::string root_;  // s3://bucket/prefix
+  std::vector<std::string> passed_over_;
   std::unique_ptr<S3Connection> connection_;
   std::vector<Item> files_;           // directly below the root
   std::vector<std::string> folders_;  // as well

@@ -40,6 +40,11 @@ class MemorySource : public Source {
   std::map<std::string, std::string> files;
   std::function<void(const Item&)> on_read = [](const Item&) {};
 
+  const std::string& root() const override {
+    static const std::string root = "/tree";
+    return root;
+  }
+
   arrow::Status List(PathFilter* filter, const TakeItems& take) override {
     std::vector<Item> items;
     for (const auto& [path, bytes] : files) {

@@ -161,6 +161,35 @@ TEST(Run, ResumesAfterACancelAndGivesTheSameBytes) {
   EXPECT_EQ(Files(output.path()), Files(undisturbed.path()));
 }
 
+// A tree without an end, whose listing is cancelled.
+class EndlessSource : public MemorySource {
+ public:
+  std::atomic<bool> cancel = false;
+  bool ended = false;
+
+  arrow::Status List(PathFilter*, const TakeItems& take) override {
+    for (int i = 1'000'000; take({{"/tree/a/" + std::to_string(i) + ".png", 6, 4, 1}}); ++i) {
+      if (i == 1'000'100) cancel = true;
+      if (cancel) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    ended = true;
+    return arrow::Status::OK();
+  }
+  arrow::Result<std::optional<Reject>> Read(const Item&, FileBytes*) override {
+    return Reject{Stage::kRead, Reason::kMissing, "gone"};
+  }
+};
+
+TEST(Run, EndsTheListingWhenItIsCancelled) {
+  EndlessSource source;
+  RunHooks hooks;
+  hooks.cancel = &source.cancel;
+  const TempFolder output;
+  EXPECT_TRUE(RunOn(source, output.path(), SmallOptions(), hooks).status().IsCancelled());
+  EXPECT_TRUE(source.ended);
+  EXPECT_FALSE(fs::exists(output / "run_info"));
+}
+
 // What is done when the run of `on_read` is cancelled at the read-th read.
 arrow::Result<RunSummary> CancelledAt(int read, MemorySource& source, const std::string& output,
                                       const RunOptions& options) {

@@ -66,6 +66,11 @@ class MadeUpSource : public Source {
  public:
   explicit MadeUpSource(int64_t count) : count_(count) {}
 
+  const std::string& root() const override {
+    static const std::string root = "/made up";
+    return root;
+  }
+
   arrow::Status List(PathFilter*, const TakeItems& take) override {
     std::vector<Item> items;
     for (int64_t i = 0; i < count_; ++i) {

@@ -86,6 +86,20 @@ def test_a_whole_bucket_and_the_order_of_paths(bucket, picture):
         assert [each["label"] for each in found] == ["a-b", "a", "a", "d", "", "b"]
 
 
+def test_folders_beside_training_are_named(bucket, picture):
+    for key in ("Training/a/1.jpg", "Test/a/2.jpg", "out/a/3.jpg", ".git/4.jpg", "5.jpg"):
+        bucket.put(f"in/{key}", picture)
+    url = bucket.url("in")
+    said = f"pomona: only {url}/Training is read; to read a folder beside it "
+    finished = bucket.run("check", url)
+    assert finished.stderr == f"{said}(Test, out), name that folder as INPUT\n"
+    finished = bucket.run("run", url, f"{url}/out/runs", "--pca-components", "1")
+    assert f"{said}(Test), name that folder as INPUT\n" in finished.stderr
+    finished = bucket.run("run", url, f"{url}/Training")
+    assert finished.returncode == 1
+    assert "of which nothing is taken for input; name another OUTPUT\n" in finished.stderr
+
+
 def test_listings_of_many_pages(bucket, picture, tmp_path):
     expected = ["in/few/1.jpg", "in/few/2.jpg"]
     for key in expected:

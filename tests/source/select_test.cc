@@ -16,6 +16,11 @@ class ListedTree : public Source {
  public:
   explicit ListedTree(std::vector<Item> items) : items_(std::move(items)) {}
 
+  const std::string& root() const override {
+    static const std::string root = "/in";
+    return root;
+  }
+
   arrow::Status List(PathFilter*, const TakeItems& take) override {
     for (; listed < items_.size() && take({items_[listed]}); ++listed) {
     }

@@ -14,6 +14,7 @@ pomona check . --bad --max-rejects 0
 echo "exit $?"
 pomona check . --bad --max-rejects 0 --exclude '*cut*'
 echo "exit $?"
+mkdir ../Test ../.git
 pomona check .. --mode apples --include '*Golden*'
 pomona check nowhere
 echo "exit $?"

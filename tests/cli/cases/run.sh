@@ -5,6 +5,7 @@ echo "exit $?"
 pomona run tree out --run-id second --mode apples --pca-components 2 --formats parquet \
   --vectors spark --center --standardize --quiet
 echo "exit $?"
+mkdir tree/Test tree/Validation
 pomona run tree out --run-id third --pca-components 4 | grep "reused"
 pomona verify out
 echo "exit $?"
