@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
+#include <mutex>
 #include <utility>
 
 #include "pomona/location.h"
@@ -67,7 +68,11 @@ arrow::Result<std::optional<Reject>> CannotRead(const char* what, const std::str
   const int error = errno;
   const std::string text = std::strerror(error);
   if (IsOfTheFile(error)) {
-    return Reject{Stage::kRead, Reason::kUnreadable, std::string(what) + ": " + text};
+    // A link that leads nowhere is there all the same.
+    struct stat info;
+    const bool missing = (error == ENOENT || error == ENOTDIR) && lstat(path.c_str(), &info) != 0;
+    return Reject{Stage::kRead, missing ? Reason::kMissing : Reason::kUnreadable,
+                  std::string(what) + ": " + text};
   }
   const std::string message = std::string(what) + ' ' + path + ": " + text;
   const auto detail = arrow::internal::StatusDetailFromErrno(error);
@@ -116,13 +121,50 @@ bool InodesLast(const std::string& folder) {
 
 using FolderId = std::pair<dev_t, ino_t>;
 
+// The folders of a tree through which another file system is entered, by a mount or a link; the
+// root is one.
+//
+// Threads: any number.
+class Mounts {
+ public:
+  explicit Mounts(const std::string& root) : root_(root) {}
+
+  void Add(const std::string& folder, const FolderId& id) {
+    const std::lock_guard lock(mutex_);
+    mounts_.emplace(folder, id);
+  }
+
+  // Errors: IOError where what was mounted on the way to `path` is gone; the files that went with it
+  // are no rejects.
+  arrow::Status Check(const std::string& path) const {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [folder, id] : mounts_) {
+      if (!path.starts_with(folder) || (folder != "/" && path[folder.size()] != '/')) continue;
+      const std::string name = (folder == root_ ? "INPUT " : "the folder ") + folder;
+      struct stat info;
+      if (stat(folder.c_str(), &info) != 0) {
+        return arrow::Status::IOError(name, " cannot be read any more: ", std::strerror(errno));
+      }
+      if (info.st_dev == id.first && (info.st_ino == id.second || !InodesLast(folder))) continue;
+      return arrow::Status::IOError(name,
+                                    " is not the folder it was: it was unmounted or replaced");
+    }
+    return arrow::Status::OK();
+  }
+
+ private:
+  const std::string& root_;
+  mutable std::mutex mutex_;
+  std::map<std::string, FolderId> mounts_;
+};
+
 // Walks through a tree in the order of its files' paths, holding the names of the folders on the
 // way to where it is.
 class Walk {
  public:
   // `root_size`: of the escaped root and the slash behind it.
-  Walk(size_t root_size, PathFilter* filter, const TakeItems& take)
-      : root_size_(root_size), filter_(*filter), take_(take) {
+  Walk(size_t root_size, PathFilter* filter, const TakeItems& take, Mounts* mounts)
+      : root_size_(root_size), filter_(*filter), take_(take), mounts_(*mounts) {
     struct stat info;
     if (!filter->output.empty() && stat(filter->output.c_str(), &info) == 0) {
       output_ = {info.st_dev, info.st_ino};
@@ -181,6 +223,7 @@ class Walk {
     }
     const FolderId id{info.st_dev, info.st_ino};
     if (std::ranges::find(ancestors_, id) != ancestors_.end()) return arrow::Status::OK();
+    if (!ancestors_.empty() && ancestors_.back().first != id.first) mounts_.Add(folder, id);
     if (++visits_[id] > kMaxVisits) {
       return arrow::Status::IOError(folder, ": links lead to this folder by more than ", kMaxVisits,
                                     " paths");
@@ -250,6 +293,7 @@ class Walk {
   const size_t root_size_;
   PathFilter& filter_;
   const TakeItems& take_;
+  Mounts& mounts_;
   std::optional<FolderId> output_;  // which is not entered
   std::vector<Item> items_;         // not handed over yet
   bool wanted_ = true;              // whether more are
@@ -262,7 +306,9 @@ class Walk {
 class LocalTree : public Source {
  public:
   LocalTree(std::string root, FolderId id, std::string input)
-      : root_(std::move(root)), id_(id), input_(std::move(input)) {}
+      : root_(std::move(root)), input_(std::move(input)) {
+    mounts_.Add(root_, id);
+  }
 
   const std::string& root() const override { return root_; }
 
@@ -280,32 +326,22 @@ class LocalTree : public Source {
   }
 
   arrow::Status List(PathFilter* filter, const TakeItems& take) override {
-    return Walk(root_ == "/" ? 1 : EscapeName(root_).size() + 1, filter, take).Run(root_);
+    return Walk(root_ == "/" ? 1 : EscapeName(root_).size() + 1, filter, take, &mounts_).Run(root_);
   }
 
   arrow::Result<std::optional<Reject>> Read(const Item& item, FileBytes* bytes) override {
-    ARROW_ASSIGN_OR_RAISE(auto reject, ReadLocalFile(UnescapeName(item.path), bytes));
-    if (reject && reject->reason == Reason::kUnreadable) ARROW_RETURN_NOT_OK(CheckRoot());
+    const std::string path = UnescapeName(item.path);
+    ARROW_ASSIGN_OR_RAISE(auto reject, ReadLocalFile(path, bytes));
+    const bool is_lost =
+        reject && (reject->reason == Reason::kMissing || reject->reason == Reason::kUnreadable);
+    if (is_lost) ARROW_RETURN_NOT_OK(mounts_.Check(path));
     return reject;
   }
 
  private:
-  // Files that are gone together with the root, or with what was mounted there, are no rejects.
-  arrow::Status CheckRoot() const {
-    struct stat info;
-    if (stat(root_.c_str(), &info) != 0) {
-      return arrow::Status::IOError("INPUT ", root_,
-                                    " cannot be read any more: ", std::strerror(errno));
-    }
-    const bool is_it = info.st_ino == id_.second || !InodesLast(root_);
-    if (info.st_dev == id_.first && is_it) return arrow::Status::OK();
-    return arrow::Status::IOError("INPUT ", root_,
-                                  " is not the folder it was: it was unmounted or replaced");
-  }
-
   const std::string root_;
-  const FolderId id_;
   const std::string input_;  // root_, or the folder above it
+  Mounts mounts_{root_};
 };
 
 }  // namespace

@@ -91,7 +91,7 @@ def test_a_bad_image_is_a_row(extractor, paths, tmp_path):
         "empty",
         "corrupt",
         "truncated",
-        "unreadable",
+        "missing",
         "not_an_image",
         None,
     ]

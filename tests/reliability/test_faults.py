@@ -202,6 +202,42 @@ def test_a_file_that_may_not_be_opened_is_a_reject(lab):
     assert "read,unreadable,cannot open: Permission denied" in errors
 
 
+@pytest.mark.parametrize("by_link", [False, True])
+def test_a_mount_in_the_input_that_goes_away_ends_the_run(changing, small_disk, tmp_path, by_link):
+    """Its files are not rejects; what else is in the tree may be gone without harm."""
+    lab, gate, disk = changing, tmp_path / "gate", small_disk("size=4m")
+    for file in (lab.tree / "Pear").glob("?.png"):
+        shutil.copy(file, disk)
+    place = tmp_path / "place" if by_link else lab.tree / "Zebra"
+    place.mkdir()
+    if by_link:
+        (lab.tree / "Zebra").symlink_to(place)
+    output = lab.new_output()
+    bind = ["mount", "--bind", disk, place]
+    subprocess.run(bind, check=True)
+    with subprocess.Popen(
+        lab.command(output, gate=gate), stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not (output / "_pomona/fragments").is_dir():
+            time.sleep(0.01)
+        time.sleep(0.2)
+        shutil.rmtree(lab.tree / "Pear")
+        subprocess.run(["umount", "-l", place], check=True)
+        gate.touch()
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1, errors
+    assert f"the folder {lab.tree}/Zebra is not the folder it was: it was unmounted" in errors
+    lab.check_intact(output)
+    subprocess.run(bind, check=True)
+    try:
+        finished = lab.run(output)
+    finally:
+        subprocess.run(["umount", place], check=True)
+    assert finished.returncode == 0, finished.stderr
+    metadata = (output / f"metadata/metadata_{RUN}/part-00000.csv").read_text()
+    assert metadata.count(",Zebra\n") == 4
+
+
 @pytest.mark.parametrize("replaced", [False, True])
 def test_an_input_that_goes_away_ends_the_run(lab, tmp_path, replaced):
     """Its files are not rejects, whether nothing is in its place or another folder, as after an

@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 #include <cstdlib>
+#include <fstream>
 #include <set>
 #include <tuple>
 
@@ -107,6 +109,28 @@ TEST(LocalTree, LooksUnderTrainingWhereThatFolderExists) {
   EXPECT_EQ(RelativePaths(tree / "Test"), Paths{"Lemon/2.jpg"});
 }
 
+TEST(LocalTree, NamesTheFoldersThatItPassesOver) {
+  const TempFolder tree;
+  tree.Write("Training/Lemon/1.jpg", "x");
+  tree.Write("notes.txt", "x");
+  tree.Write(".git/1.jpg", "x");
+  tree.Write("out/runs/1.csv", "x");
+  EXPECT_EQ((*OpenLocalTree(tree.path()))->root(), tree / "Training");
+  EXPECT_EQ(TellPassedOver(**OpenLocalTree(tree.path()), tree / "out/runs"), "");
+  tree.Write("Test/Lemon/1.jpg", "x");
+  EXPECT_EQ(TellPassedOver(**OpenLocalTree(tree.path()), tree / "out/runs"),
+            "only " + (tree / "Training") +
+                " is read; to read a folder beside it (Test), name that folder as INPUT");
+  for (const char* name : {"a/1", "b/1", "c/1"}) tree.Write(name, "x");
+  EXPECT_EQ(TellPassedOver(**OpenLocalTree(tree.path())),
+            "only " + (tree / "Training") +
+                " is read; to read a folder beside it (Test, a, b and 2 more), name that folder "
+                "as INPUT");
+  const auto training = *OpenLocalTree(tree / "Training");
+  EXPECT_EQ(training->root(), tree / "Training");
+  EXPECT_EQ(TellPassedOver(*training), "");
+}
+
 TEST(LocalTree, ReadsUrisAndRelativeAndUntidyPaths) {
   const TempFolder tree;
   tree.Write("a b/1.jpg", "x");
@@ -164,6 +188,33 @@ TEST(LocalTree, DoesNotListWhatTheFilterLeavesOut) {
       std::system(("rm -r '" + tree.path() + "/tmp' '" + tree.path() + "/lost+found'").c_str());
 }
 
+// Its folder can be listed by its path, the file cannot be opened by it.
+TEST(LocalTree, ListsAFileWhosePathIsTooLong) {
+  const TempFolder tree;
+  std::string folder = tree.path();
+  ASSERT_EQ(chdir(folder.c_str()), 0);
+  while (folder.size() < PATH_MAX - 22) {
+    const std::string name(std::min<size_t>(250, PATH_MAX - 21 - folder.size()), 'd');
+    ASSERT_EQ(mkdir(name.c_str(), 0755), 0);
+    ASSERT_EQ(chdir(name.c_str()), 0);
+    folder += '/' + name;
+  }
+  std::ofstream("short.jpg") << "x";
+  std::ofstream("too long a name.jpg") << "x";
+  ASSERT_EQ(chdir("/"), 0);
+
+  const auto source = *OpenLocalTree(tree.path());
+  const std::vector<Item> items = *ListAll(*source);
+  ASSERT_EQ(items.size(), 2u);
+  FileBytes bytes;
+  EXPECT_FALSE(*source->Read(items[0], &bytes));
+  const auto reject = *source->Read(items[1], &bytes);
+  ASSERT_TRUE(reject);
+  EXPECT_EQ(reject->reason, Reason::kUnreadable);
+  EXPECT_EQ(reject->message, "cannot open: File name too long");
+  std::ignore = std::system(("rm -r '" + tree.path() + "/'*").c_str());
+}
+
 TEST(LocalTree, RefusesAMazeOfLinks) {
   const TempFolder tree;
   const std::string names = "abcdefgh";
@@ -213,7 +264,7 @@ TEST(LocalTree, ReadsWholeFilesAndRejectsWhatCannotBeRead) {
   const auto gone = *source->Read(items[3], &bytes);
   ASSERT_TRUE(gone);
   EXPECT_EQ(gone->stage, Stage::kRead);
-  EXPECT_EQ(gone->reason, Reason::kUnreadable);
+  EXPECT_EQ(gone->reason, Reason::kMissing);
   EXPECT_EQ(gone->message, "cannot open: No such file or directory");
   const auto pipe = *source->Read(items[4], &bytes);
   ASSERT_TRUE(pipe);
