@@ -246,8 +246,8 @@ def test_s3(spark_submit, minio, pomona, job, tree, tmp_path):
     check(f"{bucket}/out", f"{bucket}/program", files)
 
 
-def extracting(running):
-    """The process id of an executor in the middle of the stage that takes the time."""
+def wait_for_extraction(running):
+    """Waits for the middle of the stage that takes the time."""
 
     def in_the_middle():
         return [
@@ -259,13 +259,13 @@ def extracting(running):
         ]
 
     running.wait_for(in_the_middle)
-    return running.busy_executor()
 
 
 def test_killed_executor(spark_submit, job, long_tree, expected_long, tmp_path):
     arguments = [job, long_tree, tmp_path / "out", *ARGUMENTS]
     with spark_submit.start(*arguments, cluster=LOCAL_CLUSTER) as running:
-        os.kill(extracting(running), signal.SIGKILL)
+        wait_for_extraction(running)
+        os.kill(running.busy_executor(), signal.SIGKILL)
         printed = running.wait()
     assert "Lost executor" in printed
     check(tmp_path / "out", expected_long)
@@ -277,7 +277,8 @@ def test_task_that_fails_for_good(spark_submit, pomona, job, long_tree, expected
     arguments = [job, long_tree, output, *ARGUMENTS]
     conf = {"spark.task.maxFailures": 1}
     with spark_submit.start(*arguments, cluster=LOCAL_CLUSTER, conf=conf) as running:
-        os.kill(extracting(running), signal.SIGKILL)
+        wait_for_extraction(running)
+        os.kill(running.busy_executor(), signal.SIGKILL)
         assert running.process.wait(timeout=600) == 1
         printed = running.log.read_text()
     assert re.search(r"pomona: extract features: task \d+ failed 1 times: ExecutorLost", printed)
@@ -358,3 +359,17 @@ def test_killed_driver(spark, spark_submit, pomona, job, tree, expected, tmp_pat
             finish(pomona, tree, output)
         check(output, expected)
         shutil.rmtree(output)
+
+
+def test_interrupted_driver(spark_submit, pomona, job, long_tree, expected_long, tmp_path):
+    """Ctrl-C, as the program takes it: the tasks are called off, the exit code is 130."""
+    output = tmp_path / "out"
+    with spark_submit.start(job, long_tree, output, *ARGUMENTS) as running:
+        wait_for_extraction(running)
+        os.kill(driver_of(running), signal.SIGINT)
+        assert running.process.wait(timeout=600) == 130
+        printed = running.log.read_text()
+    assert " pomona: interrupted" in printed
+    assert not is_published(output)
+    assert "resumed" in finish(pomona, long_tree, output)
+    check(output, expected_long)
