@@ -74,6 +74,7 @@ def start_and_stop(lab, output, **faults):
     while not (output / "_pomona/fragments").is_dir():
         assert process.poll() is None
     process.send_signal(signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)  # until it stands still
     return process
 
 
