@@ -1,5 +1,6 @@
 """The same bytes whatever the number of threads, the order of the folders and the interruptions."""
 
+import collections
 import os
 import random
 import shutil
@@ -52,3 +53,14 @@ def test_interruptions_do_not_show(lab, threads):
     finished = lab.run(output, threads=threads)
     assert finished.returncode == 0 or "already published" in finished.stderr
     assert files_of(output, RUN) == lab.expected
+
+
+def test_a_fragment_is_opened_once_for_each_use(lab):
+    """For the moments, the features in all formats, the projections and the errors."""
+    calls = lab.calls(lab.new_output(), opens=1)
+    opened = collections.Counter(
+        words[1] for words in calls if words[0] == "look" and "/_pomona/fragments/" in words[1]
+    )
+    fragments = {path: count for path, count in opened.items() if path.endswith(".safetensors")}
+    assert len(fragments) == 4, opened
+    assert set(fragments.values()) == {4}, fragments
