@@ -5,6 +5,7 @@
 #include <ctime>
 #include <fstream>
 #include <memory>
+#include <sstream>
 #include <string>
 
 #include "command.h"
@@ -49,26 +50,11 @@ std::chrono::steady_clock::time_point ProcessStart() {
                    std::chrono::duration<double>(age));
 }
 
-// Of a shard that did not publish the run.
-void PrintShard(const RunSummary& summary) {
-  if (summary.published_elsewhere) {
-    Print("run " + summary.run_id + ": published by another shard");
-    return;
-  }
-  const Counts& counts = summary.counts;
-  Print("run " + summary.run_id + ": this shard is done: " + std::to_string(counts.listed) +
-        " files, " + std::to_string(counts.rows) + " images, " + std::to_string(counts.rejects) +
-        " rejects; fragments that other shards have to make: " +
-        std::to_string(summary.fragments_missing));
-}
-
 void PrintSummary(const RunSummary& summary, const RunArguments& arguments) {
-  if (summary.published_elsewhere || summary.fragments_missing > 0) return PrintShard(summary);
   const Counts& counts = summary.counts;
-  const std::string lines = Describe(summary);
-  const size_t end = lines.find('\n');
-  Print(lines.substr(0, end));
-  Print(lines.substr(end + 1));
+  std::istringstream lines(Describe(summary));
+  for (std::string line; std::getline(lines, line);) Print(line);
+  if (!summary.published()) return;
   if (summary.unlabelled > 0) {
     Print(std::to_string(summary.unlabelled) + " of them are in no folder and have no label");
   }

@@ -73,12 +73,14 @@ struct RunSummary {
   // Of a shard: fragments of the run that others still have to make, so that it is not published
   // yet; the counts above are those of this shard's items then.
   int64_t fragments_missing = 0;
-  // Another shard has published the run, or is about to.
-  bool published_elsewhere = false;
+  bool published_elsewhere = false;  // by another shard
+
+  // Whether this call published the run.
+  bool published() const { return fragments_missing == 0 && !published_elsewhere; }
 };
 
 // What the program prints of it: two lines, how much was done how fast, and what became of the
-// files.
+// files; of a shard that did not publish the run one.
 std::string Describe(const RunSummary& summary);
 
 // Runs the job on the tree `input` (see OpenTree()), publishing into `output`: a folder, or

@@ -72,6 +72,10 @@ void BindRun(nb::module_& module) {
       .def_ro("images_per_second", &RunSummary::images_per_second)
       .def_ro("peak_memory_bytes", &RunSummary::peak_memory_bytes)
       .def_ro("folders", &RunSummary::folders, "That were published, below the output.")
+      .def_ro("fragments_missing", &RunSummary::fragments_missing,
+              "Of a shard: what others have to make before one of them publishes the run.")
+      .def_ro("published_elsewhere", &RunSummary::published_elsewhere,
+              "Another shard has published the run.")
       .def("__repr__", &Describe);
 
   module.def(

@@ -328,6 +328,20 @@ void Extraction::Count(const FragmentReport& report) {
   for (const auto& [reason, count] : report.skips) skips_by_reason[reason] += count;
 }
 
+void Extraction::AddWork(const Extraction& other) {
+  seconds += other.seconds;
+  counts.resumed += other.counts.resumed;
+  counts.reused += other.counts.reused;
+}
+
+void Extraction::AddVerdicts(const Extraction& other) {
+  counts.rows += other.counts.rows;
+  counts.rejects += other.counts.rejects;
+  counts.skips += other.counts.skips;
+  for (const auto& [reason, count] : other.rejects_by_reason) rejects_by_reason[reason] += count;
+  for (const auto& [reason, count] : other.skips_by_reason) skips_by_reason[reason] += count;
+}
+
 arrow::Result<Extraction> ExtractFragments(const ExtractionInput& input, Kept* kept) {
   const auto log = [&](const std::string& text) {
     if (input.hooks.log) input.hooks.log(text);

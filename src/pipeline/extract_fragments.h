@@ -31,6 +31,10 @@ struct Extraction {
   std::optional<std::chrono::steady_clock::time_point> first_row;
 
   void Count(const FragmentReport& report);
+
+  // Adds what another one spent and took over, and what became of its items.
+  void AddWork(const Extraction& other);
+  void AddVerdicts(const Extraction& other);
 };
 
 // What is stored of a run: what the same command need not do again.

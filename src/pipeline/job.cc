@@ -227,44 +227,26 @@ arrow::Result<Extraction> Job::ExtractElsewhere() {
   plan_.slices = plan_.fragments.size() < enough ? kSlices : 1;
   ARROW_RETURN_NOT_OK(WritePlan());
 
+  // Only whole fragments tell what became of each item.
+  const bool whole = plan_.slices == 1;
   Extraction extraction;
   Progress progress{"extract", 0, plan_.items(), {}};
   kept_.listed = plan_.items();
-  const auto take = [&](TaskResult result) {
-    Extraction& made = result.extraction;
-    const Counts& counts = made.counts;
-    extraction.seconds += made.seconds;
-    extraction.counts.resumed += counts.resumed;
-    extraction.counts.reused += counts.reused;
+  ARROW_RETURN_NOT_OK(RunElsewhere({TaskStage::Kind::kExtract}, [&](const TaskResult& result) {
+    extraction.AddWork(result.extraction);
+    if (whole) extraction.AddVerdicts(result.extraction);
     details_.reads += result.reads;
     kept_.items += result.items;
     progress.done += result.items;
     Tell(progress);
-    return made;
-  };
-  const auto count = [&](const Extraction& made) {
-    extraction.counts.rows += made.counts.rows;
-    extraction.counts.rejects += made.counts.rejects;
-    extraction.counts.skips += made.counts.skips;
-    for (const auto& [reason, number] : made.rejects_by_reason) {
-      extraction.rejects_by_reason[reason] += number;
-    }
-    for (const auto& [reason, number] : made.skips_by_reason) {
-      extraction.skips_by_reason[reason] += number;
-    }
-  };
-  // Only whole fragments tell what became of each item.
-  const bool whole = plan_.slices == 1;
-  ARROW_RETURN_NOT_OK(RunElsewhere({TaskStage::Kind::kExtract}, [&](TaskResult result) {
-    const Extraction made = take(std::move(result));
-    if (whole) count(made);
   }));
   if (!whole) {
     ARROW_RETURN_NOT_OK(RunElsewhere({TaskStage::Kind::kGather}, [&](const TaskResult& result) {
-      extraction.seconds += result.extraction.seconds;
-      count(result.extraction);
+      extraction.AddWork(result.extraction);
+      extraction.AddVerdicts(result.extraction);
     }));
   }
+  details_.reads += in_.source.transfers();
   return extraction;
 }
 
@@ -392,14 +374,14 @@ arrow::Status Job::RunStage(const TaskStage& stage, size_t tasks, const Work& he
 
 // Has the executor do a stage; whatever its tasks tell is heard here, and then by `take`.
 arrow::Status Job::RunElsewhere(const TaskStage& stage,
-                                const std::function<void(TaskResult)>& take) {
+                                const std::function<void(const TaskResult&)>& take) {
   const JobText job{details_.output, plan_.run_id, plan_.digest, in_.options.s3};
   const auto deliver = [&](std::string_view text) -> arrow::Status {
-    ARROW_ASSIGN_OR_RAISE(TaskResult result, TaskResult::Parse(text));
+    ARROW_ASSIGN_OR_RAISE(const TaskResult result, TaskResult::Parse(text));
     for (const std::string& note : result.notes) {
       if (told_.insert(note).second) Log(note);
     }
-    take(std::move(result));
+    take(result);
     return in_.hooks.cancel.Check();
   };
   const auto tasks = static_cast<int64_t>(TaskCount(plan_, stage));

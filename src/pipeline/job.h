@@ -88,7 +88,8 @@ class Job {
   arrow::Status RunStage(const TaskStage& stage, size_t tasks, const Work& here,
                          const std::function<void()>& poll,
                          const std::function<arrow::Status()>& meanwhile = {});
-  arrow::Status RunElsewhere(const TaskStage& stage, const std::function<void(TaskResult)>& take);
+  arrow::Status RunElsewhere(const TaskStage& stage,
+                             const std::function<void(const TaskResult&)>& take);
 
   arrow::Status TellOfOtherFragments();
   arrow::Status CheckRejects() const;

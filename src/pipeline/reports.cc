@@ -70,6 +70,15 @@ std::string CountsText(const std::map<std::string, int64_t>& counts) {
 
 std::string Describe(const RunSummary& summary) {
   const Counts& counts = summary.counts;
+  if (summary.published_elsewhere) {
+    return "run " + summary.run_id + ": published by another shard";
+  }
+  if (summary.fragments_missing > 0) {
+    return "run " + summary.run_id + ": this shard is done (" + std::to_string(counts.listed) +
+           " files, " + std::to_string(counts.rows) + " images, " + std::to_string(counts.rejects) +
+           " rejects); fragments that other shards have to make: " +
+           std::to_string(summary.fragments_missing);
+  }
   const auto text = [](const char* format, double value) {
     char buffer[64];
     std::snprintf(buffer, sizeof buffer, format, value);

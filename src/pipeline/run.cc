@@ -34,6 +34,10 @@ arrow::Result<RunSummary> RunTree(const std::string& input, const std::string& o
                                   const RunOptions& options, const RunHooks& hooks,
                                   const Executor* executor) {
   ARROW_RETURN_NOT_OK(Validate(options));
+  if (executor && !options.shard.whole()) {
+    return arrow::Status::Invalid(
+        "shard: a run whose work Spark shares out is no shard of another");
+  }
   ARROW_RETURN_NOT_OK(ResolveCpu(options.cpu));
   ARROW_ASSIGN_OR_RAISE(const std::string tree,
                         IsS3Uri(input) ? NormalS3Uri(input) : LocalPath(input));

@@ -68,6 +68,7 @@ arrow::Result<Part> TakePart(const ShardInput& in) {
       }
       part.output->Leave();
       joined = plan.status();
+      if (!joined.IsKeyError() && !joined.IsInvalid()) return joined;
     }
     // Without a work folder, a plan, or with another run's, it is for this shard to plan.
     arrow::Status planned = joined;
