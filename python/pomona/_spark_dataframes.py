@@ -75,6 +75,8 @@ class _Job:
         self.options = cast("Any", _core.RunOptions(**options))
         if self.options.hidden:
             raise ValueError("--hidden cannot be had here: Spark lists no hidden files")
+        if self.options.shard:
+            raise ValueError("shard: a run whose work Spark shares out is no shard of another")
         self.files = Files(spark)
         self.source = self.files.qualified(source)
         self.output = self.files.qualified(output)

@@ -242,6 +242,8 @@ def test_too_few_images_are_refused_before_the_work(spark, sample, tmp_path):
         with pytest.raises(ValueError, match=message):
             job_of(spark, tree, output, **options)
 
+    refused("shard: a run", shard="1/2")
+    refused("hidden files", hidden=True)
     refused("1280 features has 1 to 1280 components, not 5000", pca_components=5000)
     refused("as many images as components: 12 files, 50 components")
     assert not output.exists()
