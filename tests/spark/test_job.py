@@ -216,6 +216,8 @@ def test_mistakes(spark, tree, tmp_path):
         spark_run.run(spark, str(tmp_path / "none"), str(tmp_path / "out"))
     with pytest.raises(ValueError, match="5000"):
         spark_run.run(spark, str(tree), str(tmp_path / "out"), pca_components=5000)
+    with pytest.raises(ValueError, match="shard: a run"):
+        spark_run.run(spark, str(tree), str(tmp_path / "out"), run_id="one", shard="1/2")
     with pytest.raises(ValueError, match=r"nosuch://a/b: .*nosuch"):
         spark_run.run(spark, "nosuch://a/b", str(tmp_path / "out"))
 
