@@ -18,7 +18,7 @@ namespace pomona {
 struct Executor {
   using Deliver = std::function<arrow::Status(std::string_view result)>;
 
-  // Does the tasks 0..tasks of a stage with a TaskWorker of `job`, wherever it likes, in any order,
+  // Does the tasks 0 to tasks - 1 of a stage with a TaskWorker of `job`, wherever it likes, in any order,
   // again where one fails, and hands on the result of each, once. Called on the thread that called
   // Run(), where Deliver must be called as well. Errors: end the run.
   std::function<arrow::Status(const std::string& job, const std::string& stage, int64_t tasks,

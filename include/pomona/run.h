@@ -54,7 +54,7 @@ struct RunHooks {
   std::optional<std::chrono::steady_clock::time_point> started;
 };
 
-// A published run.
+// A published run, or what a shard made of one.
 struct RunSummary {
   std::string run_id;
   Counts counts;

@@ -40,6 +40,8 @@ def _parser():
     parser.add_argument("MODE", nargs="?", help="as --mode")
     parser.add_argument("PCA_COMPONENTS", nargs="?", help="as --pca-components")
     for spec in _core.option_specs():
+        if spec.name == "shard":
+            continue  # Spark shares the work out
         help = spec.help.replace("%", "%%")
         if spec.is_switch:
             parser.add_argument(spec.flag, action="store_const", const=True, help=help)

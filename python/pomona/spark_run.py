@@ -64,6 +64,9 @@ def main(source: str, output: str, options: dict) -> int:
     except (ValueError, LookupError, OSError, MemoryError, RuntimeError) as error:
         log.error("%s", error)
         return _FAILED
+    except Exception as error:  # of py4j, say: one line, as for all else
+        log.error("%s", str(error).strip().split("\n")[0])
+        return _FAILED
     finally:
         spark.stop()
     print(json.dumps(summary))

@@ -299,8 +299,10 @@ arrow::Status FragmentWorkers::Finish(Slot* slot, WorkerSeconds* seconds) {
   // From here on its rows are not in their places, and nothing may be saved of it.
   slot->is_open = false;
   OpenFragment& fragment = slot->fragment;
+  if (!input_.listed_here) ARROW_RETURN_NOT_OK(fragment.CheckReached(0, fragment.size()));
   ARROW_ASSIGN_OR_RAISE(const FragmentReport report, fragment.Store(input_.cpu, seconds));
   ARROW_RETURN_NOT_OK(input_.work.Share(fragment.path()));
+  input_.work.DropCopy(fragment.path());
   if (slot->saved > 0) RemoveUnfinished(fragment.path());
   slot->saved = 0;
   stored_ += std::ssize(report.rows) + std::ssize(report.rejects) + report.skip_count();

@@ -54,6 +54,7 @@ struct ExtractionInput {
   const RunHooks& hooks;
   std::function<arrow::Status()> on_listed;  // called by the calling thread, as soon as all is
   std::chrono::duration<double> save_interval;
+  bool listed_here = true;  // by this process, which so knows that it sees the files
 };
 
 // Makes the fragments that are not stored yet, as they become known. Each worker carries one image

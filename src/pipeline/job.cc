@@ -73,6 +73,10 @@ arrow::Result<RunSummary> Job::Run() {
 arrow::Status Job::PlanForOthers() {
   ARROW_RETURN_NOT_OK(in_.output.Lock(in_.hooks.cancel));
   const arrow::Status status = Guarded([&]() -> arrow::Status {
+    // Somebody may have planned it before we came in.
+    const WorkFolder& work = in_.output.work();
+    ARROW_RETURN_NOT_OK(work.Prepare());
+    if (Plan::Read(work, in_.options.run_id).ok()) return arrow::Status::OK();
     ARROW_RETURN_NOT_OK(Begin());
     ARROW_RETURN_NOT_OK(ListAll());
     if (plan_.fragments.empty()) return NoFiles(in_.input, listing_->filter(), in_.options);
@@ -101,6 +105,8 @@ arrow::Result<RunSummary> Job::RunSteps() {
 
 arrow::Status Job::Begin() {
   Output& output = in_.output;
+  // First, as it may be a link that leads elsewhere.
+  ARROW_RETURN_NOT_OK(output.work().ClearStaged());
   ARROW_ASSIGN_OR_RAISE(summary_.run_id, BeginRun(in_.options.run_id, output));
   if (!in_.planned) ARROW_RETURN_NOT_OK(output.Clear(in_.options.fresh));
   stage_ = Stopwatch();
@@ -111,6 +117,15 @@ arrow::Status Job::Begin() {
     ARROW_ASSIGN_OR_RAISE(plan_, Plan::Read(work, summary_.run_id));
     ARROW_ASSIGN_OR_RAISE(auto file, work.OpenItems());
     items_ = ItemSpool::Open(std::move(file), work.ItemsPath());
+    // What was listed is the planner's choice, all else ours.
+    const RunOptions listed = std::exchange(plan_.options, in_.options);
+    plan_.options.mode = listed.mode;
+    plan_.options.include = listed.include;
+    plan_.options.exclude = listed.exclude;
+    plan_.options.hidden = listed.hidden;
+    plan_.options.limit = listed.limit;
+    plan_.options.fragment_items = listed.fragment_items;
+    plan_.options.part_rows = listed.part_rows;
   } else {
     ARROW_ASSIGN_OR_RAISE(items_, ItemSpool::Create(output.work().ItemsPath()));
     ARROW_ASSIGN_OR_RAISE(engine_, in_.make_engine());
@@ -214,6 +229,7 @@ arrow::Status Job::WritePlan() {
     ARROW_ASSIGN_OR_RAISE(const bool here, Exists(path));
     if (here) ARROW_RETURN_NOT_OK(work.Share(path));
   }
+  ARROW_RETURN_NOT_OK(items_->Sync());
   ARROW_RETURN_NOT_OK(work.Share(work.ItemsPath()));
   return plan_.Write(work);
 }
@@ -258,12 +274,15 @@ arrow::Result<Extraction> Job::CountExtracted() {
   for (size_t f = 0; f < run.fragments.size(); ++f) {
     const FragmentRange& range = run.fragments[f].range;
     const std::string path = run.work.FragmentPath(f, range.key);
-    ARROW_ASSIGN_OR_RAISE(const auto stored, FindStored(run.work, path, range));
-    if (stored) {
-      extraction.Count(stored->report());
+    const auto stored = FindStored(run.work, path, range);
+    if (stored.ok() && *stored) {
+      extraction.Count((*stored)->report());
       kept_.items += static_cast<int64_t>(range.size());
     } else {
       ++missing;
+      if (stored.ok()) continue;
+      Log("a stored fragment cannot be used: " + stored.status().message());
+      (void)RemoveAll(path);
     }
     ARROW_RETURN_NOT_OK(in_.hooks.cancel.Check());
   }
@@ -479,7 +498,7 @@ arrow::Status Job::WriteReports(const Pca& pca) {
   summary_.images_per_second =
       static_cast<double>(counts.listed - counts.resumed - counts.reused) / details_.stages.extract;
   summary_.peak_memory_bytes = PeakMemoryBytes();
-  return work.WritePart(kRunInfo, 0, "json", RunInfoJson(summary_, details_, in_.options));
+  return work.WritePart(kRunInfo, 0, "json", RunInfoJson(summary_, details_, plan_.options));
 }
 
 arrow::Status Job::Publish() {

@@ -5,6 +5,7 @@
 
 #include "disk.h"
 #include "image_reader.h"
+#include "pomona/location.h"
 #include "stopwatch.h"
 
 namespace pomona {
@@ -100,6 +101,20 @@ arrow::Status OpenFragment::Reuse(EarlierRun* earlier, size_t begin, size_t end,
     ++*reused;
   }
   return status;
+}
+
+arrow::Status OpenFragment::CheckReached(size_t begin, size_t end) const {
+  const auto is_missing = [](const std::optional<Reject>& reject) {
+    return reject && reject->reason == Reason::kMissing;
+  };
+  if (size() == 0 || IsS3Uri(items_[begin].path)) return arrow::Status::OK();
+  // One file may well have gone.
+  const auto first = rejects_.begin() + static_cast<std::ptrdiff_t>(begin);
+  const auto last = rejects_.begin() + static_cast<std::ptrdiff_t>(end);
+  if (end - begin < 2 || !std::all_of(first, last, is_missing)) return arrow::Status::OK();
+  return arrow::Status::IOError("none of ", end - begin, " listed files is on this machine, ",
+                                items_[begin].path,
+                                " the first; is what INPUT lies on mounted here?");
 }
 
 std::vector<Item> OpenFragment::OpenItems(size_t begin, size_t end) const {

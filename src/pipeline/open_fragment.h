@@ -67,6 +67,10 @@ class OpenFragment {
   // Errors: those of EarlierRun::Fill(); what was found before stays.
   arrow::Status Reuse(EarlierRun* earlier, size_t begin, size_t end, int64_t* reused);
 
+  // Of items that another machine listed: that this one sees any of begin..end, which it does not
+  // where their file system is not mounted. Errors: IOError names the first.
+  arrow::Status CheckReached(size_t begin, size_t end) const;
+
   // Of the items begin..end, in this order, those that are open.
   std::vector<Item> OpenItems(size_t begin, size_t end) const;
 

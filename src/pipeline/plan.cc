@@ -67,7 +67,7 @@ std::string ToText(const Plan& plan) {
   }
   return json{{"format", kFormat},
               {"run_id", plan.run_id},
-              {"input", plan.input},
+              {"input", EscapeName(plan.input)},
               {"options", OptionsToJson(plan.options)},
               {"fragment_items", plan.options.fragment_items},
               {"part_rows", plan.options.part_rows},
@@ -88,7 +88,7 @@ arrow::Result<Plan> Parse(const std::string& text) {
     const json parsed = json::parse(text);
     if (parsed.at("format") != kFormat) return arrow::Status::Invalid("another version's plan");
     plan.run_id = parsed.at("run_id");
-    plan.input = parsed.at("input");
+    plan.input = UnescapeName(parsed.at("input").get<std::string>());
     ARROW_ASSIGN_OR_RAISE(plan.options, OptionsFromJson(parsed.at("options")));
     plan.options.fragment_items = parsed.at("fragment_items");
     plan.options.part_rows = parsed.at("part_rows");
@@ -119,7 +119,9 @@ arrow::Result<Plan> Parse(const std::string& text) {
   }
   ARROW_RETURN_NOT_OK(CheckRunId(plan.run_id));
   ARROW_RETURN_NOT_OK(Validate(plan.options));
-  if (plan.dimensions < 1 || plan.slices < 1) return arrow::Status::Invalid("a damaged plan");
+  if (plan.dimensions < 1 || (plan.slices != 1 && plan.slices != kSlices)) {
+    return arrow::Status::Invalid("a damaged plan");
+  }
   if (!plan.earlier_run.empty()) ARROW_RETURN_NOT_OK(CheckRunId(plan.earlier_run));
   return plan;
 }
@@ -132,14 +134,16 @@ int64_t Plan::items() const {
 
 arrow::Result<std::vector<Item>> Plan::ItemsOf(const ListedFragment& fragment,
                                                const ItemSpool& spool) const {
-  ARROW_ASSIGN_OR_RAISE(std::vector<Item> items, spool.Read(fragment.items));
-  std::string root = IsS3Uri(input) ? input : EscapeName(input);
+  ARROW_ASSIGN_OR_RAISE(std::vector<Item> items, ReadItems(spool, fragment, recipe));
+  const bool local = !IsS3Uri(input);
+  std::string root = local ? EscapeName(input) : input;
   if (!root.ends_with('/')) root += '/';
-  const bool below =
-      std::ranges::all_of(items, [&](const Item& item) { return item.path.starts_with(root); });
-  if (!below || RangeOf(items, fragment.range.begin, recipe).key != fragment.range.key) {
-    return arrow::Status::Invalid("the list of items of the run ", run_id,
-                                  " is not the one that was planned; start the run again");
+  for (const Item& item : items) {
+    const std::string_view path = item.path;
+    const bool leaves = local && (path.find("/../") != path.npos || path.ends_with("/.."));
+    if (path.starts_with(root) && !leaves) continue;
+    return arrow::Status::Invalid(path, ": is not below INPUT ", root,
+                                  ", though the run was planned with it; start the run again");
   }
   return items;
 }
@@ -175,7 +179,7 @@ arrow::Result<Plan> Plan::Read(const WorkFolder& work, const std::string& run_id
 }
 
 std::string JobText::ToText() const {
-  return json{{"output", output},
+  return json{{"output", EscapeName(output)},
               {"run_id", run_id},
               {"plan", plan_digest},
               {"s3_endpoint", s3.endpoint},
@@ -187,7 +191,7 @@ arrow::Result<JobText> JobText::Parse(const std::string& text) {
   JobText job;
   try {
     const json parsed = json::parse(text);
-    job.output = parsed.at("output");
+    job.output = UnescapeName(parsed.at("output").get<std::string>());
     job.run_id = parsed.at("run_id");
     job.plan_digest = parsed.at("plan");
     job.s3.endpoint = parsed.at("s3_endpoint");

@@ -31,8 +31,8 @@ struct Plan {
 
   int64_t items() const;
 
-  // The items of a fragment. What the spool holds may be anybody's: they have to be those that were
-  // planned, and below the input. Errors: Invalid, IOError.
+  // The items of a fragment, to be read. What the spool holds may be anybody's: they have to be
+  // those that were planned, and below the input. Errors: Invalid, IOError.
   arrow::Result<std::vector<Item>> ItemsOf(const ListedFragment& fragment,
                                            const ItemSpool& spool) const;
 

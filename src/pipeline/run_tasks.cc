@@ -64,6 +64,8 @@ arrow::Result<TaskResult> RunTasks::Run(const TaskStage& stage, size_t task) {
   if (task >= TaskCount(plan_, stage)) {
     return arrow::Status::Invalid("there is no task ", task, " of ", stage.Name());
   }
+  // What a task that failed left is not to be taken for this one's.
+  ARROW_RETURN_NOT_OK(output_.work().ClearStaged());
   if (!items_) {
     const WorkFolder& work = output_.work();
     ARROW_ASSIGN_OR_RAISE(auto file, work.OpenItems());
@@ -153,6 +155,7 @@ arrow::Status RunTasks::Extract(size_t task, TaskResult* result) {
   }
   if (!plan_.earlier_run.empty()) Reuse(&fragment_, begin, end, f, result);
   ARROW_RETURN_NOT_OK(MakeItems(&fragment_, begin, end, result));
+  ARROW_RETURN_NOT_OK(fragment_.CheckReached(begin, end));
   if (slices == 1) {
     ARROW_ASSIGN_OR_RAISE(const FragmentReport report,
                           fragment_.Store(plan_.options.cpu, &extraction.seconds));

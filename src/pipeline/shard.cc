@@ -12,6 +12,7 @@
 #include "plan.h"
 #include "refusal.h"
 #include "stopwatch.h"
+#include "store/layout.h"
 
 namespace pomona {
 namespace {
@@ -23,13 +24,6 @@ bool IsBusy(const arrow::Status& status) { return RefusalOf(status) == RunRefusa
 JobInput JobOf(const ShardInput& in, Output& output, bool planned) {
   return {in.source,  in.input, output,  in.make_engine, in.model,
           in.options, in.hooks, nullptr, planned};
-}
-
-RunSummary Elsewhere(const ShardInput& in) {
-  RunSummary summary;
-  summary.run_id = in.options.run_id;
-  summary.published_elsewhere = true;
-  return summary;
 }
 
 // Says once what is waited for.
@@ -46,6 +40,18 @@ class Wait {
   const RunHooks& hooks_;
   bool told_ = false;
 };
+
+// What a run's id being taken means: it is published, or something else stands in its place.
+arrow::Result<RunSummary> Taken(const ShardInput& in, const arrow::Status& status) {
+  ARROW_ASSIGN_OR_RAISE(const auto output, in.open_output());
+  const std::string success = kRunInfo.Path(in.options.run_id) + '/' + std::string(kSuccess);
+  ARROW_ASSIGN_OR_RAISE(const bool published, output->published().Exists(success));
+  if (!published) return status;
+  RunSummary summary;
+  summary.run_id = in.options.run_id;
+  summary.published_elsewhere = true;
+  return summary;
+}
 
 struct Part {
   std::unique_ptr<Output> output;  // joined
@@ -83,14 +89,15 @@ arrow::Result<Part> TakePart(const ShardInput& in) {
   }
 }
 
-// Fits, writes and publishes, unless another shard does.
-arrow::Result<RunSummary> PublishShards(const ShardInput& in) {
+// Fits, writes and publishes, unless another shard does. `patient`: waits for whoever holds the
+// output.
+arrow::Result<RunSummary> PublishShards(const ShardInput& in, bool patient) {
   Wait wait(in.hooks);
   while (true) {
     ARROW_ASSIGN_OR_RAISE(const auto output, in.open_output());
     auto summary = Job(JobOf(in, *output, /*planned=*/true)).Run();
-    if (summary.status().IsAlreadyExists()) return Elsewhere(in);
-    if (!IsBusy(summary.status())) return summary;
+    if (summary.status().IsAlreadyExists()) return Taken(in, summary.status());
+    if (!patient || !IsBusy(summary.status())) return summary;
     ARROW_RETURN_NOT_OK(wait("waiting for the other shards"));
   }
 }
@@ -99,11 +106,11 @@ arrow::Result<RunSummary> PublishShards(const ShardInput& in) {
 
 arrow::Result<RunSummary> RunShard(const ShardInput& in) {
   const Shard& shard = in.options.shard;
-  if (shard.merge) return PublishShards(in);
+  if (shard.merge) return PublishShards(in, /*patient=*/false);
 
   Stopwatch watch;
   auto part = TakePart(in);
-  if (part.status().IsAlreadyExists()) return Elsewhere(in);
+  if (part.status().IsAlreadyExists()) return Taken(in, part.status());
   ARROW_RETURN_NOT_OK(part);
   const Plan& plan = part->plan;
   if (plan.weights_digest != in.model.digest) {
@@ -143,7 +150,8 @@ arrow::Result<RunSummary> RunShard(const ShardInput& in) {
                                 in.options.cpu,
                                 in.hooks,
                                 [] { return arrow::Status::OK(); },
-                                std::chrono::duration<double>(in.options.save_seconds)};
+                                std::chrono::duration<double>(in.options.save_seconds),
+                                /*listed_here=*/false};
     Kept kept;
     const auto extraction = ExtractFragments(input, &kept);
     if (!extraction.ok()) return WithCure(extraction.status(), kept, output.folder(), 0);
@@ -159,7 +167,7 @@ arrow::Result<RunSummary> RunShard(const ShardInput& in) {
     ARROW_ASSIGN_OR_RAISE(summary.fragments_missing, work.CountMissing(paths));
     output.Leave();
   }
-  if (summary.fragments_missing == 0) return PublishShards(in);
+  if (summary.fragments_missing == 0) return PublishShards(in, /*patient=*/true);
   watch.Lap(&summary.seconds);
   if (summary.seconds > 0) {
     const Counts& counts = summary.counts;

@@ -39,7 +39,8 @@ arrow::Result<PartRows> OpenPart(const ExtractedRun& run, size_t part) {
   const size_t end = std::min(run.fragments.size(), begin + FragmentsAPart(run.options));
   for (size_t f = begin; f < end; ++f) {
     ARROW_ASSIGN_OR_RAISE(StoredFragment stored, run.OpenFragment(f));
-    ARROW_ASSIGN_OR_RAISE(std::vector<Item> items, run.items.Read(run.fragments[f].items));
+    ARROW_ASSIGN_OR_RAISE(std::vector<Item> items,
+                          ReadItems(run.items, run.fragments[f], run.recipe));
     for (const int32_t row : stored.report().rows) {
       Item& item = items[static_cast<size_t>(row)];
       ARROW_RETURN_NOT_OK(paths.Append(item.path));
@@ -213,7 +214,8 @@ arrow::Status WriteErrors(const ExtractedRun& run, arrow::io::OutputStream* out)
   for (size_t f = 0; f < run.fragments.size(); ++f) {
     ARROW_ASSIGN_OR_RAISE(const StoredFragment stored, run.OpenFragment(f));
     if (!stored.report().rejects.empty()) {
-      ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items, run.items.Read(run.fragments[f].items));
+      ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items,
+                            ReadItems(run.items, run.fragments[f], run.recipe));
       for (const FragmentReject& rejected : stored.report().rejects) {
         const Item& item = items[static_cast<size_t>(rejected.item)];
         csv.Field(item.path)

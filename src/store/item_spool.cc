@@ -58,6 +58,10 @@ arrow::Result<ItemSpool::Block> ItemSpool::Append(std::span<const Item> items) {
   return block;
 }
 
+arrow::Status ItemSpool::Sync() const {
+  return fsync(fd_) == 0 ? arrow::Status::OK() : DiskError("flush", path_, errno);
+}
+
 // As much of the block as the file holds.
 arrow::Result<std::string> ItemSpool::ReadBytes(const Block& block) const {
   std::string bytes(static_cast<size_t>(block.bytes), '\0');
@@ -96,6 +100,14 @@ arrow::Result<std::vector<Item>> ItemSpool::Read(const Block& block) const {
     at += header.path_bytes;
   }
   return items;
+}
+
+arrow::Result<std::vector<Item>> ReadItems(const ItemSpool& spool, const ListedFragment& fragment,
+                                           const std::string& recipe) {
+  ARROW_ASSIGN_OR_RAISE(std::vector<Item> items, spool.Read(fragment.items));
+  if (RangeOf(items, fragment.range.begin, recipe).key == fragment.range.key) return items;
+  return arrow::Status::Invalid(
+      "the list of items of the run is not the one that was planned; start the run again");
 }
 
 }  // namespace pomona

@@ -16,7 +16,7 @@
 namespace pomona {
 
 // A file of items, appended block by block and read back block by block: memory holds the blocks'
-// places only, however many items there are. It serves one run, and need not outlive a crash.
+// places only, however many items there are. It serves one run.
 //
 // Threads: any number may read what was appended, while one appends.
 class ItemSpool {
@@ -41,6 +41,9 @@ class ItemSpool {
 
   arrow::Result<Block> Append(std::span<const Item> items);
 
+  // Makes what was appended durable, and visible to other machines that open the file then.
+  arrow::Status Sync() const;
+
   // Errors: Invalid where the file holds no such block.
   arrow::Result<std::vector<Item>> Read(const Block& block) const;
 
@@ -61,5 +64,10 @@ struct ListedFragment {
   FragmentRange range;
   ItemSpool::Block items;
 };
+
+// The items of a fragment that was listed with this recipe (see RangeOf()).
+// Errors: Invalid where the spool holds others, as it may be anybody's or have been replaced.
+arrow::Result<std::vector<Item>> ReadItems(const ItemSpool& spool, const ListedFragment& fragment,
+                                           const std::string& recipe);
 
 }  // namespace pomona

@@ -42,7 +42,9 @@ arrow::Status LocalOutput::Join(const std::string& run_id, bool together) {
                                   ": no run is under way there; OUTPUT has to be on a file "
                                   "system that every machine sees under the same path");
   }
-  ARROW_RETURN_NOT_OK(CheckFolders(path_, std::string(kWorkFolder) + kScratch));
+  for (const char* folder : {kScratch, kStaged}) {
+    ARROW_RETURN_NOT_OK(CheckFolders(path_, std::string(kWorkFolder) + folder));
+  }
   if (together) {
     ARROW_ASSIGN_OR_RAISE(shared_, FolderLock::Share(work));
   }
@@ -53,10 +55,14 @@ arrow::Status LocalOutput::Join(const std::string& run_id, bool together) {
 }
 
 void LocalOutput::Leave() {
-  if (work_ && !scratch_) work_->Withdraw();
   work_.reset();
   scratch_.reset();
   shared_.reset();
+}
+
+void LocalOutput::Abandon() {
+  work_->Withdraw();
+  Leave();
 }
 
 arrow::Status LocalOutput::Deliver(CancelToken cancel) {

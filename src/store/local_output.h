@@ -28,7 +28,7 @@ class LocalOutput : public Output {
   arrow::Status Join(const std::string& run_id, bool together) override;
   arrow::Status Deliver(CancelToken cancel) override;
   void Leave() override;
-  void Abandon() override { Leave(); }
+  void Abandon() override;
 
   WorkFolder& work() override { return *work_; }
   PublishedFiles published() const override { return PublishedFiles(path_); }

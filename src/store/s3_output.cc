@@ -52,6 +52,8 @@ arrow::Status S3Output::Lock(CancelToken cancel) {
     ARROW_RETURN_NOT_OK(lease_.Take(cancel));
     folder_->connection().Reached();
     ARROW_RETURN_NOT_OK(RollBackUnfinished());
+    // A run that is planned lies there, not here.
+    ARROW_RETURN_NOT_OK(work_->ClearRun());
     return shared_.Learn();
   });
   if (!locked.ok()) lease_.Release();
@@ -102,7 +104,7 @@ arrow::Status S3Output::Deliver(CancelToken cancel) {
 
 void S3Output::Leave() {
   lease_.Release();
-  if (!scratch_ && work_) work_->Withdraw();
+  if (!scratch_ && work_) (void)work_->ClearRun();
   work_.reset();
   scratch_.reset();
 }
@@ -148,8 +150,12 @@ arrow::Status S3Output::Publish(const std::vector<OutputFolder>& folders, Cancel
 
 void S3Output::Abandon() {
   if (!lease_.held()) return;
-  // The journal stays where it is still needed; the next run reads it.
-  if (RollBackUnfinished().ok()) (void)RemoveJournal();
+  // The journal stays where it is still needed; the next run reads it. Others may bring parts yet.
+  if (RollBackUnfinished().ok()) {
+    (void)(is_shared_ ? folder_->Put(kJournal, work_->run_id()) : RemoveJournal());
+  }
+  (void)work_->ClearRun();
+  work_->Withdraw();
   Leave();
 }
 

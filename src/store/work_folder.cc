@@ -70,7 +70,27 @@ arrow::Result<bool> WorkFolder::Fetch(const std::string& path, bool known) const
   return carrier_->Fetch(fs::path(path).lexically_relative(path_), path, known);
 }
 
+arrow::Status WorkFolder::ClearStaged() {
+  {
+    const std::lock_guard lock(checksums_mutex_);
+    checksums_.clear();
+  }
+  return RemoveAll(staging_);
+}
+
+arrow::Status WorkFolder::ClearRun() const {
+  ARROW_RETURN_NOT_OK(RemoveAll(path_ + kItems));
+  return RemoveAll(path_ + kRun);
+}
+
+void WorkFolder::DropCopy(const std::string& path) const {
+  if (carrier_ && send_) (void)RemoveAll(path);
+}
+
 arrow::Status WorkFolder::Prepare() const {
+  for (const char* folder : {kFragments, kRun}) {
+    ARROW_RETURN_NOT_OK(CheckFolders(path_, folder + 1));
+  }
   ARROW_RETURN_NOT_OK(MakeFolders(path_ + kFragments));
   return MakeFolders(path_ + kRun);
 }

@@ -74,7 +74,17 @@ class WorkFolder {
   arrow::Result<bool> Fetch(const std::string& path, bool known = false) const;
 
   // Makes the folders that fragments and moments are stored in.
+  // Errors: Invalid where one is a link; IOError.
   arrow::Status Prepare() const;
+
+  // Drops the parts that are staged here, and what was recorded of them.
+  arrow::Status ClearStaged();
+
+  // Drops the list of items, the plan and what was made of all fragments, which serve one run.
+  arrow::Status ClearRun() const;
+
+  // Drops a file that was shared and that others keep, so that it does not fill this machine.
+  void DropCopy(const std::string& path) const;
 
   // Drops what a run that died was in the middle of, and where `fresh` also its fragments. Then as
   // Prepare().

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -42,6 +43,13 @@ class ExecutorTest : public testing::Test {
     };
   }
 
+  struct Worker {
+    explicit Worker(const JobText& job) : output(job.output) {}
+    LocalOutput output;
+    Plan plan;
+    std::optional<RunTasks> tasks;
+  };
+
   // Each task by a worker of its own, the last first, and every third twice.
   arrow::Status Do(const std::string& text, const std::string& stage, int64_t tasks,
                    const Executor::Deliver& deliver) {
@@ -49,18 +57,22 @@ class ExecutorTest : public testing::Test {
     ARROW_ASSIGN_OR_RAISE(const JobText job, JobText::Parse(text));
     ARROW_ASSIGN_OR_RAISE(const TaskStage parsed, TaskStage::Parse(stage));
     EXPECT_EQ(parsed.Name(), stage);
+    std::unique_ptr<Worker> worker;
     for (int64_t task = tasks - 1; task >= 0; --task) {
       for (int attempt = repeats_ && task % 3 == 0 ? 2 : 1; attempt > 0; --attempt) {
-        LocalOutput output(job.output);
-        ARROW_RETURN_NOT_OK(output.Join(job.run_id, /*together=*/false));
-        ARROW_ASSIGN_OR_RAISE(const Plan plan, Plan::Read(output.work(), job.run_id));
-        EXPECT_EQ(plan.digest, job.plan_digest);
-        const auto open = [this]() -> arrow::Result<std::unique_ptr<Source>> {
-          return std::make_unique<MemorySource>(source_);
-        };
-        RunTasks worker(plan, output, open, FakeEngine::Factory(), {});
+        if (!worker || !one_worker_) {
+          worker = std::make_unique<Worker>(job);
+          ARROW_RETURN_NOT_OK(worker->output.Join(job.run_id, /*together=*/false));
+          ARROW_ASSIGN_OR_RAISE(worker->plan, Plan::Read(worker->output.work(), job.run_id));
+          EXPECT_EQ(worker->plan.digest, job.plan_digest);
+          const auto open = [this]() -> arrow::Result<std::unique_ptr<Source>> {
+            return std::make_unique<MemorySource>(source_);
+          };
+          worker->tasks.emplace(worker->plan, worker->output, open, FakeEngine::Factory(),
+                                CancelToken());
+        }
         ARROW_ASSIGN_OR_RAISE(const TaskResult result,
-                              worker.Run(parsed, static_cast<size_t>(task)));
+                              worker->tasks->Run(parsed, static_cast<size_t>(task)));
         if (attempt == 1) ARROW_RETURN_NOT_OK(deliver(result.ToText()));
       }
       if (--tasks_to_do_ == 0) return arrow::Status::IOError("the executor is lost");
@@ -92,6 +104,7 @@ class ExecutorTest : public testing::Test {
   RunHooks hooks_;
   Executor executor_;
   bool repeats_ = true;       // some tasks are done twice
+  bool one_worker_ = false;   // does all tasks of a stage
   int64_t tasks_to_do_ = -1;  // until the executor is lost; below 0: it never is
   std::vector<std::string> stages_;
   const TempFolder here_, elsewhere_;
@@ -112,6 +125,13 @@ TEST_F(ExecutorTest, MakesManyFragmentsWhole) {
   ExpectSame();
   EXPECT_EQ(stages_,
             (Stages{"extract 32", "merge1 2", "merge2 1", "features 21", "projections 7"}));
+}
+
+TEST_F(ExecutorTest, OneWorkerMayDoMany) {
+  options_.fragment_items = 24;
+  options_.part_rows = 48;
+  one_worker_ = true;
+  ExpectSame();
 }
 
 TEST_F(ExecutorTest, EitherFinishesWhatTheOtherBegan) {

@@ -59,7 +59,9 @@ class MemorySource : public Source {
 
   arrow::Result<std::optional<Reject>> Read(const Item& item, FileBytes* bytes) override {
     on_read(item);
-    const std::string& file = files.at(std::string(item.relative_path()));
+    const auto found = files.find(std::string(item.relative_path()));
+    if (found == files.end()) return Reject{Stage::kRead, Reason::kMissing, "no longer there"};
+    const std::string& file = found->second;
     if (file == "unreadable") {
       return Reject{Stage::kRead, Reason::kUnreadable, "cannot open"};
     }

@@ -75,7 +75,7 @@ class ShardTest : public testing::Test {
 };
 
 TEST_F(ShardTest, TheLastOnePublishes) {
-  // 11 fragments: shards 1 to 3 of 5 have 3, 2, 2 of them, 4 and 5 two each.
+  // Of 11 fragments shard 1 has three, the others have two each.
   for (const auto& [shard, missing] : std::vector<std::pair<std::string, int64_t>>{
            {"4/5", 9}, {"2/5", 7}, {"5/5", 5}, {"1/5", 2}}) {
     const auto summary = Run(shard);
@@ -99,7 +99,8 @@ TEST_F(ShardTest, TheLastOnePublishes) {
 }
 
 TEST_F(ShardTest, AllAtOncePublishOnce) {
-  for (int round = 0; round < 5; ++round) {
+  for (int round = 0; round < 6; ++round) {
+    options_.fresh = round % 2 == 1;
     fs::remove_all(output_.path());
     fs::create_directory(output_.path());
     std::vector<arrow::Result<RunSummary>> results(4, arrow::Status::UnknownError(""));
@@ -144,6 +145,30 @@ TEST_F(ShardTest, AWholeRunFinishesWhatShardsBegan) {
   ASSERT_TRUE(summary.ok()) << summary.status();
   EXPECT_EQ(summary->counts.resumed, 14);  // three fragments, and the last one of two items
   ExpectPublished();
+}
+
+TEST_F(ShardTest, WhoPublishesChoosesTheFormats) {
+  ASSERT_TRUE(Run("1/2").ok());
+  options_.formats.csv = false;
+  const auto last = Run("2/2");
+  ASSERT_TRUE(last.ok()) << last.status();
+  EXPECT_TRUE(fs::exists(output_ / "features/parquet"));
+  EXPECT_FALSE(fs::exists(output_ / "features/csv"));
+}
+
+TEST_F(ShardTest, AFolderOfItsNameIsNoPublishedRun) {
+  fs::create_directories(output_ / "features/csv/features_r");
+  const auto refused = Run("1/2");
+  EXPECT_TRUE(refused.status().IsAlreadyExists()) << refused.status();
+  EXPECT_NE(refused.status().message().find("choose another --run-id"), std::string::npos);
+}
+
+TEST_F(ShardTest, FilesThatThisMachineDoesNotSeeEndIt) {
+  ASSERT_TRUE(Run("1/2").ok());
+  files_.clear();  // as where INPUT is not mounted
+  const auto blind = Run("2/2");
+  EXPECT_NE(blind.status().message().find("mounted here?"), std::string::npos) << blind.status();
+  EXPECT_FALSE(fs::exists(output_ / "run_info"));
 }
 
 TEST_F(ShardTest, TheTreeIsTheFirstOnes) {

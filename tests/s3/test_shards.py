@@ -21,10 +21,11 @@ def published(bucket, output):
     }
 
 
-def shard(bucket, tmp_path, part, *options):
+def shard(bucket, tmp_path, part, *options, run_id="r", machine=None):
+    machine = machine or part.replace("/", "of")
     finished = bucket.run(
-        "run", bucket.url("in"), bucket.url("out"), "--run-id", "r", "--shard", part, *OPTIONS,
-        *options, XDG_CACHE_HOME=str(tmp_path / part.replace("/", "of")),
+        "run", bucket.url("in"), bucket.url("out"), "--run-id", run_id, "--shard", part, *OPTIONS,
+        *options, XDG_CACHE_HOME=str(tmp_path / machine),
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr
     return finished.stdout
@@ -43,6 +44,16 @@ def test_bytes_of_one_process(tree, tmp_path):
     # Nothing is left, and a shard that is started again does nothing.
     assert "published by another shard" in shard(tree, tmp_path, "2/2")
     assert published(tree, "out") == published(tree, "whole")
+
+
+def test_each_run_has_a_plan_of_its_own(tree, tmp_path):
+    """Whatever plans lie in the caches of those that take part."""
+    for run_id, planner, publisher in (("one", "a", "b"), ("two", "b", "a")):
+        options = {"run_id": run_id}
+        assert "have to make: 1" in shard(tree, tmp_path, "2/2", machine=planner, **options)
+        assert "120 rows" in shard(tree, tmp_path, "1/2", machine=publisher, **options)
+    assert {key.split("/")[0] for key in published(tree, "out")} >= {"features", "pca"}
+    assert not [key for key in tree.keys("out") if "_pomona" in key]
 
 
 def test_merge(tree, tmp_path):
