@@ -94,7 +94,8 @@ def run(spark: SparkSession, source: str, output: str, **options) -> dict:
         options["s3_endpoint"] = _s3_endpoint(context._jsc.hadoopConfiguration(), buckets)
     progress = _Progress()
     summary = _core.run(
-        *paths,
+        paths[0],
+        paths[1],
         progress,
         log.warning,
         options,
