@@ -45,7 +45,8 @@ def expected_long(run, long_tree):
 
 
 def published(output, files=None):
-    """The bytes of all that lies in an output, by its path; of run_info the counts alone."""
+    """The bytes of all that lies in an output, by its path; of run_info the counts alone, of
+    model_info all but the versions of libraries."""
     files = files or pyarrow.fs.LocalFileSystem()
     found = {}
     for info in files.get_file_info(pyarrow.fs.FileSelector(str(output), recursive=True)):
@@ -59,6 +60,11 @@ def published(output, files=None):
         key: run_info[key]
         for key in ("rejects_by_reason", "skips_by_reason", "run_id", "engine", "input")
     }
+    # The program may be linked with more than the wheel is.
+    name = f"/model_info/model_info_{RUN_ID}/part-00000.json"
+    model_info = json.loads(found[name])
+    del model_info["versions"]
+    found[name] = model_info
     counts = run_info["counts"]
     found["counts"] = [counts[key] for key in ("listed", "rows", "rejects", "skips")]
     return found
