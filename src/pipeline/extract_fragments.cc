@@ -112,8 +112,7 @@ arrow::Result<const ListedFragment*> FragmentWorkers::NextToMake() {
     ARROW_ASSIGN_OR_RAISE(const ListedFragment* listed, input_.fragments.Fragment(next_fragment_));
     if (!listed) break;
     ++next_fragment_;
-    const auto stored = FindStored(
-        input_.work, input_.work.FragmentPath(listed->number, listed->range.key), listed->range);
+    const auto stored = FindStored(input_.work, input_.work.FragmentPath(*listed), listed->range);
     if (!stored.ok() || !*stored) {
       if (!stored.ok()) {
         const std::lock_guard lock(result_mutex_);
@@ -177,8 +176,8 @@ void FragmentWorkers::Advance() {
 arrow::Status FragmentWorkers::Open(Slot* slot, const ListedFragment& listed) {
   ARROW_ASSIGN_OR_RAISE(std::vector<Item> items, input_.fragments.Items(listed));
   const std::lock_guard lock(slot->mutex);
-  slot->fragment.Reset(input_.work.FragmentPath(listed.number, listed.range.key), listed.range,
-                       std::move(items), input_.engine.features());
+  slot->fragment.Reset(input_.work.FragmentPath(listed), listed.range, std::move(items),
+                       input_.engine.features());
   slot->saved_at = Clock::now();
   slot->saved = 0;
   slot->is_open = true;  // last: memory may end above

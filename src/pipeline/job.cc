@@ -115,8 +115,7 @@ arrow::Status Job::Begin() {
     const WorkFolder& work = output.work();
     ARROW_RETURN_NOT_OK(work.Prepare());
     ARROW_ASSIGN_OR_RAISE(plan_, Plan::Read(work, summary_.run_id));
-    ARROW_ASSIGN_OR_RAISE(auto file, work.OpenItems());
-    items_ = ItemSpool::Open(std::move(file), work.ItemsPath());
+    ARROW_ASSIGN_OR_RAISE(items_, work.OpenItems());
     // What was listed is the planner's choice, all else ours.
     const RunOptions listed = std::exchange(plan_.options, in_.options);
     plan_.options.mode = listed.mode;
@@ -180,9 +179,13 @@ arrow::Status Job::ExtractAll() {
   return arrow::Status::OK();
 }
 
-arrow::Result<Extraction> Job::ExtractHere() {
+void Job::StartListing() {
   listing_ =
       std::make_unique<Listing>(in_.source, details_.output, in_.options, plan_.recipe, *items_);
+}
+
+arrow::Result<Extraction> Job::ExtractHere() {
+  StartListing();
   const ExtractionInput input{in_.source,
                               *engine_,
                               earlier_.get(),
@@ -207,8 +210,7 @@ void Job::TakeListing() {
 }
 
 arrow::Status Job::ListAll() {
-  listing_ =
-      std::make_unique<Listing>(in_.source, details_.output, in_.options, plan_.recipe, *items_);
+  StartListing();
   const auto wait = [&](size_t, int) { return listing_->WaitForAll(); };
   const auto poll = [&] {
     Tell({"list", listing_->count(), 0, {}});
@@ -224,8 +226,8 @@ arrow::Status Job::ListAll() {
 arrow::Status Job::WritePlan() {
   ARROW_RETURN_NOT_OK(in_.output.OpenForOthers());
   const WorkFolder& work = in_.output.work();
-  for (size_t f = 0; f < plan_.fragments.size(); ++f) {
-    const std::string path = work.FragmentPath(f, plan_.fragments[f].range.key);
+  for (const ListedFragment& fragment : plan_.fragments) {
+    const std::string path = work.FragmentPath(fragment);
     ARROW_ASSIGN_OR_RAISE(const bool here, Exists(path));
     if (here) ARROW_RETURN_NOT_OK(work.Share(path));
   }
@@ -271,13 +273,12 @@ arrow::Result<Extraction> Job::CountExtracted() {
   Extraction extraction;
   const ExtractedRun run = extracted();
   size_t missing = 0;
-  for (size_t f = 0; f < run.fragments.size(); ++f) {
-    const FragmentRange& range = run.fragments[f].range;
-    const std::string path = run.work.FragmentPath(f, range.key);
-    const auto stored = FindStored(run.work, path, range);
+  for (const ListedFragment& fragment : run.fragments) {
+    const std::string path = run.work.FragmentPath(fragment);
+    const auto stored = FindStored(run.work, path, fragment.range);
     if (stored.ok() && *stored) {
       extraction.Count((*stored)->report());
-      kept_.items += static_cast<int64_t>(range.size());
+      kept_.items += static_cast<int64_t>(fragment.range.size());
     } else {
       ++missing;
       if (stored.ok()) continue;
@@ -302,7 +303,7 @@ arrow::Status Job::TellOfOtherFragments() {
   for (size_t f = 0;; ++f) {
     ARROW_ASSIGN_OR_RAISE(const ListedFragment* fragment, listing_->Fragment(f));
     if (!fragment) break;
-    wanted.insert(work.FragmentPath(f, fragment->range.key));
+    wanted.insert(work.FragmentPath(*fragment));
   }
   ARROW_ASSIGN_OR_RAISE(const int64_t others, work.CountOtherFragments(wanted));
   if (others > 0) {

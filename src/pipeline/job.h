@@ -73,6 +73,7 @@ class Job {
   arrow::Result<Extraction> ExtractHere();
   arrow::Result<Extraction> ExtractElsewhere();
   arrow::Result<Extraction> CountExtracted();
+  void StartListing();
   arrow::Status ListAll();
   void TakeListing();
   arrow::Status WritePlan();

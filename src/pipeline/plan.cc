@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "disk.h"
+#include "model.h"
 #include "pomona/location.h"
 #include "sha256.h"
 
@@ -130,6 +131,17 @@ arrow::Result<Plan> Parse(const std::string& text) {
 
 int64_t Plan::items() const {
   return fragments.empty() ? 0 : static_cast<int64_t>(fragments.back().range.end);
+}
+
+arrow::Status Plan::CheckModel(const std::string& weights, std::string_view engine_name) const {
+  if (weights != weights_digest) {
+    return arrow::Status::Invalid("the weights on this machine are others (", weights,
+                                  ") than those of the run ", run_id, " (", weights_digest, ")");
+  }
+  if (RecipeOf(weights, engine_name) == recipe) return arrow::Status::OK();
+  return arrow::Status::Invalid("the run ", run_id,
+                                " was planned by another version or engine of Pomona than this "
+                                "machine's; install the same on all");
 }
 
 arrow::Result<std::vector<Item>> Plan::ItemsOf(const ListedFragment& fragment,

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pomona/options.h"
@@ -30,6 +31,9 @@ struct Plan {
   std::string digest;  // of its text
 
   int64_t items() const;
+
+  // That an engine of these weights computes what was planned. Errors: Invalid says what is other.
+  arrow::Status CheckModel(const std::string& weights, std::string_view engine_name) const;
 
   // The items of a fragment, to be read. What the spool holds may be anybody's: they have to be
   // those that were planned, and below the input. Errors: Invalid, IOError.

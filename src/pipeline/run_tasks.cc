@@ -6,7 +6,6 @@
 
 #include "guarded.h"
 #include "merge_moments.h"
-#include "stopwatch.h"
 
 namespace pomona {
 namespace {
@@ -67,9 +66,7 @@ arrow::Result<TaskResult> RunTasks::Run(const TaskStage& stage, size_t task) {
   // What a task that failed left is not to be taken for this one's.
   ARROW_RETURN_NOT_OK(output_.work().ClearStaged());
   if (!items_) {
-    const WorkFolder& work = output_.work();
-    ARROW_ASSIGN_OR_RAISE(auto file, work.OpenItems());
-    items_ = ItemSpool::Open(std::move(file), work.ItemsPath());
+    ARROW_ASSIGN_OR_RAISE(items_, output_.work().OpenItems());
   }
   TaskResult result;
   const auto run = [&]() -> arrow::Status {
@@ -95,15 +92,13 @@ arrow::Result<TaskResult> RunTasks::Run(const TaskStage& stage, size_t task) {
   return result;
 }
 
-std::string RunTasks::FragmentPath(size_t f) const {
-  return output_.work().FragmentPath(f, plan_.fragments[f].range.key);
-}
-
 ExtractedRun RunTasks::extracted() const { return ExtractedRunOf(plan_, *items_, output_.work()); }
 
 // Whether the fragment is stored; then it is counted.
 arrow::Result<bool> RunTasks::FindWhole(size_t f, TaskResult* result) {
-  const auto stored = FindStored(output_.work(), FragmentPath(f), plan_.fragments[f].range);
+  const ListedFragment& listed = plan_.fragments[f];
+  const WorkFolder& work = output_.work();
+  const auto stored = FindStored(work, work.FragmentPath(listed), listed.range);
   if (!stored.ok()) {
     result->notes.push_back("a stored fragment cannot be kept and is made again: " +
                             stored.status().message());
@@ -133,7 +128,7 @@ arrow::Status RunTasks::Extract(size_t task, TaskResult* result) {
     return arrow::Status::OK();
   }
   result->notes = std::move(whole.notes);
-  const std::string path = FragmentPath(f);
+  const std::string path = output_.work().FragmentPath(listed);
   if (slices > 1) {
     const auto stored = FindStored(output_.work(), SlicePath(path, slice), listed.range,
                                    &StoredFragment::OpenPartial);
@@ -227,7 +222,7 @@ arrow::Status RunTasks::Gather(size_t f, TaskResult* result) {
   ARROW_ASSIGN_OR_RAISE(const bool is_whole, FindWhole(f, result));
   if (is_whole) return arrow::Status::OK();
   const ListedFragment& listed = plan_.fragments[f];
-  const std::string path = FragmentPath(f);
+  const std::string path = output_.work().FragmentPath(listed);
   ARROW_ASSIGN_OR_RAISE(std::vector<Item> all, plan_.ItemsOf(listed, *items_));
   fragment_.Reset(path, listed.range, std::move(all), plan_.dimensions);
   for (int s = 0; s < kSlices; ++s) {

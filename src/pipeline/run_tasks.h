@@ -71,7 +71,6 @@ class RunTasks {
   arrow::Status OpenEngine();
   void Reuse(OpenFragment* fragment, size_t begin, size_t end, size_t f, TaskResult* result);
   arrow::Status Project(size_t part, TaskResult* result);
-  std::string FragmentPath(size_t f) const;
   ExtractedRun extracted() const;
 
   const Plan& plan_;

@@ -8,7 +8,6 @@
 
 #include "extract_fragments.h"
 #include "messages.h"
-#include "model.h"
 #include "plan.h"
 #include "refusal.h"
 #include "stopwatch.h"
@@ -44,7 +43,7 @@ class Wait {
 // What a run's id being taken means: it is published, or something else stands in its place.
 arrow::Result<RunSummary> Taken(const ShardInput& in, const arrow::Status& status) {
   ARROW_ASSIGN_OR_RAISE(const auto output, in.open_output());
-  const std::string success = kRunInfo.Path(in.options.run_id) + '/' + std::string(kSuccess);
+  const std::string success = SuccessOf(kRunInfo, in.options.run_id);
   ARROW_ASSIGN_OR_RAISE(const bool published, output->published().Exists(success));
   if (!published) return status;
   RunSummary summary;
@@ -113,10 +112,6 @@ arrow::Result<RunSummary> RunShard(const ShardInput& in) {
   if (part.status().IsAlreadyExists()) return Taken(in, part.status());
   ARROW_RETURN_NOT_OK(part);
   const Plan& plan = part->plan;
-  if (plan.weights_digest != in.model.digest) {
-    return arrow::Status::Invalid("the run ", plan.run_id, " was planned for the weights ",
-                                  plan.weights_digest, ", not for ", in.model.digest);
-  }
   if (plan.input != in.input) {
     return arrow::Status::Invalid("the run ", plan.run_id, " was planned for ", plan.input,
                                   ", not for ", in.input, "; give all shards the same INPUT");
@@ -127,18 +122,13 @@ arrow::Result<RunSummary> RunShard(const ShardInput& in) {
     Output& output = *part->output;
     WorkFolder& work = output.work();
     ARROW_ASSIGN_OR_RAISE(const auto engine, in.make_engine());
-    if (RecipeOf(in.model.digest, engine->name()) != plan.recipe) {
-      return arrow::Status::Invalid(
-          "the run ", plan.run_id,
-          " was planned by another version or engine of Pomona than this machine's");
-    }
+    ARROW_RETURN_NOT_OK(plan.CheckModel(in.model.digest, engine->name()));
     std::unique_ptr<EarlierRun> earlier;
     if (!plan.earlier_run.empty()) {
       earlier =
           EarlierRun::Open(output.published(), plan.earlier_run, plan.recipe, plan.dimensions);
     }
-    ARROW_ASSIGN_OR_RAISE(auto file, work.OpenItems());
-    const auto items = ItemSpool::Open(std::move(file), work.ItemsPath());
+    ARROW_ASSIGN_OR_RAISE(const auto items, work.OpenItems());
     PlannedFragments mine(plan, *items, static_cast<size_t>(shard.index - 1),
                           static_cast<size_t>(shard.count));
     const ExtractionInput input{in.source,
@@ -162,7 +152,7 @@ arrow::Result<RunSummary> RunShard(const ShardInput& in) {
 
     std::vector<std::string> paths;
     for (const ListedFragment& fragment : plan.fragments) {
-      paths.push_back(work.FragmentPath(fragment.number, fragment.range.key));
+      paths.push_back(work.FragmentPath(fragment));
     }
     ARROW_ASSIGN_OR_RAISE(summary.fragments_missing, work.CountMissing(paths));
     output.Leave();

@@ -1,8 +1,6 @@
 // The tasks of a run, for another process than the one that planned it.
-#include <nlohmann/json.hpp>
 #include <utility>
 
-#include "disk.h"
 #include "guarded.h"
 #include "model.h"
 #include "pomona/executor.h"
@@ -51,16 +49,8 @@ class Worker : public TaskWorker {
 
   arrow::Result<std::unique_ptr<Engine>> MakeTheEngine() {
     ARROW_ASSIGN_OR_RAISE(weights_, OpenWeights(plan_.options));
-    if (weights_->digest() != plan_.weights_digest) {
-      return arrow::Status::Invalid("the weights on this machine are others (", weights_->digest(),
-                                    ") than those of the run (", plan_.weights_digest, ")");
-    }
     ARROW_ASSIGN_OR_RAISE(auto engine, MakeEngine(*weights_, plan_.options));
-    if (RecipeOf(weights_->digest(), engine->name()) != plan_.recipe) {
-      return arrow::Status::Invalid(
-          "the run was planned by another version or engine of Pomona than this machine's; "
-          "install the same on all");
-    }
+    ARROW_RETURN_NOT_OK(plan_.CheckModel(weights_->digest(), engine->name()));
     return engine;
   }
 

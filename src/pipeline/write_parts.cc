@@ -150,7 +150,7 @@ size_t ExtractedRun::parts() const { return PartCount(options, fragments.size())
 
 arrow::Result<StoredFragment> ExtractedRun::OpenFragment(size_t fragment) const {
   const FragmentRange& range = fragments[fragment].range;
-  const std::string path = work.FragmentPath(fragment, range.key);
+  const std::string path = work.FragmentPath(fragments[fragment]);
   ARROW_RETURN_NOT_OK(work.Fetch(path).status());
   return StoredFragment::Open(path, range);
 }

@@ -22,6 +22,11 @@ struct OutputFolder {
 // Stands in each folder of a run that is complete.
 inline constexpr std::string_view kSuccess = "_SUCCESS";
 
+// Its path below the output.
+inline std::string SuccessOf(const OutputFolder& folder, std::string_view run_id) {
+  return folder.Path(run_id).append("/").append(kSuccess);
+}
+
 // Of an output, for what is unfinished; readers that follow the convention of '_' never see it.
 inline constexpr std::string_view kWorkFolder = "_pomona";
 

@@ -24,10 +24,6 @@ constexpr std::string_view kSharedNames[] = {"publishing", "items", "fragments",
 
 std::string Below(const std::string& name) { return std::string(kWorkFolder) + '/' + name; }
 
-std::string SuccessOf(const OutputFolder& folder, const std::string& run_id) {
-  return folder.Path(run_id) + '/' + std::string(kSuccess);
-}
-
 }  // namespace
 
 arrow::Result<std::unique_ptr<Output>> S3Output::Open(const std::string& uri,

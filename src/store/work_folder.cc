@@ -119,9 +119,14 @@ arrow::Status WorkFolder::Begin(const std::string& run_id) {
 
 std::string WorkFolder::ItemsPath() const { return path_ + kItems; }
 
-arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> WorkFolder::OpenItems() const {
-  if (carrier_) return carrier_->Open(kItems + 1);
-  return arrow::io::ReadableFile::Open(ItemsPath());
+arrow::Result<std::unique_ptr<ItemSpool>> WorkFolder::OpenItems() const {
+  std::shared_ptr<arrow::io::RandomAccessFile> file;
+  if (carrier_) {
+    ARROW_ASSIGN_OR_RAISE(file, carrier_->Open(kItems + 1));
+  } else {
+    ARROW_ASSIGN_OR_RAISE(file, arrow::io::ReadableFile::Open(ItemsPath()));
+  }
+  return ItemSpool::Open(std::move(file), ItemsPath());
 }
 
 std::string WorkFolder::PlanPath() const { return path_ + kRun + "/plan"; }
@@ -130,9 +135,10 @@ std::string WorkFolder::MomentsPath(std::string_view name, const std::string& ke
   return path_ + kRun + '/' + std::string(name) + '-' + key.substr(0, 16) + ".safetensors";
 }
 
-std::string WorkFolder::FragmentPath(size_t index, const std::string& key) const {
+std::string WorkFolder::FragmentPath(const ListedFragment& fragment) const {
   char name[64];
-  std::snprintf(name, sizeof name, "/%06zu-%.16s%s", index, key.c_str(), kFragmentEnd);
+  std::snprintf(name, sizeof name, "/%06zu-%.16s%s", fragment.number, fragment.range.key.c_str(),
+                kFragmentEnd);
   return path_ + kFragments + name;
 }
 

@@ -13,6 +13,7 @@
 
 #include "checksums.h"
 #include "folder_lock.h"
+#include "item_spool.h"
 #include "layout.h"
 
 namespace pomona {
@@ -104,8 +105,8 @@ class WorkFolder {
   // Where the list of items is; see ItemSpool.
   std::string ItemsPath() const;
 
-  // The same, opened where it is.
-  arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenItems() const;
+  // The list that another process filled, where it is.
+  arrow::Result<std::unique_ptr<ItemSpool>> OpenItems() const;
 
   // Where the plan of the run is; see Plan.
   std::string PlanPath() const;
@@ -113,8 +114,8 @@ class WorkFolder {
   // Where moments are that were merged, or a PCA that was fitted, for the run with this key.
   std::string MomentsPath(std::string_view name, const std::string& key) const;
 
-  // Where the fragment with this key is, or will be.
-  std::string FragmentPath(size_t index, const std::string& key) const;
+  // Where the fragment is, or will be.
+  std::string FragmentPath(const ListedFragment& fragment) const;
 
   // How many of the fragments at these paths are not stored whole, here or with the others.
   arrow::Result<int64_t> CountMissing(const std::vector<std::string>& paths) const;

@@ -202,6 +202,20 @@ def test_a_file_that_may_not_be_opened_is_a_reject(lab):
     assert "read,unreadable,cannot open: Permission denied" in errors
 
 
+def disturbed(lab, output, gate, disturb):
+    """A run that has listed its files, and reads them after `disturb`: its code and its errors."""
+    with subprocess.Popen(
+        lab.command(output, gate=gate), stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not (output / "_pomona/fragments").is_dir():
+            time.sleep(0.01)
+        time.sleep(0.2)
+        disturb()
+        gate.touch()
+        _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
+
+
 @pytest.mark.parametrize("by_link", [False, True])
 def test_a_mount_in_the_input_that_goes_away_ends_the_run(changing, small_disk, tmp_path, by_link):
     """Its files are not rejects; what else is in the tree may be gone without harm."""
@@ -215,17 +229,13 @@ def test_a_mount_in_the_input_that_goes_away_ends_the_run(changing, small_disk, 
     output = lab.new_output()
     bind = ["mount", "--bind", disk, place]
     subprocess.run(bind, check=True)
-    with subprocess.Popen(
-        lab.command(output, gate=gate), stderr=subprocess.PIPE, text=True
-    ) as process:
-        while not (output / "_pomona/fragments").is_dir():
-            time.sleep(0.01)
-        time.sleep(0.2)
+
+    def unmount():
         shutil.rmtree(lab.tree / "Pear")
         subprocess.run(["umount", "-l", place], check=True)
-        gate.touch()
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1, errors
+
+    code, errors = disturbed(lab, output, gate, unmount)
+    assert code == 1, errors
     assert f"the folder {lab.tree}/Zebra is not the folder it was: it was unmounted" in errors
     lab.check_intact(output)
     subprocess.run(bind, check=True)
@@ -244,21 +254,17 @@ def test_an_input_that_goes_away_ends_the_run(lab, tmp_path, replaced):
     unmount."""
     output = lab.new_output()
     tree, away, gate = lab.tree, lab.folder / "away", tmp_path / "gate"
-    with subprocess.Popen(
-        lab.command(output, gate=gate), stderr=subprocess.PIPE, text=True
-    ) as process:
-        while not (output / "_pomona/fragments").is_dir():
-            time.sleep(0.01)
-        time.sleep(0.2)
+
+    def take_away():
         tree.rename(away)
         if replaced:
             tree.mkdir()
-        gate.touch()
-        _, errors = process.communicate(timeout=60)
+
+    code, errors = disturbed(lab, output, gate, take_away)
     if replaced:
         tree.rmdir()
     shutil.move(away, tree)
-    assert process.returncode == 1, errors
+    assert code == 1, errors
     assert f"INPUT {tree} " in errors
     assert not is_published(output)
     lab.check_resumes(output)

@@ -55,7 +55,8 @@ TEST(LocalOutput, DropsUnpublishedPartsButKeepsFragmentsUnlessFresh) {
   {
     auto run = *Open(output.path(), "a", false);
     ASSERT_TRUE(run->work().WritePart(kErrors, 0, "csv", "stale").ok());
-    ASSERT_TRUE(OutputFile::Create(run->work().FragmentPath(3, "0123456789abcdefgh")).ok());
+    ASSERT_TRUE(
+        OutputFile::Create(run->work().FragmentPath({3, {0, 0, "0123456789abcdefgh"}, {}})).ok());
   }
   const std::string fragment = output / "_pomona/fragments/000003-0123456789abcdef.safetensors";
   ASSERT_TRUE(fs::exists(fragment));
