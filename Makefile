@@ -21,7 +21,7 @@ TEST_DATA ?= ../shared/data
 
 BUILD_PACKAGES := g++ cmake ninja-build ccache pkg-config python3 python3-dev python3-venv curl \
   libjpeg62-turbo-dev libpng-dev liblcms2-dev libtiff-dev libwebp-dev zlib1g-dev libhdf5-dev \
-  libaec-dev nettle-dev \
+  libaec-dev nettle-dev libssl-dev \
   libeigen3-dev libhwy-dev nlohmann-json3-dev libcli11-dev libgtest-dev libbenchmark-dev
 # Spark runs on Java; any runtime from 17 on will do.
 JAVA_PACKAGE := openjdk-17-jre-headless

@@ -33,6 +33,19 @@ set_target_properties(HDF5::static PROPERTIES
   INTERFACE_LINK_LIBRARIES
     "${SZ_STATIC_LIBRARY};${AEC_STATIC_LIBRARY};ZLIB::ZLIB;${_hdf5_network};m")
 
+# Statically, and hidden by whoever links it into what others load: a process may hold other copies,
+# Arrow's and Python's, and the shared one costs every start two milliseconds.
+pkg_check_modules(OPENSSL REQUIRED libssl>=3)
+find_library(SSL_STATIC_LIBRARY libssl.a REQUIRED)
+find_library(CRYPTO_STATIC_LIBRARY libcrypto.a REQUIRED)
+set(_openssl_needs ${OPENSSL_STATIC_LIBRARIES})
+list(REMOVE_ITEM _openssl_needs ssl crypto)
+add_library(OpenSSL::static STATIC IMPORTED)
+set_target_properties(OpenSSL::static PROPERTIES
+  IMPORTED_LOCATION ${SSL_STATIC_LIBRARY}
+  INTERFACE_LINK_LIBRARIES "${CRYPTO_STATIC_LIBRARY};${_openssl_needs}"
+  INTERFACE_LINK_OPTIONS "LINKER:--exclude-libs,libssl.a:libcrypto.a")
+
 # The package file says which wheel's libraries the library was compiled for: no other version will do.
 if(NOT POMONA_WHEEL_VERSION)
   find_package(Arrow CONFIG QUIET)

@@ -1,7 +1,4 @@
 // SHA-256, by nettle.
-//
-// Not by OpenSSL: the Arrow libraries of PyPI bring their own copy of it and show its symbols to
-// the whole process, where a second one of another version crashes.
 #pragma once
 
 #include <nettle/sha2.h>

@@ -16,7 +16,7 @@ struct Item {
   int64_t size = 0;         // bytes, when listed
   int64_t modified_ns = 0;  // time of the last change, nanoseconds since 1970, when listed
   // Differs, as far as the storage tells, between two states of a file, or two files, of the same
-  // size and time: a digest of a local file's ctime and inode; 0 on S3, which has neither.
+  // size and time: a digest of a local file's ctime and inode, or of an object's ETag.
   int64_t state = 0;
 
   std::string_view relative_path() const { return std::string_view(path).substr(root_size); }

@@ -1,69 +1,39 @@
 #include "s3/connection.h"
 
-#include <arrow/filesystem/s3fs.h>
-#include <arrow/util/uri.h>
-#include <dlfcn.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
+#include <charconv>
 #include <chrono>
 #include <cstdlib>
-#include <fstream>
-#include <mutex>
 #include <random>
 #include <thread>
 #include <utility>
+
+#include "s3/signature.h"
+#include "s3/tls.h"
 
 namespace pomona {
 namespace {
 
 using arrow::internal::ThreadPool;
 using std::chrono::milliseconds;
+using SystemClock = std::chrono::system_clock;
 
 constexpr milliseconds kFirstDelay{100};
 constexpr milliseconds kLongestDelay{2000};
 
+// Without a byte: the first time, and by how much more each further time, up to the longest.
+constexpr milliseconds kFirstPatience{3000};
+constexpr milliseconds kMorePatience{1000};
+constexpr milliseconds kLongestPatience{10'000};
+
 // Tries to reach a server that has not answered yet: it may not be one.
 constexpr int kConnectAttempts = 5;
+constexpr int kMostRedirects = 3;
 
-// Numbers of the AWS SDK's CoreErrors, for answers without a body to name the error.
-constexpr int kAccessDenied = 15;
-constexpr int kNotFound = 16;
-constexpr int kNetworkConnection = 99;
-
-constexpr const char* kAws = "AWS";  // the server where no endpoint is named
-
-// Where distributions keep the authorities that sign servers' certificates.
-constexpr const char* kAuthorities[] = {
-    "/etc/ssl/certs/ca-certificates.crt",  // Debian, Ubuntu, Arch
-    "/etc/pki/tls/certs/ca-bundle.crt",    // Amazon Linux, Red Hat, Fedora
-    "/etc/ssl/ca-bundle.pem",              // SUSE
-    "/etc/ssl/cert.pem",                   // Alpine
-};
-
-struct Failure {
-  int type = 0;
-  std::string code;  // S3's name of the error; may be empty
-  std::string message;
-};
-
-// Requests end on the thread that made them.
-thread_local Failure last_of_thread;
-
-// The SDK puts names that it does not know into the message:
-// "Unable to parse ExceptionName: <code> Message: <message>".
-Failure FailureOf(const arrow::fs::S3RetryStrategy::AWSErrorDetail& error) {
-  Failure failure = {error.error_type, error.exception_name, error.message};
-  constexpr std::string_view kUnknown = "Unable to parse ExceptionName: ", kMessage = " Message:";
-  const size_t end = failure.message.find(kMessage);
-  if (failure.message.starts_with(kUnknown) && end != std::string::npos) {
-    failure.code = failure.message.substr(kUnknown.size(), end - kUnknown.size());
-    failure.message.erase(0, std::min(end + kMessage.size() + 1, failure.message.size()));
-  }
-  return failure;
-}
+constexpr int64_t kMostErrorBytes = int64_t{64} << 10;
+constexpr int64_t kMostListingBytes = int64_t{16} << 20;
 
 // Half fixed, half random, so that those who failed together do not come back together.
 milliseconds Delay(int64_t attempt) {
@@ -78,101 +48,82 @@ std::string Environment(const char* name) {
   return value ? value : "";
 }
 
-// The file of the authorities that TLS believes; empty where OpenSSL is told by its own variables.
-std::string AuthoritiesFile() {
-  if (std::string bundle = Environment("AWS_CA_BUNDLE"); !bundle.empty()) return bundle;
-  if (!Environment("SSL_CERT_FILE").empty() || !Environment("SSL_CERT_DIR").empty()) return {};
-  for (const char* path : kAuthorities) {
-    if (access(path, R_OK) == 0) return path;
+std::string EnvironmentRegion() {
+  const std::string region = Environment("AWS_REGION");
+  return region.empty() ? Environment("AWS_DEFAULT_REGION") : region;
+}
+
+arrow::Status Failed(int status, std::string code, const std::string& message,
+                     std::optional<HttpProblem> problem = {}) {
+  return {arrow::StatusCode::IOError, message,
+          std::make_shared<S3Failure>(status, std::move(code), problem)};
+}
+
+// Of a request that came to no answer.
+arrow::Status Unanswered(const arrow::Status& status) {
+  const HttpFailure* failure = HttpFailureOf(status);
+  return failure ? Failed(0, "", status.message(), failure->problem()) : status;
+}
+
+// A server's "Sat, 28 Nov 2026 16:30:14 GMT"; nothing where it is none.
+std::optional<SystemClock::time_point> ParseHttpDate(std::string_view text) {
+  static constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  if (text.size() < 29) return std::nullopt;
+  const size_t month = kMonths.find(text.substr(8, 3));
+  if (month == kMonths.npos || month % 3 != 0) return std::nullopt;
+  const std::string number = std::to_string(101 + month / 3);
+  const std::string iso = std::string(text.substr(12, 4)) + '-' + number.substr(1) + '-' +
+                          std::string(text.substr(5, 2)) + 'T' + std::string(text.substr(17, 8)) +
+                          'Z';
+  const auto time = ParseIsoTime(iso);
+  if (!time.ok()) return std::nullopt;
+  return SystemClock::time_point(
+      std::chrono::duration_cast<SystemClock::duration>(std::chrono::nanoseconds(*time)));
+}
+
+std::string WithoutQuotes(std::string_view etag) {
+  std::string plain(etag);
+  std::erase(plain, '"');
+  return plain;
+}
+
+S3Object ObjectOf(const HttpAnswer& answer) {
+  S3Object object;
+  object.size = static_cast<int64_t>(answer.body.size());
+  std::string_view length = answer.Header("content-length");
+  // "bytes 0-99/1000"
+  if (const std::string_view range = answer.Header("content-range"); !range.empty()) {
+    length = range.substr(range.find('/') + 1);
   }
-  return {};
+  std::from_chars(length.data(), length.data() + length.size(), object.size);
+  object.etag = WithoutQuotes(answer.Header("etag"));
+  // A key of the customer's or of a service makes it another one.
+  const std::string_view encryption = answer.Header("x-amz-server-side-encryption");
+  object.etag_is_digest = (encryption.empty() || encryption == "AES256") &&
+                          answer.Header("x-amz-server-side-encryption-customer-algorithm").empty();
+  return object;
 }
 
-// The lines below the heading "[name]" in a file of AWS' tools, up to the next heading; nothing
-// where there is no such heading.
-std::optional<std::string> Section(const std::string& path, const std::string& name) {
-  std::ifstream file(path);
-  std::optional<std::string> section;
-  for (std::string line; std::getline(file, line);) {
-    std::erase_if(line, [](char c) { return c == ' ' || c == '\t' || c == '\r'; });
-    if (!line.starts_with('[')) {
-      if (section) *section += line + '\n';
-    } else if (section) {
-      break;
-    } else if (line == '[' + name + ']') {
-      section.emplace();
-    }
-  }
-  return section;
+// Whether the same request may fare better.
+bool MayPass(const S3Failure& failure) {
+  if (failure.problem) return *failure.problem != HttpProblem::kUntrusted;
+  static constexpr std::string_view kCodes[] = {
+      "SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "Throttling",
+      "ThrottlingException", "RequestLimitExceeded", "RequestThrottled", "TooManyRequests",
+      "BandwidthLimitExceeded", "OperationAborted",
+      // A server that objects to what became of a request on its way.
+      "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch"};
+  if (std::ranges::find(kCodes, failure.code) != std::end(kCodes)) return true;
+  return failure.status == 408 || failure.status == 429 || failure.status == 500 ||
+         failure.status == 502 || failure.status == 503 || failure.status == 504;
 }
 
-// Why requests carry no credentials, in the user's words; empty where there are some. What the role
-// of a machine gives is not asked for.
-std::string WhyNoCredentials() {
-  for (const char* name :
-       {"AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"}) {
-    if (!Environment(name).empty()) return {};
-  }
-  std::string credentials = Environment("AWS_SHARED_CREDENTIALS_FILE");
-  if (credentials.empty()) credentials = Environment("HOME") + "/.aws/credentials";
-  std::string config = Environment("AWS_CONFIG_FILE");
-  if (config.empty()) config = Environment("HOME") + "/.aws/config";
-  std::string profile = Environment("AWS_PROFILE");
-  if (profile.empty()) profile = Environment("AWS_DEFAULT_PROFILE");
-  const bool chosen = !profile.empty();
-  if (!chosen) profile = "default";
-
-  const auto keys = Section(credentials, profile);
-  const auto settings = Section(config, profile == "default" ? profile : "profile" + profile);
-  for (const char* name : {"aws_access_key_id", "role_arn", "sso_", "credential_process"}) {
-    if (keys.value_or("").find(name) != std::string::npos) return {};
-    if (settings.value_or("").find(name) != std::string::npos) return {};
-  }
-  const std::string files = credentials + " and " + config;
-  if (chosen && !keys && !settings) return "there is no profile '" + profile + "' in " + files;
-  return "no credentials were found in AWS_ACCESS_KEY_ID, " + files +
-         "; unless this machine has a role, set them, or read public buckets with --s3-anonymous";
+bool IsExpired(std::string_view code) {
+  return code == "ExpiredToken" || code == "ExpiredTokenException" ||
+         code == "TokenRefreshRequired";
 }
 
-// Loads Arrow's S3 module from beside Arrow; where there is none, Arrow may have S3 built in.
-arrow::Status LoadModule() {
-  static const arrow::Status status = []() -> arrow::Status {
-    Dl_info arrow_library;
-    if (dladdr(reinterpret_cast<const void*>(&arrow::fs::EnsureFinalized), &arrow_library) != 0) {
-      std::string path = arrow_library.dli_fname;
-      const std::string name = "libarrow.so";
-      const size_t at = path.rfind(name);
-      if (at != std::string::npos) {
-        path.replace(at, name.size(), "libarrow_s3.so");
-        if (access(path.c_str(), R_OK) == 0) {
-          ARROW_RETURN_NOT_OK(arrow::fs::LoadFileSystemFactories(path.c_str()));
-        }
-      }
-    }
-    return arrow::Status::OK();
-  }();
-  return status;
-}
-
-std::string WithoutSlashes(std::string text) {
-  while (text.ends_with('/')) text.pop_back();
-  return text;
-}
-
-// What the SDK says of a connection: "curlCode: 7, Couldn't connect to server; Details: ...".
-std::string ConnectionProblem(const std::string& message) {
-  if (message.find("SSL peer certificate") != std::string::npos) {
-    return "its certificate is not signed by a trusted CA; AWS_CA_BUNDLE may name a file of CAs";
-  }
-  const size_t code = message.find("curlCode: ");
-  if (code == std::string::npos) return message;
-  const size_t begin = message.find(", ", code);
-  if (begin == std::string::npos) return message;
-  return message.substr(begin + 2, message.find(';', begin) - begin - 2);
-}
-
-std::string_view Meaning(const Failure& failure) {
+std::string_view Meaning(const S3Failure& failure) {
   static constexpr std::pair<std::string_view, std::string_view> kMeanings[] = {
       {"NoSuchBucket", "there is no such bucket"},
       {"NoSuchKey", "there is no such object"},
@@ -190,239 +141,424 @@ std::string_view Meaning(const Failure& failure) {
       {"PermanentRedirect", "the bucket is in another region; set AWS_REGION"},
       {"AuthorizationHeaderMalformed", "the bucket is in another region; set AWS_REGION"},
       {"SlowDown", "the server cannot keep up"},
-      {"MissingContentLength", "the server does not take uploads of this form"},
-      {"XAmzContentSHA256Mismatch", "the server does not take uploads of this form"},
-      {"HTTP status 503", "the server cannot keep up"},
+      {"PreconditionFailed", "it was changed by somebody else"},
   };
   for (const auto& [code, meaning] : kMeanings) {
     if (failure.code == code) return meaning;
   }
-  if (failure.type == kAccessDenied) return "permission denied";
-  if (failure.type == kNotFound) return "not found";
+  if (!failure.code.empty()) return {};
+  if (failure.status == 403 || failure.status == 401) return "permission denied";
+  if (failure.status == 404) return "not found";
+  if (failure.status == 412) return "it was changed by somebody else";
+  if (failure.status == 503) return "the server cannot keep up";
   return {};
-}
-
-// Whether a server other than AWS' refuses an upload for the checksum behind it, which the SDK
-// adds: by the codes that stores are known to answer with.
-bool RefusesChecksums(std::string_view what, const Failure& failure) {
-  static constexpr std::string_view kCodes[] = {
-      "XAmzContentSHA256Mismatch", "MissingContentLength", "NotImplemented",
-      "InvalidArgument",           "InvalidRequest",       "SignatureDoesNotMatch"};
-  return what == "cannot write" && std::ranges::find(kCodes, failure.code) != std::end(kCodes) &&
-         Environment("AWS_REQUEST_CHECKSUM_CALCULATION").empty();
-}
-
-// What the SDK does not repeat by itself: a server that objects to what became of a request on its
-// way, and one whose words do not fit into the place of the small object that was asked for.
-bool MayPass(const Failure& failure) {
-  return failure.code == "IncompleteBody" || failure.code == "BadDigest" ||
-         failure.message.starts_with("Failed to flush response stream");
 }
 
 }  // namespace
 
-// Hears of every request that fails, on the thread that made it, and says whether to repeat it.
-class S3Connection::Patience : public arrow::fs::S3RetryStrategy {
- public:
-  explicit Patience(CancelToken cancel) : cancel_(cancel) {}
+const S3Failure* S3Failure::Of(const arrow::Status& status) {
+  return dynamic_cast<const S3Failure*>(status.detail().get());
+}
 
-  bool ShouldRetry(const AWSErrorDetail& error, int64_t attempt) override {
-    last_of_thread = FailureOf(error);
-    int attempts = kS3Attempts;
-    if (!reached_ && error.error_type == kNetworkConnection) attempts = kConnectAttempts;
-    // The SDK corrects its clock by such an answer: once is enough.
-    if (error.exception_name == "RequestTimeTooSkewed") attempts = 2;
-    const bool passing = error.should_retry || MayPass(last_of_thread);
-    const bool again = passing && !Stopped() && attempt + 1 < attempts;
-    if (again) {
-      ++retries_;
-    } else {
-      const std::lock_guard lock(mutex_);
-      last_ = last_of_thread;
-    }
-    return again;
+bool IsNoSuchKey(const arrow::Status& status) {
+  const S3Failure* failure = S3Failure::Of(status);
+  return failure && failure->status == 404 &&
+         (failure->code.empty() || failure->code == "NoSuchKey");
+}
+
+bool IsConditionFailed(const arrow::Status& status) {
+  const S3Failure* failure = S3Failure::Of(status);
+  return failure && (failure->status == 412 || failure->status == 409);
+}
+
+std::optional<Reject> RejectOf(const arrow::Status& status) {
+  const S3Failure* failure = S3Failure::Of(status);
+  if (!failure) return std::nullopt;
+  if (IsNoSuchKey(status)) return GoneReject();
+  if (failure->code == "AccessDenied" || (failure->code.empty() && failure->status == 403)) {
+    return Reject{Stage::kRead, Reason::kForbidden, "permission denied"};
   }
-
-  int64_t CalculateDelayBeforeNextRetry(const AWSErrorDetail&, int64_t attempt) override {
-    return Delay(attempt).count();
+  // Names that a server cannot have stored, such as '..' in a key.
+  if (failure->status == 400 && failure->code.find("InvalidObjectName") != std::string::npos) {
+    return Reject{Stage::kRead, Reason::kUnreadable, "the server does not take its key"};
   }
+  return std::nullopt;
+}
 
-  bool Wait(int attempt) {
-    if (attempt + 1 >= kS3Attempts || Stopped()) return false;
-    ++retries_;
-    std::this_thread::sleep_for(Delay(attempt));
-    return !Stopped();
-  }
-
-  void Reached() { reached_ = true; }
-  void Stop() { stop_ = true; }
-  int64_t retries() const { return retries_; }
-  Failure last() const {
-    const std::lock_guard lock(mutex_);
-    return last_;
-  }
-
- private:
-  bool Stopped() const { return stop_ || (cancel_.requested()); }
-
-  const CancelToken cancel_;
-  std::atomic<bool> stop_ = false;
-  std::atomic<bool> reached_ = false;
-  std::atomic<int64_t> retries_ = 0;
-  mutable std::mutex mutex_;  // for last_
-  Failure last_;              // of those that were not repeated
+struct S3Connection::Request {
+  std::string_view method = "GET";
+  std::string key;
+  std::string query;  // encoded, its parameters sorted
+  HttpHeaders headers;
+  std::span<const uint8_t> body;
+  int64_t most = kMostErrorBytes;
+  milliseconds patience = kFirstPatience;
 };
 
 arrow::Result<std::unique_ptr<S3Connection>> S3Connection::Open(const std::string& uri,
                                                                 const S3Options& options,
                                                                 CancelToken cancel) {
   ARROW_ASSIGN_OR_RAISE(const std::string normal, NormalS3Uri(uri));
-  const std::string path = S3ArrowPath(normal);
-  const std::string bucket = path.substr(0, path.find('/'));
-  if (bucket.find_first_not_of(
+  std::unique_ptr<S3Connection> connection(new S3Connection);
+  const std::string path = normal.substr(std::string_view("s3://").size());
+  connection->bucket_ = path.substr(0, path.find('/'));
+  if (connection->bucket_.find_first_not_of(
           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") !=
       std::string::npos) {
-    return arrow::Status::Invalid("'", bucket, "' is not a valid name of a bucket");
+    return arrow::Status::Invalid("'", connection->bucket_, "' is not a valid name of a bucket");
   }
-  ARROW_RETURN_NOT_OK(LoadModule());
-
-  std::string endpoint = options.endpoint;
-  if (endpoint.empty()) endpoint = Environment("AWS_ENDPOINT_URL_S3");
-  if (endpoint.empty()) endpoint = Environment("AWS_ENDPOINT_URL");
-  endpoint = WithoutSlashes(endpoint);
-
-  std::unique_ptr<S3Connection> connection(new S3Connection);
-  connection->patience_ = std::make_shared<Patience>(cancel);
-  // With delayed open, what fits into one request is written by one.
-  std::string query = "?allow_delayed_open=true";
-  if (endpoint.empty()) {
-    connection->server_ = kAws;
-  } else {
-    connection->server_ = endpoint;
-    const size_t scheme_end = endpoint.find("://");
-    std::string scheme = scheme_end == std::string::npos ? "https" : endpoint.substr(0, scheme_end);
-    std::ranges::transform(scheme, scheme.begin(), [](unsigned char c) { return std::tolower(c); });
-    if (scheme != "http" && scheme != "https") {
-      return arrow::Status::Invalid("S3 endpoint '", endpoint, "': expected http:// or https://");
-    }
-    const std::string host =
-        scheme_end == std::string::npos ? endpoint : endpoint.substr(scheme_end + 3);
-    connection->encrypted_ = scheme == "https";
-    query += "&scheme=" + scheme + "&endpoint_override=" + arrow::util::UriEscape(host);
-    // Arrow asks AWS for a bucket's region; other servers have one, or take any.
-    std::string region = Environment("AWS_REGION");
-    if (region.empty()) region = Environment("AWS_DEFAULT_REGION");
-    query += "&region=" + (region.empty() ? "us-east-1" : arrow::util::UriEscape(region));
-  }
-
-  // Arrow's wheel would look where the distribution that built it keeps them.
-  if (const std::string authorities = AuthoritiesFile(); !authorities.empty()) {
-    if (access(authorities.c_str(), R_OK) != 0) {
-      return arrow::Status::IOError("AWS_CA_BUNDLE: cannot read ", authorities);
-    }
-    query += "&tls_ca_file_path=" + arrow::util::UriEscape(authorities);
-  }
-
-  // The SDK's threads stay in the process that started it; a forked child that uses it all the same
-  // crashes when it ends.
-  static const pid_t process = getpid();
-  if (getpid() != process) {
-    return arrow::Status::UnknownError(
-        "S3 was used before this process was forked, which the S3 library does not outlive: start "
-        "processes by \"spawn\" or \"forkserver\", or use S3 in the children only");
-  }
-  ARROW_ASSIGN_OR_RAISE(connection->executor_, ThreadPool::Make(kS3RequestsAtOnce));
-  arrow::fs::FileSystemFactoryOptions extra = {
-      {"retry_strategy", std::shared_ptr<arrow::fs::S3RetryStrategy>(connection->patience_)}};
+  connection->cancel_ = cancel;
   connection->anonymous_ = options.anonymous;
-  if (options.anonymous) {
-    // Empty keys sign nothing.
-    extra.emplace_back("access_key", std::string());
-    extra.emplace_back("secret_key", std::string());
-  }
-  auto files = arrow::fs::FileSystemFromUriAndOptions(
-      "s3://" + bucket + query, extra,
-      arrow::io::IOContext(arrow::default_memory_pool(), connection->executor_.get()));
-  // The SDK, running since just now, has to end before its static objects do.
-  [[maybe_unused]] static const int registered = std::atexit([] { arrow::fs::EnsureFinalized(); });
-  if (!files.ok()) return connection->Explain("cannot reach", "s3://" + bucket, files.status());
-  connection->files_ = *std::move(files);
+  ARROW_ASSIGN_OR_RAISE(connection->executor_, ThreadPool::Make(kS3RequestsAtOnce));
+  ARROW_RETURN_NOT_OK(connection->Reach(options));
   return connection;
+}
+
+arrow::Status S3Connection::Reach(const S3Options& options) {
+  endpoint_ = options.endpoint;
+  if (endpoint_.empty()) endpoint_ = Environment("AWS_ENDPOINT_URL_S3");
+  if (endpoint_.empty()) endpoint_ = Environment("AWS_ENDPOINT_URL");
+  while (endpoint_.ends_with('/')) endpoint_.pop_back();
+  if (!endpoint_.empty()) {
+    const bool bare = endpoint_.find("://") == std::string::npos;
+    const auto url = ParseHttpUrl(bare ? "https://" + endpoint_ : endpoint_);
+    if (!url.ok()) {
+      return arrow::Status::Invalid("S3 endpoint '", endpoint_, "': expected http:// or https://");
+    }
+    encrypted_ = url->server.tls;
+    std::string region = EnvironmentRegion();
+    if (region.empty()) region = ChosenProfile()["region"];
+    const std::string below = url->target == "/" ? "" : url->target;
+    place_ = {url->server, below + '/' + bucket_ + '/', region.empty() ? "us-east-1" : region};
+  }
+  if (const std::string authorities = AuthoritiesFile();
+      encrypted_ && !authorities.empty() && access(authorities.c_str(), R_OK) != 0) {
+    return arrow::Status::IOError("AWS_CA_BUNDLE: cannot read ", authorities);
+  }
+  return endpoint_.empty() ? FindRegion() : arrow::Status::OK();
+}
+
+S3Connection::Place S3Connection::AwsPlace(const std::string& region) const {
+  const std::string domain =
+      "s3." + region + ".amazonaws.com" + (region.starts_with("cn-") ? ".cn" : "");
+  // A certificate's asterisk stands for one name.
+  const bool in_path = bucket_.find_first_of("._") != std::string::npos ||
+                       std::ranges::any_of(bucket_, [](char c) { return c >= 'A' && c <= 'Z'; });
+  if (in_path) return {{true, domain, 443}, '/' + bucket_ + '/', region};
+  return {{true, bucket_ + '.' + domain, 443}, "/", region};
+}
+
+arrow::Status S3Connection::FindRegion() {
+  const std::string known = EnvironmentRegion();
+  place_ = AwsPlace(known.empty() ? "us-east-1" : known);
+  // Partitions of their own, which the rest of AWS knows nothing of.
+  if (known.starts_with("cn-") || known.starts_with("us-gov-") || known.starts_with("us-iso")) {
+    return arrow::Status::OK();
+  }
+  HttpRequest request;
+  request.method = "HEAD";
+  request.target = place_.path;
+  arrow::Result<HttpAnswer> answer;
+  for (int attempt = 0;; ++attempt) {
+    answer = client_.Send(place_.server, request, kFirstPatience);
+    if (answer.ok() || attempt + 1 == kConnectAttempts || !WaitToRetry(attempt)) break;
+  }
+  const std::string uri = "s3://" + bucket_;
+  if (!answer.ok()) {
+    return Explain("cannot reach", uri, Unanswered(answer.status()));
+  }
+  reached_ = true;
+  if (const std::string_view region = answer->Header("x-amz-bucket-region"); !region.empty()) {
+    place_ = AwsPlace(std::string(region));
+  } else if (answer->status == 404) {
+    return Explain("cannot reach", uri, Failed(404, "NoSuchBucket", ""));
+  }
+  return arrow::Status::OK();
 }
 
 S3Connection::~S3Connection() { Stop(); }
 
 void S3Connection::Stop() {
-  patience_->Stop();
+  stopped_ = true;
+  client_.Stop();
   // A second time, it says that there was a first.
   if (executor_) (void)executor_->Shutdown(/*wait=*/false);
 }
 
-int64_t S3Connection::retries() const { return patience_->retries(); }
+bool S3Connection::WaitToRetry(int attempt) {
+  if (attempt + 1 >= kS3Attempts || stopped_ || cancel_.requested()) return false;
+  ++retries_;
+  std::this_thread::sleep_for(Delay(attempt));
+  return !stopped_ && !cancel_.requested();
+}
 
-bool S3Connection::WaitToRetry(int attempt) const { return patience_->Wait(attempt); }
-
-void S3Connection::Reached() { patience_->Reached(); }
-
-void S3Connection::ForgetFailure() const { last_of_thread = {}; }
-
-std::optional<Reject> S3Connection::RejectOfThisThread() const {
-  const Failure& failure = last_of_thread;
-  if (failure.code == "NoSuchKey" || (failure.code.empty() && failure.type == kNotFound)) {
-    return GoneReject();
+// Whether the request goes on elsewhere: to the region that the answer names, from now on, or to
+// the place that it leads to, this once.
+bool S3Connection::Follow(const HttpAnswer& answer, const Place& asked,
+                          std::optional<Place>* elsewhere, std::string* target) {
+  std::string region(answer.Header("x-amz-bucket-region"));
+  if (region.empty()) region = XmlText(answer.text(), "Region");
+  const bool sound =
+      !region.empty() && region.size() < 64 &&
+      region.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == region.npos;
+  if (sound && region != asked.region) {
+    const std::lock_guard lock(mutex_);
+    if (endpoint_.empty()) {
+      place_ = AwsPlace(region);
+    } else {
+      place_.region = region;
+    }
+    return true;
   }
-  if (failure.code == "AccessDenied" || (failure.code.empty() && failure.type == kAccessDenied)) {
-    return Reject{Stage::kRead, Reason::kForbidden, "permission denied"};
+  if (answer.status != 307 && answer.status != 308) return false;
+  const auto url = ParseHttpUrl(answer.Header("location"));
+  if (!url.ok() || (asked.server.tls && !url->server.tls)) return false;
+  *elsewhere = {url->server, "", asked.region};
+  *target = url->target;
+  return true;
+}
+
+arrow::Result<HttpAnswer> S3Connection::Send(const Request& request) {
+  std::optional<Place> elsewhere;
+  std::string elsewhere_target;
+  int redirects = 0, renewals = 0, corrections = 0;
+  for (int attempt = 0;;) {
+    Place place;
+    {
+      const std::lock_guard lock(mutex_);
+      place = place_;
+    }
+    HttpRequest http;
+    http.method = request.method;
+    http.body = request.body;
+    http.headers = request.headers;
+    http.most = request.most;
+    if (elsewhere) {
+      place = *elsewhere;
+      http.target = elsewhere_target;
+    } else {
+      http.target = place.path + UrlEncode(request.key, /*keep_slashes=*/true);
+      if (!request.query.empty()) http.target += '?' + request.query;
+    }
+    Credentials credentials;
+    if (!anonymous_) {
+      ARROW_ASSIGN_OR_RAISE(credentials, credentials_.Get());
+    }
+    if (!credentials.key_id.empty()) {
+      Sign(credentials, place.region, "s3", SystemClock::now() + std::chrono::seconds(skew_),
+           place.server, &http);
+    }
+    const milliseconds patience = std::max(
+        request.patience, std::min(kLongestPatience, kFirstPatience + attempt * kMorePatience));
+    auto answer = client_.Send(place.server, http, patience);
+    arrow::Status failed;
+    int attempts = kS3Attempts;
+    if (answer.ok()) {
+      reached_ = true;
+      if (answer->ok()) return answer;
+      std::string code = XmlText(answer->text(), "Code");
+      if ((answer->status / 100 == 3 || code == "AuthorizationHeaderMalformed" ||
+           code == "IllegalLocationConstraintException" || code == "PermanentRedirect") &&
+          redirects++ < kMostRedirects && Follow(*answer, place, &elsewhere, &elsewhere_target)) {
+        continue;
+      }
+      if (IsExpired(code) && renewals++ == 0 && !anonymous_ && credentials_.Renew(credentials)) {
+        continue;
+      }
+      if (code == "RequestTimeTooSkewed" && corrections++ == 0) {
+        if (const auto theirs = ParseHttpDate(answer->Header("date"))) {
+          skew_ = std::chrono::duration_cast<std::chrono::seconds>(*theirs - SystemClock::now())
+                      .count();
+          continue;
+        }
+      }
+      std::string message = XmlText(answer->text(), "Message");
+      failed = Failed(answer->status, std::move(code), message);
+    } else {
+      if (!reached_) attempts = kConnectAttempts;
+      failed = Unanswered(answer.status());
+      if (!S3Failure::Of(failed)) return failed;
+    }
+    if (!MayPass(*S3Failure::Of(failed)) || attempt + 1 >= attempts || !WaitToRetry(attempt++)) {
+      return failed;
+    }
   }
-  return std::nullopt;
+}
+
+arrow::Result<S3Object> S3Connection::Get(const std::string& key, int64_t first, int64_t count,
+                                          std::vector<uint8_t>* bytes, const std::string& etag) {
+  Request request;
+  request.key = key;
+  if (!etag.empty()) request.headers.emplace_back("if-match", '"' + etag + '"');
+  request.most = std::max(kMostErrorBytes, count < 0 ? int64_t{1} << 32 : count);
+  if (count >= 0) {
+    request.headers.emplace_back(
+        "range", "bytes=" + std::to_string(first) + '-' + std::to_string(first + count - 1));
+  }
+  ARROW_ASSIGN_OR_RAISE(HttpAnswer answer, Send(request));
+  if (count >= 0 && answer.status != 206) {
+    if (first > 0) return Failed(answer.status, "", "the server does not give parts of objects");
+    if (static_cast<int64_t>(answer.body.size()) > count)
+      answer.body.resize(static_cast<size_t>(count));
+  }
+  S3Object object = ObjectOf(answer);
+  *bytes = std::move(answer.body);
+  return object;
+}
+
+arrow::Result<S3Object> S3Connection::Head(const std::string& key) {
+  Request request;
+  request.method = "HEAD";
+  request.key = key;
+  ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, Send(request));
+  return ObjectOf(answer);
+}
+
+arrow::Result<ListingPage> S3Connection::List(const std::string& prefix, bool folders,
+                                              const std::string& next, int most) {
+  Request request;
+  if (!next.empty()) request.query = "continuation-token=" + UrlEncode(next) + '&';
+  if (folders) request.query += "delimiter=%2F&";
+  request.query += "encoding-type=url&list-type=2";
+  if (most != 1000) request.query += "&max-keys=" + std::to_string(most);
+  request.query += "&prefix=" + UrlEncode(prefix);
+  request.most = kMostListingBytes;
+  for (int attempt = 0;; ++attempt) {
+    ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, Send(request));
+    auto page = ParseListing(answer.text());
+    if (page.ok() || !WaitToRetry(attempt)) return page;
+  }
+}
+
+arrow::Result<std::string> S3Connection::Put(const std::string& key, std::span<const uint8_t> bytes,
+                                             const std::string& if_match) {
+  Request request;
+  request.method = "PUT";
+  request.key = key;
+  request.body = bytes;
+  if (if_match == "*") {
+    request.headers.emplace_back("if-none-match", "*");
+  } else if (!if_match.empty()) {
+    request.headers.emplace_back("if-match", '"' + if_match + '"');
+  }
+  ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, Send(request));
+  return WithoutQuotes(answer.Header("etag"));
+}
+
+arrow::Status S3Connection::Delete(const std::string& key) {
+  Request request;
+  request.method = "DELETE";
+  request.key = key;
+  const arrow::Status status = Send(request).status();
+  return IsNoSuchKey(status) ? arrow::Status::OK() : status;
+}
+
+arrow::Result<std::string> S3Connection::BeginUpload(const std::string& key) {
+  Request request;
+  request.method = "POST";
+  request.key = key;
+  request.query = "uploads=";
+  ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, Send(request));
+  std::string upload = XmlText(answer.text(), "UploadId");
+  if (upload.empty()) return Failed(answer.status, "", "the server gives the upload no name");
+  return upload;
+}
+
+arrow::Result<std::string> S3Connection::PutPart(const std::string& key, const std::string& upload,
+                                                 int part, std::span<const uint8_t> bytes) {
+  Request request;
+  request.method = "PUT";
+  request.key = key;
+  request.query = "partNumber=" + std::to_string(part) + "&uploadId=" + UrlEncode(upload);
+  request.body = bytes;
+  ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, Send(request));
+  return WithoutQuotes(answer.Header("etag"));
+}
+
+arrow::Status S3Connection::CompleteUpload(const std::string& key, const std::string& upload,
+                                           const std::vector<std::string>& etags) {
+  std::string parts = "<CompleteMultipartUpload>";
+  for (size_t i = 0; i < etags.size(); ++i) {
+    parts += "<Part><ETag>\"" + etags[i] + "\"</ETag><PartNumber>" + std::to_string(i + 1) +
+             "</PartNumber></Part>";
+  }
+  parts += "</CompleteMultipartUpload>";
+  Request request;
+  request.method = "POST";
+  request.key = key;
+  request.query = "uploadId=" + UrlEncode(upload);
+  request.headers.emplace_back("content-type", "application/xml");
+  request.body = {reinterpret_cast<const uint8_t*>(parts.data()), parts.size()};
+  // The server joins the parts before it answers.
+  request.patience = kLongestPatience;
+  for (int attempt = 0;; ++attempt) {
+    const auto answer = Send(request);
+    if (!answer.ok()) {
+      // An earlier attempt, whose answer was lost, may have completed it.
+      const S3Failure* failure = S3Failure::Of(answer.status());
+      if (failure && failure->code == "NoSuchUpload" && Head(key).ok()) return {};
+      return answer.status();
+    }
+    // What fails while the parts are joined is told after a 200.
+    std::string code = XmlText(answer->text(), "Code");
+    if (code.empty()) return {};
+    const arrow::Status failed = Failed(500, code, XmlText(answer->text(), "Message"));
+    if (!WaitToRetry(attempt)) return failed;
+  }
+}
+
+arrow::Status S3Connection::AbortUpload(const std::string& key, const std::string& upload) {
+  Request request;
+  request.method = "DELETE";
+  request.key = key;
+  request.query = "uploadId=" + UrlEncode(upload);
+  const arrow::Status status = Send(request).status();
+  const S3Failure* failure = S3Failure::Of(status);
+  return failure && failure->status == 404 ? arrow::Status::OK() : status;
+}
+
+arrow::Result<std::vector<ListedUpload>> S3Connection::ListUploads(const std::string& prefix) {
+  std::vector<ListedUpload> uploads;
+  for (UploadsPage page;;) {
+    Request request;
+    request.query = "encoding-type=url";
+    if (!page.next_key.empty()) request.query += "&key-marker=" + UrlEncode(page.next_key);
+    request.query += "&prefix=" + UrlEncode(prefix);
+    if (!page.next_id.empty()) request.query += "&upload-id-marker=" + UrlEncode(page.next_id);
+    request.query += "&uploads=";
+    request.most = kMostListingBytes;
+    ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, Send(request));
+    ARROW_ASSIGN_OR_RAISE(page, ParseUploads(answer.text()));
+    std::ranges::move(page.uploads, std::back_inserter(uploads));
+    if (page.next_key.empty()) return uploads;
+  }
 }
 
 arrow::Status S3Connection::Explain(std::string_view what, const std::string& uri,
                                     const arrow::Status& status) const {
-  // "... AWS Error <SDK's name> during <operation> operation: <message>"; what Arrow says by itself
-  // was no request's fault.
-  constexpr std::string_view kError = "AWS Error ", kMessage = " operation: ";
-  const std::string& text = status.message();
-  const size_t at = text.find(kError);
-  Failure failure = at == std::string::npos ? Failure{} : patience_->last();
-  if (failure.code.empty() && failure.type != kNetworkConnection && at != std::string::npos) {
-    // An answer without a body, or a request that was not ours.
-    const size_t begin = at + kError.size();
-    failure.code = text.substr(begin, text.find(" during", begin) - begin);
-    const size_t http = failure.code.find("HTTP status");
-    if (http != std::string::npos) failure.code = failure.code.substr(http, 15);
-    if (failure.message.empty() && text.find(kMessage) != std::string::npos) {
-      failure.message = text.substr(text.find(kMessage) + kMessage.size());
-    }
-    if (failure.code == "NETWORK_CONNECTION") {
-      failure.type = kNetworkConnection;
-      failure.code.clear();
-    }
-    if (failure.message == "No response body.") failure.message = "the server does not say why";
+  const S3Failure* failure = S3Failure::Of(status);
+  if (!failure) return status.WithMessage(what, " ", uri, ": ", status.message());
+  const std::string server = endpoint_.empty() ? "AWS" : endpoint_;
+  std::string why(Meaning(*failure));
+  if (failure->problem) {
+    why = *failure->problem == HttpProblem::kNonsense
+              ? status.message()
+              : "no connection to " + server + ": " + status.message();
+  } else {
+    if (why.empty()) why = status.message();
+    if (why.empty()) why = "the server does not say why";
+    why +=
+        " (" +
+        (failure->code.empty() ? "HTTP status " + std::to_string(failure->status) : failure->code) +
+        ')';
   }
-  std::string why = std::string(Meaning(failure));
-  if (why.empty() && failure.type == kNetworkConnection) {
-    why = "no connection to " + server_ + ": " + ConnectionProblem(failure.message);
-  }
-  if (why.empty()) why = failure.message.empty() ? status.message() : failure.message;
-  if (!failure.code.empty()) why += " (" + failure.code + ")";
-
-  const bool denied = failure.type == kAccessDenied || failure.code == "AccessDenied" ||
-                      failure.code == "MissingContentLength";
-  const std::string lacking = denied && !anonymous_ ? WhyNoCredentials() : "";
-  if (!lacking.empty()) {
+  const bool denied =
+      failure->status == 403 || failure->status == 401 || failure->code == "AccessDenied";
+  if (const std::string lacking = denied && !anonymous_ ? WhyNoCredentials() : "";
+      !lacking.empty()) {
     why += "; " + lacking;
-  } else if (server_ != kAws && RefusesChecksums(what, failure)) {
-    why +=
-        "; with AWS_REQUEST_CHECKSUM_CALCULATION=when_required in the environment, uploads have "
-        "a form that other servers than AWS' take";
-  } else if (what == "cannot remove" && failure.code == "NotImplemented") {
-    why +=
-        "; the server cannot remove several objects by one request: remove what is below it with "
-        "the server's own tools";
-  } else if (failure.type == kNetworkConnection && server_ != kAws &&
-             server_.find("://") == std::string::npos) {
-    why += "; the endpoint is taken for https, name http://" + server_ + " if it has no TLS";
+  } else if (failure->problem && !endpoint_.empty() && endpoint_.find("://") == std::string::npos) {
+    why += "; the endpoint is taken for https, name http://" + endpoint_ + " if it has no TLS";
   }
   return arrow::Status::IOError(what, " ", uri, ": ", why);
 }

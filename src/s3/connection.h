@@ -1,45 +1,79 @@
-// The connection behind s3:// paths: Arrow's file system for S3, with our patience and our words.
+// The connection behind s3:// paths: the requests that S3 knows, with our patience and our words.
 #pragma once
 
-#include <arrow/filesystem/filesystem.h>
 #include <arrow/result.h>
 #include <arrow/util/thread_pool.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "pomona/cancel.h"
 #include "pomona/item.h"
 #include "pomona/location.h"
 #include "pomona/options.h"
+#include "s3/answers.h"
+#include "s3/credentials.h"
+#include "s3/http.h"
 
 namespace pomona {
 
-// The path that Arrow's file system knows an object by. REQUIRES: a normal URI.
-inline std::string S3ArrowPath(std::string_view uri) {
-  return std::string(uri.substr(std::string_view("s3://").size()));
+// What the bucket calls an object, or "" for the bucket itself. REQUIRES: a normal URI.
+inline std::string S3Key(std::string_view uri) {
+  const size_t slash = uri.find('/', std::string_view("s3://").size());
+  return std::string(slash == uri.npos ? "" : uri.substr(slash + 1));
 }
 
 // Of an object that was listed and is not there any more.
 inline Reject GoneReject() { return {Stage::kRead, Reason::kMissing, "no longer there"}; }
 
+// Why a request came to nothing, as the detail of an IOError.
+class S3Failure : public arrow::StatusDetail {
+ public:
+  S3Failure(int status, std::string code, std::optional<HttpProblem> problem)
+      : status(status), code(std::move(code)), problem(problem) {}
+  const char* type_id() const override { return "pomona::S3Failure"; }
+  std::string ToString() const override { return code; }
+
+  const int status;        // HTTP's; 0 where there was no answer
+  const std::string code;  // S3's name of the error; may be empty
+  const std::optional<HttpProblem> problem;
+
+  // Null where the status is of another kind.
+  static const S3Failure* Of(const arrow::Status& status);
+};
+
+// Whether no object of this key is there, by what a request for it came to.
+bool IsNoSuchKey(const arrow::Status& status);
+// Whether a condition of the request did not hold: somebody else wrote the object.
+bool IsConditionFailed(const arrow::Status& status);
+
+struct S3Object {
+  int64_t size = 0;
+  std::string etag;             // without its quotes
+  bool etag_is_digest = false;  // of the bytes, unless the object was written in several parts
+};
+
+inline constexpr int kS3Attempts = 16;
+inline constexpr int kS3RequestsAtOnce = 128;
+
 // A bucket, reached. Requests that fail for a passing reason (500, 503, too many requests,
 // timeouts, connections that break, answers cut short) are repeated up to kS3Attempts times, at
 // growing, jittered intervals: half a minute in all.
 //
-// Arrow's module for S3 is loaded by the first one: programs without s3:// paths do not pay for it.
-// Threads: safe to share.
-inline constexpr int kS3Attempts = 16;
-inline constexpr int kS3RequestsAtOnce = 128;
-
+// Threads: safe to share. Errors: IOError with an S3Failure, to be explained, unless said
+// otherwise.
 class S3Connection {
  public:
   // `uri`: of the bucket or anything in it. `cancel`, where given, ends repetitions.
-  // Errors: NotImplemented where Arrow has no S3; IOError where the bucket's region cannot be
-  // found.
+  // Errors: Invalid where the name or the endpoint is none; IOError where the bucket's region
+  // cannot be found. Both are explained.
   static arrow::Result<std::unique_ptr<S3Connection>> Open(const std::string& uri,
                                                            const S3Options& options,
                                                            CancelToken cancel);
@@ -48,51 +82,89 @@ class S3Connection {
   S3Connection(const S3Connection&) = delete;
   S3Connection& operator=(const S3Connection&) = delete;
 
-  // REQUIRES: closed before this dies, like every stream of it.
-  arrow::fs::FileSystem& files() const { return *files_; }
-
   // Where requests may wait, kS3RequestsAtOnce of them.
   arrow::internal::Executor* executor() const { return executor_.get(); }
 
   // Whether TLS guards the bytes on their way.
   bool encrypted() const { return encrypted_; }
 
-  int64_t retries() const;
+  int64_t retries() const { return retries_; }
 
   // Waits before the repetition after `attempt` (0 the first), counted as a retry; false: that was
   // the last one.
-  bool WaitToRetry(int attempt) const;
+  bool WaitToRetry(int attempt);
 
-  // Waits for the executor's tasks that run and drops those that do not. Nothing is repeated any
-  // more.
+  // Breaks off requests under way and drops those that wait. Nothing is repeated any more.
   void Stop();
 
-  // To be called once the server has answered: a server that refuses connections from the start is
-  // given up early.
-  void Reached();
+  // Bytes of an object from `first` on, `count` of them or less at its end, in place of what is in
+  // `bytes`; all of it where count is negative. Of a state of the object that its ETag names, where
+  // given.
+  arrow::Result<S3Object> Get(const std::string& key, int64_t first, int64_t count,
+                              std::vector<uint8_t>* bytes, const std::string& etag = {});
+  arrow::Result<S3Object> Head(const std::string& key);
 
-  // To be called before a request whose failure RejectOfThisThread() is to explain: one that fails
-  // before the server is asked leaves no reason of its own.
-  void ForgetFailure() const;
+  // The page after the one that gave `next`; with `folders`, what is behind the next slash is not
+  // listed.
+  arrow::Result<ListingPage> List(const std::string& prefix, bool folders, const std::string& next,
+                                  int most = 1000);
 
-  // Why this thread's last request cannot be served, where the reason is that one object's.
-  std::optional<Reject> RejectOfThisThread() const;
+  // Gives the ETag. `if_match`: only in place of the object that has this ETag; "*" stands for
+  // none at all.
+  arrow::Result<std::string> Put(const std::string& key, std::span<const uint8_t> bytes,
+                                 const std::string& if_match = {});
+
+  // May be missing.
+  arrow::Status Delete(const std::string& key);
+
+  // An object in several parts, which is there once all are. Parts are counted from 1.
+  arrow::Result<std::string> BeginUpload(const std::string& key);
+  arrow::Result<std::string> PutPart(const std::string& key, const std::string& upload, int part,
+                                     std::span<const uint8_t> bytes);
+  arrow::Status CompleteUpload(const std::string& key, const std::string& upload,
+                               const std::vector<std::string>& etags);
+  arrow::Status AbortUpload(const std::string& key, const std::string& upload);
+  // Those that were neither completed nor aborted, of keys with this prefix.
+  arrow::Result<std::vector<ListedUpload>> ListUploads(const std::string& prefix);
 
   // A failed call, in the user's words: "<what> <uri>: <why>".
   arrow::Status Explain(std::string_view what, const std::string& uri,
                         const arrow::Status& status) const;
 
  private:
-  class Patience;
+  struct Request;
+  // Where the bucket is.
+  struct Place {
+    HttpServer server;
+    std::string path;  // up to its keys, with the slash before them
+    std::string region;
+  };
 
-  S3Connection() = default;
+  S3Connection() : credentials_(&client_) {}
 
-  std::shared_ptr<Patience> patience_;
-  std::string server_;  // for messages
+  arrow::Status Reach(const S3Options& options);
+  Place AwsPlace(const std::string& region) const;
+  arrow::Status FindRegion();
+  arrow::Result<HttpAnswer> Send(const Request& request);
+  bool Follow(const HttpAnswer& answer, const Place& asked, std::optional<Place>* elsewhere,
+              std::string* target);
+
+  std::string bucket_;
+  std::string endpoint_;  // as it was named; empty: AWS
   bool encrypted_ = true;
   bool anonymous_ = false;
+  CancelToken cancel_;
+  HttpClient client_;
+  CredentialsChain credentials_;
   std::shared_ptr<arrow::internal::ThreadPool> executor_;
-  std::shared_ptr<arrow::fs::FileSystem> files_;
+  std::atomic<bool> stopped_ = false, reached_ = false;
+  std::atomic<int64_t> retries_ = 0;
+  std::atomic<int64_t> skew_ = 0;  // seconds by which the server's clock is ahead of ours
+  mutable std::mutex mutex_;       // for place_
+  Place place_;
 };
+
+// Why a request for one object cannot be served, where the reason is that object's.
+std::optional<Reject> RejectOf(const arrow::Status& status);
 
 }  // namespace pomona

@@ -1,28 +1,24 @@
-#include <arrow/io/interfaces.h>
-#include <arrow/util/async_generator.h>
-#include <arrow/util/io_util.h>
-#include <arrow/util/key_value_metadata.h>
+#include <arrow/util/future.h>
 #include <nettle/md5.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <chrono>
 #include <deque>
 #include <iterator>
 #include <span>
 #include <utility>
 
+#include "guarded.h"
 #include "pomona/source.h"
 #include "read_ahead.h"
 #include "s3/connection.h"
+#include "sha256.h"
 #include "tree.h"
 
 namespace pomona {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-namespace fs = arrow::fs;
 
 // Listings that run at once, each of one folder below the root.
 constexpr size_t kListingsAtOnce = 32;
@@ -30,29 +26,12 @@ constexpr size_t kListingsAtOnce = 32;
 // Hides 100 ms a request from 1,000 images a second.
 constexpr ReadAhead::Bounds kReadAhead{.items = kS3RequestsAtOnce, .bytes = int64_t{64} << 20};
 
-// More than any server says of an error, and than kSniffBytes: what is fetched to look at an
-// object.
+// Not less than kSniffBytes: what is fetched to look at an object.
 constexpr int64_t kStartBytes = 4096;
 
 // What is larger and promises no image by its name is looked at before it is fetched: a second
 // request is cheaper than so many bytes for nothing.
 constexpr int64_t kUnasked = int64_t{64} << 10;
-
-// Stands at the end of the place for an object until it is read: Arrow does not say how much it
-// read, and no picture ends so.
-constexpr std::array<uint8_t, 16> kUnread = {0x9d, 0x03, 'n', 'o', 't', ' ', 'r',  'e',
-                                             'a',  'd',  ' ', 'y', 'e', 't', 0x1b, 0xc6};
-
-// Whether Arrow can ask for the key: it takes no empty names, and its HTTP library resolves dots.
-bool CanAskFor(std::string_view key) {
-  for (size_t begin = 0; begin <= key.size();) {
-    const size_t end = std::min(key.find('/', begin), key.size());
-    const std::string_view name = key.substr(begin, end - begin);
-    if (name.empty() || name == "." || name == "..") return false;
-    begin = end + 1;
-  }
-  return true;
-}
 
 // Whether the bytes are those that the object's ETag stands for: their MD5, or the MD5 of that
 // where they were uploaded in one part. Other ETags say nothing that could be checked.
@@ -82,6 +61,7 @@ class S3Tree : public Source {
  public:
   S3Tree(std::string root, std::unique_ptr<S3Connection> connection)
       : root_(std::move(root)),
+        bucket_(root_.substr(0, std::min(root_.find('/', 5), root_.size())) + '/'),
         connection_(std::move(connection)),
         read_ahead_(connection_->executor(), kReadAhead,
                     [this](const Item& item) { return FetchAhead(item); }) {}
@@ -92,7 +72,7 @@ class S3Tree : public Source {
   arrow::Status Open() {
     ARROW_RETURN_NOT_OK(ListTop());
     const std::string training = root_ + '/' + kTrainingFolder;
-    if (std::find(folders_.begin(), folders_.end(), S3ArrowPath(training)) != folders_.end()) {
+    if (std::ranges::find(folders_, training) != folders_.end()) {
       for (const std::string& folder : folders_) {
         const std::string name = BelowRoot(folder);
         if (name != kTrainingFolder && !IsHidden(name)) passed_over_.push_back(name);
@@ -121,26 +101,23 @@ class S3Tree : public Source {
     auto to_list = folders_.begin();
     for (const std::string& folder : folders_) {
       while (to_list != folders_.end() && listings.size() < kListingsAtOnce) {
-        listings.push_back(ListBelow(*to_list++, *filter));
+        // Only where the filter takes any of it.
+        const std::string below = root_ + '/' + filter->Narrow(BelowRoot(*to_list++));
+        ARROW_RETURN_NOT_OK(listings.emplace_back(S3Key(below) + '/', false).Ask(*this));
       }
       // Files beside the folder that come before its own.
-      const auto later = std::ranges::upper_bound(next_file, files_.end(), "s3://" + folder + '/',
-                                                  {}, &Item::path);
+      const auto later =
+          std::ranges::upper_bound(next_file, files_.end(), folder + '/', {}, &Item::path);
       if (!take({std::move_iterator(next_file), std::move_iterator(later)})) {
         return arrow::Status::OK();
       }
       next_file = later;
-      for (std::string last;;) {
-        const auto page = NextPage(listings.front());
-        if (!page.ok()) return connection_->Explain("cannot list", root_, page.status());
-        if (page->empty()) break;
-        std::vector<Item> items;
-        for (const fs::FileInfo& info : *page) {
-          if (info.IsFile()) items.push_back(ItemOf(info));
-        }
+      for (std::string last; !listings.front().at_end();) {
+        ARROW_ASSIGN_OR_RAISE(const ListingPage page, listings.front().Next(*this));
+        std::vector<Item> items = FilesOf(page);
         if (items.empty()) continue;
         if (items.front().path <= last || !std::ranges::is_sorted(items, {}, &Item::path)) {
-          return arrow::Status::IOError("cannot list s3://", folder,
+          return arrow::Status::IOError("cannot list ", folder,
                                         ": the server gives its keys in no order");
         }
         last = items.back().path;
@@ -171,66 +148,74 @@ class S3Tree : public Source {
   }
 
  private:
-  // What is below a folder, what one request lists at a time.
-  using Pages = arrow::Iterator<std::vector<fs::FileInfo>>;
+  // What one listing gives, a page a request; while one is worked on, the next one is on its way.
+  class Pages {
+   public:
+    Pages(std::string prefix, bool folders) : prefix_(std::move(prefix)), folders_(folders) {}
 
-  // Starts to list what is below a folder, or only where the filter takes any of it; what is found
-  // waits to be taken.
-  Pages ListBelow(const std::string& folder, const PathFilter& filter) {
-    fs::FileSelector below;
-    const std::string narrow = S3ArrowPath(root_) + '/' + filter.Narrow(BelowRoot(folder));
-    below.base_dir = CanAskFor(narrow) ? narrow : folder;
-    below.recursive = true;
-    below.allow_not_found = below.base_dir != folder;
-    return PagesOf(below);
-  }
+    bool at_end() const { return !page_.is_valid(); }
 
-  Pages PagesOf(const fs::FileSelector& below) {
-    return arrow::MakeGeneratorIterator(connection_->files().GetFileInfoGenerator(below));
-  }
+    // Sends the request for the first page.
+    arrow::Status Ask(S3Tree& tree, const std::string& next = {}) {
+      ARROW_ASSIGN_OR_RAISE(page_, tree.connection_->executor()->Submit([&tree, prefix = prefix_,
+                                                                         folders = folders_, next] {
+        return Guarded([&] { return tree.connection_->List(prefix, folders, next); });
+      }));
+      return arrow::Status::OK();
+    }
 
-  // Waits for the next page; an empty one is the end.
-  arrow::Result<std::vector<fs::FileInfo>> NextPage(Pages& pages) {
-    auto page = pages.Next();
-    if (page.ok() && !page->empty()) ++listings_;
-    return page;
-  }
+    // REQUIRES: it is not at its end.
+    arrow::Result<ListingPage> Next(S3Tree& tree) {
+      page_.Wait();
+      auto page = page_.MoveResult();
+      page_ = {};
+      if (!page.ok()) return tree.connection_->Explain("cannot list", tree.root_, page.status());
+      ++tree.listings_;
+      if (!page->next.empty()) ARROW_RETURN_NOT_OK(Ask(tree, page->next));
+      return page;
+    }
+
+   private:
+    std::string prefix_;
+    bool folders_;  // rather than what is in them
+    arrow::Future<ListingPage> page_;
+  };
 
   arrow::Status ListTop() {
     files_.clear();
     folders_.clear();
-    fs::FileSelector below;
-    below.base_dir = S3ArrowPath(root_);
-    Pages pages = PagesOf(below);
-    arrow::Status listed;
-    for (;;) {
-      const auto page = NextPage(pages);
-      listed = page.status();
-      if (!listed.ok() || page->empty()) break;
-      for (const fs::FileInfo& info : *page) {
-        if (info.IsFile()) {
-          files_.push_back(ItemOf(info));
-        } else {
-          folders_.push_back(info.path());
-        }
+    const std::string key = S3Key(root_);
+    bool is_there = key.empty();
+    Pages pages(key.empty() ? "" : key + '/', /*folders=*/true);
+    ARROW_RETURN_NOT_OK(pages.Ask(*this));
+    while (!pages.at_end()) {
+      ARROW_ASSIGN_OR_RAISE(const ListingPage page, pages.Next(*this));
+      is_there = is_there || !page.objects.empty() || !page.folders.empty();
+      std::ranges::move(FilesOf(page), std::back_inserter(files_));
+      for (const std::string& folder : page.folders) {
+        folders_.push_back(Uri(folder.substr(0, folder.size() - 1)));
       }
     }
-    if (arrow::internal::ErrnoFromStatus(listed) == ENOENT) {
-      return arrow::Status::Invalid("INPUT ", root_, ": there is nothing below it");
+    if (is_there) return arrow::Status::OK();
+    return arrow::Status::Invalid("INPUT ", root_, ": there is nothing below it");
+  }
+
+  std::string Uri(const std::string& key) const { return bucket_ + key; }
+
+  // Of a URI below the root.
+  std::string BelowRoot(const std::string& uri) const { return uri.substr(root_.size() + 1); }
+
+  std::vector<Item> FilesOf(const ListingPage& page) const {
+    std::vector<Item> items;
+    items.reserve(page.objects.size());
+    for (const ListedObject& object : page.objects) {
+      if (object.key.ends_with('/')) continue;  // marks a folder
+      // A state of the object has an ETag of its own.
+      const int64_t state = object.etag.empty() ? 0 : Sha256().Add(object.etag).Short();
+      items.push_back({Uri(object.key), static_cast<uint32_t>(root_.size() + 1), object.size,
+                       object.modified_ns, state});
     }
-    if (!listed.ok()) return connection_->Explain("cannot list", root_, listed);
-    connection_->Reached();
-    return arrow::Status::OK();
-  }
-
-  // Of a path as Arrow knows it.
-  std::string BelowRoot(const std::string& path) const {
-    return path.substr(S3ArrowPath(root_).size() + 1);
-  }
-
-  Item ItemOf(const fs::FileInfo& info) const {
-    return {"s3://" + info.path(), static_cast<uint32_t>(root_.size() + 1), info.size(),
-            info.mtime().time_since_epoch().count()};
+    return items;
   }
 
   // Reads one object, unless its first bytes are enough or all that is wanted now.
@@ -250,19 +235,10 @@ class S3Tree : public Source {
   // Reads so many bytes of one object.
   arrow::Result<FileContent> Fetch(const Item& item, int64_t most) {
     FileContent content;
-    const std::string path = S3ArrowPath(item.path);
-    if (!CanAskFor(path)) {
-      content.reject = Reject{Stage::kRead, Reason::kUnreadable,
-                              "an empty name, '.' or '..' in the key cannot be asked for"};
-      return content;
-    }
     const Clock::time_point start = Clock::now();
     arrow::Status fetched;
     for (int attempt = 0;; ++attempt) {
-      // Over http nothing guards the bytes on their way: the ETag has to, which stands for all of
-      // them and not for some.
-      const bool ask = (!connection_->encrypted() && most >= item.size) || attempt > 0;
-      fetched = FetchOnce(item, path, most, ask, &content.bytes);
+      fetched = FetchOnce(item, most, &content.bytes);
       // What does not have the bytes that the server promised may have them the next time.
       if (!fetched.IsSerializationError() || !connection_->WaitToRetry(attempt)) break;
     }
@@ -273,61 +249,32 @@ class S3Tree : public Source {
       return content;
     }
     content.bytes.clear();
-    content.reject = connection_->RejectOfThisThread();
-    if (!content.reject && std::min(item.size, most) < kStartBytes) {
-      // The server's words may have been longer than the object, whose place they take.
-      connection_->ForgetFailure();
-      const auto info = connection_->files().GetFileInfo(path);
-      content.reject = connection_->RejectOfThisThread();
-      if (info.ok() && info->type() == fs::FileType::NotFound) content.reject = GoneReject();
-    }
-    if (content.reject && !fetched.IsSerializationError()) return content;
+    content.reject = RejectOf(fetched);
+    if (content.reject) return content;
     return connection_->Explain("cannot read", item.path, fetched);
   }
 
-  // `ask`: for the object's size and ETag. Errors: SerializationError where the bytes are not the
-  // object's.
-  arrow::Status FetchOnce(const Item& item, const std::string& path, int64_t most, bool ask,
-                          FileBytes* bytes) {
+  // Errors: SerializationError where the bytes are not the object's.
+  arrow::Status FetchOnce(const Item& item, int64_t most, FileBytes* bytes) {
     ++requests_;
-    connection_->ForgetFailure();
-    std::string etag;
-    std::shared_ptr<arrow::io::RandomAccessFile> file;
-    if (!ask) {
-      // A size known saves the question for it.
-      fs::FileInfo info(path, fs::FileType::File);
-      info.set_size(item.size);
-      ARROW_ASSIGN_OR_RAISE(file, connection_->files().OpenInputFile(info));
-    } else {
-      ARROW_ASSIGN_OR_RAISE(file, connection_->files().OpenInputFile(path));
-      ARROW_ASSIGN_OR_RAISE(const auto metadata, file->ReadMetadata());
-      if (metadata) etag = metadata->Get("ETag").ValueOr("");
-      std::erase(etag, '"');
-    }
-    ARROW_ASSIGN_OR_RAISE(int64_t size, file->GetSize());
-    if (most < item.size && most < size) {
-      size = most;
-      etag.clear();
-    }
-    bytes->resize(static_cast<size_t>(size));
-    const std::span end = std::span(*bytes).last(std::min(bytes->size(), kUnread.size()));
-    std::copy_n(kUnread.begin(), end.size(), end.begin());
-    ARROW_ASSIGN_OR_RAISE(const int64_t read, file->ReadAt(0, size, bytes->data()));
-    if (std::ranges::equal(end, kUnread)) {
-      return arrow::Status::SerializationError("it is shorter than it was");
-    }
-    bytes->resize(static_cast<size_t>(read));
-    if (!FitsETag(*bytes, etag)) {
-      return arrow::Status::SerializationError("what was read has not the checksum ", etag);
+    const bool whole = most >= item.size;
+    ARROW_ASSIGN_OR_RAISE(const S3Object object,
+                          connection_->Get(S3Key(item.path), 0, whole ? -1 : most, bytes));
+    // Over http nothing guards the bytes on their way: the ETag has to, which stands for all of
+    // them and not for some.
+    const bool compare = whole && !connection_->encrypted() && object.etag_is_digest;
+    if (compare && !FitsETag(*bytes, object.etag)) {
+      return arrow::Status::SerializationError("what was read has not the checksum ", object.etag);
     }
     return arrow::Status::OK();
   }
 
-  std::string root_;  // s3://bucket/prefix
+  std::string root_;          // s3://bucket/prefix
+  const std::string bucket_;  // s3://bucket/
   std::vector<std::string> passed_over_;
   std::unique_ptr<S3Connection> connection_;
   std::vector<Item> files_;           // directly below the root
-  std::vector<std::string> folders_;  // as well
+  std::vector<std::string> folders_;  // as well, their URIs
   std::atomic<int64_t> listings_ = 0, requests_ = 0, bytes_ = 0, microseconds_ = 0;
   ReadAhead read_ahead_;
 };

@@ -7,6 +7,8 @@
 #include <arrow/util/io_util.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <queue>
 #include <span>
@@ -15,6 +17,8 @@
 #include "disk.h"
 #include "layout.h"
 #include "pomona/location.h"
+#include "s3/connection.h"
+#include "s3/object.h"
 #include "sha256.h"
 
 namespace pomona {
@@ -28,13 +32,10 @@ constexpr int64_t kMaxSmallFile = int64_t{64} << 20;
 
 }  // namespace
 
-PublishedFiles::PublishedFiles(std::string output)
-    : output_(std::move(output)), files_(std::make_shared<arrow::fs::LocalFileSystem>()) {}
+PublishedFiles::PublishedFiles(std::string output) : output_(std::move(output)) {}
 
 PublishedFiles::PublishedFiles(std::string output, std::shared_ptr<S3Connection> connection)
-    : output_(std::move(output)),
-      connection_(std::move(connection)),
-      files_(connection_, &connection_->files()) {}
+    : output_(std::move(output)), connection_(std::move(connection)) {}
 
 arrow::Result<PublishedFiles> PublishedFiles::Open(const std::string& output, const S3Options& s3,
                                                    CancelToken cancel) {
@@ -47,28 +48,50 @@ arrow::Result<PublishedFiles> PublishedFiles::Open(const std::string& output, co
   return PublishedFiles(std::move(uri), std::move(connection));
 }
 
-std::string PublishedFiles::FileSystemPath(const std::string& below) const {
-  return connection_ ? S3ArrowPath(Path(below)) : Path(below);
-}
-
 arrow::Result<bool> PublishedFiles::Exists(const std::string& below) const {
-  const auto info = files_->GetFileInfo(FileSystemPath(below));
-  if (!info.ok()) return Explain(below, info.status());
-  return info->type() != arrow::fs::FileType::NotFound;
+  if (!connection_) return pomona::Exists(Path(below));
+  const std::string key = S3Key(Path(below));
+  const auto object = connection_->Head(key);
+  if (object.ok()) return true;
+  if (!IsNoSuchKey(object.status())) return Explain(below, object.status());
+  // A folder is there where anything is in it.
+  const auto inside = connection_->List(key + '/', /*folders=*/true, {}, /*most=*/1);
+  if (!inside.ok()) return Explain(below, inside.status());
+  return !inside->objects.empty() || !inside->folders.empty();
 }
 
 arrow::Result<std::vector<arrow::fs::FileInfo>> PublishedFiles::List(const std::string& folder,
                                                                      bool with_subfolders) const {
-  arrow::fs::FileSelector selector;
-  selector.base_dir = FileSystemPath(folder);
-  selector.recursive = with_subfolders;
-  // Links may lead round in circles. On S3, which has none, all is one request.
-  if (!connection_) selector.max_recursion = 1;
-  selector.allow_not_found = true;
-  auto listed = files_->GetFileInfo(selector);
-  if (!listed.ok()) return Explain(folder, listed.status());
-  if (connection_) connection_->Reached();
-  return listed;
+  if (!connection_) {
+    arrow::fs::FileSelector selector;
+    selector.base_dir = Path(folder);
+    selector.recursive = with_subfolders;
+    selector.max_recursion = 1;  // links may lead round in circles
+    selector.allow_not_found = true;
+    auto listed = arrow::fs::LocalFileSystem().GetFileInfo(selector);
+    if (!listed.ok()) return Explain(folder, listed.status());
+    return listed;
+  }
+  std::vector<arrow::fs::FileInfo> listed;
+  const std::string uri = folder.empty() ? output_ : Path(folder);
+  const std::string prefix = S3Key(uri).empty() ? "" : S3Key(uri) + '/';
+  for (std::string next;;) {
+    const auto page = connection_->List(prefix, !with_subfolders, next);
+    if (!page.ok()) return Explain(folder, page.status());
+    for (const ListedObject& object : page->objects) {
+      if (object.key.ends_with('/')) continue;  // marks a folder
+      arrow::fs::FileInfo& info = listed.emplace_back(uri + '/' + object.key.substr(prefix.size()),
+                                                      arrow::fs::FileType::File);
+      info.set_size(object.size);
+      info.set_mtime(arrow::fs::TimePoint(std::chrono::nanoseconds(object.modified_ns)));
+    }
+    for (const std::string& inside : page->folders) {
+      listed.emplace_back(
+          uri + '/' + inside.substr(prefix.size(), inside.size() - prefix.size() - 1),
+          arrow::fs::FileType::Directory);
+    }
+    if ((next = page->next).empty()) return listed;
+  }
 }
 
 arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> PublishedFiles::OpenFile(
@@ -78,14 +101,14 @@ arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> PublishedFiles::Open
     if (!fd.ok()) return Explain(below, fd.status());
     return arrow::io::ReadableFile::Open(*fd);
   }
-  auto file = files_->OpenInputFile(FileSystemPath(below));
+  auto file = OpenS3Object(connection_.get(), S3Key(Path(below)));
   if (!file.ok()) return Explain(below, file.status());
   return file;
 }
 
 arrow::Result<std::string> PublishedFiles::Read(const std::string& below) const {
-  ARROW_ASSIGN_OR_RAISE(const auto file, OpenFile(below));
   const auto read = [&]() -> arrow::Result<std::string> {
+    ARROW_ASSIGN_OR_RAISE(const auto file, OpenFile(below));
     ARROW_ASSIGN_OR_RAISE(const int64_t size, file->GetSize());
     if (size > kMaxSmallFile) return arrow::Status::Invalid("it is larger than any of Pomona's");
     ARROW_ASSIGN_OR_RAISE(const auto bytes, file->ReadAt(0, size));
@@ -123,9 +146,8 @@ arrow::Status PublishedFiles::Explain(const std::string& below, const arrow::Sta
     return DiskError("read", path, error);
   }
   if (status.ok() || status.message().find(path) != std::string::npos) return status;
-  if (connection_ && status.message().find("AWS Error") != std::string::npos) {
-    return connection_->Explain("cannot read", path, status);
-  }
+  if (IsNoSuchKey(status)) return DiskError("read", path, ENOENT);
+  if (S3Failure::Of(status)) return connection_->Explain("cannot read", path, status);
   return status.WithMessage(path, ": ", status.message());
 }
 

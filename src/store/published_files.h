@@ -12,9 +12,10 @@
 
 #include "pomona/cancel.h"
 #include "pomona/options.h"
-#include "s3/connection.h"
 
 namespace pomona {
+
+class S3Connection;
 
 // Files are named by their paths below the output.
 //
@@ -59,11 +60,8 @@ class PublishedFiles {
   arrow::Status Explain(const std::string& below, const arrow::Status& status) const;
 
  private:
-  std::string FileSystemPath(const std::string& below) const;
-
   std::string output_;
   std::shared_ptr<S3Connection> connection_;  // null: local
-  std::shared_ptr<arrow::fs::FileSystem> files_;
 };
 
 // The ids of the published runs, the newest first.

@@ -2,40 +2,35 @@
 
 #include <arrow/io/file.h>
 #include <arrow/io/interfaces.h>
+#include <arrow/util/future.h>
 #include <arrow/util/io_util.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <deque>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "disk.h"
+#include "guarded.h"
 #include "pomona/location.h"
+#include "s3/connection.h"
 
 namespace pomona {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int64_t kChunkBytes = int64_t{10} << 20;  // of Arrow's parts
-constexpr int kChunksInFlight = 4;                  // for each file
+// Larger files go in parts of this size, and a file has this many of them at most.
+constexpr int64_t kPartBytes = int64_t{8} << 20;
+constexpr int64_t kMostParts = 10'000;
+constexpr size_t kPartsInFlight = 4;  // of each file
 
-// An object being written. Unless it is closed in order, it never appears: Arrow's own stream would
-// complete it when it dies.
-class ObjectStream {
- public:
-  explicit ObjectStream(std::shared_ptr<arrow::io::OutputStream> stream)
-      : stream_(std::move(stream)) {}
-  ~ObjectStream() {
-    if (stream_->closed() || stream_->Abort().ok()) return;
-    // Better a stream that nobody can end than a short object.
-    new std::shared_ptr<arrow::io::OutputStream>(std::move(stream_));
-  }
-  arrow::io::OutputStream* operator->() const { return stream_.get(); }
-
- private:
-  std::shared_ptr<arrow::io::OutputStream> stream_;
-};
+std::span<const uint8_t> BytesOf(const arrow::Buffer& buffer) {
+  return {buffer.data(), static_cast<size_t>(buffer.size())};
+}
 
 arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenToUpload(const std::string& path) {
   auto mapped = arrow::io::MemoryMappedFile::Open(path, arrow::io::FileMode::READ);
@@ -55,8 +50,8 @@ arrow::Result<std::unique_ptr<S3Folder>> S3Folder::Open(const std::string& uri,
   return folder;
 }
 
-std::string S3Folder::Path(std::string_view below) const {
-  return S3ArrowPath(uri_) + '/' + std::string(below);
+std::string S3Folder::Key(std::string_view below) const {
+  return S3Key(uri_ + '/' + std::string(below));
 }
 
 arrow::Result<std::string> S3Folder::ReadText(const std::string& below) const {
@@ -68,13 +63,9 @@ arrow::Result<std::string> S3Folder::ReadText(const std::string& below) const {
 arrow::Status S3Folder::Put(const std::string& below, std::string_view text) {
   ++requests_;
   bytes_ += static_cast<int64_t>(text.size());
-  const auto put = [&]() -> arrow::Status {
-    ARROW_ASSIGN_OR_RAISE(auto stream, connection_->files().OpenOutputStream(Path(below)));
-    const ObjectStream upload(std::move(stream));
-    ARROW_RETURN_NOT_OK(upload->Write(text.data(), static_cast<int64_t>(text.size())));
-    return upload->Close();
-  };
-  const arrow::Status status = put();
+  const arrow::Status status =
+      connection_->Put(Key(below), {reinterpret_cast<const uint8_t*>(text.data()), text.size()})
+          .status();
   return status.ok() ? status : connection_->Explain("cannot write", uri_ + '/' + below, status);
 }
 
@@ -84,19 +75,11 @@ arrow::Status S3Folder::PutFile(const std::string& local, const std::string& bel
   ARROW_ASSIGN_OR_RAISE(const auto file, OpenToUpload(local));
   ARROW_ASSIGN_OR_RAISE(const int64_t size, file->GetSize());
   const auto put = [&]() -> arrow::Status {
-    ARROW_ASSIGN_OR_RAISE(auto stream, connection_->files().OpenOutputStream(Path(below)));
-    const ObjectStream upload(std::move(stream));
-    int chunks = 0;
-    for (int64_t at = 0; at < size; at += kChunkBytes) {
-      ARROW_RETURN_NOT_OK(cancel.Check());
-      ARROW_ASSIGN_OR_RAISE(const auto chunk, file->ReadAt(at, kChunkBytes));
-      ARROW_RETURN_NOT_OK(upload->Write(chunk));
-      ++requests_;
-      if (++chunks % kChunksInFlight == 0) ARROW_RETURN_NOT_OK(upload->Flush());
-    }
-    // Before Close(), which after a failure leaves nothing to abort.
-    ARROW_RETURN_NOT_OK(upload->Flush());
-    return upload->Close();
+    ARROW_RETURN_NOT_OK(cancel.Check());
+    if (size > kPartBytes) return PutParts(*file, size, Key(below), cancel);
+    ARROW_ASSIGN_OR_RAISE(const auto bytes, file->ReadAt(0, size));
+    ++requests_;
+    return connection_->Put(Key(below), BytesOf(*bytes)).status();
   };
   const arrow::Status status = put();
   bytes_ += size;
@@ -104,6 +87,42 @@ arrow::Status S3Folder::PutFile(const std::string& local, const std::string& bel
       std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
   if (status.ok() || status.IsCancelled()) return status;
   return connection_->Explain("cannot write", uri_ + '/' + below, status);
+}
+
+// Errors: the object does not appear.
+arrow::Status S3Folder::PutParts(arrow::io::RandomAccessFile& file, int64_t size,
+                                 const std::string& key, CancelToken cancel) {
+  const int64_t part_bytes = std::max(kPartBytes, size / kMostParts + 1);
+  ARROW_ASSIGN_OR_RAISE(const std::string upload, connection_->BeginUpload(key));
+  ++requests_;
+  std::vector<std::string> etags;
+  std::deque<arrow::Future<std::string>> sending;
+  const auto put = [&]() -> arrow::Status {
+    for (int64_t at = 0; at < size || !sending.empty();) {
+      for (; at < size && sending.size() < kPartsInFlight; at += part_bytes) {
+        ARROW_RETURN_NOT_OK(cancel.Check());
+        const int number = static_cast<int>(at / part_bytes + 1);
+        ARROW_ASSIGN_OR_RAISE(auto part, connection_->executor()->Submit([&, at, number] {
+          return Guarded([&]() -> arrow::Result<std::string> {
+            ARROW_ASSIGN_OR_RAISE(const auto bytes, file.ReadAt(at, part_bytes));
+            return connection_->PutPart(key, upload, number, BytesOf(*bytes));
+          });
+        }));
+        sending.push_back(std::move(part));
+        ++requests_;
+      }
+      ARROW_ASSIGN_OR_RAISE(etags.emplace_back(), sending.front().result());
+      sending.pop_front();
+    }
+    ARROW_RETURN_NOT_OK(cancel.Check());
+    ++requests_;
+    return connection_->CompleteUpload(key, upload, etags);
+  };
+  const arrow::Status status = put();
+  for (auto& part : sending) part.Wait();
+  // What cannot be aborted now is found by the next run.
+  if (!status.ok()) (void)connection_->AbortUpload(key, upload);
+  return status;
 }
 
 arrow::Result<bool> S3Folder::GetFile(const std::string& below, const std::string& local) const {
@@ -115,8 +134,8 @@ arrow::Result<bool> S3Folder::GetFile(const std::string& below, const std::strin
   const auto get = [&](OutputFile& file) -> arrow::Status {
     const auto size = (*opened)->GetSize();
     if (!size.ok()) return objects.Explain(below, size.status());
-    for (int64_t at = 0; at < *size; at += kChunkBytes) {
-      const auto chunk = (*opened)->ReadAt(at, std::min(kChunkBytes, *size - at));
+    for (int64_t at = 0; at < *size; at += kPartBytes) {
+      const auto chunk = (*opened)->ReadAt(at, std::min(kPartBytes, *size - at));
       if (!chunk.ok()) return objects.Explain(below, chunk.status());
       if ((*chunk)->size() == 0) break;
       ARROW_RETURN_NOT_OK(file.Write((*chunk)->data(), (*chunk)->size()));
@@ -128,16 +147,43 @@ arrow::Result<bool> S3Folder::GetFile(const std::string& below, const std::strin
 }
 
 arrow::Status S3Folder::RemoveFile(const std::string& below) const {
-  const arrow::Status status = connection_->files().DeleteFile(Path(below));
-  if (status.ok() || arrow::internal::ErrnoFromStatus(status) == ENOENT) return {};
-  return connection_->Explain("cannot remove", uri_ + '/' + below, status);
+  const arrow::Status status = connection_->Delete(Key(below));
+  return status.ok() ? status : connection_->Explain("cannot remove", uri_ + '/' + below, status);
 }
 
 arrow::Status S3Folder::RemoveFolder(const std::string& below) const {
-  ARROW_ASSIGN_OR_RAISE(const bool there, files().Exists(below));
-  if (!there) return arrow::Status::OK();
-  const arrow::Status status = connection_->files().DeleteDir(Path(below));
+  const std::string prefix = Key(below) + '/';
+  const auto remove = [&]() -> arrow::Status {
+    // One by one: not every store removes several by one request.
+    for (std::string next;;) {
+      ARROW_ASSIGN_OR_RAISE(const ListingPage page,
+                            connection_->List(prefix, /*folders=*/false, next));
+      for (const ListedObject& object : page.objects) {
+        ARROW_RETURN_NOT_OK(connection_->Delete(object.key));
+      }
+      if ((next = page.next).empty()) return arrow::Status::OK();
+    }
+  };
+  const arrow::Status status = remove();
   return status.ok() ? status : connection_->Explain("cannot remove", uri_ + '/' + below, status);
+}
+
+arrow::Status S3Folder::AbortUploads(const std::vector<std::string>& folders) const {
+  // Of the whole bucket: MinIO takes a prefix for an object's whole name.
+  const auto uploads = connection_->ListUploads("");
+  // Where they may not be listed, or not at all, they have to be left.
+  if (!uploads.ok()) {
+    return S3Failure::Of(uploads.status()) ? arrow::Status::OK() : uploads.status();
+  }
+  for (const ListedUpload& upload : *uploads) {
+    const bool ours = std::ranges::any_of(folders, [&](const std::string& below) {
+      return upload.key.starts_with(Key(below) + '/');
+    });
+    if (!ours) continue;
+    const arrow::Status status = connection_->AbortUpload(upload.key, upload.id);
+    if (!status.ok()) return connection_->Explain("cannot remove", uri_, status);
+  }
+  return arrow::Status::OK();
 }
 
 TransferCounts S3Folder::transfers() const {

@@ -1,6 +1,7 @@
 // What an output on S3 consists of: objects below a URI, written and removed.
 #pragma once
 
+#include <arrow/io/interfaces.h>
 #include <arrow/result.h>
 
 #include <atomic>
@@ -8,11 +9,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "pomona/cancel.h"
+#include "pomona/options.h"
 #include "pomona/transfers.h"
 #include "published_files.h"
-#include "s3/connection.h"
 
 namespace pomona {
 
@@ -43,13 +45,19 @@ class S3Folder {
   arrow::Status RemoveFile(const std::string& below) const;
   arrow::Status RemoveFolder(const std::string& below) const;
 
+  // Removes what was uploaded in part only, by writers that are gone, into these folders. Where the
+  // store does not let it be found, it stays.
+  arrow::Status AbortUploads(const std::vector<std::string>& folders) const;
+
   // Sent so far.
   int64_t bytes() const { return bytes_; }
   TransferCounts transfers() const;
 
  private:
   S3Folder() = default;
-  std::string Path(std::string_view below) const;
+  std::string Key(std::string_view below) const;
+  arrow::Status PutParts(arrow::io::RandomAccessFile& file, int64_t size, const std::string& key,
+                         CancelToken cancel);
 
   std::string uri_;
   std::shared_ptr<S3Connection> connection_;

@@ -46,7 +46,6 @@ arrow::Status S3Output::Lock(CancelToken cancel) {
   ARROW_ASSIGN_OR_RAISE(work_, WorkFolder::Open(local_));
   const arrow::Status locked = Guarded([&]() -> arrow::Status {
     ARROW_RETURN_NOT_OK(lease_.Take(cancel));
-    folder_->connection().Reached();
     ARROW_RETURN_NOT_OK(RollBackUnfinished());
     // A run that is planned lies there, not here.
     ARROW_RETURN_NOT_OK(work_->ClearRun());
@@ -148,7 +147,7 @@ void S3Output::Abandon() {
   if (!lease_.held()) return;
   // The journal stays where it is still needed; the next run reads it. Others may bring parts yet.
   if (RollBackUnfinished().ok()) {
-    (void)(is_shared_ ? folder_->Put(kJournal, work_->run_id()) : RemoveJournal());
+    (void)(is_shared_ ? folder_->Put(kJournal, work_->run_id()) : folder_->RemoveFile(kJournal));
   }
   (void)work_->ClearRun();
   work_->Withdraw();
@@ -158,7 +157,7 @@ void S3Output::Abandon() {
 // What attempts that came too late for an earlier run of this id left in its folders.
 arrow::Status S3Output::RemoveStrangers(const std::vector<OutputFolder>& folders) {
   const Checksums ours = work_->checksums();
-  const size_t root = S3ArrowPath(location()).size() + 1;
+  const size_t root = location().size() + 1;
   for (const OutputFolder& folder : folders) {
     ARROW_ASSIGN_OR_RAISE(const auto entries, published().List(folder.Path(work_->run_id())));
     for (const arrow::fs::FileInfo& entry : entries) {
@@ -176,6 +175,9 @@ arrow::Status S3Output::RollBackUnfinished() {
   ARROW_RETURN_NOT_OK(CheckJournal(location() + '/' + kJournal, run_id));
   ARROW_ASSIGN_OR_RAISE(const bool is_published, published().Exists(SuccessOf(kRunInfo, run_id)));
   if (is_published) return arrow::Status::OK();
+  std::vector<std::string> folders;
+  for (const OutputFolder* folder : kAllFolders) folders.push_back(folder->Path(run_id));
+  ARROW_RETURN_NOT_OK(folder_->AbortUploads(folders));
   // No std::views::reverse: see LocalOutput::RollBack().
   for (auto folder = std::rbegin(kAllFolders); folder != std::rend(kAllFolders); ++folder) {
     ARROW_RETURN_NOT_OK(folder_->RemoveFolder((*folder)->Path(run_id)));
@@ -185,11 +187,11 @@ arrow::Status S3Output::RollBackUnfinished() {
 
 // The folder goes with all that a run leaves in it, unless it holds something else.
 arrow::Status S3Output::RemoveWork() {
-  if (shared_.empty() && !is_shared_) return RemoveJournal();
+  if (shared_.empty() && !is_shared_) return folder_->RemoveFile(kJournal);
   ARROW_ASSIGN_OR_RAISE(const auto entries, published().List(std::string(kWorkFolder)));
   for (const arrow::fs::FileInfo& entry : entries) {
     if (std::ranges::find(kSharedNames, entry.base_name()) == std::end(kSharedNames)) {
-      return RemoveJournal();
+      return folder_->RemoveFile(kJournal);
     }
   }
   return folder_->RemoveFolder(std::string(kWorkFolder));
@@ -213,7 +215,7 @@ arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> S3Output::SharedFold
 arrow::Result<std::set<std::string>> S3Output::SharedFolder::List() {
   ARROW_ASSIGN_OR_RAISE(const auto entries, folder_.files().List(std::string(kWorkFolder),
                                                                  /*with_subfolders=*/true));
-  const size_t root = S3ArrowPath(folder_.uri() + '/' + std::string(kWorkFolder)).size() + 1;
+  const size_t root = folder_.uri().size() + 1 + kWorkFolder.size() + 1;
   std::set<std::string> names;
   for (const arrow::fs::FileInfo& entry : entries) {
     if (entry.IsFile()) names.insert(entry.path().substr(root));
@@ -224,15 +226,6 @@ arrow::Result<std::set<std::string>> S3Output::SharedFolder::List() {
 arrow::Status S3Output::SharedFolder::Learn() {
   ARROW_ASSIGN_OR_RAISE(known_, List());
   return arrow::Status::OK();
-}
-
-arrow::Status S3Output::RemoveJournal() const {
-  ARROW_ASSIGN_OR_RAISE(const auto entries, published().List(std::string(kWorkFolder)));
-  const bool alone = std::ranges::all_of(entries, [](const arrow::fs::FileInfo& entry) {
-    return entry.IsFile() && entry.path().ends_with(kJournal);
-  });
-  // The folder goes with it, unless it holds something else; Arrow would leave a mark of it.
-  return alone ? folder_->RemoveFolder(std::string(kWorkFolder)) : folder_->RemoveFile(kJournal);
 }
 
 }  // namespace pomona

@@ -70,7 +70,6 @@ class S3Output : public Output {
   S3Output(std::unique_ptr<S3Folder> folder, std::string local);
   arrow::Status RollBackUnfinished();
   arrow::Status RemoveStrangers(const std::vector<OutputFolder>& folders);
-  arrow::Status RemoveJournal() const;
   arrow::Status RemoveWork();
 
   const std::unique_ptr<S3Folder> folder_;

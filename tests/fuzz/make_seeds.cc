@@ -19,8 +19,8 @@ std::string ReadHeader(const std::string& path) {
 }
 
 arrow::Status Make(const fs::path& folder) {
-  for (const char* target :
-       {"weights", "pca", "keras_hdf5", "globs", "fragment", "checksums", "csv_part"}) {
+  for (const char* target : {"weights", "pca", "keras_hdf5", "globs", "fragment", "checksums",
+                             "csv_part", "http_answer", "s3_listing"}) {
     fs::create_directories(folder / target);
   }
   KerasWeights weights = MadeUpWeights(0.35);
@@ -64,6 +64,19 @@ arrow::Status Make(const fs::path& folder) {
   WriteFile(folder / "csv_part/vectors",
             "path,label,features_string\n/a,b,\"1,-2.5e-38,inf\"\n\"/a\n\"\"\",,\"0,0,1\"\n");
   WriteFile(folder / "csv_part/metadata", "path,label\n/a/b,a\n\"/,\r\n\",\n");
+  WriteFile(folder / "http_answer/two",
+            "3HTTP/1.1 200 OK\r\nContent-Length: 2\r\nETag: \"a\"\r\n\r\nab"
+            "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n2;x\r\nab\r\n0\r\n\r\n");
+  WriteFile(
+      folder / "s3_listing/page",
+      "<?xml version=\"1.0\"?><ListBucketResult><EncodingType>url</EncodingType><IsTruncated>true"
+      "</IsTruncated><NextContinuationToken>t</NextContinuationToken><Contents><Key>a%20b&amp;"
+      "</Key><Size>12</Size><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>&quot;e"
+      "&quot;</ETag></Contents><CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes>"
+      "</ListBucketResult>");
+  WriteFile(folder / "s3_listing/uploads",
+            "<ListMultipartUploadsResult><Upload><Key>a</Key><UploadId>1</UploadId></Upload>"
+            "</ListMultipartUploadsResult>");
   return arrow::Status::OK();
 }
 

@@ -96,7 +96,15 @@ class Proxy:
     """
 
     def __init__(
-        self, server, rates=None, kinds=TRANSIENT, seed=0, latency=0.0, stall=60.0, tls=None
+        self,
+        server,
+        rates=None,
+        kinds=TRANSIENT,
+        seed=0,
+        latency=0.0,
+        stall=60.0,
+        tls=None,
+        host="127.0.0.1",
     ):
         self.server = urllib.parse.urlsplit(server)
         self.rates = rates or {}
@@ -105,7 +113,9 @@ class Proxy:
         self.latency = latency
         self.stall = stall
         self.tls = tls
+        self.host = host
         self.decide = lambda verb, path: None
+        self.edit_head = lambda head: head  # of the server's answers
         self.requests = collections.Counter()  # by verb
         self.faults = collections.Counter()  # by name
         self.harmless = 0  # of those: nothing was there to be spoilt
@@ -121,11 +131,12 @@ class Proxy:
             asyncio.set_event_loop(self._loop)
             listening = self._loop.run_until_complete(
                 asyncio.start_server(
-                    self._serve, "127.0.0.1", 0, limit=2**24, backlog=512, ssl=self.tls
+                    self._serve, self.host, 0, limit=2**24, backlog=512, ssl=self.tls
                 )
             )
             port = listening.sockets[0].getsockname()[1]
-            self.endpoint = f"{'https' if self.tls else 'http'}://127.0.0.1:{port}"
+            host = f"[{self.host}]" if ":" in self.host else self.host
+            self.endpoint = f"{'https' if self.tls else 'http'}://{host}:{port}"
             started.set()
             self._loop.run_forever()
             listening.close()
@@ -204,6 +215,7 @@ class Proxy:
             raise Fault
         server_writer.write(request)
         _, head = await read_head(server_reader)
+        head = self.edit_head(head)
         bodyless = verb == "HEAD" or b" 204 " in head[:20] or b" 304 " in head[:20]
         body = b"" if bodyless else await read_body(server_reader, head)
         if fault == "lose_answer":

@@ -3,6 +3,7 @@
 import http.server
 import io
 import json
+import re
 import ssl
 import subprocess
 import threading
@@ -74,6 +75,31 @@ def test_keys_are_taken_as_they_are(bucket, picture):
     assert {each["path"]: each["reason"] for each in found if each["verdict"] != "ok"} == {
         bucket.url("in put/empty.jpg"): "empty"
     }
+
+
+def test_keys_that_xml_cannot_hold(bucket, picture):
+    keys = ["in/bell\a/1.jpg", "in/esc\x1b/\x01.jpg"]
+    for key in keys:
+        bucket.put(key, picture)
+    found = verdicts(bucket.run("check", bucket.url("in"), "--json"))
+    assert [(each["path"], each["verdict"]) for each in found] == [
+        (bucket.url(key), "ok") for key in keys
+    ]
+
+
+def test_an_etag_that_is_no_digest(bucket, picture):
+    """As those of objects that a service's keys encrypt."""
+    bucket.put("in/a/1.jpg", picture)
+
+    def edit(head):
+        etag = re.sub(rb'(?i)\r\netag: "[^"]*"', b'\r\nETag: "' + b"0" * 32 + b'"', head)
+        return etag.replace(b"\r\n\r\n", b"\r\nx-amz-server-side-encryption: aws:kms\r\n\r\n")
+
+    with Proxy(bucket.endpoint) as proxy:
+        proxy.edit_head = edit
+        command = ["check", bucket.url("in"), "--json", "--s3-endpoint", proxy.endpoint]
+        assert [each["verdict"] for each in verdicts(bucket.run(*command))] == ["ok"]
+        assert len(proxy.log) == 3  # the root, the folder, the object
 
 
 def test_a_whole_bucket_and_the_order_of_paths(bucket, picture):
@@ -374,7 +400,7 @@ def test_tls(sample_bucket, certificate):
             authority = nobody | {name: str(certificate)}
             finished = sample_bucket.run("check", *command, "--json", **authority)
             assert len(verdicts(finished)) == 10
-            # The listing, and one request an object: TLS vouches for the bytes.
+            # The listing, and one request an object.
             assert len(proxy.log) == 11
         assert (
             f"no connection to {proxy.endpoint}: its certificate is not signed by a trusted CA"

@@ -24,14 +24,14 @@ class Listing(http.server.BaseHTTPRequestHandler):
     keys = 0
     start: threading.Event
 
-    def do_HEAD(self):
-        self.start.set()
-        self.send_response(400)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
     def do_GET(self):
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
+        if "list-type" not in query:
+            self.start.set()
+            self.send_response(400)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         prefix = query["prefix"][0]
         entries, token = "", ""
         if "delimiter" in query:

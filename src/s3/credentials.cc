@@ -1,0 +1,421 @@
+#include "s3/credentials.h"
+
+#include <nettle/sha1.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "s3/answers.h"
+
+namespace pomona {
+namespace {
+
+using nlohmann::json;
+using SystemClock = std::chrono::system_clock;
+
+// What expires sooner is renewed.
+constexpr std::chrono::minutes kAhead{5};
+constexpr int kMostProfiles = 8;  // each the source of another one
+
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+std::string FirstOf(std::string one, std::string other) { return one.empty() ? other : one; }
+
+std::string CredentialsFile() {
+  return FirstOf(Environment("AWS_SHARED_CREDENTIALS_FILE"),
+                 Environment("HOME") + "/.aws/credentials");
+}
+std::string ConfigFile() {
+  return FirstOf(Environment("AWS_CONFIG_FILE"), Environment("HOME") + "/.aws/config");
+}
+std::string ProfileName() {
+  return FirstOf(FirstOf(Environment("AWS_PROFILE"), Environment("AWS_DEFAULT_PROFILE")),
+                 "default");
+}
+
+std::string_view Trimmed(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t\r");
+  if (begin == text.npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
+}
+
+// The settings below the heading [name] in a file of AWS' tools; nothing where there is no such
+// heading.
+std::optional<ProfileSettings> Section(const std::string& path, std::string_view name) {
+  std::ifstream file(path);
+  std::optional<ProfileSettings> section;
+  bool inside = false;
+  for (std::string line; std::getline(file, line);) {
+    const bool nested = line.starts_with(' ') || line.starts_with('\t');
+    const std::string_view text = Trimmed(line);
+    if (text.empty() || text.front() == '#' || text.front() == ';') continue;
+    if (text.front() == '[') {
+      std::string heading(Trimmed(text.substr(1, text.find(']') - 1)));
+      // Words may stand apart by more than a space.
+      heading.erase(std::unique(heading.begin(), heading.end(),
+                                [](char a, char b) { return a == ' ' && b == ' '; }),
+                    heading.end());
+      inside = heading == name;
+      if (inside && !section) section.emplace();
+    } else if (const size_t equals = text.find('='); inside && !nested && equals != text.npos) {
+      (*section)[std::string(Trimmed(text.substr(0, equals)))] = Trimmed(text.substr(equals + 1));
+    }
+  }
+  return section;
+}
+
+// Of both files; nothing where neither knows the profile.
+std::optional<ProfileSettings> Profile(const std::string& name) {
+  auto keys = Section(CredentialsFile(), name);
+  auto settings = Section(ConfigFile(), name == "default" ? name : "profile " + name);
+  if (!keys) return settings;
+  if (settings) keys->merge(*settings);
+  return keys;
+}
+
+std::string Setting(const ProfileSettings& settings, const char* name) {
+  const auto found = settings.find(name);
+  return found == settings.end() ? "" : found->second;
+}
+
+std::string ReadText(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  return text;
+}
+
+SystemClock::time_point TimeOf(int64_t nanoseconds) {
+  return SystemClock::time_point(
+      std::chrono::duration_cast<SystemClock::duration>(std::chrono::nanoseconds(nanoseconds)));
+}
+
+arrow::Result<SystemClock::time_point> ParseExpiry(std::string text) {
+  if (text.empty()) return SystemClock::time_point::max();
+  if (text.ends_with("+00:00")) text.replace(text.size() - 6, 6, "Z");
+  ARROW_ASSIGN_OR_RAISE(const int64_t time, ParseIsoTime(text));
+  return TimeOf(time);
+}
+
+std::string Text(const json& object, const char* name) {
+  const auto found = object.is_object() ? object.find(name) : object.end();
+  return object.is_object() && found != object.end() && found->is_string()
+             ? found->get<std::string>()
+             : "";
+}
+
+// As containers, instances and processes give them.
+arrow::Result<Credentials> ParseJson(const std::string& from, std::string_view text,
+                                     const char* token_name) {
+  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  Credentials found{Text(object, "AccessKeyId"), Text(object, "SecretAccessKey"),
+                    Text(object, token_name)};
+  if (found.key_id.empty() || found.secret.empty()) {
+    return arrow::Status::IOError(from, " gives no credentials");
+  }
+  ARROW_ASSIGN_OR_RAISE(found.expires, ParseExpiry(Text(object, "Expiration")));
+  return found;
+}
+
+arrow::Result<Credentials> OfProcess(const std::string& command) {
+  FILE* pipe = popen(command.c_str(), "re");
+  std::string text;
+  char buffer[4096];
+  for (size_t read; pipe && (read = fread(buffer, 1, sizeof buffer, pipe)) > 0;) {
+    text.append(buffer, read);
+  }
+  const int status = pipe ? pclose(pipe) : -1;
+  if (status != 0) return arrow::Status::IOError("the credential_process of the profile failed");
+  return ParseJson("the credential_process of the profile", text, "SessionToken");
+}
+
+std::string StsRegion() {
+  std::string region = FirstOf(Environment("AWS_REGION"), Environment("AWS_DEFAULT_REGION"));
+  return FirstOf(std::move(region), Setting(ChosenProfile(), "region"));
+}
+
+}  // namespace
+
+ProfileSettings ChosenProfile() { return Profile(ProfileName()).value_or(ProfileSettings()); }
+
+arrow::Result<Credentials> CredentialsChain::Get() {
+  const std::lock_guard lock(mutex_);
+  const auto now = SystemClock::now();
+  if (held_ &&
+      (held_->expires == SystemClock::time_point::max() || held_->expires - now > kAhead)) {
+    return *held_;
+  }
+  auto found = Find();
+  // What is still good serves until it is not.
+  if (!found.ok() && held_ && held_->expires > now) return *held_;
+  if (!found.ok()) {
+    return arrow::Status::IOError("no credentials were given: ", found.status().message());
+  }
+  held_ = *std::move(found);
+  return *held_;
+}
+
+bool CredentialsChain::Renew(const Credentials& refused) {
+  const std::lock_guard lock(mutex_);
+  if (held_ && held_->key_id == refused.key_id && held_->token == refused.token) held_.reset();
+  return Environment("AWS_ACCESS_KEY_ID").empty();
+}
+
+arrow::Result<Credentials> CredentialsChain::Find() {
+  Credentials found{Environment("AWS_ACCESS_KEY_ID"), Environment("AWS_SECRET_ACCESS_KEY"),
+                    Environment("AWS_SESSION_TOKEN")};
+  if (!found.key_id.empty() && !found.secret.empty()) return found;
+  ARROW_ASSIGN_OR_RAISE(found, OfProfile(ProfileName(), 0));
+  if (!found.key_id.empty()) return found;
+  const std::string role = Environment("AWS_ROLE_ARN");
+  const std::string token = Environment("AWS_WEB_IDENTITY_TOKEN_FILE");
+  if (!role.empty() && !token.empty()) {
+    return OfWebIdentity(role, Environment("AWS_ROLE_SESSION_NAME"), token);
+  }
+  ARROW_ASSIGN_OR_RAISE(found, OfContainer());
+  if (!found.key_id.empty()) return found;
+  return OfInstance();
+}
+
+arrow::Result<Credentials> CredentialsChain::OfProfile(const std::string& name, int depth) {
+  const auto settings = Profile(name);
+  if (!settings) return Credentials();
+  if (depth == kMostProfiles) {
+    return arrow::Status::Invalid("the profile ", name, " has itself for its source_profile");
+  }
+  const Credentials keys{Setting(*settings, "aws_access_key_id"),
+                         Setting(*settings, "aws_secret_access_key"),
+                         Setting(*settings, "aws_session_token")};
+  const std::string role = Setting(*settings, "role_arn");
+  const std::string session = Setting(*settings, "role_session_name");
+  if (!role.empty()) {
+    if (const std::string token = Setting(*settings, "web_identity_token_file"); !token.empty()) {
+      return OfWebIdentity(role, session, token);
+    }
+    Credentials with = keys;
+    const std::string source = Setting(*settings, "source_profile");
+    const std::string where = Setting(*settings, "credential_source");
+    if (!source.empty() && source != name) {
+      ARROW_ASSIGN_OR_RAISE(with, OfProfile(source, depth + 1));
+    } else if (where == "Environment") {
+      with = {Environment("AWS_ACCESS_KEY_ID"), Environment("AWS_SECRET_ACCESS_KEY"),
+              Environment("AWS_SESSION_TOKEN")};
+    } else if (where == "EcsContainer") {
+      ARROW_ASSIGN_OR_RAISE(with, OfContainer());
+    } else if (where == "Ec2InstanceMetadata") {
+      ARROW_ASSIGN_OR_RAISE(with, OfInstance());
+    }
+    if (with.key_id.empty()) {
+      return arrow::Status::IOError("the profile ", name, " has a role_arn, but nothing gives the ",
+                                    "credentials to take it with (source_profile, ",
+                                    "credential_source)");
+    }
+    return AssumeRole(role, session, Setting(*settings, "external_id"), with);
+  }
+  if (!Setting(*settings, "sso_account_id").empty()) return OfSso(*settings);
+  if (!keys.key_id.empty()) return keys;
+  if (const std::string command = Setting(*settings, "credential_process"); !command.empty()) {
+    return OfProcess(command);
+  }
+  return Credentials();
+}
+
+arrow::Result<HttpAnswer> CredentialsChain::Ask(const HttpUrl& url, HttpRequest request,
+                                                int seconds) {
+  request.target = url.target;
+  request.headers.emplace_back("accept", "*/*");
+  arrow::Result<HttpAnswer> answer;
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    answer = client_.Send(url.server, request, std::chrono::seconds(seconds));
+    const bool again =
+        answer.ok() ? answer->status >= 500 || answer->status == 429
+                    : HttpFailureOf(answer.status()) &&
+                          HttpFailureOf(answer.status())->problem() != HttpProblem::kUnreachable;
+    if (!again) break;
+  }
+  return answer;
+}
+
+arrow::Result<Credentials> CredentialsChain::OfSso(const ProfileSettings& settings) {
+  // Newer profiles have their session in a section of its own.
+  const std::string session_name = Setting(settings, "sso_session");
+  ProfileSettings session = settings;
+  if (!session_name.empty()) {
+    session = Section(ConfigFile(), "sso-session " + session_name).value_or(ProfileSettings());
+  }
+  const std::string key = session_name.empty() ? Setting(session, "sso_start_url") : session_name;
+  sha1_ctx context;
+  sha1_init(&context);
+  sha1_update(&context, key.size(), reinterpret_cast<const uint8_t*>(key.data()));
+  uint8_t digest[SHA1_DIGEST_SIZE];
+  sha1_digest(&context, sizeof digest, digest);
+  const std::string path = Environment("HOME") + "/.aws/sso/cache/" + HexOf(digest) + ".json";
+  const json cached = json::parse(ReadText(path), nullptr, /*allow_exceptions=*/false);
+  const std::string token = Text(cached, "accessToken");
+  const auto expires = ParseExpiry(Text(cached, "expiresAt"));
+  if (token.empty() || !expires.ok() || *expires < SystemClock::now()) {
+    return arrow::Status::IOError("the single sign-on of the profile has expired: call `aws sso ",
+                                  "login`");
+  }
+  ARROW_ASSIGN_OR_RAISE(
+      const HttpUrl url,
+      ParseHttpUrl(
+          FirstOf(Environment("AWS_ENDPOINT_URL_SSO"),
+                  "https://portal.sso." + Setting(session, "sso_region") + ".amazonaws.com") +
+          "/federation/credentials?account_id=" + UrlEncode(Setting(settings, "sso_account_id")) +
+          "&role_name=" + UrlEncode(Setting(settings, "sso_role_name"))));
+  HttpRequest request;
+  request.headers.emplace_back("x-amz-sso_bearer_token", token);
+  ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, Ask(url, std::move(request), 5));
+  const json given = json::parse(answer.text(), nullptr, /*allow_exceptions=*/false);
+  const json role = given.is_object() ? given.value("roleCredentials", json()) : json();
+  Credentials found{Text(role, "accessKeyId"), Text(role, "secretAccessKey"),
+                    Text(role, "sessionToken")};
+  if (found.key_id.empty()) {
+    return arrow::Status::IOError("single sign-on gives no credentials: HTTP status ",
+                                  answer.status);
+  }
+  if (role.contains("expiration") && role["expiration"].is_number_integer()) {
+    found.expires = TimeOf(role["expiration"].get<int64_t>() * 1'000'000);
+  }
+  return found;
+}
+
+arrow::Result<Credentials> CredentialsChain::OfContainer() {
+  std::string address = Environment("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+  if (const std::string path = Environment("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+      !path.empty()) {
+    address = "http://169.254.170.2" + path;
+  }
+  if (address.empty()) return Credentials();
+  ARROW_ASSIGN_OR_RAISE(const HttpUrl url, ParseHttpUrl(address));
+  HttpRequest request;
+  std::string token = Environment("AWS_CONTAINER_AUTHORIZATION_TOKEN");
+  if (const std::string file = Environment("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+      !file.empty()) {
+    token = ReadText(file);
+  }
+  if (!token.empty()) request.headers.emplace_back("authorization", token);
+  ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, Ask(url, std::move(request), 2));
+  return ParseJson("the container at " + url.server.Url(), answer.text(), "Token");
+}
+
+arrow::Result<Credentials> CredentialsChain::OfInstance() {
+  std::string disabled = Environment("AWS_EC2_METADATA_DISABLED");
+  std::ranges::transform(disabled, disabled.begin(),
+                         [](unsigned char c) { return std::tolower(c); });
+  if (disabled == "true") return Credentials();
+  std::string address = Environment("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+  if (address.empty()) {
+    std::string mode = Environment("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
+    address =
+        mode == "IPv6" || mode == "ipv6" ? "http://[fd00:ec2::254]" : "http://169.254.169.254";
+  }
+  ARROW_ASSIGN_OR_RAISE(HttpUrl url, ParseHttpUrl(address));
+  const std::string root = url.target.ends_with('/') ? url.target : url.target + '/';
+
+  HttpRequest ask_token;
+  ask_token.method = "PUT";
+  ask_token.headers.emplace_back("x-aws-ec2-metadata-token-ttl-seconds", "21600");
+  url.target = root + "latest/api/token";
+  const auto token = Ask(url, std::move(ask_token), 1);
+  // Most machines are no instances.
+  if (!token.ok()) return Credentials();
+  const auto get = [&](const std::string& path) {
+    HttpRequest request;
+    if (token->ok()) {
+      request.headers.emplace_back("x-aws-ec2-metadata-token", std::string(token->text()));
+    }
+    url.target = root + "latest/meta-data/iam/security-credentials/" + path;
+    return Ask(url, std::move(request), 1);
+  };
+  const auto role = get("");
+  if (!role.ok() || !role->ok()) return Credentials();
+  const std::string name(role->text().substr(0, role->text().find('\n')));
+  if (name.empty()) return Credentials();
+  ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, get(UrlEncode(name)));
+  return ParseJson("the role of this instance, " + name + ",", answer.text(), "Token");
+}
+
+arrow::Result<Credentials> CredentialsChain::AssumeRole(const std::string& role,
+                                                        const std::string& session,
+                                                        const std::string& external_id,
+                                                        const Credentials& with) {
+  std::string form = "Action=AssumeRole&Version=2011-06-15&RoleArn=" + UrlEncode(role) +
+                     "&RoleSessionName=" + UrlEncode(FirstOf(session, "pomona"));
+  if (!external_id.empty()) form += "&ExternalId=" + UrlEncode(external_id);
+  return AskSts(form, &with);
+}
+
+arrow::Result<Credentials> CredentialsChain::OfWebIdentity(const std::string& role,
+                                                           const std::string& session,
+                                                           const std::string& token_file) {
+  const std::string token = ReadText(token_file);
+  if (token.empty())
+    return arrow::Status::IOError("there is no web identity token in ", token_file);
+  return AskSts("Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=" + UrlEncode(role) +
+                    "&RoleSessionName=" + UrlEncode(FirstOf(session, "pomona")) +
+                    "&WebIdentityToken=" + UrlEncode(token),
+                nullptr);
+}
+
+arrow::Result<Credentials> CredentialsChain::AskSts(const std::string& form,
+                                                    const Credentials* with) {
+  const std::string region = StsRegion();
+  const std::string host = region.empty() ? "sts.amazonaws.com"
+                                          : "sts." + region + ".amazonaws.com" +
+                                                (region.starts_with("cn-") ? ".cn" : "");
+  ARROW_ASSIGN_OR_RAISE(const HttpUrl url, ParseHttpUrl(FirstOf(Environment("AWS_ENDPOINT_URL_STS"),
+                                                                "https://" + host)));
+  HttpRequest request;
+  request.method = "POST";
+  request.target = url.target;
+  request.headers.emplace_back("content-type", "application/x-www-form-urlencoded");
+  request.body = {reinterpret_cast<const uint8_t*>(form.data()), form.size()};
+  if (with) {
+    Sign(*with, FirstOf(region, "us-east-1"), "sts", SystemClock::now(), url.server, &request);
+  }
+  ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, Ask(url, std::move(request), 5));
+  const std::string_view xml = answer.text();
+  Credentials found{XmlText(xml, "AccessKeyId"), XmlText(xml, "SecretAccessKey"),
+                    XmlText(xml, "SessionToken")};
+  if (!answer.ok() || found.key_id.empty()) {
+    return arrow::Status::IOError(
+        "the role cannot be taken: ",
+        FirstOf(XmlText(xml, "Message"), "HTTP status " + std::to_string(answer.status)));
+  }
+  ARROW_ASSIGN_OR_RAISE(found.expires, ParseExpiry(XmlText(xml, "Expiration")));
+  return found;
+}
+
+std::string WhyNoCredentials() {
+  for (const char* name :
+       {"AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"}) {
+    if (!Environment(name).empty()) return {};
+  }
+  const std::string name = ProfileName();
+  const auto profile = Profile(name);
+  for (const char* setting :
+       {"aws_access_key_id", "role_arn", "sso_account_id", "credential_process"}) {
+    if (profile && profile->contains(setting)) return {};
+  }
+  const std::string files = CredentialsFile() + " and " + ConfigFile();
+  const bool chosen =
+      !Environment("AWS_PROFILE").empty() || !Environment("AWS_DEFAULT_PROFILE").empty();
+  if (chosen && !profile) return "there is no profile '" + name + "' in " + files;
+  return "no credentials were found in AWS_ACCESS_KEY_ID, " + files +
+         "; unless this machine has a role, set them, or read public buckets with --s3-anonymous";
+}
+
+}  // namespace pomona

@@ -1,0 +1,59 @@
+// Whose requests are: the credentials that AWS' own tools would take.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "s3/http.h"
+#include "s3/signature.h"
+
+namespace pomona {
+
+// The settings of the profile that AWS_PROFILE, or AWS_DEFAULT_PROFILE, names.
+using ProfileSettings = std::map<std::string, std::string>;
+ProfileSettings ChosenProfile();
+
+// Looks for credentials in the environment, the profile (keys, a role, single sign-on, a process),
+// a web identity, the container and the instance, in this order, and renews in time what expires.
+//
+// Threads: safe to share.
+class CredentialsChain {
+ public:
+  // The client outlives this.
+  explicit CredentialsChain(HttpClient* client) : client_(*client) {}
+
+  // Nobody's where there are none. Errors: IOError where what is named gives none.
+  arrow::Result<Credentials> Get();
+
+  // Those are refused: the next Get() looks anew, if they were not the environment's. Returns
+  // whether there is hope.
+  bool Renew(const Credentials& refused);
+
+ private:
+  arrow::Result<Credentials> Find();
+  arrow::Result<Credentials> OfProfile(const std::string& name, int depth);
+  arrow::Result<Credentials> OfSso(const ProfileSettings& settings);
+  arrow::Result<Credentials> OfContainer();
+  arrow::Result<Credentials> OfInstance();
+  arrow::Result<Credentials> AssumeRole(const std::string& role, const std::string& session,
+                                        const std::string& external_id, const Credentials& with);
+  arrow::Result<Credentials> OfWebIdentity(const std::string& role, const std::string& session,
+                                           const std::string& token_file);
+  // What a security service answers to a form.
+  arrow::Result<Credentials> AskSts(const std::string& form, const Credentials* with);
+  arrow::Result<HttpAnswer> Ask(const HttpUrl& url, HttpRequest request, int seconds);
+
+  HttpClient& client_;
+  std::mutex mutex_;  // for what is below
+  std::optional<Credentials> held_;
+};
+
+// Why there are none, in the user's words; empty where there may be some. What the role of a machine
+// gives is not asked for.
+std::string WhyNoCredentials();
+
+}  // namespace pomona

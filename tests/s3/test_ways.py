@@ -1,0 +1,280 @@
+"""The ways to a server: whose requests they are, and by which detours they go."""
+
+import contextlib
+import datetime
+import hashlib
+import http.server
+import json
+import re
+import socket
+import threading
+import urllib.parse
+
+import pytest
+from proxy import Proxy, error
+
+
+def listed(finished):
+    assert finished.returncode == 0, finished.stderr
+    return len(finished.stdout.splitlines())
+
+
+@contextlib.contextmanager
+def giving(answer):
+    """A server's URL; answer(request, body) gives what it says, or None to refuse."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            text = answer(self, body)
+            self.send_response(400 if text is None else 200)
+            text = (text or "").encode()
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_POST = do_PUT = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+@pytest.fixture
+def nobody(tmp_path):
+    """An environment without credentials; its home has room for a profile."""
+    (tmp_path / ".aws").mkdir()
+    return {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "HOME": str(tmp_path)}
+
+
+@pytest.fixture
+def lemons(sample_bucket):
+    """Lists ten pictures."""
+    url = sample_bucket.url("in/Training/Lemon")
+    return lambda **environment: sample_bucket.run("check", url, "--json", **environment)
+
+
+def keys(server):
+    """As the instance, containers and processes give them."""
+    return {"AccessKeyId": server.access_key, "SecretAccessKey": server.secret_key, "Version": 1}
+
+
+def sts(server, action):
+    return (
+        f"<{action}Response><{action}Result><Credentials><AccessKeyId>{server.access_key}"
+        f"</AccessKeyId><SecretAccessKey>{server.secret_key}</SecretAccessKey>"
+        "<SessionToken></SessionToken><Expiration>2100-01-01T00:00:00Z</Expiration>"
+        f"</Credentials></{action}Result></{action}Response>"
+    )
+
+
+def test_a_process(lemons, nobody, minio, tmp_path):
+    given = tmp_path / "given.json"
+    given.write_text(json.dumps(keys(minio) | {"Expiration": "2100-01-01T00:00:00+00:00"}))
+    config = tmp_path / ".aws/config"
+    config.write_text(f"[profile fruits]\ncredential_process = cat '{given}'\n")
+    assert listed(lemons(**nobody, AWS_PROFILE="fruits")) == 10
+    config.write_text("[profile fruits]\ncredential_process = false\n")
+    refused = lemons(**nobody, AWS_PROFILE="fruits")
+    assert refused.returncode == 1
+    assert "the credential_process of the profile failed" in refused.stderr
+
+
+def test_a_container(lemons, nobody, minio):
+    def answer(request, _):
+        allowed = request.path == "/role" and request.headers["authorization"] == "Bearer me"
+        return json.dumps(keys(minio)) if allowed else None
+
+    with giving(answer) as url:
+        container = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{url}/role"}
+        container["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = "Bearer me"
+        assert listed(lemons(**nobody, **container)) == 10
+
+
+def test_a_web_identity(lemons, nobody, minio, tmp_path):
+    (tmp_path / "token").write_text("a+b/c=\n")
+
+    def answer(request, body):
+        form = {name: value for name, (value,) in urllib.parse.parse_qs(body).items()}
+        assert "authorization" not in request.headers
+        if (form["RoleArn"], form["WebIdentityToken"]) != ("arn:aws:iam::1:role/x", "a+b/c="):
+            return None
+        return sts(minio, form["Action"])
+
+    with giving(answer) as url:
+        identity = {"AWS_ENDPOINT_URL_STS": url, "AWS_ROLE_ARN": "arn:aws:iam::1:role/x"}
+        identity["AWS_WEB_IDENTITY_TOKEN_FILE"] = str(tmp_path / "token")
+        assert listed(lemons(**nobody, **identity)) == 10
+
+
+def test_a_role_of_a_profile(lemons, nobody, minio, tmp_path):
+    (tmp_path / ".aws/config").write_text(
+        "[profile work]\nrole_arn = arn:aws:iam::1:role/y\nsource_profile = base\n"
+        "external_id = e\nregion = eu-west-1\n"
+    )
+    (tmp_path / ".aws/credentials").write_text(
+        "[base]\naws_access_key_id = somebody\naws_secret_access_key = else\n"
+    )
+
+    def answer(request, body):
+        form = urllib.parse.parse_qs(body)
+        signed = re.search(
+            "Credential=somebody/[0-9]*/eu-west-1/sts/", request.headers["authorization"]
+        )
+        return sts(minio, "AssumeRole") if signed and form["ExternalId"] == ["e"] else None
+
+    with giving(answer) as url:
+        assert listed(lemons(**nobody, AWS_PROFILE="work", AWS_ENDPOINT_URL_STS=url)) == 10
+
+
+def test_single_sign_on(lemons, nobody, minio, tmp_path):
+    (tmp_path / ".aws/config").write_text(
+        "[sso-session ours]\nsso_region = eu-west-1\nsso_start_url = https://x\n"
+        "[default]\nsso_session = ours\nsso_account_id = 1\nsso_role_name = reader\n"
+    )
+    given = {"accessKeyId": minio.access_key, "secretAccessKey": minio.secret_key}
+    given |= {"sessionToken": "", "expiration": 4102444800000}
+
+    def answer(request, _):
+        allowed = request.headers["x-amz-sso_bearer_token"] == "bearer"
+        assert request.path == "/federation/credentials?account_id=1&role_name=reader"
+        return json.dumps({"roleCredentials": given}) if allowed else None
+
+    with giving(answer) as url:
+        refused = lemons(**nobody, AWS_ENDPOINT_URL_SSO=url)
+        assert "has expired: call `aws sso login`" in refused.stderr
+        cache = tmp_path / ".aws/sso/cache"
+        cache.mkdir(parents=True)
+        (cache / (hashlib.sha1(b"ours").hexdigest() + ".json")).write_text(
+            json.dumps({"accessToken": "bearer", "expiresAt": "2100-01-01T00:00:00Z"})
+        )
+        assert listed(lemons(**nobody, AWS_ENDPOINT_URL_SSO=url)) == 10
+
+
+def test_credentials_that_expire_in_mid_run(sample_bucket, nobody, minio):
+    asked = 0
+
+    def answer(*_):
+        nonlocal asked
+        asked += 1
+        return json.dumps(keys(minio))
+
+    expired = False
+
+    def decide(verb, path):
+        nonlocal expired
+        if not path.endswith("1_100.jpg") or expired:
+            return None
+        expired = True
+        return "expired"
+
+    with giving(answer) as url, Proxy(sample_bucket.endpoint) as proxy:
+        proxy.decide = decide
+        finished = sample_bucket.run(
+            "check",
+            sample_bucket.url("in/Training/Lemon"),
+            "--json",
+            "--s3-endpoint",
+            proxy.endpoint,
+            **nobody,
+            AWS_CONTAINER_CREDENTIALS_FULL_URI=url,
+        )
+    assert listed(finished) == 10
+    assert expired
+    assert asked == 2
+
+
+class Answering(Proxy):
+    """Answers the first request in its own way, and keeps the heads of all."""
+
+    def __init__(self, server, first, **options):
+        super().__init__(server, **options)
+        self.first = first
+        self.heads = []
+
+    async def _answer(self, verb, path, request, writer, *streams):
+        self.heads.append(request.split(b"\r\n\r\n", 1)[0].decode())
+        if len(self.heads) > 1:
+            await super()._answer(verb, path, request, writer, *streams)
+            return
+        status, headers, body = self.first
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        writer.write(
+            f"HTTP/1.1 {status} x\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        )
+        await writer.drain()
+
+
+def test_another_region(sample_bucket, lemons):
+    body = error("AuthorizationHeaderMalformed").replace(
+        b"<Code>", b"<Region>eu-west-3</Region><Code>"
+    )
+    with Answering(sample_bucket.endpoint, (400, {}, body)) as proxy:
+        assert listed(lemons(AWS_ENDPOINT_URL_S3=proxy.endpoint)) == 10
+    assert "/us-east-1/s3/" in proxy.heads[0]
+    assert all("/eu-west-3/s3/" in head for head in proxy.heads[1:])
+
+
+def test_another_place(sample_bucket, lemons):
+    """Once: the next request comes to the same door again."""
+    with Proxy(sample_bucket.endpoint) as other:
+        path = f"/{sample_bucket.name}/?delimiter=%2F&encoding-type=url&list-type=2"
+        path += "&prefix=in%2FTraining%2FLemon%2F"
+        location = {"Location": other.endpoint + path}
+        with Answering(sample_bucket.endpoint, (307, location, b"")) as proxy:
+            assert listed(lemons(AWS_ENDPOINT_URL_S3=proxy.endpoint)) == 10
+    assert other.log == [("GET", path)]
+    assert len(proxy.heads) == 1 + 10
+
+
+def test_a_clock_that_is_behind(sample_bucket, lemons):
+    ahead = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=10)
+    date = {"Date": ahead.strftime("%a, %d %b %Y %H:%M:%S GMT")}
+    with Answering(sample_bucket.endpoint, (403, date, error("RequestTimeTooSkewed"))) as proxy:
+        assert listed(lemons(AWS_ENDPOINT_URL_S3=proxy.endpoint)) == 10
+    first, second = (
+        datetime.datetime.fromisoformat(re.search("x-amz-date: (.*)\r", head)[1])
+        for head in proxy.heads[:2]
+    )
+    assert second - first >= datetime.timedelta(minutes=9)
+
+
+def test_a_proxy(sample_bucket, lemons):
+    with Proxy(sample_bucket.endpoint) as proxy:
+        by = {"AWS_ENDPOINT_URL_S3": "http://s3.example.invalid", "HTTP_PROXY": proxy.endpoint}
+        assert listed(lemons(**by, NO_PROXY="example.com, 127.0.0.1")) == 10
+        assert all(path.startswith("http://s3.example.invalid/") for _, path in proxy.log)
+        # The name has no address.
+        refused = lemons(**by, NO_PROXY=".example.invalid")
+    assert refused.returncode == 1
+    assert "no connection to http://s3.example.invalid: " in refused.stderr
+
+
+def test_ipv6(sample_bucket, lemons):
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("no IPv6 on this machine")
+    with Proxy(sample_bucket.endpoint, host="::1") as proxy:
+        assert proxy.endpoint.startswith("http://[::1]:")
+        assert listed(lemons(AWS_ENDPOINT_URL_S3=proxy.endpoint)) == 10
+
+
+@pytest.mark.long
+def test_a_server_that_accepts_and_never_answers(lemons):
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(64)
+        refused = lemons(AWS_ENDPOINT_URL_S3=f"http://127.0.0.1:{server.getsockname()[1]}")
+    assert refused.returncode == 1
+    assert refused.stderr.endswith(": the server did not answer in time\n")
