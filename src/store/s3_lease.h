@@ -4,21 +4,20 @@
 #include <arrow/result.h>
 
 #include <atomic>
-#include <map>
+#include <memory>
 #include <semaphore>
 #include <string>
 #include <thread>
 
 #include "pomona/cancel.h"
 #include "s3_folder.h"
+#include "s3_lock.h"
 
 namespace pomona {
 
-// S3 offers no locks and Arrow no conditional writes. So each writer puts a lock of its own,
-// OUTPUT/_pomona-NAME, and only then looks for those of others: as S3 lists what was written
-// before, at least one of two sees the other's, and whoever sees one withdraws his. The one who is
-// alone rewrites his lock every few seconds. Others keep away while its time changes; one that does
-// not change is removed, and its writer, should he come back, gives up.
+// A lock, of the best kind that the store offers, renewed every few seconds. Others keep away while
+// it changes; one that does not change is taken over, and its writer, should he come back, gives
+// up.
 //
 // Threads: one caller at a time; it renews itself on a thread of its own.
 class S3Lease {
@@ -43,17 +42,12 @@ class S3Lease {
   void Release();
 
  private:
-  using Locks = std::map<std::string, arrow::fs::TimePoint>;  // when they were written, by name
-  arrow::Result<Locks> ListLocks() const;
-  arrow::Status PutLock();
-  // Waits until these writers are gone, removing the locks of those who died.
-  arrow::Status WaitForOthers(Locks others, CancelToken cancel) const;
   void Renew();
   void StopRenewing();
 
   S3Folder& folder_;
   const std::string local_folder_;
-  std::string lock_;  // our lock's name
+  std::unique_ptr<S3Lock> lock_;
   std::atomic<bool> held_ = false;
   std::binary_semaphore released_{0};
   std::thread renewer_;

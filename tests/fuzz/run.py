@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 TARGETS = ["decode", "safetensors", "weights", "pca", "keras_hdf5", "globs"]
-TARGETS += ["fragment", "checksums", "csv_part"]
+TARGETS += ["fragment", "checksums", "csv_part", "http_answer", "s3_listing"]
 # The seeds of other targets that serve as well.
 ALSO = {"safetensors": ["pca", "fragment"]}
 

@@ -35,6 +35,7 @@ ANSWERS = {
     "redirect": (301, error("PermanentRedirect")),
     "checksum_refused": (400, error("XAmzContentSHA256Mismatch")),
     "not_implemented": (501, error("NotImplemented")),
+    "written": (200, b""),
 }
 # What can go wrong with a request: one of those; the connection reset before or after the server
 # heard it; no answer at all; an answer that ends early.
@@ -204,7 +205,8 @@ class Proxy:
         if fault in ANSWERS:
             status, text = ANSWERS[fault]
             text = b"" if verb == "HEAD" else text
-            writer.write(b"HTTP/1.1 %d Fault\r\nContent-Length: %d\r\n\r\n" % (status, len(text)))
+            writer.write(b"HTTP/1.1 %d Fault\r\nETag: \"0123\"\r\n" % status)
+            writer.write(b"Content-Length: %d\r\n\r\n" % len(text))
             writer.write(text)
             await writer.drain()
             return
