@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 #include "allowance.h"
 
@@ -99,6 +100,21 @@ arrow::Result<Shard> ParseShard(std::string_view text) {
                                   ", or merge");
   }
   return shard;
+}
+
+arrow::Result<int64_t> ParseBytes(std::string_view text) {
+  static constexpr std::string_view kUnits = "KMGT";
+  int64_t bytes = 0;
+  const char* const end = text.data() + text.size();
+  auto [stop, error] = std::from_chars(text.data(), end, bytes);
+  const size_t unit = stop == end ? kUnits.npos : kUnits.find(*stop);
+  const int shift = unit == kUnits.npos ? 0 : 10 * (static_cast<int>(unit) + 1);
+  if (unit != kUnits.npos) ++stop;
+  if (error != std::errc() || stop != end || bytes < 1 ||
+      bytes > std::numeric_limits<int64_t>::max() >> shift) {
+    return arrow::Status::Invalid("'", text, "': expected a number of bytes, such as 500M or 20G");
+  }
+  return bytes << shift;
 }
 
 bool WithinBound(const RejectBound& bound, int64_t rows, int64_t rejects) {
@@ -205,6 +221,17 @@ std::string ShardText(const Shard& shard) {
   return std::to_string(shard.index) + '/' + std::to_string(shard.count);
 }
 
+// The shortest text that ParseBytes() takes.
+std::string BytesText(int64_t bytes) {
+  std::string_view units = "KMGT";
+  std::string unit;
+  for (; bytes % 1024 == 0 && !units.empty(); units.remove_prefix(1)) {
+    unit = units.front();
+    bytes /= 1024;
+  }
+  return std::to_string(bytes) + unit;
+}
+
 std::string_view VectorLayoutName(VectorLayout layout) {
   return layout == VectorLayout::kSpark ? "spark" : "list";
 }
@@ -285,6 +312,20 @@ constexpr RunOptionSpec kSpecs[] = {
        return ParseFlag(text, &options->s3.anonymous);
      },
      [](const RunOptions& options) -> Value { return options.s3.anonymous; }},
+    {"cache", "DIR", "Keep what is read from S3 there, for runs that read it again", Kind::kValue,
+     [](RunOptions* options, std::string_view text) {
+       options->s3.cache = text;
+       return arrow::Status::OK();
+     },
+     [](const RunOptions& options) -> Value { return options.s3.cache; }},
+    {"cache-size", "BYTES", "About how much is kept there: 500M, 20G", Kind::kValue,
+     [](RunOptions* options, std::string_view text) {
+       const auto bytes = ParseBytes(text);
+       if (!bytes.ok()) return bytes.status().WithMessage("cache-size ", bytes.status().message());
+       options->s3.cache_bytes = *bytes;
+       return arrow::Status::OK();
+     },
+     [](const RunOptions& options) -> Value { return BytesText(options.s3.cache_bytes); }},
     {"shard", "I/N",
      "Do part I of N of a run that N machines share, all with the same --run-id; the last one "
      "publishes it. merge: publish what they made",

@@ -59,6 +59,13 @@ struct S3Options {
 
   // Send no credentials: for public buckets.
   bool anonymous = false;
+
+  // Folder in which objects of INPUT are kept, for runs that read them again; any number of
+  // processes may share it. Empty: none are kept.
+  std::string cache;
+
+  // About so many bytes are kept there; what was not used for the longest time goes first.
+  int64_t cache_bytes = int64_t{20} << 30;
 };
 
 struct RunOptions {
@@ -171,6 +178,9 @@ arrow::Result<VectorLayout> ParseVectorLayout(std::string_view text);
 
 // "", "2/5" or "merge".
 arrow::Result<Shard> ParseShard(std::string_view text);
+
+// "20G": a number of bytes, of KiB (K), MiB (M), GiB (G) or TiB (T).
+arrow::Result<int64_t> ParseBytes(std::string_view text);
 
 // "12" or "0.5%".
 arrow::Result<RejectBound> ParseRejectBound(std::string_view text);

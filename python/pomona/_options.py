@@ -36,6 +36,8 @@ class RunOptions(TypedDict, total=False):
     shard: str
     s3_endpoint: str
     s3_anonymous: bool
+    cache: str
+    cache_size: str
     fresh: bool
 
 

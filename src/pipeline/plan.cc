@@ -195,7 +195,9 @@ std::string JobText::ToText() const {
               {"run_id", run_id},
               {"plan", plan_digest},
               {"s3_endpoint", s3.endpoint},
-              {"s3_anonymous", s3.anonymous}}
+              {"s3_anonymous", s3.anonymous},
+              {"s3_cache", EscapeName(s3.cache)},
+              {"s3_cache_bytes", s3.cache_bytes}}
       .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -208,6 +210,8 @@ arrow::Result<JobText> JobText::Parse(const std::string& text) {
     job.plan_digest = parsed.at("plan");
     job.s3.endpoint = parsed.at("s3_endpoint");
     job.s3.anonymous = parsed.at("s3_anonymous");
+    job.s3.cache = UnescapeName(parsed.at("s3_cache").get<std::string>());
+    job.s3.cache_bytes = parsed.at("s3_cache_bytes");
   } catch (const json::exception&) {
     return arrow::Status::Invalid("this is no description of a job: ", text.substr(0, 200));
   }

@@ -9,9 +9,12 @@
 #include <utility>
 
 #include "guarded.h"
+#include "object_cache.h"
+#include "pomona/location.h"
 #include "pomona/source.h"
 #include "read_ahead.h"
 #include "s3/connection.h"
+#include "s3/ranges.h"
 #include "sha256.h"
 #include "tree.h"
 
@@ -57,12 +60,18 @@ bool FitsETag(std::span<const uint8_t> bytes, std::string_view etag) {
   return true;
 }
 
+// Each state of an object has an ETag of its own; 0 where the server gives none.
+int64_t StateOf(const std::string& etag) { return etag.empty() ? 0 : Sha256().Add(etag).Short(); }
+
 class S3Tree : public Source {
  public:
-  S3Tree(std::string root, std::unique_ptr<S3Connection> connection)
+  // `cache`: may be null.
+  S3Tree(std::string root, std::unique_ptr<S3Connection> connection,
+         std::unique_ptr<ObjectCache> cache)
       : root_(std::move(root)),
         bucket_(root_.substr(0, std::min(root_.find('/', 5), root_.size())) + '/'),
         connection_(std::move(connection)),
+        cache_(std::move(cache)),
         read_ahead_(connection_->executor(), kReadAhead,
                     [this](const Item& item) { return FetchAhead(item); }) {}
 
@@ -210,10 +219,8 @@ class S3Tree : public Source {
     items.reserve(page.objects.size());
     for (const ListedObject& object : page.objects) {
       if (object.key.ends_with('/')) continue;  // marks a folder
-      // A state of the object has an ETag of its own.
-      const int64_t state = object.etag.empty() ? 0 : Sha256().Add(object.etag).Short();
       items.push_back({Uri(object.key), static_cast<uint32_t>(root_.size() + 1), object.size,
-                       object.modified_ns, state});
+                       object.modified_ns, StateOf(object.etag)});
     }
     return items;
   }
@@ -232,13 +239,18 @@ class S3Tree : public Source {
     return Fetch(item, item.size);
   }
 
-  // Reads so many bytes of one object.
+  // Reads so many bytes of one object, or all it has.
   arrow::Result<FileContent> Fetch(const Item& item, int64_t most) {
     FileContent content;
+    const bool is_kept = cache_ && item.state != 0;
+    const std::string name =
+        is_kept ? ObjectCache::Name(item.path, item.state, std::min(most, item.size)) : "";
+    if (is_kept && cache_->Get(name, &content.bytes)) return content;
     const Clock::time_point start = Clock::now();
     arrow::Status fetched;
+    int64_t state = 0;
     for (int attempt = 0;; ++attempt) {
-      fetched = FetchOnce(item, most, &content.bytes);
+      fetched = FetchOnce(item, most, &content.bytes, &state);
       // What does not have the bytes that the server promised may have them the next time.
       if (!fetched.IsSerializationError() || !connection_->WaitToRetry(attempt)) break;
     }
@@ -246,6 +258,8 @@ class S3Tree : public Source {
         std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
     if (fetched.ok()) {
       bytes_ += static_cast<int64_t>(content.bytes.size());
+      // It may have changed since it was listed.
+      if (is_kept && state == item.state) cache_->Put(name, content.bytes);
       return content;
     }
     content.bytes.clear();
@@ -254,12 +268,20 @@ class S3Tree : public Source {
     return connection_->Explain("cannot read", item.path, fetched);
   }
 
-  // Errors: SerializationError where the bytes are not the object's.
-  arrow::Status FetchOnce(const Item& item, int64_t most, FileBytes* bytes) {
+  // Tells the object's state too. Errors: SerializationError where the bytes are not the object's.
+  arrow::Status FetchOnce(const Item& item, int64_t most, FileBytes* bytes, int64_t* state) {
     ++requests_;
     const bool whole = most >= item.size;
-    ARROW_ASSIGN_OR_RAISE(const S3Object object,
-                          connection_->Get(S3Key(item.path), 0, whole ? -1 : most, bytes));
+    const bool in_ranges = whole && item.size > kRangeBytes;
+    const std::string key = S3Key(item.path);
+    const auto got = in_ranges ? GetInRanges(*connection_, key, bytes)
+                               : connection_->Get(key, 0, whole ? -1 : most, bytes);
+    if (in_ranges) requests_ += (item.size - 1) / kRangeBytes;
+    if (IsConditionFailed(got.status())) {
+      return arrow::Status::SerializationError("it changed while it was read");
+    }
+    ARROW_ASSIGN_OR_RAISE(const S3Object object, got);
+    *state = StateOf(object.etag);
     // Over http nothing guards the bytes on their way: the ETag has to, which stands for all of
     // them and not for some.
     const bool compare = whole && !connection_->encrypted() && object.etag_is_digest;
@@ -273,6 +295,7 @@ class S3Tree : public Source {
   const std::string bucket_;  // s3://bucket/
   std::vector<std::string> passed_over_;
   std::unique_ptr<S3Connection> connection_;
+  const std::unique_ptr<ObjectCache> cache_;
   std::vector<Item> files_;           // directly below the root
   std::vector<std::string> folders_;  // as well, their URIs
   std::atomic<int64_t> listings_ = 0, requests_ = 0, bytes_ = 0, microseconds_ = 0;
@@ -285,7 +308,12 @@ arrow::Result<std::unique_ptr<Source>> OpenS3Tree(const std::string& root, const
                                                   CancelToken cancel) {
   ARROW_ASSIGN_OR_RAISE(std::string uri, NormalS3Uri(root));
   ARROW_ASSIGN_OR_RAISE(auto connection, S3Connection::Open(uri, s3, cancel));
-  auto tree = std::make_unique<S3Tree>(std::move(uri), std::move(connection));
+  std::unique_ptr<ObjectCache> cache;
+  if (!s3.cache.empty()) {
+    ARROW_ASSIGN_OR_RAISE(const std::string folder, LocalPath(s3.cache));
+    ARROW_ASSIGN_OR_RAISE(cache, ObjectCache::Open(folder, s3.cache_bytes));
+  }
+  auto tree = std::make_unique<S3Tree>(std::move(uri), std::move(connection), std::move(cache));
   ARROW_RETURN_NOT_OK(tree->Open());
   return tree;
 }

@@ -3,6 +3,7 @@
 import http.server
 import io
 import json
+import random
 import re
 import ssl
 import subprocess
@@ -202,6 +203,42 @@ def test_fetches_only_the_start_of_what_is_no_image(bucket, picture, tmp_path):
     whole = len(picture) + len(medium) + len(large.getvalue()) + len(b"a note")
     starts = 4096 * len(["medium", "large", "film.mp4", "archive.zip", "film.jpg"])
     assert info["s3"]["reads"]["bytes"] == whole + starts
+
+
+def test_a_large_object_comes_in_ranges(bucket, tmp_path):
+    """Five at once at most, one of them the first of the next object; all of one state."""
+    image = PIL.Image.frombytes("RGB", (2600, 2700), random.Random(1).randbytes(2600 * 2700 * 3))
+    image.save(tmp_path / "noise.tif")
+    content = (tmp_path / "noise.tif").read_bytes()
+    assert len(content) > 20_000_000
+    bucket.put("in/Kiwi/noise.tif", content)
+    (tmp_path / "in/Kiwi").mkdir(parents=True)
+    (tmp_path / "noise.tif").rename(tmp_path / "in/Kiwi/noise.tif")
+    (local,) = verdicts(bucket.run("check", tmp_path / "in", "--json"))
+    replaced = threading.Event()
+    with Proxy(bucket.endpoint, latency=0.05) as proxy:
+        check = ["check", bucket.url("in"), "--json", "--s3-endpoint", proxy.endpoint]
+        (found,) = verdicts(bucket.run(*check))
+        gets = [path for verb, path in proxy.log if verb == "GET" and "noise.tif" in path]
+        assert len(gets) == 4  # its first bytes, then eight MiB each
+        assert 1 < proxy.most_at_once <= 4
+        assert {**found, "path": ""} == {**local, "path": ""}
+
+        def decide(verb, path):
+            if verb == "GET" and "noise.tif" in path:
+                gets.append(path)
+                if len(gets) == 7 and not replaced.is_set():  # before the second range
+                    replaced.set()
+                    image.rotate(180).save(tmp_path / "turned.tif")
+                    bucket.put("in/Kiwi/noise.tif", (tmp_path / "turned.tif").read_bytes())
+
+        proxy.decide = decide
+        (turned,) = verdicts(bucket.run(*check))
+    assert replaced.is_set()
+    (tmp_path / "turned.tif").rename(tmp_path / "in/Kiwi/noise.tif")
+    (local,) = verdicts(bucket.run("check", tmp_path / "in", "--json"))
+    assert {**turned, "path": ""} == {**local, "path": ""}
+    assert turned != found
 
 
 def test_reads_ahead_within_bounds(sample_bucket):
