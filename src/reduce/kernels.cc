@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 
 // The vectors of SVE and RVV cannot stand in arrays; SSSE3 and SSE4 bring nothing that SSE2 lacks.
 #define HWY_DISABLED_TARGETS \
@@ -11,6 +12,7 @@
 #include <hwy/foreach_target.h>  // must come before highway.h
 
 #include <hwy/aligned_allocator.h>
+
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
@@ -95,6 +97,13 @@ void AddChunk(const double* HWY_RESTRICT packed, size_t depth, size_t dimensions
   }
 }
 
+// Throws std::bad_alloc, which the allocator does not.
+hwy::AlignedFreeUniquePtr<double[]> AllocateDoubles(size_t count) {
+  auto memory = hwy::AllocateAligned<double>(count);
+  if (!memory) throw std::bad_alloc();
+  return memory;
+}
+
 void AddBlock(const float* HWY_RESTRICT rows, size_t n, size_t dimensions,
               double* HWY_RESTRICT mean, double* HWY_RESTRICT triangle) {
   std::fill(mean, mean + dimensions, 0.0);
@@ -104,7 +113,7 @@ void AddBlock(const float* HWY_RESTRICT rows, size_t n, size_t dimensions,
   for (size_t j = 0; j < dimensions; ++j) mean[j] /= static_cast<double>(n);
 
   const size_t panels = hwy::DivCeil(dimensions, kTileColumns);
-  const auto packed = hwy::AllocateAligned<double>(panels * kTileColumns * std::min(n, kChunkRows));
+  const auto packed = AllocateDoubles(panels * kTileColumns * std::min(n, kChunkRows));
   for (size_t first = 0; first < n; first += kChunkRows) {
     const size_t depth = std::min(kChunkRows, n - first);
     for (size_t r = 0; r < depth; ++r) {
@@ -153,14 +162,14 @@ void ProjectRows(const float* HWY_RESTRICT rows, size_t n, size_t dimensions,
                  const double* HWY_RESTRICT basis, size_t components, double* HWY_RESTRICT out) {
   // The basis with components as columns, padded to whole vectors.
   const size_t column_step = hwy::RoundUpTo(components, kLanes);
-  const auto columns = hwy::AllocateAligned<double>(dimensions * column_step);
+  const auto columns = AllocateDoubles(dimensions * column_step);
   for (size_t j = 0; j < dimensions; ++j) {
     double* HWY_RESTRICT column = columns.get() + j * column_step;
     for (size_t c = 0; c < components; ++c) column[c] = basis[c * dimensions + j];
     for (size_t c = components; c < column_step; ++c) column[c] = 0;
   }
 
-  const auto prepared = hwy::AllocateAligned<double>(kTileRows * dimensions);
+  const auto prepared = AllocateDoubles(kTileRows * dimensions);
   for (size_t first = 0; first < n; first += kTileRows) {
     const size_t count = std::min(kTileRows, n - first);
     for (size_t r = 0; r < count; ++r) {

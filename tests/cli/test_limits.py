@@ -74,9 +74,10 @@ def test_lack_of_memory_is_no_reject(pomona, needed, tree, tmp_path):
     assert len(metadata.splitlines()) == 122 and "large.png" in metadata
 
 
-def test_no_limit_of_memory_aborts(pomona, needed, sample_tree, tmp_path):
+@pytest.mark.parametrize("step", [30_000, pytest.param(500, marks=pytest.mark.long)])
+def test_no_limit_of_memory_aborts(pomona, needed, sample_tree, tmp_path, step):
     """Wherever memory ends, one line says so."""
-    for more in range(10_000, 400_000, 30_000):
+    for more in range(10_000, 400_000, step):
         job = [pomona, "run", sample_tree, tmp_path / "out", "--pca-components", "3", "--quiet"]
         finished = limited([*job, "--threads", "4"], needed + more)
         assert finished.returncode in (0, 1), (more, finished)
