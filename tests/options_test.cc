@@ -70,7 +70,7 @@ TEST(Options, SpecsGiveBackWhatTheyTook) {
       {"center", {"true"}},      {"standardize", {"true"}}, {"include", {"a*", "b*"}},
       {"exclude", {"c*"}},       {"hidden", {"true"}},      {"limit", {"9"}},
       {"max-rejects", {"0.5%"}}, {"s3-endpoint", {"url"}},  {"s3-anonymous", {"true"}},
-      {"fresh", {"true"}},       {"shard", {"2/5"}},       {"cache", {"c"}},
+      {"fresh", {"true"}},       {"shard", {"2/5"}},        {"cache", {"c"}},
       {"cache-size", {"3M"}}};
   ASSERT_EQ(std::size(kValues), RunOptionSpecs().size());
   RunOptions options;

@@ -132,8 +132,8 @@ void ObjectCache::Put(const std::string& name, std::span<const uint8_t> bytes) {
 
 // The entry appears whole. It may be lost or damaged when the power fails.
 arrow::Status ObjectCache::Write(const std::string& path, std::span<const uint8_t> bytes) {
-  const std::string temporary = folder_ + '/' + std::string(kTemporary) +
-                                std::to_string(getpid()) + '-' + std::to_string(files_++);
+  const std::string temporary = folder_ + '/' + std::string(kTemporary) + std::to_string(getpid()) +
+                                '-' + std::to_string(files_++);
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd < 0) return DiskError("write", temporary, errno);
   uint8_t digest[kDigestBytes];

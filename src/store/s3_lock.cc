@@ -59,9 +59,9 @@ arrow::Result<ConditionalLock::Seen> ConditionalLock::Look() const {
 // Errors: those of the connection.
 arrow::Status ConditionalLock::Put(const std::string& if_match) {
   const std::string text = std::string(kText) + writer_ + ' ' + std::to_string(++beat_) + '\n';
-  ARROW_ASSIGN_OR_RAISE(etag_, folder_.connection().Put(
-                                   key_, {reinterpret_cast<const uint8_t*>(text.data()), text.size()},
-                                   if_match));
+  ARROW_ASSIGN_OR_RAISE(
+      etag_, folder_.connection().Put(
+                 key_, {reinterpret_cast<const uint8_t*>(text.data()), text.size()}, if_match));
   return arrow::Status::OK();
 }
 
@@ -137,7 +137,9 @@ arrow::Status ConditionalLock::Explain(const arrow::Status& status) const {
 }
 
 ListedLock::ListedLock(S3Folder& folder, std::string here, std::string writer)
-    : folder_(folder), here_(kLockPrefix + std::move(here)), name_(kLockPrefix + std::move(writer)) {}
+    : folder_(folder),
+      here_(kLockPrefix + std::move(here)),
+      name_(kLockPrefix + std::move(writer)) {}
 
 arrow::Result<ListedLock::Locks> ListedLock::List() const {
   ARROW_ASSIGN_OR_RAISE(const auto entries, folder_.files().List(""));

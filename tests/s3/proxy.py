@@ -205,7 +205,7 @@ class Proxy:
         if fault in ANSWERS:
             status, text = ANSWERS[fault]
             text = b"" if verb == "HEAD" else text
-            writer.write(b"HTTP/1.1 %d Fault\r\nETag: \"0123\"\r\n" % status)
+            writer.write(b'HTTP/1.1 %d Fault\r\nETag: "0123"\r\n' % status)
             writer.write(b"Content-Length: %d\r\n\r\n" % len(text))
             writer.write(text)
             await writer.drain()

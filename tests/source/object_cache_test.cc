@@ -35,9 +35,10 @@ class ObjectCacheTest : public testing::Test {
   }
   int64_t Bytes() const {
     const auto files = Files();
-    return std::accumulate(files.begin(), files.end(), int64_t{0}, [](int64_t sum, const auto& file) {
-      return sum + static_cast<int64_t>(fs::file_size(file));
-    });
+    return std::accumulate(files.begin(), files.end(), int64_t{0},
+                           [](int64_t sum, const auto& file) {
+                             return sum + static_cast<int64_t>(fs::file_size(file));
+                           });
   }
 
   fs::path folder_;
@@ -85,7 +86,9 @@ TEST_F(ObjectCacheTest, DoesNotBelieveWhatIsDamaged) {
 TEST_F(ObjectCacheTest, ForgetsWhatWasNotUsedForLongest) {
   constexpr int64_t kMost = 100'000;
   const FileBytes thousand(1'000, 7);
-  const auto name = [](int i) { return ObjectCache::Name("s3://bucket/" + std::to_string(i), 1, 1); };
+  const auto name = [](int i) {
+    return ObjectCache::Name("s3://bucket/" + std::to_string(i), 1, 1);
+  };
   const auto cache = Open(kMost);
   FileBytes bytes;
   cache->Put(name(0), thousand);
