@@ -1,0 +1,165 @@
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "pictures.h"
+
+namespace pomona {
+namespace {
+
+constexpr int kShort = TiffTag::kShort;
+
+// A gray picture 32 pixels wide in strips of `rows` rows, which are all the same JPEG.
+Bytes MakeStrips(const Bytes& jpeg, int rows, int strips) {
+  Bytes file = {'I', 'I', '*', 0};
+  const auto append = [&](size_t value, int bytes) {
+    for (; bytes > 0; --bytes, value >>= 8) file.push_back(value & 255);
+  };
+  const size_t offsets_at = 8 + jpeg.size();
+  const size_t sizes_at = offsets_at + size_t{4} * strips;
+  append(sizes_at + size_t{4} * strips, 4);
+  file.insert(file.end(), jpeg.begin(), jpeg.end());
+  for (int i = 0; i < strips; ++i) append(8, 4);
+  for (int i = 0; i < strips; ++i) append(jpeg.size(), 4);
+  const bool one = strips == 1;  // a single value stands in its entry
+  const std::array<std::array<size_t, 3>, 8> entries = {
+      {{256, 1, 32},
+       {257, 1, size_t{1} * rows * strips},
+       {258, 1, 8},
+       {259, 1, 7},
+       {262, 1, 1},
+       {273, size_t(strips), one ? 8 : offsets_at},
+       {278, 1, size_t(rows)},
+       {279, size_t(strips), one ? jpeg.size() : sizes_at}}};
+  append(entries.size(), 2);
+  for (const auto& [tag, count, value] : entries) {
+    append(tag, 2);
+    append(4, 2);  // numbers of 32 bits
+    append(count, 4);
+    append(value, 4);
+  }
+  append(0, 4);
+  return file;
+}
+
+TEST(DecodeTiffTest, RefusesEndlessScans) {
+  const Bytes jpeg =
+      RepeatLastScan(MakeJpeg(32, 16, Flat(32 * 16, {77}),
+                              {.in = JCS_GRAYSCALE, .stored = JCS_GRAYSCALE, .progressive = true}),
+                     40);
+  int scans = 0;
+  for (size_t i = 0; i + 1 < jpeg.size(); ++i) scans += jpeg[i] == 0xff && jpeg[i + 1] == 0xda;
+  const int64_t scan_pixels = int64_t{scans} * 32 * 16;
+  const Bytes ten = MakeStrips(jpeg, 16, 10);
+  EXPECT_EQ(Decode(ten).at(31, 159), (Color{77, 77, 77}));
+  EXPECT_EQ(Decode(ten, {.max_scans = scans}).verdict, "ok");
+  EXPECT_EQ(Decode(ten, {.max_scans = scans - 1}).verdict, "too_large");
+  EXPECT_EQ(Decode(ten, {.max_scan_pixels = 10 * scan_pixels}).verdict, "ok");
+  EXPECT_EQ(Decode(ten, {.max_scan_pixels = 10 * scan_pixels - 1}).verdict, "too_large");
+  EXPECT_EQ(Decode(ten, {.max_arithmetic_samples = 1}).verdict, "ok");
+  // The JPEG goes on below the picture.
+  const Bytes half = MakeStrips(jpeg, 8, 1);
+  EXPECT_EQ(Decode(half).at(31, 7), (Color{77, 77, 77}));
+  EXPECT_EQ(Decode(half, {.max_scan_pixels = scan_pixels}).verdict, "ok");
+  EXPECT_EQ(Decode(half, {.max_scan_pixels = scan_pixels - 1}).verdict, "too_large");
+  const Bytes arithmetic =
+      MakeStrips(MakeJpeg(32, 16, Flat(32 * 16, {77}),
+                          {.in = JCS_GRAYSCALE, .stored = JCS_GRAYSCALE, .arithmetic = true}),
+                 16, 2);
+  EXPECT_EQ(Decode(arithmetic, {.max_arithmetic_samples = 2 * 32 * 16}).verdict, "ok");
+  EXPECT_EQ(Decode(arithmetic, {.max_arithmetic_samples = 2 * 32 * 16 - 1}).verdict, "too_large");
+}
+
+TEST(DecodeTiffTest, FaxDataThatEndBeforeTheRowsDo) {
+  // Group 4: a bit for each white row, then the end of the block, two of its words of 12 bits.
+  const auto rows = [](uint32_t height) {
+    return Decode(MakeTiff(
+        {{256, kShort, 1, 13}, {257, kShort, 1, height}, {259, kShort, 1, 4}, {262, kShort, 1, 0}},
+        {0xf0, 0x01, 0x00, 0x10}));
+  };
+  EXPECT_EQ(rows(4).verdict, "ok");
+  EXPECT_EQ(rows(4).rgb, Bytes(13 * 4 * 3, 255));
+  // libtiff, and so Pillow, takes the end itself for one more row, which is white.
+  EXPECT_EQ(rows(6).verdict, "truncated");
+  EXPECT_EQ(rows(60).verdict, "truncated");
+  // Group 3: the same row by row, each the word for 13 white pixels.
+  const Bytes group3 = {0b00001100, 0b00110000, 0b11000000};
+  for (const uint32_t height : {4u, 60u}) {
+    EXPECT_EQ(Decode(MakeTiff({{256, kShort, 1, 13},
+                               {257, kShort, 1, height},
+                               {259, kShort, 1, 2},
+                               {262, kShort, 1, 0}},
+                              group3))
+                  .verdict,
+              "truncated");
+  }
+}
+
+TEST(DecodeTiffTest, TagsOfTypesThatAreNotTheirs) {
+  const auto decode = [](int tag, int type, uint32_t count) {
+    std::vector<TiffTag> tags = {{256, kShort, 1, 2}, {257, kShort, 1, 1}, {258, kShort, 1, 8},
+                                 {259, kShort, 1, 1}, {262, kShort, 1, 1}, {339, kShort, 1, 1}};
+    for (TiffTag& t : tags) {
+      if (t.tag != tag) continue;
+      t.type = type;
+      t.count = count;
+    }
+    return Decode(MakeTiff(tags, {7, 8}));
+  };
+  for (const int tag : {258, 259, 262, 339}) {
+    EXPECT_EQ(decode(tag, 3, 1).verdict, "ok") << tag;
+    EXPECT_EQ(decode(tag, 4, 1).verdict, "ok") << tag;
+    for (const int type : {1, 2, 6, 7, 8, 9, 11}) {
+      EXPECT_EQ(decode(tag, type, 1).verdict, "corrupt") << tag << " of type " << type;
+    }
+    EXPECT_EQ(decode(tag, 3, 0).verdict, "corrupt") << tag;
+  }
+}
+
+TEST(DecodeTiffTest, TagsThatLeaveThePixelsAlone) {
+  Bytes packed(64);
+  uLongf size = packed.size();
+  const Bytes pixels = {7, 8};
+  ASSERT_EQ(compress(packed.data(), &size, pixels.data(), pixels.size()), Z_OK);
+  packed.resize(size);
+  for (const auto& [tag, value] : {std::pair(274, 0), {274, 9}, {296, 7}}) {
+    const Decoded decoded = Decode(MakeTiff({{256, kShort, 1, 2},
+                                             {257, kShort, 1, 1},
+                                             {258, kShort, 1, 8},
+                                             {259, kShort, 1, 8},
+                                             {262, kShort, 1, 1},
+                                             {tag, kShort, 1, static_cast<uint32_t>(value)}},
+                                            packed));
+    EXPECT_EQ(decoded.verdict, "ok") << tag;
+    EXPECT_EQ(decoded.rgb, (Bytes{7, 7, 7, 8, 8, 8})) << tag;
+  }
+}
+
+TEST(DecodeTiffTest, YcbcrDataBeyondTheRows) {
+  Bytes packed(1000);
+  uLongf size = packed.size();
+  Bytes pixels;  // 33 rows of which one counts
+  for (int i = 0; i < 4 * 33; ++i) pixels.insert(pixels.end(), {200, 128, 128});
+  ASSERT_EQ(compress(packed.data(), &size, pixels.data(), pixels.size()), Z_OK);
+  packed.resize(size);
+  const auto decode = [&](int subsampling_count) {
+    return Decode(MakeTiff({{256, kShort, 1, 4},
+                            {257, kShort, 1, 1},
+                            {258, kShort, 1, 8},
+                            {259, kShort, 1, 8},
+                            {262, kShort, 1, 6},
+                            {277, kShort, 1, 3},
+                            {278, kShort, 1, 33},
+                            {530, kShort, static_cast<uint32_t>(subsampling_count), 1 | 1 << 16}},
+                           packed));
+  };
+  EXPECT_EQ(decode(2).verdict, "ok");
+  EXPECT_EQ(decode(2).rgb, Bytes(4 * 3, 200));
+  for (const int count : {0, 1, 3}) EXPECT_EQ(decode(count).verdict, "corrupt") << count;
+}
+
+}  // namespace
+}  // namespace pomona
