@@ -337,14 +337,20 @@ constexpr RunOptionSpec kSpecs[] = {
 
 }  // namespace
 
+std::vector<std::string> RunOptionSpec::Texts(const RunOptions& options) const {
+  const Value value = get(options);
+  if (const auto* list = std::get_if<std::vector<std::string>>(&value)) return *list;
+  if (const auto* flag = std::get_if<bool>(&value)) return {*flag ? "true" : "false"};
+  if (const auto* count = std::get_if<int64_t>(&value)) return {std::to_string(*count)};
+  return {std::get<std::string>(value)};
+}
+
 std::span<const RunOptionSpec> RunOptionSpecs() { return kSpecs; }
 
 std::string HelpText(const RunOptionSpec& spec) {
   const std::string help = spec.help;
   if (spec.kind != Kind::kValue || help.find("(default: ") != help.npos) return help;
-  const Value value = spec.get({});
-  const auto* text = std::get_if<std::string>(&value);
-  const std::string shown = text ? *text : std::to_string(std::get<int64_t>(value));
+  const std::string shown = spec.Texts({}).front();
   return shown.empty() ? help : help + " (default: " + shown + ")";
 }
 

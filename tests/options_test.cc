@@ -3,7 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <variant>
+#include <string>
+#include <vector>
 
 namespace pomona {
 namespace {
@@ -53,15 +54,6 @@ TEST(Options, CpuCanBeHeldToLess) {
   EXPECT_EQ(ResolveCpu(Cpu::kBest).ValueOrDie(), best);
 }
 
-// The value of an option as the texts that set() takes, one after another.
-std::vector<std::string> Texts(const RunOptionSpec& spec, const RunOptions& options) {
-  const RunOptionSpec::Value value = spec.get(options);
-  if (const auto* list = std::get_if<std::vector<std::string>>(&value)) return *list;
-  if (const auto* flag = std::get_if<bool>(&value)) return {*flag ? "true" : "false"};
-  if (const auto* count = std::get_if<int64_t>(&value)) return {std::to_string(*count)};
-  return {std::get<std::string>(value)};
-}
-
 TEST(Options, SpecsGiveBackWhatTheyTook) {
   const std::pair<const char*, std::vector<std::string>> kValues[] = {
       {"mode", {"apples"}},      {"pca-components", {"7"}}, {"threads", {"3"}},
@@ -78,11 +70,11 @@ TEST(Options, SpecsGiveBackWhatTheyTook) {
     const auto given = std::ranges::find(kValues, std::string_view(spec.name),
                                          [](const auto& value) { return value.first; });
     ASSERT_NE(given, std::end(kValues)) << spec.name;
-    EXPECT_NE(Texts(spec, options), given->second) << spec.name;
+    EXPECT_NE(spec.Texts(options), given->second) << spec.name;
     for (const std::string& text : given->second) {
       EXPECT_TRUE(spec.set(&options, text).ok()) << spec.name;
     }
-    EXPECT_EQ(Texts(spec, options), given->second) << spec.name;
+    EXPECT_EQ(spec.Texts(options), given->second) << spec.name;
   }
   EXPECT_EQ(options.max_rejects.value, 0.5);
   EXPECT_EQ(options.s3.endpoint, "url");

@@ -151,6 +151,9 @@ struct RunOptionSpec {
   // text that set() takes.
   using Value = std::variant<bool, int64_t, std::string, std::vector<std::string>>;
   Value (*get)(const RunOptions& options);
+
+  // The same as the texts that set() takes, one after another.
+  std::vector<std::string> Texts(const RunOptions& options) const;
 };
 
 // The help of an option, with its default where there is one to show.

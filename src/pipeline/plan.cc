@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
-#include <variant>
 
 #include "disk.h"
 #include "model.h"
@@ -20,25 +19,13 @@ using nlohmann::json;
 
 constexpr const char* kFormat = "pomona-plan-1";
 
-// The texts that set() of the option takes.
-std::vector<std::string> Texts(const RunOptionSpec::Value& value) {
-  struct Visitor {
-    std::vector<std::string> operator()(bool flag) const { return {flag ? "true" : "false"}; }
-    std::vector<std::string> operator()(int64_t count) const { return {std::to_string(count)}; }
-    std::vector<std::string> operator()(const std::string& text) const { return {text}; }
-    std::vector<std::string> operator()(const std::vector<std::string>& list) const { return list; }
-  };
-  return std::visit(Visitor(), value);
-}
-
 // But for what belongs to a machine, and for what has its default.
 json OptionsToJson(const RunOptions& options) {
   json texts = json::object();
   for (const RunOptionSpec& spec : RunOptionSpecs()) {
     const std::string_view name = spec.name;
     if (name == "weights" || name == "threads" || name == "cpu" || name == "shard") continue;
-    const auto value = spec.get(options);
-    if (value != spec.get({})) texts[spec.name] = Texts(value);
+    if (spec.get(options) != spec.get({})) texts[spec.name] = spec.Texts(options);
   }
   return texts;
 }
