@@ -2,9 +2,11 @@
 
 #include <arrow/util/io_util.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
@@ -12,6 +14,8 @@
 #include <filesystem>
 #include <random>
 #include <span>
+
+#include "machine.h"
 
 namespace pomona {
 
@@ -79,10 +83,56 @@ arrow::Result<std::vector<std::string>> FilesBelow(const std::string& folder) {
   return files;
 }
 
+namespace {
+
+// A descriptor of the folder by which it is locked; below 0: the error. Somebody else's folder,
+// which he may have put there for us to remove what lies below it, is not locked.
+int LockFolder(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  struct stat info;
+  int error = fstat(fd, &info) == 0 ? 0 : errno;
+  if (error == 0 && info.st_uid != geteuid()) error = EPERM;
+  if (error == 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) error = errno;
+  if (error == 0) return fd;
+  close(fd);
+  return -error;
+}
+
+// Removes the folders of these names that no process holds any more.
+void RemoveLeft(const std::string& above, const std::string& prefix) {
+  std::error_code error;
+  for (fs::directory_iterator entry(above, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const fs::path& path = entry->path();
+    if (!path.filename().string().starts_with(prefix)) continue;
+    const int lock = LockFolder(path);
+    if (lock < 0) continue;
+    (void)RemoveAll(path);
+    close(lock);
+  }
+}
+
+}  // namespace
+
 arrow::Result<ScratchFolder> ScratchFolder::Make(const std::string& above) {
-  std::string path = above + "/pomona-XXXXXX";
-  if (mkdtemp(path.data()) == nullptr) return DiskError("create a folder in", above, errno);
-  return ScratchFolder(std::move(path));
+  // Where machines share the folder above, a lock may be known to one of them only.
+  const std::string prefix = "pomona-" + Machine::This().host + '-';
+  RemoveLeft(above, prefix);
+  while (true) {
+    std::string path = fs::path(above) / (prefix + "XXXXXX");
+    if (mkdtemp(path.data()) == nullptr) return DiskError("create a folder in", above, errno);
+    const int lock = LockFolder(path);
+    ScratchFolder folder(path, std::max(lock, -1));
+    // Another process may have found it before it was locked.
+    ARROW_ASSIGN_OR_RAISE(const bool there, Exists(path));
+    if (there && lock != -EWOULDBLOCK) return folder;
+  }
+}
+
+ScratchFolder::~ScratchFolder() {
+  if (!path_.empty()) (void)RemoveAll(path_);
+  if (lock_ >= 0) close(lock_);
 }
 
 arrow::Status SyncFolder(const std::string& path) {

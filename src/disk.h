@@ -39,23 +39,25 @@ arrow::Status RemoveAll(const std::string& path);
 // there is no such folder.
 arrow::Result<std::vector<std::string>> FilesBelow(const std::string& folder);
 
-// A new folder of an unused name, which is removed with all that is in it when this dies.
+// A new folder of an unused name, which is removed with all that is in it when this dies. What
+// processes of this machine left that were killed is removed where the next one is made beside it.
 class ScratchFolder {
  public:
   static arrow::Result<ScratchFolder> Make(const std::string& above);
-  ~ScratchFolder() {
-    if (!path_.empty()) (void)RemoveAll(path_);
-  }
-  ScratchFolder(ScratchFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  ~ScratchFolder();
+  ScratchFolder(ScratchFolder&& other) noexcept
+      : path_(std::exchange(other.path_, {})), lock_(std::exchange(other.lock_, -1)) {}
   ScratchFolder& operator=(ScratchFolder&& other) noexcept {
     std::swap(path_, other.path_);
+    std::swap(lock_, other.lock_);
     return *this;
   }
   const std::string& path() const { return path_; }
 
  private:
-  explicit ScratchFolder(std::string path) : path_(std::move(path)) {}
+  ScratchFolder(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
   std::string path_;
+  int lock_;  // held open while this lives; -1: the file system has none
 };
 
 // Makes the names in a folder durable: those created in it, moved into it, removed from it. File

@@ -216,6 +216,7 @@ void FragmentWorkers::Reuse(OpenFragment* fragment) {
 }
 
 void FragmentWorkers::Save(std::chrono::duration<double> age) {
+  if (!input_.work.outlasts()) return;  // nobody would find it
   for (Slot& slot : slots_) {
     // What is held is being stored, or it was opened just now.
     const std::unique_lock lock(slot.mutex, std::try_to_lock);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "disk.h"
+#include "machine.h"
 #include "refusal.h"
 
 namespace pomona {
@@ -32,21 +33,14 @@ std::string StartOf(const std::string& pid) {
   return at == std::string::npos ? "" : line.substr(at + 1, line.find(' ', at + 1) - at - 1);
 }
 
-std::string FirstLine(const char* path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
-
 // A process, told from every other that ever was.
 struct Owner {
   std::string host, boot, pid, start;
 
   static Owner Self() {
     const std::string pid = std::to_string(getpid());
-    return {FirstLine("/proc/sys/kernel/hostname"), FirstLine("/proc/sys/kernel/random/boot_id"),
-            pid, StartOf(pid)};
+    const auto [host, boot] = Machine::This();
+    return {host, boot, pid, StartOf(pid)};
   }
 
   static Owner OfFile(const std::string& name) {

@@ -1,11 +1,13 @@
 #include "fragment.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "disk.h"
 #include "sha256.h"
 
 namespace pomona {
@@ -104,6 +106,8 @@ arrow::Status Write(const std::string& path, const FragmentRange& range,
   const auto values = std::as_bytes(features);
   const auto positions = std::as_bytes(std::span(report.rows));
   const std::string text = ReportToJson(report);
+  // Without flock(), another process may have withdrawn from the work folder while it was empty.
+  ARROW_RETURN_NOT_OK(MakeFolders(std::filesystem::path(path).parent_path()));
   return WriteSafetensors(
       path,
       // Wider types first: the format leaves no gaps to align them.

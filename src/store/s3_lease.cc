@@ -1,28 +1,15 @@
 #include "s3_lease.h"
 
-#include <unistd.h>
-
-#include <fstream>
 #include <random>
 
+#include "machine.h"
 #include "sha256.h"
 
 namespace pomona {
-namespace {
-
-// This machine until its next start.
-std::string MachineId() {
-  std::string boot;
-  std::ifstream("/proc/sys/kernel/random/boot_id") >> boot;
-  char host[256] = {};
-  gethostname(host, sizeof host - 1);
-  return std::string(host) + ' ' + boot;
-}
-
-}  // namespace
 
 arrow::Status S3Lease::Take(CancelToken cancel) {
-  const std::string here = Sha256().Add(MachineId()).Add(local_folder_).Hex().substr(0, 16);
+  const auto [host, boot] = Machine::This();
+  const std::string here = Sha256().Add(host + ' ' + boot).Add(local_folder_).Hex().substr(0, 16);
   std::random_device random;
   const std::string writer = here + '-' + std::to_string(random());
   lock_ = std::make_unique<ConditionalLock>(folder_, here, writer);

@@ -84,7 +84,7 @@ arrow::Status WorkFolder::ClearRun() const {
 }
 
 void WorkFolder::DropCopy(const std::string& path) const {
-  if (carrier_ && send_) (void)RemoveAll(path);
+  if (!outlasts()) (void)RemoveAll(path);
 }
 
 arrow::Status WorkFolder::Prepare() const {
@@ -166,7 +166,7 @@ arrow::Result<int64_t> WorkFolder::CountMissing(const std::vector<std::string>& 
 }
 
 void WorkFolder::DropCopies() const {
-  if (!carrier_ || !send_) return;
+  if (outlasts()) return;
   for (const char* folder : {kFragments, kRun}) {
     const auto files = FilesBelow(path_ + folder);
     if (!files.ok()) continue;

@@ -84,6 +84,9 @@ class WorkFolder {
   // Drops the list of items, the plan and what was made of all fragments, which serve one run.
   arrow::Status ClearRun() const;
 
+  // Whether what is stored and not shared is still there when this process has ended.
+  bool outlasts() const { return !carrier_ || !send_; }
+
   // Drops a file that was shared and that others keep, so that it does not fill this machine.
   void DropCopy(const std::string& path) const;
 

@@ -1,6 +1,7 @@
 // Shards in any order, lost ones run again: the bytes of one process.
 #include "shard.h"
 
+#include <arrow/io/file.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <iterator>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -23,6 +25,41 @@ namespace pomona {
 namespace {
 
 namespace fs = std::filesystem;
+
+// What shards have in common beside an output that each sees as its own.
+class FolderCarrier : public Carrier {
+ public:
+  explicit FolderCarrier(const std::string& output) : work_(output + "/_pomona/") {}
+
+  arrow::Status Send(const std::string& path, const std::string& name) override {
+    sent_.Write(name, ReadFile(path));
+    return arrow::Status::OK();
+  }
+  arrow::Result<bool> Fetch(const std::string&, const std::string&, bool) override { return false; }
+  arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> Open(
+      const std::string& name) override {
+    return arrow::io::ReadableFile::Open(work_ + name);
+  }
+  arrow::Result<std::set<std::string>> List() override { return std::set<std::string>(); }
+
+ private:
+  const std::string work_;
+  const TempFolder sent_;
+};
+
+// One in which only what is shared outlasts those who take part.
+class CarriedOutput : public LocalOutput {
+ public:
+  explicit CarriedOutput(const std::string& path) : LocalOutput(path), carrier_(path) {}
+  arrow::Status Join(const std::string& run_id, bool together) override {
+    ARROW_RETURN_NOT_OK(LocalOutput::Join(run_id, together));
+    work().ShareBy(&carrier_, /*send=*/true);
+    return arrow::Status::OK();
+  }
+
+ private:
+  FolderCarrier carrier_;
+};
 
 class ShardTest : public testing::Test {
  protected:
@@ -56,6 +93,7 @@ class ShardTest : public testing::Test {
     source.files = files_;
     if (on_read) source.on_read = on_read;
     const auto open = [&]() -> arrow::Result<std::unique_ptr<Output>> {
+      if (carried_) return std::make_unique<CarriedOutput>(output_.path());
       return std::make_unique<LocalOutput>(output_.path());
     };
     return RunShard({source, "/tree", open, make_engine_, model_, options, hooks_});
@@ -71,6 +109,7 @@ class ShardTest : public testing::Test {
   const ModelIdentity model_{"digest", false, 1.0};
   RunOptions options_;
   RunHooks hooks_;
+  bool carried_ = false;
   const TempFolder whole_, output_;
 };
 
@@ -134,6 +173,21 @@ TEST_F(ShardTest, OneThatWasLostIsRunAgain) {
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->fragments_missing, 0);
   ExpectPublished();
+}
+
+TEST_F(ShardTest, OnlyWhatOutlastsALostOneIsCalledKept) {
+  options_.threads = 1;
+  options_.save_seconds = 0;
+  // The first and the third fragment are its own; this is the third image of the latter.
+  const auto lose = [](const Item& item) {
+    if (item.path.ends_with("/18.png")) throw std::bad_alloc();
+  };
+  for (const bool carried : {true, false}) {
+    carried_ = carried;
+    const auto lost = Run("1/2", lose);
+    const std::string kept = carried ? "; 4 of" : "; 6 of";
+    EXPECT_NE(lost.status().message().find(kept), std::string::npos) << lost.status();
+  }
 }
 
 TEST_F(ShardTest, AWholeRunFinishesWhatShardsBegan) {

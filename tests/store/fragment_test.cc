@@ -30,7 +30,7 @@ TEST(Fragments, KeyTellsWhateverTheResultDependsOn) {
 
 TEST(Fragments, ComeBackAsTheyWere) {
   const TempFolder folder;
-  const std::string path = folder / "f.safetensors";
+  const std::string path = folder / "withdrawn/f.safetensors";
   const FragmentRange range = RangeOf(Items(5), 0, "recipe");
   FragmentReport report;
   report.rows = {0, 3};
