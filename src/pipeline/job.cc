@@ -333,7 +333,7 @@ arrow::Status Job::CheckExtraction() {
 arrow::Result<std::string> Job::ReportRejects() const {
   const std::string path = in_.output.work().RefusedErrorsPath();
   ARROW_ASSIGN_OR_RAISE(const auto file, OutputFile::Create(path));
-  ARROW_RETURN_NOT_OK(WriteErrors(extracted(), file.get()));
+  ARROW_RETURN_NOT_OK(WriteErrors(extracted(), summary_.counts.rejects, file.get()));
   return "; see " + path;
 }
 
@@ -439,11 +439,7 @@ arrow::Result<Pca> Job::FitWhileWritingFeatures() {
   ARROW_RETURN_NOT_OK(RunStage(
       {TaskStage::Kind::kFeatures}, features.tasks(),
       [&](size_t task) { return features.Write(task); }, poll, fit));
-  if (rows_done_ != rows_to_write()) {
-    return arrow::Status::UnknownError("internal error: of ", rows_to_write(), " rows, ",
-                                       rows_done_.load(),
-                                       " of the features were written; please report this");
-  }
+  ARROW_RETURN_NOT_OK(CheckWritten("features"));
   if (pca->determined() < pca->components()) {
     Log("the images determine " + std::to_string(pca->determined()) + " of the " +
         std::to_string(pca->components()) +
@@ -472,10 +468,7 @@ arrow::Status Job::WriteAllProjections(const Pca& pca) {
   const auto write = [&](size_t part) { return WriteProjections(run, pca, part, &rows_done_); };
   const auto poll = [&] { Tell({"write", rows_done_, rows_to_write(), summary_.counts}); };
   ARROW_RETURN_NOT_OK(RunStage({TaskStage::Kind::kProjections}, run.parts(), write, poll));
-  if (rows_done_ == rows_to_write()) return arrow::Status::OK();
-  return arrow::Status::UnknownError("internal error: of ", rows_to_write(), " rows, ",
-                                     rows_done_.load(),
-                                     " of the PCA were written; please report this");
+  return CheckWritten("PCA");
 }
 
 arrow::Status Job::WriteReports(const Pca& pca) {
@@ -489,7 +482,7 @@ arrow::Status Job::WriteReports(const Pca& pca) {
   ARROW_RETURN_NOT_OK(pca.Save(model));
   ARROW_RETURN_NOT_OK(work.RecordChecksum(model));
   ARROW_ASSIGN_OR_RAISE(const auto errors, work.CreatePart(kErrors, 0, "csv"));
-  ARROW_RETURN_NOT_OK(WriteErrors(extracted(), errors.get()));
+  ARROW_RETURN_NOT_OK(WriteErrors(extracted(), summary_.counts.rejects, errors.get()));
   ARROW_RETURN_NOT_OK(in_.output.Upload(in_.hooks.cancel, TellUploaded()));
   details_.writes = in_.output.transfers();
   stage_.Lap(&details_.stages.write);
@@ -509,6 +502,13 @@ arrow::Status Job::Publish() {
     summary_.folders.push_back(folder.Path(summary_.run_id));
   }
   return in_.output.Publish(folders, in_.hooks.cancel, TellUploaded());
+}
+
+arrow::Status Job::CheckWritten(const char* what) const {
+  if (rows_done_ == rows_to_write()) return arrow::Status::OK();
+  return arrow::Status::UnknownError("internal error: of ", rows_to_write(), " rows, ",
+                                     rows_done_.load(), " of the ", what,
+                                     " were written; please report this");
 }
 
 ExtractedRun Job::extracted() const { return ExtractedRunOf(plan_, *items_, in_.output.work()); }

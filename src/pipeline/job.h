@@ -96,6 +96,7 @@ class Job {
   arrow::Status CheckRejects() const;
   arrow::Status CheckEnough() const;
   arrow::Result<std::string> ReportRejects() const;
+  arrow::Status CheckWritten(const char* what) const;
   ExtractedRun extracted() const;
   int64_t rows_to_write() const;
   int64_t SpaceNeeded() const;

@@ -41,7 +41,6 @@ size_t TaskCount(const Plan& plan, const TaskStage& stage) {
     case TaskStage::Kind::kGather: return plan.slices > 1 ? fragments : 0;
     case TaskStage::Kind::kMerge: return MergeNodes(fragments, stage.level);
     case TaskStage::Kind::kFeatures:
-      return PartCount(plan.options, fragments) * FilesOfFeatures(plan.options);
     case TaskStage::Kind::kProjections: return PartCount(plan.options, fragments);
   }
   return 0;
@@ -74,13 +73,7 @@ arrow::Result<TaskResult> RunTasks::Run(const TaskStage& stage, size_t task) {
       case TaskStage::Kind::kExtract: return Extract(task, &result);
       case TaskStage::Kind::kGather: return Gather(task, &result);
       case TaskStage::Kind::kMerge: return MergeMoments(extracted(), stage.level, task);
-      case TaskStage::Kind::kFeatures: {
-        std::atomic<int64_t> rows = 0;
-        const ExtractedRun extracted_run = extracted();
-        ARROW_RETURN_NOT_OK(FeatureWriter(extracted_run, &rows).Write(task));
-        result.rows_written = rows;
-        return output_.Deliver(cancel_);
-      }
+      case TaskStage::Kind::kFeatures: return WriteFeatures(task, &result);
       case TaskStage::Kind::kProjections: return Project(task, &result);
     }
     return arrow::Status::OK();
@@ -239,6 +232,18 @@ arrow::Status RunTasks::Gather(size_t f, TaskResult* result) {
   ARROW_RETURN_NOT_OK(output_.work().Share(path));
   RemoveUnfinished(path);
   return arrow::Status::OK();
+}
+
+// All files of the part, so that its fragments are brought here once.
+arrow::Status RunTasks::WriteFeatures(size_t part, TaskResult* result) {
+  std::atomic<int64_t> rows = 0;
+  const ExtractedRun run = extracted();
+  FeatureWriter features(run, &rows);
+  for (size_t file = 0; file < features.files(); ++file) {
+    ARROW_RETURN_NOT_OK(features.Write(part * features.files() + file));
+  }
+  result->rows_written = rows;
+  return output_.Deliver(cancel_);
 }
 
 arrow::Status RunTasks::Project(size_t part, TaskResult* result) {

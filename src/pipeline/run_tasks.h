@@ -31,7 +31,7 @@ struct TaskStage {
     kExtract,      // a fragment, or a slice of one
     kGather,       // a fragment, of its slices
     kMerge,        // a node of the tree of moments
-    kFeatures,     // a file of features, of metadata or of item records
+    kFeatures,     // a part's features, metadata and item records
     kProjections,  // the projections of a part
   };
   Kind kind;
@@ -70,6 +70,7 @@ class RunTasks {
   arrow::Result<bool> FindWhole(size_t f, TaskResult* result);
   arrow::Status OpenEngine();
   void Reuse(OpenFragment* fragment, size_t begin, size_t end, size_t f, TaskResult* result);
+  arrow::Status WriteFeatures(size_t part, TaskResult* result);
   arrow::Status Project(size_t part, TaskResult* result);
   ExtractedRun extracted() const;
 

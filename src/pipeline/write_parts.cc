@@ -130,10 +130,6 @@ size_t PartCount(const RunOptions& options, size_t fragments) {
   return (fragments + fragments_a_part - 1) / fragments_a_part;
 }
 
-size_t FilesOfFeatures(const RunOptions& options) {
-  return SelectedFormats(options.formats).size() + 1;
-}
-
 ExtractedRun ExtractedRunOf(const Plan& plan, const ItemSpool& items, WorkFolder& work) {
   return {plan.fragments,
           items,
@@ -159,9 +155,8 @@ FeatureWriter::FeatureWriter(const ExtractedRun& run, std::atomic<int64_t>* rows
     : run_(run),
       rows_done_(rows_done),
       formats_(SelectedFormats(run.options.formats)),
-      files_(FilesOfFeatures(run.options)),
       parts_(run.parts()) {
-  for (Part& part : parts_) part.to_come = files_;
+  for (Part& part : parts_) part.to_come = files();
 }
 
 FeatureWriter::~FeatureWriter() = default;
@@ -177,7 +172,7 @@ arrow::Result<std::shared_ptr<const PartRows>> FeatureWriter::RowsOf(size_t part
 }
 
 arrow::Status FeatureWriter::Write(size_t task) {
-  const size_t part = task / files_, file = task % files_;
+  const size_t part = task / files(), file = task % files();
   ARROW_ASSIGN_OR_RAISE(const auto rows, RowsOf(part));
   if (file == formats_.size()) return WriteItems(run_, *rows, part);
   // The last first: text takes the longest to write.
@@ -208,27 +203,28 @@ arrow::Status WriteProjections(const ExtractedRun& run, const Pca& pca, size_t p
   return arrow::Status::OK();
 }
 
-arrow::Status WriteErrors(const ExtractedRun& run, arrow::io::OutputStream* out) {
+arrow::Status WriteErrors(const ExtractedRun& run, int64_t rejects, arrow::io::OutputStream* out) {
   CsvBuilder csv;
   csv.Field("path").Field("label").Field("stage").Field("reason").Field("message").EndRow();
-  for (size_t f = 0; f < run.fragments.size(); ++f) {
+  for (size_t f = 0; f < run.fragments.size() && rejects > 0; ++f) {
     ARROW_ASSIGN_OR_RAISE(const StoredFragment stored, run.OpenFragment(f));
-    if (!stored.report().rejects.empty()) {
-      ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items,
-                            ReadItems(run.items, run.fragments[f], run.recipe));
-      for (const FragmentReject& rejected : stored.report().rejects) {
-        const Item& item = items[static_cast<size_t>(rejected.item)];
-        csv.Field(item.path)
-            .Field(item.label())
-            .Field(StageName(rejected.reject.stage))
-            .Field(ReasonName(rejected.reject.reason))
-            .Field(rejected.reject.message)
-            .EndRow();
-      }
+    if (stored.report().rejects.empty()) continue;
+    rejects -= std::ssize(stored.report().rejects);
+    ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items,
+                          ReadItems(run.items, run.fragments[f], run.recipe));
+    for (const FragmentReject& rejected : stored.report().rejects) {
+      const Item& item = items[static_cast<size_t>(rejected.item)];
+      csv.Field(item.path)
+          .Field(item.label())
+          .Field(StageName(rejected.reject.stage))
+          .Field(ReasonName(rejected.reject.reason))
+          .Field(rejected.reject.message)
+          .EndRow();
     }
     ARROW_RETURN_NOT_OK(out->Write(csv.text()));
     csv.clear();
   }
+  ARROW_RETURN_NOT_OK(out->Write(csv.text()));
   return out->Close();
 }
 

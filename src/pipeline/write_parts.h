@@ -44,9 +44,6 @@ ExtractedRun ExtractedRunOf(const Plan& plan, const ItemSpool& items, WorkFolder
 // A part file holds the rows of options.part_rows / options.fragment_items fragments.
 size_t PartCount(const RunOptions& options, size_t fragments);
 
-// Files that FeatureWriter writes for a part.
-size_t FilesOfFeatures(const RunOptions& options);
-
 struct PartRows;
 
 // Writes all parts of the features in the formats asked for, of the metadata and of the record of
@@ -59,7 +56,8 @@ class FeatureWriter {
   FeatureWriter(const ExtractedRun& run, std::atomic<int64_t>* rows_done);
   ~FeatureWriter();
 
-  size_t tasks() const { return parts_.size() * files_; }
+  size_t files() const { return formats_.size() + 1; }  // of a part
+  size_t tasks() const { return parts_.size() * files(); }
   arrow::Status Write(size_t task);
 
  private:
@@ -73,7 +71,6 @@ class FeatureWriter {
   const ExtractedRun& run_;
   std::atomic<int64_t>* const rows_done_;
   const std::vector<const VectorFormat*> formats_;
-  const size_t files_;  // of a part
   std::vector<Part> parts_;
 };
 
@@ -81,7 +78,8 @@ class FeatureWriter {
 arrow::Status WriteProjections(const ExtractedRun& run, const Pca& pca, size_t part,
                                std::atomic<int64_t>* rows_done);
 
-// errors_{id}: a row for each reject, in path order. Closes `out`.
-arrow::Status WriteErrors(const ExtractedRun& run, arrow::io::OutputStream* out);
+// errors_{id}: a row for each of so many rejects, in path order. Closes `out`. Opens no fragment
+// behind the last of them, as it may have to be brought here.
+arrow::Status WriteErrors(const ExtractedRun& run, int64_t rejects, arrow::io::OutputStream* out);
 
 }  // namespace pomona

@@ -116,15 +116,14 @@ TEST_F(ExecutorTest, MakesFewFragmentsInSlices) {
   options_.fragment_items = 24;
   options_.part_rows = 48;
   ExpectSame();
-  EXPECT_EQ(stages_, (Stages{"extract 24", "gather 3", "merge1 1", "features 6", "projections 2"}));
+  EXPECT_EQ(stages_, (Stages{"extract 24", "gather 3", "merge1 1", "features 2", "projections 2"}));
 }
 
 TEST_F(ExecutorTest, MakesManyFragmentsWhole) {
   options_.fragment_items = 2;
   options_.part_rows = 10;
   ExpectSame();
-  EXPECT_EQ(stages_,
-            (Stages{"extract 32", "merge1 2", "merge2 1", "features 21", "projections 7"}));
+  EXPECT_EQ(stages_, (Stages{"extract 32", "merge1 2", "merge2 1", "features 7", "projections 7"}));
 }
 
 TEST_F(ExecutorTest, OneWorkerMayDoMany) {
@@ -140,7 +139,7 @@ TEST_F(ExecutorTest, EitherFinishesWhatTheOtherBegan) {
   const auto expected = Run(here_.path(), nullptr);
   ASSERT_TRUE(expected.ok()) << expected.status();
   // Lost while extracting, gathering, merging, writing features, projections; then a thread's turn.
-  for (const int64_t tasks : {5, 22, 24 + 2, 24 + 3 + 1, 24 + 3 + 1 + 4, 24 + 3 + 1 + 6 + 1}) {
+  for (const int64_t tasks : {5, 22, 24 + 2, 24 + 3 + 1, 24 + 3 + 1 + 1, 24 + 3 + 1 + 2 + 1}) {
     tasks_to_do_ = tasks;
     const auto lost = Run(elsewhere_.path(), &executor_);
     EXPECT_EQ(lost.status().message().substr(0, 20), "the executor is lost") << tasks;
