@@ -140,6 +140,13 @@ $(SERVERS)/minio: $(SERVERS)/go/.installed
 	  -trimpath -ldflags='-s -w' github.com/minio/minio@$(MINIO_VERSION)
 	touch $@
 
+# Another S3 server, on which all tests of S3 run as well.
+VERSITYGW_VERSION := v1.8.0
+$(SERVERS)/versitygw: $(SERVERS)/go/.installed
+	GOBIN=$(abspath $(SERVERS)) GOTOOLCHAIN=local CGO_ENABLED=0 $(@D)/go/go/bin/go install \
+	  -trimpath -ldflags='-s -w' github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
+	touch $@
+
 # The tests of deploy/emr need packages that the oracles do not get along with.
 EMR_VENV := $(BUILD)/emr-venv
 
@@ -247,10 +254,11 @@ test-fresh:
 	tools/bare_debian.sh bookworm 'make deps && tests/fresh_install.sh'
 
 test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $(SPARK_ENGINES) \
-  $(SERVERS)/s3a-4.1.classpath
+  $(SERVERS)/s3a-4.1.classpath $(SERVERS)/versitygw
 	tools/install_packages.sh debootstrap
 	$(call ctest,$(ARM64),--exclude-regex '$(ARM64_EXCLUDE)')
 	$(PYTEST) -m long
+	POMONA_S3_SERVER=versitygw $(PYTEST)/s3 -m 'not long'
 	$(EMR_TEST) -m long
 	@$(MAKE) --no-print-directory test-fresh
 

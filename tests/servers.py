@@ -109,11 +109,17 @@ def serving(command, log, ready, env=None, timeout=90):
 
 
 @dataclasses.dataclass
-class MinIO:
+class S3Server:
     endpoint: str  # http://127.0.0.1:PORT
     access_key: str
     secret_key: str
     folder: pathlib.Path
+    uploads: str  # a glob below the folder, for what belongs to uploads that are not complete
+    lists_any_key: bool = True  # by encoding-type=url: XML cannot hold every character
+
+    def pending_uploads(self):
+        """What was begun and neither completed nor aborted, whatever it is for this server."""
+        return [path for path in self.folder.glob(self.uploads) if path.is_file()]
 
     def file_system(self):
         """The server as pyarrow's file system; create_dir("name") makes a bucket."""
@@ -148,12 +154,16 @@ class MinIO:
         }
 
 
+KEYS = ("pomona-tests", "pomona-tests-secret")
+
+
 @contextlib.contextmanager
 def minio(folder):
     """An S3 server."""
     program = need(tools() / "minio", "it takes Go 1.24 or newer")
     port, console = free_ports(2)
-    server = MinIO(f"http://127.0.0.1:{port}", "pomona-tests", "pomona-tests-secret", folder)
+    uploads = "objects/.minio.sys/multipart/**/*"
+    server = S3Server(f"http://127.0.0.1:{port}", *KEYS, folder, uploads)
     addresses = ["--address", f"127.0.0.1:{port}", "--console-address", f"127.0.0.1:{console}"]
     environment = os.environ | {
         "MINIO_ROOT_USER": server.access_key,
@@ -164,6 +174,28 @@ def minio(folder):
         [program, "server", "--quiet", *addresses, folder / "objects"],
         folder / "log",
         lambda: get(f"{server.endpoint}/minio/health/ready") is not None,
+        environment,
+    ):
+        yield server
+
+
+@contextlib.contextmanager
+def versitygw(folder):
+    """Another S3 server, which keeps objects as files."""
+    program = need(tools() / "versitygw", "`make test-long` builds it")
+    (port,) = free_ports(1)
+    uploads = "objects/*/.sgwtmp/multipart/**/*"
+    server = S3Server(f"http://127.0.0.1:{port}", *KEYS, folder, uploads, lists_any_key=False)
+    environment = os.environ | {
+        "ROOT_ACCESS_KEY": server.access_key,
+        "ROOT_SECRET_KEY": server.secret_key,
+    }
+    (folder / "objects").mkdir()
+    listening = ["--quiet", "--port", f"127.0.0.1:{port}", "--health", "/health"]
+    with serving(
+        [program, *listening, "posix", folder / "objects"],
+        folder / "log",
+        lambda: get(f"{server.endpoint}/health") is not None,
         environment,
     ):
         yield server

@@ -137,6 +137,7 @@ std::string_view Meaning(const S3Failure& failure) {
       {"InvalidToken", "the session token is not valid"},
       {"InvalidClientTokenId", "the access key is not known there"},
       {"InvalidAccessKeyId", "the access key is not known there"},
+      {"XAdminUserNotFound", "the access key is not known there"},
       {"SignatureDoesNotMatch", "the secret key does not belong to the access key"},
       {"PermanentRedirect", "the bucket is in another region; set AWS_REGION"},
       {"AuthorizationHeaderMalformed", "the bucket is in another region; set AWS_REGION"},
@@ -441,8 +442,15 @@ arrow::Result<std::string> S3Connection::Put(const std::string& key, std::span<c
   } else if (!if_match.empty()) {
     request.headers.emplace_back("if-match", '"' + if_match + '"');
   }
-  ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, Send(request));
-  return WithoutQuotes(answer.Header("etag"));
+  arrow::Result<HttpAnswer> answer;
+  for (int attempt = 0;; ++attempt) {
+    answer = Send(request);
+    // A server that keeps objects as files may have removed their folder under it.
+    const bool writes_anyway = if_match.empty() || if_match == "*";
+    if (!writes_anyway || !IsNoSuchKey(answer.status()) || !WaitToRetry(attempt)) break;
+  }
+  ARROW_RETURN_NOT_OK(answer.status());
+  return WithoutQuotes(answer->Header("etag"));
 }
 
 arrow::Status S3Connection::Delete(const std::string& key) {

@@ -123,6 +123,7 @@ class S3Tree : public Source {
       next_file = later;
       for (std::string last; !listings.front().at_end();) {
         ARROW_ASSIGN_OR_RAISE(const ListingPage page, listings.front().Next(*this));
+        ARROW_RETURN_NOT_OK(CheckName(folder, page));
         std::vector<Item> items = FilesOf(page);
         if (items.empty()) continue;
         if (items.front().path <= last || !std::ranges::is_sorted(items, {}, &Item::path)) {
@@ -207,6 +208,17 @@ class S3Tree : public Source {
     }
     if (is_there) return arrow::Status::OK();
     return arrow::Status::Invalid("INPUT ", root_, ": there is nothing below it");
+  }
+
+  // Some servers give U+FFFD for characters that XML cannot hold, though asked to encode keys.
+  static arrow::Status CheckName(const std::string& folder, const ListingPage& page) {
+    if (!page.objects.empty() || folder.find("\xEF\xBF\xBD") == folder.npos) {
+      return arrow::Status::OK();
+    }
+    return arrow::Status::IOError("cannot list ", folder,
+                                  ": the server lists it as a folder but nothing in it; some ",
+                                  "servers cannot tell the names of keys with control characters: "
+                                  "rename them or leave them out by --exclude");
   }
 
   std::string Uri(const std::string& key) const { return bucket_ + key; }

