@@ -451,8 +451,10 @@ arrow::Result<int> HttpClient::Dial(const HttpServer& server, milliseconds patie
     Addresses& known = addresses_[{server.host, server.port}];
     if (Clock::now() - known.found < kAddressesKept && !known.all.empty()) {
       addresses = known.all;
-      std::ranges::rotate(
-          addresses, addresses.begin() + static_cast<ptrdiff_t>(known.next++ % addresses.size()));
+      // No std::ranges::rotate: clang 14 does not know its result.
+      std::rotate(addresses.begin(),
+                  addresses.begin() + static_cast<ptrdiff_t>(known.next++ % addresses.size()),
+                  addresses.end());
     }
   }
   if (addresses.empty()) {
