@@ -12,7 +12,7 @@ from . import _core
 Engine = Literal["native", "openvino"]
 Cpu = Literal["best", "avx512", "avx2", "neon", "scalar"]
 
-# What each option is where it is not given. Any: to mypy the values are any objects.
+# What each option is where it is not given. Any: to mypy a name is any text, not one of Engine's.
 DEFAULTS: Any = _core.RunOptions()
 
 

@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import logging
 import time
-from typing import Any, cast
 
 from pyspark import StorageLevel, inheritable_thread_target
 from pyspark.sql import DataFrame, SparkSession
@@ -71,8 +70,7 @@ class _Job:
     def __init__(self, spark, source, output, options):
         self.spark = spark
         self.given = options
-        # To mypy its values are any objects.
-        self.options = cast("Any", _core.RunOptions(**options))
+        self.options = _core.RunOptions(**options)
         if self.options.hidden:
             raise ValueError("--hidden cannot be had here: Spark lists no hidden files")
         if self.options.shard:

@@ -80,12 +80,12 @@ void BindOptions(nb::module_& module) {
   nb::class_<RunOptions> run_options(module, "RunOptions",
                                      "The options of a run; unset ones are the defaults.");
   for (const RunOptionSpec& spec : RunOptionSpecs()) {
-    run_options.def_prop_ro(
-        PythonName(spec).c_str(),
-        [get = spec.get](const RunOptions& self) {
-          return std::visit([](const auto& value) { return nb::cast(value); }, get(self));
-        },
-        spec.help);
+    const auto define = [&]<typename T>(const T&) {
+      run_options.def_prop_ro(
+          PythonName(spec).c_str(),
+          [get = spec.get](const RunOptions& self) { return std::get<T>(get(self)); }, spec.help);
+    };
+    std::visit(define, spec.get({}));
   }
   run_options
       .def("__init__", [](RunOptions* self,

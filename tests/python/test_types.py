@@ -36,6 +36,12 @@ ratio: float = pca.explained_variance_ratio_.sum()
 count: int = pca.n_components_ + pca.n_features_in_ + pca.n_samples_ + pca.n_determined_
 copy: pomona.PCA = pomona.PCA.load("pca.safetensors")
 pca.component_  # attr-defined
+
+options = pomona._core.RunOptions(threads=2)
+threads: int = options.threads
+globs: list[str] = options.include
+alone: bool = options.center and options.shard == ""
+limit: str = options.limit  # assignment
 """
 
 
