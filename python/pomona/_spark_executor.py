@@ -73,9 +73,12 @@ class SparkExecutor:
                         delivered += 1
                 running.result()
             except BaseException as error:
+                failed = running.done() and error is running.exception()
                 with contextlib.suppress(Exception):  # there may be no Spark any more
-                    self._context.cancelJobGroup(group)
-                if running.done() and error is running.exception():
+                    while not running.done():  # once is too early where the job has not begun yet
+                        self._context.cancelJobGroup(group)
+                        concurrent.futures.wait([running], timeout=_POLL_SECONDS)
+                if failed:
                     raise StageFailed(explain(stage, str(error))) from error
                 raise
         if delivered != tasks:

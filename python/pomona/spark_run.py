@@ -13,7 +13,6 @@ import re
 import sys
 import tempfile
 import time
-from typing import Any, cast
 
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
@@ -48,10 +47,10 @@ def main(source: str, output: str, options: dict) -> int:
     log.setLevel(logging.INFO)
     if not os.access(os.path.expanduser("~"), os.W_OK):  # a driver in a container of YARN
         os.environ.setdefault("XDG_CACHE_HOME", tempfile.gettempdir())
-    spark = SparkSession.builder.appName("pomona").getOrCreate()
     try:
-        classic_context(spark, "the job").setLogLevel("WARN")
-        summary = run(spark, source, output, **options)
+        with SparkSession.builder.appName("pomona").getOrCreate() as spark:
+            classic_context(spark, "the job").setLogLevel("WARN")
+            summary = run(spark, source, output, **options)
     except TooManyRejects as error:
         log.error("%s", error)
         return _TOO_MANY_REJECTS
@@ -67,8 +66,6 @@ def main(source: str, output: str, options: dict) -> int:
     except Exception as error:  # of py4j, say: one line, as for all else
         log.error("%s", str(error).strip().split("\n")[0])
         return _FAILED
-    finally:
-        spark.stop()
     print(json.dumps(summary))
     return 0
 
@@ -88,7 +85,7 @@ def run(spark: SparkSession, source: str, output: str, **options) -> dict:
         )
         return _spark_dataframes.run(spark, source, output, options)
     paths = [path for path in ways if path is not None]
-    given = cast("Any", _core.RunOptions(**options))  # to mypy its values are any objects
+    given = _core.RunOptions(**options)
     buckets = [found[1] for path in paths if (found := _S3.match(path))]
     if buckets and not given.s3_endpoint:
         options["s3_endpoint"] = _s3_endpoint(context._jsc.hadoopConfiguration(), buckets)

@@ -1,6 +1,9 @@
 """How the job meets Spark: what it asks of a session, and what it makes of failures."""
 
+import concurrent.futures
 import logging
+import threading
+import time
 
 import pytest
 
@@ -61,10 +64,64 @@ def test_failures_are_explained():
     )
 
 
-def test_results_and_failures_come_to_the_caller(spark):
+def test_results_come_to_the_caller(spark, monkeypatch):
+    def run_task(number, *, job, stage, weights, results):
+        if job != "silent":
+            results.add([f"{job} {stage} {number}"])
+
+    monkeypatch.setattr(_spark_executor, "run_task", run_task)
+    execute = _spark_executor.SparkExecutor(spark.sparkContext)
+    heard = []
+    execute("job", "extract", 5, heard.append)
+    assert sorted(heard) == [f"job extract {number}" for number in range(5)]
+    with pytest.raises(_spark_executor.StageFailed, match="Spark lost results, 2 of 2"):
+        execute("silent", "gather", 2, heard.append)
+
+
+def test_failures_come_to_the_caller(spark):
     execute = _spark_executor.SparkExecutor(spark.sparkContext)
     with pytest.raises(_spark_executor.StageFailed, match="extract features: task 0 failed"):
         execute("no job", "extract", 3, lambda result: None)
+
+
+def test_a_job_that_begins_late_is_cancelled_too(spark, monkeypatch):
+    """Spark forgets at once that a group without a job was cancelled."""
+    begun, cancelled = threading.Event(), threading.Event()
+
+    class Context:
+        def accumulator(self, value, _):
+            return value
+
+        def setJobGroup(self, *_):
+            pass
+
+        def parallelize(self, *_):
+            return self
+
+        def foreach(self, _):
+            time.sleep(0.2)
+            begun.set()
+            if not cancelled.wait(60):
+                raise TimeoutError
+
+        def cancelJobGroup(self, _):
+            if begun.is_set():
+                cancelled.set()
+
+    def refuse(_):
+        raise AssertionError
+
+    monkeypatch.setattr(_spark_executor, "inheritable_thread_target", lambda target: target)
+    wait = concurrent.futures.wait
+
+    def interrupted(*arguments, **named):
+        monkeypatch.setattr(concurrent.futures, "wait", wait)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(concurrent.futures, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _spark_executor.SparkExecutor(Context())("job", "extract", 1, refuse)
+    assert cancelled.is_set()
 
 
 @pytest.mark.parametrize(
@@ -85,18 +142,42 @@ def test_exit_codes(monkeypatch, caplog, error, code):
         builder = property(lambda self: self)
         sparkContext = property(lambda self: self)
 
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            stopped.append(self)
+
         def __getattr__(self, name):
             return lambda *_: self
 
     def run(*_, **__):
         raise error
 
+    stopped = []
     monkeypatch.setattr(spark_run, "SparkSession", Session())
     monkeypatch.setattr(spark_run, "run", run)
     monkeypatch.setattr(spark_run.log, "handlers", [])
     with caplog.at_level(logging.ERROR, "pomona"):
         assert spark_run.main("in", "out", {}) == code
-    assert len(caplog.records) == 1
+    assert len(caplog.records) == len(stopped) == 1
+
+
+def test_a_session_that_cannot_be_had_is_one_line(monkeypatch, caplog):
+    class Builder:
+        def __getattr__(self, name):
+            return lambda *_: self
+
+        def getOrCreate(self):
+            raise RuntimeError("[JAVA_GATEWAY_EXITED] Java gateway process exited")
+
+    monkeypatch.setattr(spark_run.SparkSession, "builder", Builder())
+    monkeypatch.setattr(spark_run.log, "handlers", [])
+    with caplog.at_level(logging.ERROR, "pomona"):
+        assert spark_run.main("in", "out", {}) == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        "[JAVA_GATEWAY_EXITED] Java gateway process exited"
+    ]
 
 
 def test_spark_connect_is_refused_by_a_line():
