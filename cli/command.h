@@ -49,6 +49,8 @@ inline void AddS3Options(CLI::App* command, S3Options* s3) {
 void AddRunCommand(CLI::App& app, Action* action);
 void AddCheckCommand(CLI::App& app, Action* action);
 void AddVerifyCommand(CLI::App& app, Action* action);
+void AddShowCommand(CLI::App& app, Action* action);
+void AddDeleteCommand(CLI::App& app, Action* action);
 void AddWeightsCommand(CLI::App& app, Action* action);
 void AddSampleCommand(CLI::App& app, Action* action);
 void AddSparkJobCommand(CLI::App& app, Action* action);

@@ -58,6 +58,8 @@ int Execute(int argc, char** argv) {
   AddRunCommand(app, &action);
   AddCheckCommand(app, &action);
   AddVerifyCommand(app, &action);
+  AddShowCommand(app, &action);
+  AddDeleteCommand(app, &action);
   AddWeightsCommand(app, &action);
   AddSampleCommand(app, &action);
   AddSparkJobCommand(app, &action);

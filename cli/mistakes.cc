@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "output.h"
+#include "pomona/printable.h"
 
 namespace pomona::cli {
 namespace {

@@ -9,11 +9,7 @@
 
 namespace pomona::cli {
 
-// The text with '?' for what a terminal or a reader would obey: control characters (C0 with line
-// ends and tabs, DEL, C1), changes of the writing direction, bytes that are not UTF-8.
-std::string Printable(std::string_view text);
-
-// A line on standard output.
+// A line on standard output, Printable().
 void Print(std::string_view line);
 
 // The same, byte for byte: for lines that programs read.

@@ -50,6 +50,8 @@ OWNERS = {
     "mobilenet_v2.h": "weights",
     "options.h": "root",
     "pca.h": "reduce",
+    "printable.h": "root",
+    "published_output.h": "store",
     "refusal.h": "root",
     "reports.h": "pipeline",
     "run.h": "pipeline",

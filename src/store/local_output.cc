@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // What this makes in the work folder beside what WorkFolder does.
-constexpr const char* kJournal = "/publishing";    // the run that is moving its folders
+constexpr const char* kJournal = "/publishing";    // the run whose folders are being moved
 constexpr const char* kRolledBack = "/withdrawn";  // a folder of a run that died meanwhile
 constexpr const char* kProbe = "/probe";           // see TryMoves()
 
@@ -95,10 +95,7 @@ arrow::Status LocalOutput::Publish(const std::vector<OutputFolder>& folders, Can
                                    const Poll&) {
   ARROW_RETURN_NOT_OK(work_->Seal(folders));
   for (const OutputFolder& folder : folders) ARROW_RETURN_NOT_OK(MakeFolders(KindFolder(folder)));
-  // From here on, whoever finds the journal knows whose folders to roll back.
-  const std::string journal = work_->path() + kJournal;
-  ARROW_RETURN_NOT_OK(WriteSmallFile(journal, work_->run_id() + '\n'));
-  ARROW_RETURN_NOT_OK(SyncFolder(work_->path()));
+  ARROW_RETURN_NOT_OK(WriteJournal(work_->run_id()));
   const arrow::Status moved = Move(folders);
   if (!moved.ok()) {
     (void)RollBack(work_->run_id());  // if this fails as well, the next run does it
@@ -121,6 +118,17 @@ arrow::Status LocalOutput::Move(const std::vector<OutputFolder>& folders) const 
     ARROW_RETURN_NOT_OK(SyncFolder(KindFolder(folder)));
   }
   return arrow::Status::OK();
+}
+
+arrow::Status LocalOutput::Remove(const std::string& run_id) {
+  ARROW_RETURN_NOT_OK(WriteJournal(run_id));
+  return RollBack(run_id);
+}
+
+// From here on, whoever finds the journal knows whose folders to roll back.
+arrow::Status LocalOutput::WriteJournal(const std::string& run_id) const {
+  ARROW_RETURN_NOT_OK(WriteSmallFile(work_->path() + kJournal, run_id + '\n'));
+  return SyncFolder(work_->path());
 }
 
 // A journal without its line end was not flushed, so nothing was moved after it.

@@ -14,7 +14,7 @@ namespace pomona {
 
 // OUTPUT is a folder, and OUTPUT/_pomona its work folder. To publish is to move the staged folders
 // to their places, one after another; a journal names the run meanwhile, so that whoever finds it
-// knows whose folders to roll back.
+// knows whose folders to roll back. To remove a run is to roll it back.
 class LocalOutput : public Output {
  public:
   // `path`: absolute.
@@ -35,8 +35,10 @@ class LocalOutput : public Output {
   arrow::Status Begin(const std::string& run_id) override;
   arrow::Status Publish(const std::vector<OutputFolder>& folders, CancelToken cancel,
                         const Poll& poll) override;
+  arrow::Status Remove(const std::string& run_id) override;
 
  private:
+  arrow::Status WriteJournal(const std::string& run_id) const;
   arrow::Status RollBackUnfinished() const;
   arrow::Status RollBack(const std::string& run_id) const;
   arrow::Status TryMoves() const;

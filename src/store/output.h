@@ -87,6 +87,10 @@ class Output {
   // is possible now; the next run does the rest. Unfinished work stays for it. No call follows.
   virtual void Abandon() {}
 
+  // Removes a published run, or what is left of one: its existence first. What is interrupted is
+  // finished by the next Lock(). REQUIRES: Lock() succeeded, and Begin() was not called.
+  virtual arrow::Status Remove(const std::string& run_id) = 0;
+
   // What Upload() and Publish() have sent.
   virtual TransferCounts transfers() const { return {}; }
 };

@@ -154,6 +154,13 @@ void S3Output::Abandon() {
   Leave();
 }
 
+arrow::Status S3Output::Remove(const std::string& run_id) {
+  ARROW_RETURN_NOT_OK(folder_->Put(kJournal, run_id));
+  // Of a folder, any object may go first.
+  ARROW_RETURN_NOT_OK(folder_->RemoveFile(SuccessOf(kRunInfo, run_id)));
+  return RollBack(run_id);
+}
+
 // What attempts that came too late for an earlier run of this id left in its folders.
 arrow::Status S3Output::RemoveStrangers(const std::vector<OutputFolder>& folders) {
   const Checksums ours = work_->checksums();
@@ -178,6 +185,11 @@ arrow::Status S3Output::RollBackUnfinished() {
   std::vector<std::string> folders;
   for (const OutputFolder* folder : kAllFolders) folders.push_back(folder->Path(run_id));
   ARROW_RETURN_NOT_OK(folder_->AbortUploads(folders));
+  return RollBack(run_id);
+}
+
+// The run's existence ends first.
+arrow::Status S3Output::RollBack(const std::string& run_id) {
   // No std::views::reverse: see LocalOutput::RollBack().
   for (auto folder = std::rbegin(kAllFolders); folder != std::rend(kAllFolders); ++folder) {
     ARROW_RETURN_NOT_OK(folder_->RemoveFolder((*folder)->Path(run_id)));

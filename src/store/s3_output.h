@@ -42,6 +42,7 @@ class S3Output : public Output {
   arrow::Status Publish(const std::vector<OutputFolder>& folders, CancelToken cancel,
                         const Poll& poll) override;
   void Abandon() override;
+  arrow::Status Remove(const std::string& run_id) override;
   TransferCounts transfers() const override { return folder_->transfers(); }
 
  private:
@@ -69,6 +70,7 @@ class S3Output : public Output {
 
   S3Output(std::unique_ptr<S3Folder> folder, std::string local);
   arrow::Status RollBackUnfinished();
+  arrow::Status RollBack(const std::string& run_id);
   arrow::Status RemoveStrangers(const std::vector<OutputFolder>& folders);
   arrow::Status RemoveWork();
 

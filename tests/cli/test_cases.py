@@ -18,6 +18,9 @@ VOLATILE = [
     (re.compile(r"in [\d.]+ s \("), "in N s ("),
     (re.compile(r"\(\d+ images/s\)"), "(N images/s)"),
     (re.compile(r"^(list|extract|fit|write) \d.*\n", re.M), ""),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d"), "YYYY-MM-DD HH:MM"),
+    (re.compile(r"\d\d\d\.\d kB"), "NNN.N kB"),
+    (re.compile(r" +\d+\.\d(?=  NNN)"), "      N.N"),
 ]
 
 

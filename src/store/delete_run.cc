@@ -1,0 +1,55 @@
+#include <memory>
+#include <string>
+
+#include "layout.h"
+#include "output.h"
+#include "pomona/published_output.h"
+#include "run_files.h"
+
+namespace pomona {
+namespace {
+
+// The run that was being published, or removed, when its process died; "" where there is none.
+arrow::Result<std::string> Interrupted(const PublishedFiles& files) {
+  const std::string journal = std::string(kWorkFolder) + "/publishing";
+  ARROW_ASSIGN_OR_RAISE(const bool there, files.Exists(journal));
+  if (!there) return std::string();
+  ARROW_ASSIGN_OR_RAISE(std::string run_id, files.Read(journal));
+  if (run_id.ends_with('\n')) run_id.pop_back();
+  return run_id;
+}
+
+arrow::Result<PublishedRun> Find(const PublishedFiles& files, const std::string& run_id) {
+  std::string stranger;
+  ARROW_ASSIGN_OR_RAISE(PublishedRun run, FindRun(files, run_id, &stranger));
+  if (run.files == 0) {
+    ARROW_ASSIGN_OR_RAISE(const std::string interrupted, Interrupted(files));
+    if (interrupted != run_id) {
+      return arrow::Status::Invalid("no run ", run_id, " is published in ", files.output());
+    }
+  }
+  if (stranger.empty()) return run;
+  return arrow::Status::Invalid(files.Path(stranger), ": no file of the run ", run_id,
+                                "; move it elsewhere, and the run can be deleted");
+}
+
+}  // namespace
+
+arrow::Result<PublishedRun> RunToDelete(const std::string& output, const std::string& run_id,
+                                        const S3Options& s3, CancelToken cancel) {
+  ARROW_ASSIGN_OR_RAISE(const PublishedFiles files, PublishedFiles::Open(output, s3, cancel));
+  return Find(files, run_id);
+}
+
+arrow::Status DeleteRun(const std::string& output, const std::string& run_id, const S3Options& s3,
+                        CancelToken cancel) {
+  ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Output> opened, OpenOutput(output, s3, cancel));
+  // Before the lock, which makes the folder where there is none.
+  ARROW_RETURN_NOT_OK(Find(opened->published(), run_id));
+  ARROW_RETURN_NOT_OK(opened->Lock(cancel));
+  const arrow::Status removed = opened->Remove(run_id);
+  opened->Abandon();
+  return removed;
+}
+
+}  // namespace pomona

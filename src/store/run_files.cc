@@ -1,0 +1,82 @@
+#include "run_files.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "checksums.h"
+#include "layout.h"
+
+namespace pomona {
+namespace {
+
+namespace fs = std::filesystem;
+
+void AddFile(const arrow::fs::FileInfo& file, const OutputFolder& folder, PublishedRun* run) {
+  if (!file.IsFile()) return;
+  ++run->files;
+  run->bytes += file.size();
+  if (folder.name != kRunInfo.name || file.base_name() != kSuccess) return;
+  run->published_ns = file.mtime().time_since_epoch().count();
+}
+
+// Not by the checksums: they are the first to go. Hidden files are a system's leftovers.
+bool IsOurs(const arrow::fs::FileInfo& entry) {
+  const std::string name = entry.base_name();
+  return entry.IsFile() &&
+         (name.starts_with("part-") || name.starts_with("_items-") || name == kSuccess ||
+          name == kChecksumsName || name == "report.html" || name.starts_with('.'));
+}
+
+}  // namespace
+
+arrow::Result<std::vector<PublishedRun>> FindRuns(const PublishedFiles& files) {
+  std::set<std::string_view> kinds;
+  for (const OutputFolder* folder : kAllFolders) kinds.insert(folder->kind);
+  std::map<std::string, PublishedRun> found;
+  for (const std::string_view kind : kinds) {
+    // With what is in the folders of all runs, rather than to ask for each of them.
+    ARROW_ASSIGN_OR_RAISE(const auto listed, files.List(std::string(kind), true));
+    for (const arrow::fs::FileInfo& file : listed) {
+      const fs::path above = fs::path(file.path()).parent_path();
+      if (!above.parent_path().string().ends_with('/' + std::string(kind))) continue;
+      const std::string name = above.filename();
+      for (const OutputFolder* folder : kAllFolders) {
+        const std::string prefix = std::string(folder->name) + '_';
+        if (folder->kind != kind || !name.starts_with(prefix)) continue;
+        const std::string id = name.substr(prefix.size());
+        if (CheckRunId(id).ok()) AddFile(file, *folder, &found[id]);
+      }
+    }
+  }
+  std::vector<PublishedRun> runs;
+  for (auto& [id, run] : found) {
+    run.run_id = id;
+    runs.push_back(std::move(run));
+  }
+  std::ranges::sort(runs, std::greater(),
+                    [](const PublishedRun& run) { return std::tie(run.published_ns, run.run_id); });
+  return runs;
+}
+
+arrow::Result<PublishedRun> FindRun(const PublishedFiles& files, const std::string& run_id,
+                                    std::string* stranger) {
+  ARROW_RETURN_NOT_OK(CheckRunId(run_id));
+  PublishedRun run;
+  run.run_id = run_id;
+  for (const OutputFolder* folder : kAllFolders) {
+    const std::string path = folder->Path(run_id);
+    ARROW_ASSIGN_OR_RAISE(const auto listed, files.List(path));
+    for (const arrow::fs::FileInfo& entry : listed) {
+      AddFile(entry, *folder, &run);
+      if (stranger && !IsOurs(entry)) *stranger = path + '/' + entry.base_name();
+    }
+  }
+  return run;
+}
+
+}  // namespace pomona
