@@ -1,28 +1,35 @@
 """Deep features and principal components of labelled images, natively and fast.
 
-`run` does the whole job on a tree of images; `Extractor`, `Moments` and `PCA` are its parts, over
-Arrow; `pomona.spark` runs them on a cluster. See docs/python.md of the project.
+`run` does the whole job on a tree of images, `Run` reads what it published; `Extractor`, `Moments`
+and `PCA` are its parts, over Arrow; `pomona.spark` runs them on a cluster. See docs/python.md of
+the project.
 """
 
 from __future__ import annotations
 
 import pyarrow as _pyarrow  # noqa: F401  its shared libraries are what the module is linked to
 
-from ._core import OutputBusy, RunSummary, TooManyRejects
+from ._core import OutputBusy, TooManyRejects
 from ._core import version as __version__
 from ._extractor import Extractor
 from ._pca import PCA, Moments
-from ._run import run
+from ._published import Run, Runs, delete, runs, show
+from ._run import RunSummary, run
 
 __all__ = [
     "PCA",
     "Extractor",
     "Moments",
     "OutputBusy",
+    "Run",
     "RunSummary",
+    "Runs",
     "TooManyRejects",
     "__version__",
+    "delete",
     "run",
+    "runs",
+    "show",
 ]
 
 

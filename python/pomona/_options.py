@@ -16,7 +16,12 @@ Cpu = Literal["best", "avx512", "avx2", "neon", "scalar"]
 DEFAULTS: Any = _core.RunOptions()
 
 
-class RunOptions(TypedDict, total=False):
+class S3Options(TypedDict, total=False):
+    s3_endpoint: str
+    s3_anonymous: bool
+
+
+class RunOptions(S3Options, total=False):
     mode: Literal["mini", "apples", "full"]
     pca_components: int
     threads: int
@@ -34,8 +39,6 @@ class RunOptions(TypedDict, total=False):
     limit: int
     max_rejects: int | str
     shard: str
-    s3_endpoint: str
-    s3_anonymous: bool
     cache: str
     cache_size: str
     fresh: bool

@@ -2,30 +2,53 @@
 
 from __future__ import annotations
 
+import html
 import logging
 import os
-from collections.abc import Callable
-from typing import Unpack
+from typing import Any, Unpack
 
-from . import _core, _options
+from . import _core, _html, _options, _progress, _tables
+
+
+class RunSummary(_core.RunSummary):
+    """A published run, or what a shard made of one; its tables are those of pomona.Run."""
+
+    def __init__(self, made: _core.RunSummary, output: str, s3: dict[str, Any]) -> None:
+        super().__init__(made)
+        # Where it is, wherever this process goes.
+        self.output = output if ":/" in output else os.path.abspath(output)
+        self._s3 = s3
+
+    features = _tables.features
+    pca = _tables.pca
+    metadata = _tables.metadata
+    errors = _tables.errors
+    variance = _tables.variance
+
+    def _repr_html_(self) -> str:
+        try:
+            return _html.run(_tables.contents(self), self.output)
+        except (OSError, ValueError):  # not published yet, or not any more
+            return f"<pre>{html.escape(repr(self))}</pre>"
 
 
 def run(
     input: str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,
-    progress: Callable[[str, int, int], object] | None = None,
+    progress: _progress.Progress = None,
     **options: Unpack[_options.RunOptions],
-) -> _core.RunSummary:
+) -> RunSummary:
     """Runs the job on the tree `input` and publishes it in the folder `output`.
 
     Both may be `s3://bucket/prefix`. The options are those of `pomona run --help`, with `_` for
     `-`; a flag is True or False, globs are a string or a list. What is not given has the program's
     default.
 
-    `progress(stage, done, total)` is called several times a second. What it raises, and Ctrl-C,
-    stops the run, which the same call resumes. What the user should know besides goes to the
-    logger "pomona".
+    `progress`: True or "auto" for a bar (of tqdm where it is installed, in notebooks too; else
+    lines on standard error), or a function that is called as progress(stage, done, total) several
+    times a second. What it raises, and Ctrl-C, stops the run, which the same call resumes. What
+    the user should know besides goes to the logger "pomona".
 
     Raises ValueError for options or input that cannot work, OSError (FileNotFoundError for a folder
     that is not there), MemoryError, OutputBusy where another run is writing to `output`, and
@@ -33,4 +56,8 @@ def run(
     """
     _options.check(options)
     log = logging.getLogger("pomona").warning
-    return _core.run(os.fspath(input), os.fspath(output), progress, log, dict(options))
+    output = os.fspath(output)
+    with _progress.hook(progress) as hook:
+        made = _core.run(os.fspath(input), output, hook, log, dict(options))
+    s3 = {name: value for name, value in options.items() if name.startswith("s3_")}
+    return RunSummary(made, output, s3)

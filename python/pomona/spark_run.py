@@ -12,21 +12,19 @@ import os
 import re
 import sys
 import tempfile
-import time
 
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
-from . import OutputBusy, RunSummary, TooManyRejects, _core
+from . import OutputBusy, TooManyRejects, _core
 from ._hadoop import Files
+from ._progress import Lines
 from ._spark_executor import SparkExecutor, classic_context
 
 log = logging.getLogger("pomona")
 
 # Those of the program.
 _FAILED, _TOO_MANY_REJECTS, _OUTPUT_BUSY, _INTERRUPTED = 1, 3, 4, 130
-
-_LOG_SECONDS = 5
 
 # What the core reaches without Hadoop, and the bucket in it.
 _S3 = re.compile("s3[an]?://([^/]*)", re.IGNORECASE)
@@ -89,7 +87,7 @@ def run(spark: SparkSession, source: str, output: str, **options) -> dict:
     buckets = [found[1] for path in paths if (found := _S3.match(path))]
     if buckets and not given.s3_endpoint:
         options["s3_endpoint"] = _s3_endpoint(context._jsc.hadoopConfiguration(), buckets)
-    progress = _Progress()
+    progress = Lines(lambda line: log.info("%s", line))
     summary = _core.run(
         paths[0],
         paths[1],
@@ -107,7 +105,7 @@ def run(spark: SparkSession, source: str, output: str, **options) -> dict:
     return _described(summary)
 
 
-def _described(summary: RunSummary) -> dict:
+def _described(summary: _core.RunSummary) -> dict:
     names = ("run_id", "listed", "rows", "rejects", "skips", "resumed", "reused", "seconds")
     return {name: getattr(summary, name) for name in names}
 
@@ -152,44 +150,3 @@ def _parallelism(context: SparkContext) -> int:
     if grows and not conf.contains("spark.default.parallelism"):
         return max(context.defaultParallelism, _CORES_OF_A_GROWING_CLUSTER)
     return context.defaultParallelism
-
-
-class _Progress:
-    """Logs how far a run is, as `pomona run --progress log` does."""
-
-    def __init__(self) -> None:
-        self._stage = ""
-        self._began = self._said = 0.0
-        self._done_before = 0
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if stage != self._stage:
-            self.finish()
-            self._stage, self._began, self._said, self._done_before = stage, now, now, done
-        elif now - self._said >= _LOG_SECONDS:
-            self._said = now
-            log.info("%s", self._line(done, total, now - self._began))
-
-    def finish(self) -> None:
-        """Says how long the stage took that ends now."""
-        if self._stage:
-            log.info("%s: %.1f s", self._stage, time.monotonic() - self._began)
-
-    def _line(self, done: int, total: int, seconds: float) -> str:
-        rate = (done - self._done_before) / seconds
-        line = f"{self._stage} {done}"
-        if total > 0:
-            line += f"/{total} {100 * done // total}%"
-        line += f"  {rate:.0f}/s"
-        if rate > 0 and total > done:
-            line += f"  {_duration((total - done) / rate)} left"
-        return line
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes:02}m"
-    return f"{minutes}m{seconds:02}s" if minutes else f"{seconds}s"

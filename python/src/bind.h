@@ -6,6 +6,7 @@
 namespace pomona::python {
 
 void BindExtractor(nanobind::module_& module);
+void BindPublished(nanobind::module_& module);
 void BindReduce(nanobind::module_& module);
 void BindRun(nanobind::module_& module);
 void BindReports(nanobind::module_& module);

@@ -19,4 +19,5 @@ NB_MODULE(_core, module) {
   py::BindRun(module);
   py::BindReports(module);
   py::BindSelect(module);
+  py::BindPublished(module);
 }

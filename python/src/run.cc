@@ -44,6 +44,7 @@ Executor ExecutorOf(const nb::object& executor, int parallelism, CallHooks* hook
 
 void BindRun(nb::module_& module) {
   nb::class_<RunSummary>(module, "RunSummary", "A published run, or what a shard made of one.")
+      .def(nb::init<const RunSummary&>(), nb::arg("summary"))
       .def_ro("run_id", &RunSummary::run_id)
       .def_prop_ro("listed", [](const RunSummary& self) { return self.counts.listed; })
       .def_prop_ro(

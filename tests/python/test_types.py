@@ -22,7 +22,18 @@ run_id: str = summary.reused_run_id
 folders: list[str] = list(summary.folders)
 pomona.run("in", "out", pca_componets=10)  # call-arg
 pomona.run("in", "out", mode="tiny")  # typeddict-item|arg-type
+pomona.run("in", "out", progress=True)
+pomona.run("in", "out", progress="auto")
+pomona.run("in", "out", progress="bar")  # arg-type
 pomona.run("in", "out", progress=lambda stage: None)  # misc|arg-type
+
+run = pomona.Run(pathlib.Path("out"), "demo", s3_endpoint="http://127.0.0.1:9000")
+rows: int = run.features().num_rows + run.errors().num_rows + summary.pca().num_rows
+ids: list[str] = [run.run_id for run in pomona.runs("out")]
+pomona.show("out", s3_anonymous=True)
+pomona.delete("out", run_id="demo")
+pomona.delete("out")  # call-arg
+pomona.Run("out", endpoint="x")  # call-arg
 
 extractor = pomona.Extractor(pathlib.Path("weights"), threads=2, cpu="avx2")
 table = extractor.extract(["a.jpg"], progress=lambda stage, done, total: None)

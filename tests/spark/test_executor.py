@@ -230,24 +230,3 @@ def test_s3_endpoint(monkeypatch, caplog):
     assert caplog.text == ""
     find(Hadoop({"fs.s3a.access.key": "key"}), ["a"])
     assert "fs.s3a.access.key is not used" in caplog.text
-
-
-def test_progress(caplog, monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr(spark_run.time, "monotonic", lambda: now[0])
-    progress = spark_run._Progress()
-    with caplog.at_level(logging.INFO, "pomona"):
-        progress("list", 0, 0)
-        now[0] += 2
-        progress("extract", 100, 1000)
-        now[0] += 4
-        progress("extract", 140, 1000)
-        now[0] += 4
-        progress("extract", 180, 1000)
-        now[0] += 82
-        progress.finish()
-    assert [record.getMessage() for record in caplog.records] == [
-        "list: 2.0 s",
-        "extract 180/1000 18%  10/s  1m22s left",
-        "extract: 90.0 s",
-    ]
