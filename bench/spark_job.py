@@ -3,8 +3,9 @@
     spark_job.py [--images N] [--rounds N] [--threads N] [--memory SIZE] [--scratch FOLDER]
 
 The JVM is up and warm when the clock starts (a run over 200 images comes first). Needs the package
-and PySpark 3.5 or 4. Also prints the CPU time of the JVM, without the Python workers', and what
-the driver's heap holds after a collection.
+and PySpark 3.5 or 4. Also prints the CPU time of the JVM, without the Python workers', beside that
+for as many stages and tasks with nothing to do, and what the driver's heap holds after a
+collection.
 """
 
 import argparse
@@ -14,13 +15,40 @@ import statistics
 import sys
 import tempfile
 import time
+from typing import ClassVar
 
 os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 
 import measure
-from pomona import spark_run
+from pomona import _spark_executor, spark_run
 from pyspark.sql import SparkSession
+
+
+class Executor(_spark_executor.SparkExecutor):
+    """Remembers what the job asked for."""
+
+    stages: ClassVar[list] = []  # of the last one
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.stages.clear()
+
+    def __call__(self, job, stage, tasks, deliver):
+        self.stages.append((stage, tasks))
+        super().__call__(job, stage, tasks, deliver)
+
+
+def run_empty(context):
+    """As many tasks as the job had, which do nothing."""
+
+    def do_nothing(number, *, job, stage, weights, results):
+        results.add([""])
+
+    task, _spark_executor.run_task = _spark_executor.run_task, do_nothing
+    for stage, tasks in Executor.stages:
+        _spark_executor.SparkExecutor(context)("", stage, tasks, lambda _: None)
+    _spark_executor.run_task = task
 
 
 def main():
@@ -52,6 +80,8 @@ def main():
             fields = file.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    spark_run.SparkExecutor = Executor  # type: ignore[misc]
+
     def on_spark(tree):
         measure.fresh(output)
         start, cpu = time.perf_counter(), jvm_seconds()
@@ -65,12 +95,15 @@ def main():
 
     on_spark(measure.sample(program, args.scratch, 200))
     tree = measure.sample(program, args.scratch, args.images)
-    jobs, programs, jvms = [], [], []
+    jobs, programs, jvms, empties = [], [], [], []
     for _ in range(args.rounds):
         programs.append(alone(tree))
         seconds, cpu = on_spark(tree)
         jobs.append(seconds)
         jvms.append(cpu)
+        cpu = jvm_seconds()
+        run_empty(spark.sparkContext)
+        empties.append(jvm_seconds() - cpu)
         print(measure.run_info(output)["seconds"], flush=True)
     heap = jvm.java.lang.Runtime.getRuntime()
     jvm.java.lang.System.gc()
@@ -80,7 +113,8 @@ def main():
     print(measure.machine(args.threads))
     print(
         f"{args.images} images: program {measure.spread(programs)} s,"
-        f" Spark {measure.spread(jobs)} s, of which the JVM's CPU {measure.spread(jvms)} s"
+        f" Spark {measure.spread(jobs)} s, of which the JVM's CPU {measure.spread(jvms)} s,"
+        f" {measure.spread(empties)} s of it for as many empty tasks"
     )
     ratio = statistics.median(programs) / statistics.median(jobs)
     print(f"Spark has {ratio:.2f} of the program's throughput; driver's heap {used:.0f} MiB")
