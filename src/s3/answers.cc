@@ -10,7 +10,9 @@ namespace {
 
 constexpr size_t kMostPath = 1024;
 
-arrow::Status NoXml() { return arrow::Status::Invalid("the server's answer is no sound XML"); }
+arrow::Status NoXml() {
+  return arrow::Status::Invalid("the server's answer is not well-formed XML");
+}
 
 // Takes what stands before `end`, and `end`, off the text.
 std::optional<std::string_view> TakeUpTo(std::string_view end, std::string_view* text) {
@@ -67,7 +69,7 @@ arrow::Status UrlDecode(std::string* text) {
     }
     const int high = i + 2 < text->size() ? HexDigit((*text)[i + 1]) : -1;
     const int low = high >= 0 ? HexDigit((*text)[i + 2]) : -1;
-    if (low < 0) return arrow::Status::Invalid("the server's listing holds a key out of order");
+    if (low < 0) return arrow::Status::Invalid("the server's listing holds a badly encoded key");
     decoded += static_cast<char>(high << 4 | low);
     i += 2;
   }

@@ -33,6 +33,7 @@ constexpr int kConnectAttempts = 5;
 constexpr int kMostRedirects = 3;
 
 constexpr int64_t kMostErrorBytes = int64_t{64} << 10;
+constexpr int64_t kMostObjectBytes = int64_t{1} << 30;
 constexpr int64_t kMostListingBytes = int64_t{16} << 20;
 
 // Half fixed, half random, so that those who failed together do not come back together.
@@ -41,6 +42,12 @@ milliseconds Delay(int64_t attempt) {
   const auto longest = std::min<int64_t>(kLongestDelay.count(),
                                          kFirstDelay.count() << std::min<int64_t>(attempt, 9));
   return milliseconds(longest / 2 + static_cast<int64_t>(random() % (longest / 2)));
+}
+
+// What may become a part of a host's name.
+bool IsRegion(const std::string& text) {
+  return !text.empty() && text.size() < 64 &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == text.npos;
 }
 
 std::string Environment(const char* name) {
@@ -194,6 +201,7 @@ struct S3Connection::Request {
   std::span<const uint8_t> body;
   int64_t most = kMostErrorBytes;
   milliseconds patience = kFirstPatience;
+  int attempts = kS3Attempts;
 };
 
 arrow::Result<std::unique_ptr<S3Connection>> S3Connection::Open(const std::string& uri,
@@ -250,7 +258,8 @@ S3Connection::Place S3Connection::AwsPlace(const std::string& region) const {
 }
 
 arrow::Status S3Connection::FindRegion() {
-  const std::string known = EnvironmentRegion();
+  std::string known = EnvironmentRegion();
+  if (known.empty()) known = ChosenProfile()["region"];
   place_ = AwsPlace(known.empty() ? "us-east-1" : known);
   // Partitions of their own, which the rest of AWS knows nothing of.
   if (known.starts_with("cn-") || known.starts_with("us-gov-") || known.starts_with("us-iso")) {
@@ -269,8 +278,8 @@ arrow::Status S3Connection::FindRegion() {
     return Explain("cannot reach", uri, Unanswered(answer.status()));
   }
   reached_ = true;
-  if (const std::string_view region = answer->Header("x-amz-bucket-region"); !region.empty()) {
-    place_ = AwsPlace(std::string(region));
+  if (const std::string region(answer->Header("x-amz-bucket-region")); IsRegion(region)) {
+    place_ = AwsPlace(region);
   } else if (answer->status == 404) {
     return Explain("cannot reach", uri, Failed(404, "NoSuchBucket", ""));
   }
@@ -299,10 +308,8 @@ bool S3Connection::Follow(const HttpAnswer& answer, const Place& asked,
                           std::optional<Place>* elsewhere, std::string* target) {
   std::string region(answer.Header("x-amz-bucket-region"));
   if (region.empty()) region = XmlText(answer.text(), "Region");
-  const bool sound =
-      !region.empty() && region.size() < 64 &&
-      region.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == region.npos;
-  if (sound && region != asked.region) {
+  if (IsRegion(region) && region != asked.region) {
+    elsewhere->reset();
     const std::lock_guard lock(mutex_);
     if (endpoint_.empty()) {
       place_ = AwsPlace(region);
@@ -353,7 +360,7 @@ arrow::Result<HttpAnswer> S3Connection::Send(const Request& request) {
         request.patience, std::min(kLongestPatience, kFirstPatience + attempt * kMorePatience));
     auto answer = client_.Send(place.server, http, patience);
     arrow::Status failed;
-    int attempts = kS3Attempts;
+    int attempts = request.attempts;
     if (answer.ok()) {
       reached_ = true;
       if (answer->ok()) return answer;
@@ -376,7 +383,7 @@ arrow::Result<HttpAnswer> S3Connection::Send(const Request& request) {
       std::string message = XmlText(answer->text(), "Message");
       failed = Failed(answer->status, std::move(code), message);
     } else {
-      if (!reached_) attempts = kConnectAttempts;
+      if (!reached_) attempts = std::min(attempts, kConnectAttempts);
       failed = Unanswered(answer.status());
       if (!S3Failure::Of(failed)) return failed;
     }
@@ -391,12 +398,20 @@ arrow::Result<S3Object> S3Connection::Get(const std::string& key, int64_t first,
   Request request;
   request.key = key;
   if (!etag.empty()) request.headers.emplace_back("if-match", '"' + etag + '"');
-  request.most = std::max(kMostErrorBytes, count < 0 ? int64_t{1} << 32 : count);
+  // A server that does not know ranges sends all of it.
+  request.most = first == 0 ? kMostObjectBytes : std::max(kMostErrorBytes, count);
   if (count >= 0) {
     request.headers.emplace_back(
         "range", "bytes=" + std::to_string(first) + '-' + std::to_string(first + count - 1));
   }
-  ARROW_ASSIGN_OR_RAISE(HttpAnswer answer, Send(request));
+  auto sent = Send(request);
+  if (const S3Failure* failure = S3Failure::Of(sent.status());
+      failure && failure->status == 416 && first == 0) {
+    // Of what is empty there is no first byte.
+    bytes->clear();
+    return S3Object();
+  }
+  ARROW_ASSIGN_OR_RAISE(HttpAnswer answer, std::move(sent));
   if (count >= 0 && answer.status != 206) {
     if (first > 0) return Failed(answer.status, "", "the server does not give parts of objects");
     if (static_cast<int64_t>(answer.body.size()) > count)
@@ -427,7 +442,15 @@ arrow::Result<ListingPage> S3Connection::List(const std::string& prefix, bool fo
   for (int attempt = 0;; ++attempt) {
     ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, Send(request));
     auto page = ParseListing(answer.text());
-    if (page.ok() || !WaitToRetry(attempt)) return page;
+    if (page.ok()) {
+      const auto asked_for = [&](const std::string& key) { return key.starts_with(prefix); };
+      if (std::ranges::all_of(page->objects, asked_for, &ListedObject::key) &&
+          std::ranges::all_of(page->folders, asked_for)) {
+        return page;
+      }
+      return Failed(answer.status, "", "the server lists what was not asked for");
+    }
+    if (!WaitToRetry(attempt)) return page;
   }
 }
 
@@ -453,8 +476,9 @@ arrow::Result<std::string> S3Connection::Put(const std::string& key, std::span<c
   return WithoutQuotes(answer->Header("etag"));
 }
 
-arrow::Status S3Connection::Delete(const std::string& key) {
+arrow::Status S3Connection::Delete(const std::string& key, bool once) {
   Request request;
+  if (once) request.attempts = 1;
   request.method = "DELETE";
   request.key = key;
   const arrow::Status status = Send(request).status();

@@ -85,6 +85,9 @@ class S3Connection {
   // Where requests may wait, kS3RequestsAtOnce of them.
   arrow::internal::Executor* executor() const { return executor_.get(); }
 
+  // As it was named; empty: AWS.
+  const std::string& endpoint() const { return endpoint_; }
+
   // Whether TLS guards the bytes on their way.
   bool encrypted() const { return encrypted_; }
 
@@ -114,8 +117,8 @@ class S3Connection {
   arrow::Result<std::string> Put(const std::string& key, std::span<const uint8_t> bytes,
                                  const std::string& if_match = {});
 
-  // May be missing.
-  arrow::Status Delete(const std::string& key);
+  // May be missing. `once`: not repeated, as somebody else may have written it anew.
+  arrow::Status Delete(const std::string& key, bool once = false);
 
   // An object in several parts, which is there once all are. Parts are counted from 1.
   arrow::Result<std::string> BeginUpload(const std::string& key);

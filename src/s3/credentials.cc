@@ -22,7 +22,8 @@ using SystemClock = std::chrono::system_clock;
 
 // What expires sooner is renewed.
 constexpr std::chrono::minutes kAhead{5};
-constexpr int kMostProfiles = 8;  // each the source of another one
+constexpr std::chrono::seconds kPause{30};  // between renewals that fail
+constexpr int kMostProfiles = 8;            // each the source of another one
 
 std::string Environment(const char* name) {
   const char* value = std::getenv(name);
@@ -155,9 +156,17 @@ arrow::Result<Credentials> CredentialsChain::Get() {
       (held_->expires == SystemClock::time_point::max() || held_->expires - now > kAhead)) {
     return *held_;
   }
+  const bool good = held_ && held_->expires > now;
+  if (good && now < next_try_) return *held_;
   auto found = Find();
+  if (found.ok() && found->key_id.empty() && held_ && !held_->key_id.empty()) {
+    found = arrow::Status::IOError("what gave them gives none any more");
+  }
   // What is still good serves until it is not.
-  if (!found.ok() && held_ && held_->expires > now) return *held_;
+  if (!found.ok() && good) {
+    next_try_ = now + kPause;
+    return *held_;
+  }
   if (!found.ok()) {
     return arrow::Status::IOError("no credentials were given: ", found.status().message());
   }
@@ -339,9 +348,13 @@ arrow::Result<Credentials> CredentialsChain::OfInstance() {
     url.target = root + "latest/meta-data/iam/security-credentials/" + path;
     return Ask(url, std::move(request), 1);
   };
-  const auto role = get("");
-  if (!role.ok() || !role->ok()) return Credentials();
-  const std::string name(role->text().substr(0, role->text().find('\n')));
+  ARROW_ASSIGN_OR_RAISE(const HttpAnswer role, get(""));
+  if (role.status == 404) return Credentials();
+  if (!role.ok()) {
+    return arrow::Status::IOError("this instance does not name its role: HTTP status ",
+                                  role.status);
+  }
+  const std::string name(role.text().substr(0, role.text().find('\n')));
   if (name.empty()) return Credentials();
   ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, get(UrlEncode(name)));
   return ParseJson("the role of this instance, " + name + ",", answer.text(), "Token");
@@ -391,7 +404,7 @@ arrow::Result<Credentials> CredentialsChain::AskSts(const std::string& form,
                     XmlText(xml, "SessionToken")};
   if (!answer.ok() || found.key_id.empty()) {
     return arrow::Status::IOError(
-        "the role cannot be taken: ",
+        "the role cannot be assumed: ",
         FirstOf(XmlText(xml, "Message"), "HTTP status " + std::to_string(answer.status)));
   }
   ARROW_ASSIGN_OR_RAISE(found.expires, ParseExpiry(XmlText(xml, "Expiration")));

@@ -3,6 +3,7 @@
 
 #include <arrow/result.h>
 
+#include <chrono>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -50,6 +51,7 @@ class CredentialsChain {
   HttpClient& client_;
   std::mutex mutex_;  // for what is below
   std::optional<Credentials> held_;
+  std::chrono::system_clock::time_point next_try_;  // to renew them, after one that failed
 };
 
 // Why there are none, in the user's words; empty where there may be some. What the role of a machine

@@ -66,6 +66,17 @@ std::string Environment(const char* name) {
   return value ? value : "";
 }
 
+// With what stands as %HH in a URL.
+std::string Unescaped(std::string_view text) {
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto code = text[i] == '%' ? Number(text.substr(i + 1, 2), 16) : std::nullopt;
+    plain += code ? static_cast<char>(*code) : text[i];
+    if (code) i += 2;
+  }
+  return plain;
+}
+
 std::string Base64(std::string_view text) {
   static constexpr char kDigits[] =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -344,6 +355,7 @@ class HttpClient::Connection {
   Clock::time_point last_used;
   bool by_proxy = false;  // which is to be told the whole URL
   std::string proxy_authorization;
+  bool sent = false;      // the whole request
   bool answered = false;  // a byte of the answer came
 
  private:
@@ -381,11 +393,16 @@ class HttpClient::Proxies {
     }
   }
 
-  // Null where the server is reached directly.
-  const HttpUrl* For(const HttpServer& server) const {
+  // Null where the server is reached directly. Errors: HttpProblem::kUntrusted where the proxy is of
+  // a kind that is not spoken here: requests must not go past it.
+  arrow::Result<const HttpUrl*> For(const HttpServer& server) const {
     const auto& proxy = server.tls ? https_ : http_;
     if (!proxy) return nullptr;
     const std::string host = LowerCase(server.host);
+    // What gives an instance or a container its credentials is meant for it alone.
+    for (const std::string_view local : {"169.254.", "fe80:", "fd00:ec2:"}) {
+      if (host.starts_with(local)) return nullptr;
+    }
     for (std::string_view name : without_) {
       if (name == "*") return nullptr;
       if (const size_t colon = name.rfind(':'); colon != name.npos && name.find(':') == colon) {
@@ -397,7 +414,12 @@ class HttpClient::Proxies {
       if (name.empty() || !host.ends_with(name)) continue;
       if (host.size() == name.size() || host[host.size() - name.size() - 1] == '.') return nullptr;
     }
-    return &*proxy;
+    if (!proxy->ok() || (*proxy)->server.tls) {
+      return HttpError(HttpProblem::kUntrusted,
+                       std::string(server.tls ? "HTTPS_PROXY" : "HTTP_PROXY") +
+                           " does not name a proxy as http://HOST:PORT");
+    }
+    return &**proxy;
   }
 
  private:
@@ -405,14 +427,13 @@ class HttpClient::Proxies {
     std::string value = Environment(one);
     return value.empty() ? Environment(other) : value;
   }
-  static std::optional<HttpUrl> Parse(const std::string& text) {
+  // Nothing where none is named.
+  static std::optional<arrow::Result<HttpUrl>> Parse(const std::string& text) {
     if (text.empty()) return std::nullopt;
-    auto url = ParseHttpUrl(text.find("://") == text.npos ? "http://" + text : text);
-    if (!url.ok()) return std::nullopt;
-    return *url;
+    return ParseHttpUrl(text.find("://") == text.npos ? "http://" + text : text);
   }
 
-  std::optional<HttpUrl> http_, https_;
+  std::optional<arrow::Result<HttpUrl>> http_, https_;
   std::vector<std::string> without_;
 };
 
@@ -519,12 +540,12 @@ arrow::Result<int> HttpClient::Dial(const HttpServer& server, milliseconds patie
 
 arrow::Result<std::unique_ptr<HttpClient::Connection>> HttpClient::Connect(const HttpServer& server,
                                                                            milliseconds patience) {
-  const HttpUrl* proxy = proxies_->For(server);
+  ARROW_ASSIGN_OR_RAISE(const HttpUrl* proxy, proxies_->For(server));
   ARROW_ASSIGN_OR_RAISE(const int socket, Dial(proxy ? proxy->server : server, patience));
   auto connection = std::make_unique<Connection>(server, socket);
   connection->SetPatience(patience);
   if (proxy && !proxy->user.empty()) {
-    connection->proxy_authorization = "Basic " + Base64(proxy->user);
+    connection->proxy_authorization = "Basic " + Base64(Unescaped(proxy->user));
   }
   if (proxy && server.tls) {
     const std::string to =
@@ -586,10 +607,16 @@ arrow::Result<HttpAnswer> HttpClient::Exchange(Connection& connection, const Htt
     head.append(rest.begin(), rest.end());
     rest = {};
   }
+  for (const auto& [name, value] : request.headers) {
+    if (value.find_first_of(std::string_view("\r\n\0", 3)) != value.npos) {
+      return arrow::Status::Invalid("the value of the header ", name, " holds a line's end");
+    }
+  }
   connection.answered = false;
   arrow::Status sent =
       connection.Send({reinterpret_cast<const uint8_t*>(head.data()), head.size()});
   if (sent.ok()) sent = connection.Send(rest);
+  connection.sent = sent.ok();
   // A server that refuses what is being sent says so, and ends the connection.
   auto answer = connection.reader.Read(request.method == "HEAD", request.most);
   return answer.ok() || sent.ok() ? std::move(answer) : sent;
@@ -613,14 +640,14 @@ arrow::Result<HttpAnswer> HttpClient::Send(const HttpServer& server, const HttpR
     {
       const std::lock_guard lock(mutex_);
       busy_.erase(connection->socket);
-      if (answer.ok() && connection->reader.reusable() && !stopped_) {
+      if (answer.ok() && connection->sent && connection->reader.reusable() && !stopped_) {
         connection->last_used = Clock::now();
         idle_[server].push_back(std::move(connection));
         return answer;
       }
     }
     if (answer.ok()) return answer;
-    // The server ended a kept connection before it saw the request: no failure of the request.
+    // The server ended a kept connection, most likely before it saw the request.
     const HttpFailure* failure = HttpFailureOf(answer.status());
     if (!kept || connection->answered || !failure || failure->problem() != HttpProblem::kBroken) {
       return answer;

@@ -11,6 +11,8 @@
 namespace pomona {
 namespace {
 
+constexpr int64_t kMostInRanges = int64_t{1} << 30;
+
 // The ranges of one object, which threads take as they come to it.
 class Ranges {
  public:
@@ -77,7 +79,13 @@ class Ranges {
 arrow::Result<S3Object> GetInRanges(S3Connection& connection, const std::string& key,
                                     std::vector<uint8_t>* bytes) {
   ARROW_ASSIGN_OR_RAISE(const S3Object object, connection.Get(key, 0, kRangeBytes, bytes));
-  if (object.size <= static_cast<int64_t>(bytes->size())) return object;
+  if (object.size > kMostInRanges) {
+    return arrow::Status::IOError("it has grown to ", object.size, " bytes since it was listed");
+  }
+  if (static_cast<int64_t>(bytes->size()) != std::min(kRangeBytes, object.size)) {
+    return arrow::Status::SerializationError("a part of it is shorter than what was asked for");
+  }
+  if (object.size <= kRangeBytes) return object;
   bytes->resize(static_cast<size_t>(object.size));
   const auto ranges = std::make_shared<Ranges>(connection, key, object, bytes->data());
   // Those that find no thread in time find no range either.

@@ -81,7 +81,7 @@ ssize_t Outcome(SSL* ssl, int result) {
   switch (SSL_get_error(ssl, result)) {
     case SSL_ERROR_ZERO_RETURN: return 0;
     case SSL_ERROR_WANT_READ:
-    case SSL_ERROR_WANT_WRITE: errno = EAGAIN; break;
+    case SSL_ERROR_WANT_WRITE: errno = error == EINTR ? EINTR : EAGAIN; break;
     case SSL_ERROR_SYSCALL: errno = error == 0 ? ECONNRESET : error; break;
     default: errno = ECONNRESET;  // damaged on its way, or cut without a farewell
   }
@@ -135,12 +135,11 @@ arrow::Result<std::unique_ptr<Tls::Stream>> Tls::Connect(int socket, const std::
   BIO_set_data(bio, reinterpret_cast<void*>(static_cast<intptr_t>(socket)));
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl, bio, bio);
-  if (IsAddress(host)) {
-    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str());
-  } else {
-    SSL_set_tlsext_host_name(ssl, host.c_str());
-    SSL_set1_host(ssl, host.c_str());
-  }
+  const bool named = IsAddress(host)
+                         ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str()) == 1
+                         : SSL_set_tlsext_host_name(ssl, host.c_str()) == 1 &&
+                               SSL_set1_host(ssl, host.c_str()) == 1;
+  if (!named) return HttpError(HttpProblem::kUntrusted, "its name cannot be checked");
   {
     const std::lock_guard lock(mutex_);
     if (const auto known = sessions_.find(host); known != sessions_.end()) {

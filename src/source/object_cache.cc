@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <random>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -21,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Of the content, behind it: a writer that was killed, or a disk, may have damaged it.
+// Of name and content, behind it: a writer that was killed, or a disk, may have damaged it.
 constexpr size_t kDigestBytes = SHA256_DIGEST_SIZE;
 
 // What is being written; of a writer that is gone, if it is so old.
@@ -32,9 +33,10 @@ constexpr std::chrono::hours kForgotten{1};
 // of it is free, so that neither is done often.
 constexpr int64_t kTrimEvery = 16;
 
-void Digest(std::span<const uint8_t> bytes, uint8_t* digest) {
+void Digest(std::string_view name, std::span<const uint8_t> bytes, uint8_t* digest) {
   sha256_ctx context;
   sha256_init(&context);
+  sha256_update(&context, name.size(), reinterpret_cast<const uint8_t*>(name.data()));
   sha256_update(&context, bytes.size(), bytes.data());
   sha256_digest(&context, kDigestBytes, digest);
 }
@@ -71,15 +73,15 @@ class Reading {
 
   bool opened() const { return fd_ >= 0; }
 
-  bool Get(FileBytes* bytes) const {
+  bool Get(std::string_view name, int64_t most_bytes, FileBytes* bytes) const {
     struct stat info;
     if (fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) return false;
-    if (info.st_size < static_cast<off_t>(kDigestBytes)) return false;
+    if (info.st_size < static_cast<off_t>(kDigestBytes) || info.st_size > most_bytes) return false;
     bytes->resize(static_cast<size_t>(info.st_size));
     if (!ReadAll(fd_, *bytes)) return false;
     const size_t size = bytes->size() - kDigestBytes;
     uint8_t digest[kDigestBytes];
-    Digest(std::span(*bytes).first(size), digest);
+    Digest(name, std::span(*bytes).first(size), digest);
     if (!std::equal(digest, digest + kDigestBytes, bytes->begin() + static_cast<ptrdiff_t>(size))) {
       return false;
     }
@@ -97,13 +99,16 @@ class Reading {
 
 arrow::Result<std::unique_ptr<ObjectCache>> ObjectCache::Open(const std::string& folder,
                                                               int64_t most_bytes) {
-  ARROW_RETURN_NOT_OK(MakeFolders(folder));
-  if (access(folder.c_str(), W_OK | X_OK) != 0) return DiskError("write in", folder, errno);
-  return std::unique_ptr<ObjectCache>(new ObjectCache(folder, most_bytes));
+  // Everything in a folder of its own is an entry; what else lies in the user's is not touched.
+  const std::string own = folder + "/pomona-objects";
+  ARROW_RETURN_NOT_OK(MakeFolders(own));
+  if (access(own.c_str(), W_OK | X_OK) != 0) return DiskError("write in", own, errno);
+  return std::unique_ptr<ObjectCache>(new ObjectCache(own, most_bytes));
 }
 
-std::string ObjectCache::Name(const std::string& uri, int64_t state, int64_t size) {
-  return Sha256().Add(uri).Add(state).Add(size).Hex();
+std::string ObjectCache::Name(std::string_view server, const std::string& uri, int64_t state,
+                              int64_t size) {
+  return Sha256().Add(server).Add(uri).Add(state).Add(size).Hex();
 }
 
 std::string ObjectCache::Path(const std::string& name) const {
@@ -114,7 +119,7 @@ bool ObjectCache::Get(const std::string& name, FileBytes* bytes) const {
   const std::string path = Path(name);
   const Reading entry(path);
   if (!entry.opened()) return false;
-  if (entry.Get(bytes)) return true;
+  if (entry.Get(name, most_bytes_ / kTrimEvery, bytes)) return true;
   unlink(path.c_str());
   return false;
 }
@@ -127,17 +132,21 @@ void ObjectCache::Put(const std::string& name, std::span<const uint8_t> bytes) {
     Trim(size);
   }
   // A full disk does not become empty while a run goes on.
-  if (!Write(Path(name), bytes).ok()) gave_up_ = true;
+  if (!Write(name, bytes).ok()) gave_up_ = true;
 }
 
 // The entry appears whole. It may be lost or damaged when the power fails.
-arrow::Status ObjectCache::Write(const std::string& path, std::span<const uint8_t> bytes) {
-  const std::string temporary = folder_ + '/' + std::string(kTemporary) + std::to_string(getpid()) +
-                                '-' + std::to_string(files_++);
-  const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+arrow::Status ObjectCache::Write(const std::string& name, std::span<const uint8_t> bytes) {
+  const std::string path = Path(name);
+  // Nobody else's: processes on other machines, and in other containers, may have our number.
+  std::random_device random;
+  const std::string temporary = folder_ + '/' + std::string(kTemporary) + std::to_string(random()) +
+                                '-' + std::to_string(random());
+  const int fd =
+      open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
   if (fd < 0) return DiskError("write", temporary, errno);
   uint8_t digest[kDigestBytes];
-  Digest(bytes, digest);
+  Digest(name, bytes, digest);
   arrow::Status written = WriteAll(fd, bytes);
   if (written.ok()) written = WriteAll(fd, digest);
   if (close(fd) != 0 && written.ok()) written = DiskError("write", temporary, errno);

@@ -37,13 +37,14 @@ constexpr int64_t kStartBytes = 4096;
 constexpr int64_t kUnasked = int64_t{64} << 10;
 
 // Whether the bytes are those that the object's ETag stands for: their MD5, or the MD5 of that
-// where they were uploaded in one part. Other ETags say nothing that could be checked.
-bool FitsETag(std::span<const uint8_t> bytes, std::string_view etag) {
+// where they were uploaded in one part. Nothing where it is another one, which cannot be checked.
+std::optional<bool> FitsETag(std::span<const uint8_t> bytes, std::string_view etag) {
   constexpr size_t kDigits = 2 * MD5_DIGEST_SIZE;
   const bool one_part = etag.size() == kDigits + 2 && etag.ends_with("-1");
   if (one_part) etag.remove_suffix(2);
-  if (etag.size() != kDigits || etag.find_first_not_of("0123456789abcdef") != etag.npos)
-    return true;
+  if (etag.size() != kDigits || etag.find_first_not_of("0123456789abcdef") != etag.npos) {
+    return std::nullopt;
+  }
 
   uint8_t digest[MD5_DIGEST_SIZE];
   for (int round = 0; round <= int{one_part}; ++round) {
@@ -217,7 +218,7 @@ class S3Tree : public Source {
     }
     return arrow::Status::IOError("cannot list ", folder,
                                   ": the server lists it as a folder but nothing in it; some ",
-                                  "servers cannot tell the names of keys with control characters: "
+                                  "servers cannot list keys with control characters correctly: ",
                                   "rename them or leave them out by --exclude");
   }
 
@@ -255,14 +256,15 @@ class S3Tree : public Source {
   arrow::Result<FileContent> Fetch(const Item& item, int64_t most) {
     FileContent content;
     const bool is_kept = cache_ && item.state != 0;
-    const std::string name =
-        is_kept ? ObjectCache::Name(item.path, item.state, std::min(most, item.size)) : "";
+    const std::string name = is_kept ? ObjectCache::Name(connection_->endpoint(), item.path,
+                                                         item.state, std::min(most, item.size))
+                                     : "";
     if (is_kept && cache_->Get(name, &content.bytes)) return content;
     const Clock::time_point start = Clock::now();
     arrow::Status fetched;
-    int64_t state = 0;
+    int64_t vouched = 0;
     for (int attempt = 0;; ++attempt) {
-      fetched = FetchOnce(item, most, &content.bytes, &state);
+      fetched = FetchOnce(item, most, &content.bytes, &vouched);
       // What does not have the bytes that the server promised may have them the next time.
       if (!fetched.IsSerializationError() || !connection_->WaitToRetry(attempt)) break;
     }
@@ -270,8 +272,8 @@ class S3Tree : public Source {
         std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
     if (fetched.ok()) {
       bytes_ += static_cast<int64_t>(content.bytes.size());
-      // It may have changed since it was listed.
-      if (is_kept && state == item.state) cache_->Put(name, content.bytes);
+      // It may have changed since it was listed, or on its way.
+      if (is_kept && vouched == item.state) cache_->Put(name, content.bytes);
       return content;
     }
     content.bytes.clear();
@@ -280,8 +282,9 @@ class S3Tree : public Source {
     return connection_->Explain("cannot read", item.path, fetched);
   }
 
-  // Tells the object's state too. Errors: SerializationError where the bytes are not the object's.
-  arrow::Status FetchOnce(const Item& item, int64_t most, FileBytes* bytes, int64_t* state) {
+  // `vouched`: the state whose bytes these are, 0 where nothing guarded them on their way.
+  // Errors: SerializationError where the bytes are not the object's.
+  arrow::Status FetchOnce(const Item& item, int64_t most, FileBytes* bytes, int64_t* vouched) {
     ++requests_;
     const bool whole = most >= item.size;
     const bool in_ranges = whole && item.size > kRangeBytes;
@@ -293,13 +296,17 @@ class S3Tree : public Source {
       return arrow::Status::SerializationError("it changed while it was read");
     }
     ARROW_ASSIGN_OR_RAISE(const S3Object object, got);
-    *state = StateOf(object.etag);
     // Over http nothing guards the bytes on their way: the ETag has to, which stands for all of
     // them and not for some.
-    const bool compare = whole && !connection_->encrypted() && object.etag_is_digest;
-    if (compare && !FitsETag(*bytes, object.etag)) {
-      return arrow::Status::SerializationError("what was read has not the checksum ", object.etag);
+    std::optional<bool> fits;
+    if (whole && !connection_->encrypted() && object.etag_is_digest) {
+      fits = FitsETag(*bytes, object.etag);
     }
+    if (fits == false) {
+      return arrow::Status::SerializationError("what was read does not have the checksum ",
+                                               object.etag);
+    }
+    *vouched = connection_->encrypted() || fits == true ? StateOf(object.etag) : 0;
     return arrow::Status::OK();
   }
 

@@ -1,15 +1,27 @@
 #include "s3_lease.h"
 
+#include <sys/stat.h>
+
 #include <random>
 
 #include "machine.h"
+#include "refusal.h"
 #include "sha256.h"
 
 namespace pomona {
 
 arrow::Status S3Lease::Take(CancelToken cancel) {
   const auto [host, boot] = Machine::This();
-  const std::string here = Sha256().Add(host + ' ' + boot).Add(local_folder_).Hex().substr(0, 16);
+  // Containers may share a host's name and the paths of folders that are not the same.
+  struct stat folder{};
+  (void)stat(local_folder_.c_str(), &folder);
+  const std::string here = Sha256()
+                               .Add(host + ' ' + boot)
+                               .Add(local_folder_)
+                               .Add(static_cast<int64_t>(folder.st_dev))
+                               .Add(static_cast<int64_t>(folder.st_ino))
+                               .Hex()
+                               .substr(0, 16);
   std::random_device random;
   const std::string writer = here + '-' + std::to_string(random());
   lock_ = std::make_unique<ConditionalLock>(folder_, here, writer);
@@ -27,8 +39,24 @@ arrow::Status S3Lease::Take(CancelToken cancel) {
 
 void S3Lease::Renew() {
   while (held_ && !released_.try_acquire_for(kHeartbeat)) {
-    if (!lock_->Renew()) held_ = false;
+    const std::lock_guard lock(renewing_);
+    if (lock_->Renew() == S3Lock::Renewal::kLost) held_ = false;
   }
+}
+
+arrow::Status S3Lease::Confirm() {
+  const std::lock_guard lock(renewing_);
+  const auto renewal = held_ ? lock_->Renew() : S3Lock::Renewal::kLost;
+  if (renewal == S3Lock::Renewal::kLost) {
+    held_ = false;
+    return Refuse(RunRefusal::kOutputBusy,
+                  "another run has taken over the output " + folder_.uri());
+  }
+  if (renewal == S3Lock::Renewal::kUnknown) {
+    return arrow::Status::IOError("the store does not say whether the output ", folder_.uri(),
+                                  " is still locked for this run");
+  }
+  return arrow::Status::OK();
 }
 
 void S3Lease::StopRenewing() {

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <semaphore>
 #include <string>
 #include <thread>
@@ -35,8 +36,12 @@ class S3Lease {
   // Errors: RunRefusal::kOutputBusy where another writer is alive, IOError, Cancelled.
   arrow::Status Take(CancelToken cancel);
 
-  // Whether it is ours: taken, and nobody has removed it.
+  // Whether it is ours as far as is known: taken, and nobody was seen to have it.
   bool held() const { return held_; }
+
+  // Makes sure of it, by a renewal. Errors: RunRefusal::kOutputBusy where another run has it now;
+  // IOError where the store does not say.
+  arrow::Status Confirm();
 
   // Gives it up, also one that could not be taken whole.
   void Release();
@@ -47,6 +52,7 @@ class S3Lease {
 
   S3Folder& folder_;
   const std::string local_folder_;
+  std::mutex renewing_;
   std::unique_ptr<S3Lock> lock_;
   std::atomic<bool> held_ = false;
   std::binary_semaphore released_{0};

@@ -20,8 +20,8 @@ using std::chrono::milliseconds;
 constexpr const char* kLock = "_pomona.lock";
 constexpr const char* kLockPrefix = "_pomona-";
 
-// A lock that did not change for so long belongs to nobody.
-constexpr milliseconds kPatience{3 * kHeartbeat};
+// Rounds in which others were faster, or a store contradicts itself.
+constexpr int kMostRounds = 1'000;
 constexpr milliseconds kLookEvery{500};
 
 constexpr std::string_view kText = "Pomona is writing here.\n";
@@ -66,34 +66,44 @@ arrow::Status ConditionalLock::Put(const std::string& if_match) {
 }
 
 arrow::Status ConditionalLock::Take(CancelToken cancel) {
-  for (;;) {
+  bool taken = false;
+  for (int round = 0; round < kMostRounds; ++round) {
     ARROW_RETURN_NOT_OK(cancel.Check());
-    arrow::Status put = Put("*");
-    if (put.ok()) return CheckConditionsHold();
+    ARROW_RETURN_NOT_OK(TakeOnce(&taken, cancel));
+    if (taken) return CheckConditionsHold();
+    SleepAtRandom();
+  }
+  return arrow::Status::IOError("cannot write ", folder_.uri(), '/', kLock,
+                                ": the store neither gives nor shows it");
+}
+
+// Not taken: somebody was faster.
+arrow::Status ConditionalLock::TakeOnce(bool* taken, CancelToken cancel) {
+  arrow::Status put = Put("*");
+  if (!put.ok()) {
     if (!IsConditionFailed(put)) return Explain(put);
     ARROW_ASSIGN_OR_RAISE(const Seen other, Look());
-    if (other.etag.empty()) {
-      SleepAtRandom();
-      continue;
-    }
+    if (other.etag.empty()) return arrow::Status::OK();
     if (other.writer == writer_) {
       // Ours: the answer of an earlier attempt was lost.
       etag_ = other.etag;
-      return arrow::Status::OK();
+    } else {
+      if (!other.writer.starts_with(here_)) {
+        ARROW_ASSIGN_OR_RAISE(const bool is_dead, WaitForDeath(other, cancel));
+        if (!is_dead) return arrow::Status::OK();
+      }
+      put = Put(other.etag);
+      if (IsConditionFailed(put) || IsNoSuchKey(put)) return arrow::Status::OK();
+      if (!put.ok()) return Explain(put);
     }
-    if (!other.writer.starts_with(here_)) {
-      ARROW_ASSIGN_OR_RAISE(const bool is_dead, WaitForDeath(other, cancel));
-      if (!is_dead) continue;
-    }
-    put = Put(other.etag);
-    if (put.ok()) return put;
-    // Another one was faster to take it over, or to remove it.
-    if (!IsConditionFailed(put) && !IsNoSuchKey(put)) return Explain(put);
   }
+  *taken = true;
+  return arrow::Status::OK();
 }
 
-// Some stores write whatever the condition.
+// Some stores write whatever the condition, or do not say what they wrote.
 arrow::Status ConditionalLock::CheckConditionsHold() {
+  if (etag_.empty()) return arrow::Status::NotImplemented("the store gives no ETag");
   for (const char* wrong : {"*", "00000000000000000000000000000000"}) {
     const arrow::Status put = Put(wrong);
     if (IsConditionFailed(put)) continue;
@@ -104,7 +114,7 @@ arrow::Status ConditionalLock::CheckConditionsHold() {
 }
 
 arrow::Result<bool> ConditionalLock::WaitForDeath(const Seen& other, CancelToken cancel) const {
-  for (const auto start = Clock::now(); Clock::now() - start < kPatience;) {
+  for (const auto start = Clock::now(); Clock::now() - start < kLockPatience;) {
     std::this_thread::sleep_for(kLookEvery);
     ARROW_RETURN_NOT_OK(cancel.Check());
     ARROW_ASSIGN_OR_RAISE(const Seen now, Look());
@@ -114,19 +124,23 @@ arrow::Result<bool> ConditionalLock::WaitForDeath(const Seen& other, CancelToken
   return true;
 }
 
-bool ConditionalLock::Renew() {
+S3Lock::Renewal ConditionalLock::Renew() {
   const arrow::Status put = Put(etag_);
-  if (put.ok() || !(IsConditionFailed(put) || IsNoSuchKey(put))) return true;
+  if (put.ok()) return Renewal::kOurs;
+  if (!IsConditionFailed(put) && !IsNoSuchKey(put)) return Renewal::kUnknown;
   const auto there = Look();
-  if (!there.ok()) return true;
+  if (!there.ok()) return Renewal::kUnknown;
   // Ours where the answer of an earlier attempt was lost.
   etag_ = there->writer == writer_ ? there->etag : "";
-  return !etag_.empty();
+  return etag_.empty() ? Renewal::kLost : Renewal::kOurs;
 }
 
 void ConditionalLock::Release() {
-  // Renewed, nobody else takes it over while it is being removed.
-  if (!etag_.empty() && Renew()) (void)folder_.RemoveFile(kLock);
+  // Renewed, nobody else takes it over while it is being removed. Once: if the answer is lost, a
+  // repetition might remove the next writer's.
+  if (!etag_.empty() && Renew() == Renewal::kOurs) {
+    (void)folder_.connection().Delete(key_, /*once=*/true);
+  }
   etag_.clear();
 }
 
@@ -151,7 +165,12 @@ arrow::Result<ListedLock::Locks> ListedLock::List() const {
   return locks;
 }
 
-arrow::Status ListedLock::Put() { return folder_.Put(name_, kText); }
+arrow::Status ListedLock::Put() {
+  const auto now = Clock::now();
+  ARROW_RETURN_NOT_OK(folder_.Put(name_, kText));
+  renewed_ = now;
+  return arrow::Status::OK();
+}
 
 arrow::Status ListedLock::Take(CancelToken cancel) {
   for (;;) {
@@ -174,7 +193,7 @@ arrow::Status ListedLock::Take(CancelToken cancel) {
 }
 
 arrow::Status ListedLock::WaitForOthers(Locks others, CancelToken cancel) const {
-  for (const auto start = Clock::now(); !others.empty() && Clock::now() - start < kPatience;) {
+  for (const auto start = Clock::now(); !others.empty() && Clock::now() - start < kLockPatience;) {
     std::this_thread::sleep_for(kLookEvery);
     ARROW_RETURN_NOT_OK(cancel.Check());
     ARROW_ASSIGN_OR_RAISE(const Locks now, List());
@@ -187,11 +206,12 @@ arrow::Status ListedLock::WaitForOthers(Locks others, CancelToken cancel) const 
   return arrow::Status::OK();
 }
 
-bool ListedLock::Renew() {
+S3Lock::Renewal ListedLock::Renew() {
+  // Others may have removed it, and the next Put() would bring it back.
+  if (Clock::now() - renewed_ > kLockPatience) return Renewal::kLost;
   const auto there = folder_.files().Exists(name_);
-  if (there.ok() && !*there) return false;
-  (void)Put();
-  return true;
+  if (there.ok() && !*there) return Renewal::kLost;
+  return Put().ok() ? Renewal::kOurs : Renewal::kUnknown;
 }
 
 void ListedLock::Release() { (void)folder_.RemoveFile(name_); }

@@ -15,6 +15,9 @@ namespace pomona {
 // How often a lock is to be renewed.
 inline constexpr std::chrono::milliseconds kHeartbeat{5'000};
 
+// A lock that did not change for so long belongs to nobody.
+inline constexpr std::chrono::milliseconds kLockPatience{3 * kHeartbeat};
+
 // A lock that tells of its writer, and changes as long as that one is alive.
 //
 // Threads: one caller at a time.
@@ -26,9 +29,10 @@ class S3Lock {
   // NotImplemented where the store lacks what this takes; IOError, Cancelled.
   virtual arrow::Status Take(CancelToken cancel) = 0;
 
-  // Changes it, so that others see that we are alive. False: it is not ours any more. A store that
-  // does not answer for a while takes no lock away.
-  virtual bool Renew() = 0;
+  // Changes it, so that others see that we are alive. A store that does not answer for a while
+  // takes no lock away.
+  enum class Renewal { kOurs, kLost, kUnknown };
+  virtual Renewal Renew() = 0;
 
   // Gives it up, also one that could not be taken whole. The next writer waits for what cannot be
   // removed now.
@@ -44,7 +48,7 @@ class ConditionalLock : public S3Lock {
   ConditionalLock(S3Folder& folder, std::string here, std::string writer);
 
   arrow::Status Take(CancelToken cancel) override;
-  bool Renew() override;
+  Renewal Renew() override;
   void Release() override;
 
  private:
@@ -55,6 +59,7 @@ class ConditionalLock : public S3Lock {
   arrow::Result<Seen> Look() const;
   arrow::Status Put(const std::string& if_match);
   arrow::Status CheckConditionsHold();
+  arrow::Status TakeOnce(bool* taken, CancelToken cancel);
   // Whether the writer of this lock is dead; false: there is none any more.
   arrow::Result<bool> WaitForDeath(const Seen& other, CancelToken cancel) const;
   arrow::Status Explain(const arrow::Status& status) const;
@@ -74,7 +79,7 @@ class ListedLock : public S3Lock {
   ListedLock(S3Folder& folder, std::string here, std::string writer);
 
   arrow::Status Take(CancelToken cancel) override;
-  bool Renew() override;
+  Renewal Renew() override;
   void Release() override;
 
  private:
@@ -86,6 +91,7 @@ class ListedLock : public S3Lock {
 
   S3Folder& folder_;
   const std::string here_, name_;  // of our locks, of this one
+  std::chrono::steady_clock::time_point renewed_;
 };
 
 }  // namespace pomona

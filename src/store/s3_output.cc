@@ -129,6 +129,7 @@ arrow::Status S3Output::Publish(const std::vector<OutputFolder>& folders, Cancel
                                 const Poll& poll) {
   ARROW_RETURN_NOT_OK(work_->Seal(folders));
   ARROW_RETURN_NOT_OK(Upload(cancel, poll));
+  ARROW_RETURN_NOT_OK(lease_.Confirm());
   if (is_shared_) ARROW_RETURN_NOT_OK(RemoveStrangers(folders));
   for (const OutputFolder& folder : folders) {
     if (!lease_.held()) {
@@ -144,7 +145,8 @@ arrow::Status S3Output::Publish(const std::vector<OutputFolder>& folders, Cancel
 }
 
 void S3Output::Abandon() {
-  if (!lease_.held()) return;
+  // What another run has by now is not ours to remove.
+  if (!lease_.Confirm().ok()) return;
   // The journal stays where it is still needed; the next run reads it. Others may bring parts yet.
   if (RollBackUnfinished().ok()) {
     (void)(is_shared_ ? folder_->Put(kJournal, work_->run_id()) : folder_->RemoveFile(kJournal));

@@ -12,16 +12,23 @@ OPTIONS = ["--run-id", "test", "--quiet", "--pca-components", "10", "--vectors",
 
 
 @pytest.fixture
-def cached(bucket, sample_tree, tmp_path):
+def proxy(bucket):
+    """To the program one server, whose objects it knows again."""
+    with Proxy(bucket.endpoint) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def cached(bucket, proxy, sample_tree, tmp_path):
     """Runs over a tree of the test's own; the run and what it asked the server for."""
     bucket.upload(sample_tree, "in")
     numbers = iter(range(100))
 
     def cached(*arguments):
         output = tmp_path / f"out{next(numbers)}"
-        with Proxy(bucket.endpoint) as proxy:
-            options = [*OPTIONS, "--cache", tmp_path / "cache", "--s3-endpoint", proxy.endpoint]
-            finished = bucket.run("run", bucket.url("in"), output, *options, *arguments)
+        options = [*OPTIONS, "--cache", tmp_path / "cache", "--s3-endpoint", proxy.endpoint]
+        proxy.log.clear()
+        finished = bucket.run("run", bucket.url("in"), output, *options, *arguments)
         assert finished.returncode == 0, finished.stderr
         fetched = [path for verb, path in proxy.log if verb == "GET" and "list-type" not in path]
         info = json.loads((output / "run_info/run_info_test/part-00000.json").read_text())
@@ -65,14 +72,17 @@ def test_a_damaged_entry_costs_a_fetch(cached, bucket, sample_tree, sample_run, 
     assert cached()[1] == []
 
 
-def test_processes_share_it_within_its_size(cached, bucket, sample_tree, sample_run, tmp_path):
+def test_processes_share_it_within_its_size(
+    cached, proxy, bucket, sample_tree, sample_run, tmp_path
+):
     cache = tmp_path / "cache"
     command = ["check", bucket.url("in"), "--cache", cache, "--cache-size", "200K"]
+    command += ["--s3-endpoint", proxy.endpoint]
     checks = [bucket.start(*command) for _ in range(4)]
     for check in checks:
         check.communicate()
     assert [check.returncode for check in checks] == [0] * 4
-    assert not list(cache.glob("writing-*"))
+    assert not list(cache.rglob("writing-*"))
     # Each counts what it writes itself until it counts all.
     kept = sum(path.stat().st_size for path in entries(cache))
     assert 50 << 10 < kept < (200 << 10) * (1 + 4 / 16)

@@ -279,7 +279,6 @@ def test_gives_up_when_the_lock_is_lost(bucket, sample_tree, way):
             if verb == "PUT" and "/features/" in path and not stolen:
                 stolen = True
                 take_away()
-                time.sleep(6)
             return
 
         proxy.decide = decide

@@ -45,7 +45,7 @@ class ObjectCacheTest : public testing::Test {
 };
 
 const FileBytes kBytes{1, 2, 3, 4, 5};
-const std::string kName = ObjectCache::Name("s3://bucket/a", 1, 5);
+const std::string kName = ObjectCache::Name("", "s3://bucket/a", 1, 5);
 
 TEST_F(ObjectCacheTest, GivesWhatWasPut) {
   FileBytes bytes{9};
@@ -60,9 +60,9 @@ TEST_F(ObjectCacheTest, GivesWhatWasPut) {
 }
 
 TEST_F(ObjectCacheTest, NamesTellStatesAndSizesApart) {
-  const std::string all[] = {kName, ObjectCache::Name("s3://bucket/a", 2, 5),
-                             ObjectCache::Name("s3://bucket/a", 1, 6),
-                             ObjectCache::Name("s3://bucket/b", 1, 5)};
+  const std::string all[] = {kName, ObjectCache::Name("", "s3://bucket/a", 2, 5),
+                             ObjectCache::Name("", "s3://bucket/a", 1, 6),
+                             ObjectCache::Name("", "s3://bucket/b", 1, 5)};
   for (const std::string& one : all) EXPECT_EQ(std::ranges::count(all, one), 1);
 }
 
@@ -87,7 +87,7 @@ TEST_F(ObjectCacheTest, ForgetsWhatWasNotUsedForLongest) {
   constexpr int64_t kMost = 100'000;
   const FileBytes thousand(1'000, 7);
   const auto name = [](int i) {
-    return ObjectCache::Name("s3://bucket/" + std::to_string(i), 1, 1);
+    return ObjectCache::Name("", "s3://bucket/" + std::to_string(i), 1, 1);
   };
   const auto cache = Open(kMost);
   FileBytes bytes;
@@ -111,9 +111,35 @@ TEST_F(ObjectCacheTest, ForgetsWhatWasNotUsedForLongest) {
   EXPECT_FALSE(cache->Get(kName, &bytes));
 }
 
+TEST_F(ObjectCacheTest, LeavesOthersFilesAlone) {
+  fs::create_directories(folder_ / "ab");
+  const fs::path mine[] = {folder_ / "thesis.tex", folder_ / "ab" / "photo.jpg"};
+  for (const fs::path& file : mine) {
+    std::ofstream(file) << std::string(2'000, 'x');
+    fs::last_write_time(file, fs::file_time_type::clock::now() - std::chrono::hours(2));
+  }
+  const auto cache = Open(20'000);
+  for (int i = 0; i < 100; ++i) {
+    cache->Put(ObjectCache::Name("", std::to_string(i), 1, 1), FileBytes(1'000, 7));
+  }
+  for (const fs::path& file : mine) EXPECT_EQ(fs::file_size(file), 2'000u);
+}
+
+TEST_F(ObjectCacheTest, AnEntryIsWorthNothingUnderAnotherName) {
+  const std::string other = ObjectCache::Name("", "s3://bucket/b", 1, 5);
+  Open()->Put(kName, kBytes);
+  const fs::path file = Files().at(0);
+  const fs::path place = file.parent_path().parent_path() / other.substr(0, 2);
+  fs::create_directories(place);
+  fs::rename(file, place / other.substr(2));
+  FileBytes bytes;
+  EXPECT_FALSE(Open()->Get(other, &bytes));
+}
+
 TEST_F(ObjectCacheTest, RemovesWhatKilledWritersLeft) {
   const auto cache = Open(100'000);
-  const fs::path old = folder_ / "writing-1-0", young = folder_ / "writing-2-0";
+  const fs::path old = folder_ / "pomona-objects/writing-1-0",
+                 young = folder_ / "pomona-objects/writing-2-0";
   for (const fs::path& file : {old, young}) std::ofstream(file) << "half";
   fs::last_write_time(old, fs::file_time_type::clock::now() - std::chrono::hours(2));
   cache->Put(kName, kBytes);
