@@ -1,6 +1,7 @@
 # make run    installs what is missing, builds, runs the main job on INPUT (a sample tree if unset)
 # make test   installs what is missing, builds, runs all tests but the long ones
 # make lint   what a machine can say about the code: layers, format, types, spelling
+# make screenshots  leaves pictures of the report of a sample run at build/screenshots
 # make build  leaves the program at build/pomona
 # make wheel  leaves the Python package at build/wheel
 .DEFAULT_GOAL := build
@@ -41,7 +42,7 @@ $(error This clone was built as $(MOVED_FROM) and lies elsewhere now: call `make
 endif
 endif
 
-.PHONY: deps build wheel run test test-programs test-unit test-tools test-fresh test-long arm64 fuzz test-sanitizers lint tidy format clean
+.PHONY: deps build wheel run screenshots test test-programs test-unit test-tools test-fresh test-long arm64 fuzz test-sanitizers lint tidy format clean
 .DELETE_ON_ERROR:
 
 deps: $(BUILD)/.packages $(VENV)/.sdk
@@ -118,6 +119,23 @@ $(ENCODERS)/.created: requirements/encoders.txt $(BUILD)/.packages
 	$(PYTHON) -m venv $(ENCODERS)
 	$(ENCODERS)/bin/$(PIP_INSTALL) --require-hashes -r $<
 	touch $@
+
+# What opens reports, as people do.
+BROWSER := $(BUILD)/browser-venv
+
+$(BROWSER)/.created: requirements/browser.txt $(BUILD)/.packages
+	tools/install_packages.sh chromium fonts-dejavu-core
+	$(PYTHON) -m venv $(BROWSER)
+	$(BROWSER)/bin/$(PIP_INSTALL) --require-hashes -r $<
+	touch $@
+
+# Pictures of the report of a sample run.
+screenshots: build $(BROWSER)/.created
+	$(PROGRAM) sample $(BUILD)/sample
+	rm -rf $(BUILD)/screenshots
+	$(PROGRAM) run $(BUILD)/sample $(BUILD)/screenshots/run --run-id demo --quiet
+	$(BROWSER)/bin/python tools/screenshots.py \
+	  $(BUILD)/screenshots/run/report/report_demo/report.html $(BUILD)/screenshots
 
 # Servers that tests start: Hadoop's by Maven as class paths, MinIO built from its Go module.
 SERVERS := $(BUILD)/servers
@@ -253,13 +271,14 @@ test-fresh:
 	tools/bare_debian.sh trixie 'make run && make run && make test-unit && tests/fresh_install.sh'
 	tools/bare_debian.sh bookworm 'make deps && tests/fresh_install.sh'
 
-test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $(SPARK_ENGINES) \
-  $(SERVERS)/s3a-4.1.classpath $(SERVERS)/versitygw
+test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $(BROWSER)/.created \
+  $(SPARK_ENGINES) $(SERVERS)/s3a-4.1.classpath $(SERVERS)/versitygw
 	tools/install_packages.sh debootstrap
 	$(call ctest,$(ARM64),--exclude-regex '$(ARM64_EXCLUDE)')
 	$(PYTEST) -m long
 	POMONA_S3_SERVER=versitygw $(PYTEST)/s3 -m 'not long'
 	$(EMR_TEST) -m long
+	$(BROWSER)/bin/python -m pytest -q -rs tests/browser -m long
 	@$(MAKE) --no-print-directory test-fresh
 
 # Fuzzing of each reader of foreign bytes, FUZZ_SECONDS a target; what it finds stays in $(FUZZ)/fuzz.

@@ -60,6 +60,7 @@ int Execute(int argc, char** argv) {
   AddVerifyCommand(app, &action);
   AddShowCommand(app, &action);
   AddDeleteCommand(app, &action);
+  AddReportCommand(app, &action);
   AddWeightsCommand(app, &action);
   AddSampleCommand(app, &action);
   AddSparkJobCommand(app, &action);

@@ -44,6 +44,31 @@ arrow::Result<EngineKind> ParseEngine(std::string_view text) {
   return arrow::Status::Invalid("engine '", text, "': expected native or openvino");
 }
 
+std::string_view ReportName(ReportKind report) {
+  switch (report) {
+    case ReportKind::kFull: return "full";
+    case ReportKind::kPlots: return "plots";
+    case ReportKind::kNone: return "none";
+  }
+  return "";
+}
+
+arrow::Result<ReportKind> ParseReport(std::string_view text) {
+  for (ReportKind report : {ReportKind::kFull, ReportKind::kPlots, ReportKind::kNone}) {
+    if (text == ReportName(report)) return report;
+  }
+  return arrow::Status::Invalid("report '", text, "': expected full, plots or none");
+}
+
+std::string_view ReportImagesName(bool images) { return images ? "all" : "none"; }
+
+arrow::Result<bool> ParseReportImages(std::string_view text) {
+  for (const bool images : {true, false}) {
+    if (text == ReportImagesName(images)) return images;
+  }
+  return arrow::Status::Invalid("report-images '", text, "': expected all or none");
+}
+
 arrow::Result<Formats> ParseFormats(std::string_view text) {
   Formats formats{.parquet = false, .csv = false};
   for (size_t begin = 0; begin <= text.size();) {
@@ -300,6 +325,13 @@ constexpr RunOptionSpec kSpecs[] = {
     {"max-rejects", "N|P%", "Rejects allowed, N or P% of the images; with more, exit 3",
      Kind::kValue, SetParsed<&RunOptions::max_rejects, ParseRejectBound>,
      GetName<&RunOptions::max_rejects, RejectBoundText>},
+    {"report", "KIND",
+     "Page about the run, for any browser: full, plots (no paths or pictures) or none",
+     Kind::kValue, SetParsed<&RunOptions::report, ParseReport>,
+     GetName<&RunOptions::report, ReportName>},
+    {"report-images", "WHICH", "Small pictures of the images in the report: all or none",
+     Kind::kValue, SetParsed<&RunOptions::report_images, ParseReportImages>,
+     GetName<&RunOptions::report_images, ReportImagesName>},
     {"s3-endpoint", "URL", "S3 server (default: $AWS_ENDPOINT_URL_S3, $AWS_ENDPOINT_URL, AWS)",
      Kind::kValue,
      [](RunOptions* options, std::string_view text) {

@@ -4,3 +4,14 @@ RUN_ID = "test"
 
 # Columns of the PCA, in what is run on Spark.
 COMPONENTS = 8
+
+
+def told_again(path, content):
+    """What of a published file is the same however often its run is made: of the report all but the
+    line that says how it was made."""
+    if not str(path).endswith("/report.html"):
+        return content
+    lines = content.splitlines(keepends=True)
+    same = [line for line in lines if b'id="data-making"' not in line]
+    assert len(same) == len(lines) - 1
+    return b"".join(same)

@@ -25,8 +25,15 @@ ALLOWED = {
         "s3": "an output may lie in a bucket",
         "reduce": "a fragment holds the moments of its rows",
     },
+    "report": {
+        "store": "it is made of a run's published tables",
+        "s3": "images may lie in a bucket",
+        "source": "it shows the images, where they can be read",
+        "decode": "and their pixels",
+        "infer": "which the resize makes small",
+    },
     "pipeline": dict.fromkeys(
-        ("s3", "source", "decode", "weights", "infer", "reduce", "sink", "store"),
+        ("s3", "source", "decode", "weights", "infer", "reduce", "sink", "store", "report"),
         "the job joins the stages; it alone sees all of them",
     ),
 }
@@ -53,6 +60,7 @@ OWNERS = {
     "printable.h": "root",
     "published_output.h": "store",
     "refusal.h": "root",
+    "report.h": "report",
     "reports.h": "pipeline",
     "run.h": "pipeline",
     "safetensors.h": "root",

@@ -23,6 +23,13 @@ enum class Mode {
   kFull,    // all labels
 };
 
+// What of a report is made: a page about the run for any browser.
+enum class ReportKind {
+  kFull,   // with paths, and pictures unless they are left out
+  kPlots,  // counts and plots, and the names of rejects
+  kNone,
+};
+
 // How many rejects a run may have and still be published.
 struct RejectBound {
   double value = 100;
@@ -114,6 +121,11 @@ struct RunOptions {
 
   RejectBound max_rejects;
 
+  ReportKind report = ReportKind::kFull;
+
+  // Whether the report may hold small pictures of the images.
+  bool report_images = true;
+
   S3Options s3;
 
   // Needs a run_id, the same for all shards.
@@ -172,6 +184,14 @@ std::string_view ModeName(Mode mode);
 // "native", "openvino". Errors: Invalid lists what is allowed.
 arrow::Result<EngineKind> ParseEngine(std::string_view text);
 std::string_view EngineName(EngineKind engine);
+
+// "full", "plots", "none". Errors: Invalid lists what is allowed.
+arrow::Result<ReportKind> ParseReport(std::string_view text);
+std::string_view ReportName(ReportKind report);
+
+// "all", "none". Errors: Invalid lists what is allowed.
+arrow::Result<bool> ParseReportImages(std::string_view text);
+std::string_view ReportImagesName(bool images);
 
 // "parquet", "csv" or both, joined by a comma.
 arrow::Result<Formats> ParseFormats(std::string_view text);

@@ -38,6 +38,8 @@ class RunOptions(S3Options, total=False):
     hidden: bool
     limit: int
     max_rejects: int | str
+    report: Literal["full", "plots", "none"]
+    report_images: Literal["all", "none"]
     shard: str
     cache: str
     cache_size: str

@@ -14,9 +14,14 @@ arrow::Result<std::unique_ptr<ImageWorker>> ImageWorker::Make(Engine& engine, Cp
 arrow::Result<Outcome> ImageWorker::Extract(std::string_view path,
                                             const ImageReader::ReadBytes& read,
                                             std::span<float> features) {
-  return reader_.Process(path, read, [&](const Picture& picture) {
+  Stopwatch watch;
+  auto outcome = reader_.Process(path, read, [&](const Picture& picture) {
     return ExtractPixels(picture.width, picture.height, picture.rgb, features);
   });
+  double seconds = 0;
+  watch.Lap(&seconds);
+  if (outcome.ok() && outcome->verdict == Verdict::kRow) times_.Add(seconds);
+  return outcome;
 }
 
 arrow::Result<Outcome> ImageWorker::Extract(std::string_view path, std::span<const uint8_t> file,
@@ -40,7 +45,8 @@ WorkerSeconds ImageWorker::seconds() const {
   return {.read = reader_.read_seconds(),
           .decode = reader_.decode_seconds(),
           .resize = resize_seconds_,
-          .infer = infer_seconds_};
+          .infer = infer_seconds_,
+          .images = times_};
 }
 
 }  // namespace pomona

@@ -48,6 +48,7 @@ class ImageWorker {
   std::vector<uint8_t> input_ = std::vector<uint8_t>(kPictureBytes);
   double resize_seconds_ = 0;
   double infer_seconds_ = 0;
+  ImageTimes times_;
 };
 
 }  // namespace pomona

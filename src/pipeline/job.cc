@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <ctime>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <thread>
@@ -14,6 +15,7 @@
 #include "messages.h"
 #include "model.h"
 #include "open_fragment.h"
+#include "pomona/location.h"
 #include "refusal.h"
 #include "tasks.h"
 #include "vector_formats.h"
@@ -51,7 +53,9 @@ std::vector<OutputFolder> PublishedFolders(const RunOptions& options) {
   for (const VectorFormat* format : SelectedFormats(options.formats)) {
     folders.insert(folders.end(), {*format->features, *format->pca});
   }
-  folders.insert(folders.end(), {kMetadata, kModelInfo, kVariance, kPcaModel, kErrors, kRunInfo});
+  folders.insert(folders.end(), {kMetadata, kModelInfo, kVariance, kPcaModel, kErrors});
+  if (options.report != ReportKind::kNone) folders.push_back(kReport);
+  folders.push_back(kRunInfo);
   return folders;
 }
 
@@ -483,6 +487,7 @@ arrow::Status Job::WriteReports(const Pca& pca) {
   ARROW_RETURN_NOT_OK(work.RecordChecksum(model));
   ARROW_ASSIGN_OR_RAISE(const auto errors, work.CreatePart(kErrors, 0, "csv"));
   ARROW_RETURN_NOT_OK(WriteErrors(extracted(), summary_.counts.rejects, errors.get()));
+  ARROW_ASSIGN_OR_RAISE(std::vector<Section> report, Report());
   ARROW_RETURN_NOT_OK(in_.output.Upload(in_.hooks.cancel, TellUploaded()));
   details_.writes = in_.output.transfers();
   stage_.Lap(&details_.stages.write);
@@ -492,7 +497,41 @@ arrow::Status Job::WriteReports(const Pca& pca) {
   summary_.images_per_second =
       static_cast<double>(counts.listed - counts.resumed - counts.reused) / details_.stages.extract;
   summary_.peak_memory_bytes = PeakMemoryBytes();
-  return work.WritePart(kRunInfo, 0, "json", RunInfoJson(summary_, details_, plan_.options));
+  const std::string run_info = RunInfoJson(summary_, details_, plan_.options);
+  ARROW_RETURN_NOT_OK(work.WritePart(kRunInfo, 0, "json", run_info));
+  if (in_.options.report == ReportKind::kNone) return arrow::Status::OK();
+  // Last, as it says what run_info says.
+  report.push_back(MakingSection(nlohmann::json::parse(run_info)));
+  ARROW_ASSIGN_OR_RAISE(const auto page, work.CreateReport());
+  ARROW_RETURN_NOT_OK(pomona::WriteReport(summary_.run_id, report, page.get()));
+  return page->Close();
+}
+
+// What the report shows, but for what run_info says; empty where none is asked for.
+arrow::Result<std::vector<Section>> Job::Report() {
+  if (in_.options.report == ReportKind::kNone) return std::vector<Section>();
+  Stopwatch watch;
+  const auto read = [&](const std::string& path, FileBytes* bytes) {
+    // What is paid for and takes its way is read once; `pomona report` does it where asked.
+    if (IsS3Uri(path)) return false;
+    Item item;
+    item.path = path;
+    const auto reject = in_.source.Read(item, bytes);
+    return reject.ok() && !*reject;
+  };
+  std::vector<PublishedFiles> places = {PublishedFiles(in_.output.work().StagedRoot())};
+  // What others made may have been brought to where it will be published.
+  if (in_.executor) places.push_back(in_.output.published());
+  const RunTables tables(std::move(places), summary_.run_id);
+  auto sections = GatherReport({tables,
+                                in_.options.report,
+                                in_.options.report_images,
+                                read,
+                                ThreadCount(in_.options.threads),
+                                in_.hooks.cancel,
+                                {}});
+  watch.Lap(&details_.stages.report);
+  return sections;
 }
 
 arrow::Status Job::Publish() {

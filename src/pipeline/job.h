@@ -22,6 +22,7 @@
 #include "pomona/reports.h"
 #include "pomona/run.h"
 #include "pomona/source.h"
+#include "report/report.h"
 #include "run_tasks.h"
 #include "stopwatch.h"
 #include "store/earlier_run.h"
@@ -83,6 +84,7 @@ class Job {
   arrow::Result<Pca> Fit();
   arrow::Status WriteAllProjections(const Pca& pca);
   arrow::Status WriteReports(const Pca& pca);
+  arrow::Result<std::vector<Section>> Report();
   arrow::Status Publish();
 
   using Work = std::function<arrow::Status(size_t task)>;

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -51,6 +52,15 @@ ordered_json OptionsJson(const RunOptions& options) {
   return json;
 }
 
+// Null where none was worked on.
+ordered_json ImageSeconds(const ImageTimes& times) {
+  if (times.count() == 0) return nullptr;
+  return {{"images", times.count()},
+          {"p50", times.Percentile(0.50)},
+          {"p95", times.Percentile(0.95)},
+          {"p99", times.Percentile(0.99)}};
+}
+
 std::vector<double> CumulativeSum(const std::vector<double>& values) {
   std::vector<double> sums;
   double sum = 0;
@@ -59,6 +69,31 @@ std::vector<double> CumulativeSum(const std::vector<double>& values) {
 }
 
 }  // namespace
+
+namespace {
+
+constexpr double kStepsADoubling = 8;
+constexpr double kShortest = 1e-6;  // seconds, of step 0
+
+}  // namespace
+
+void ImageTimes::Add(double seconds) {
+  ++steps[static_cast<int>(kStepsADoubling * std::log2(std::max(seconds, kShortest) / kShortest))];
+}
+
+int64_t ImageTimes::count() const {
+  int64_t images = 0;
+  for (const auto& [step, count] : steps) images += count;
+  return images;
+}
+
+double ImageTimes::Percentile(double share) const {
+  const auto wanted = static_cast<int64_t>(std::ceil(share * static_cast<double>(count())));
+  int64_t images = 0;
+  auto at = steps.begin();
+  while ((images += at->second) < wanted) ++at;
+  return kShortest * std::exp2((at->first + 0.5) / kStepsADoubling);
+}
 
 std::string CountsText(const std::map<std::string, int64_t>& counts) {
   std::string text;
@@ -163,7 +198,8 @@ std::string RunInfoJson(const RunSummary& summary, const RunDetails& details,
         {"list", stages.list},
         {"extract", stages.extract},
         {"fit", stages.fit},
-        {"write", stages.write}}},
+        {"write", stages.write},
+        {"report", stages.report}}},
       {"worker_seconds",
        {{"read", workers.read},
         {"decode", workers.decode},
@@ -171,6 +207,7 @@ std::string RunInfoJson(const RunSummary& summary, const RunDetails& details,
         {"infer", workers.infer},
         {"reduce", workers.reduce},
         {"store", workers.store}}},
+      {"image_seconds", ImageSeconds(workers.images)},
       {"s3", {{"reads", Transfers(details.reads)}, {"writes", Transfers(details.writes)}}},
       {"images_per_second", summary.images_per_second},
       {"peak_memory_bytes", summary.peak_memory_bytes},

@@ -36,6 +36,7 @@ void ForEachNumber(Result& result, const Use& use) {
 std::string TaskResult::ToText() const {
   json text = {{"rejects_by_reason", extraction.rejects_by_reason},
                {"skips_by_reason", extraction.skips_by_reason},
+               {"image_times", extraction.seconds.images.steps},
                {"checksums", checksums},
                {"notes", notes}};
   ForEachNumber(*this, [&](const char* name, auto value) {
@@ -50,6 +51,7 @@ arrow::Result<TaskResult> TaskResult::Parse(std::string_view text) {
     const json parsed = json::parse(text);
     result.extraction.rejects_by_reason = parsed.at("rejects_by_reason");
     result.extraction.skips_by_reason = parsed.at("skips_by_reason");
+    result.extraction.seconds.images.steps = parsed.at("image_times");
     result.checksums = parsed.at("checksums");
     result.notes = parsed.at("notes");
     ForEachNumber(result, [&](const char* name, auto& value) {

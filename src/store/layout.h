@@ -48,11 +48,15 @@ inline constexpr OutputFolder kModelInfo{"model_info", "model_info"};
 inline constexpr OutputFolder kVariance{"model_info", "variance"};
 inline constexpr OutputFolder kPcaModel{"model_info", "pca_model"};
 inline constexpr OutputFolder kErrors{"errors", "errors"};
+inline constexpr OutputFolder kReport{"report", "report"};
 inline constexpr OutputFolder kRunInfo{"run_info", "run_info"};
 
 inline constexpr const OutputFolder* kAllFolders[] = {
-    &kFeaturesParquet, &kFeaturesCsv, &kPcaParquet, &kPcaCsv, &kMetadata,
-    &kModelInfo,       &kVariance,    &kPcaModel,   &kErrors, &kRunInfo};
+    &kFeaturesParquet, &kFeaturesCsv, &kPcaParquet, &kPcaCsv, &kMetadata, &kModelInfo,
+    &kVariance,        &kPcaModel,    &kErrors,     &kReport, &kRunInfo};
+
+// In kReport.
+inline constexpr std::string_view kReportName = "report.html";
 
 // Whether a path, which may be anybody's, is that of a file in one of the run's folders.
 inline bool IsFileOfRun(std::string_view path, std::string_view run_id) {

@@ -138,6 +138,14 @@ arrow::Result<std::shared_ptr<arrow::csv::StreamingReader>> OpenCsv(const Publis
                                            parse, convert);
 }
 
+// Of other names they would have whatever types their text suggests.
+arrow::Status CheckColumns(const arrow::RecordBatch& batch) {
+  for (const auto& column : batch.columns()) {
+    if (column->type_id() != arrow::Type::BINARY) return Broken("other columns");
+  }
+  return arrow::Status::OK();
+}
+
 class CsvPart : public PartReader {
  public:
   CsvPart(PublishedFiles files, std::string path, int dimensions)
@@ -161,10 +169,7 @@ class CsvPart : public PartReader {
         if (batch_->num_columns() != (dimensions_ > 0 ? 3 : 2)) {
           return Broken("a wrong number of columns");
         }
-        // Of other names they would have whatever types their text suggests.
-        for (const auto& column : batch_->columns()) {
-          if (column->type_id() != arrow::Type::BINARY) return Broken("other columns");
-        }
+        ARROW_RETURN_NOT_OK(CheckColumns(*batch_));
         continue;
       }
       block->paths.emplace_back(Text(0));
@@ -220,6 +225,29 @@ arrow::Result<std::unique_ptr<PartReader>> OpenParquetPart(const PublishedFiles&
 arrow::Result<std::unique_ptr<PartReader>> OpenCsvPart(const PublishedFiles& files,
                                                        const std::string& path, int dimensions) {
   return OpenPart<CsvPart>(files, path, dimensions);
+}
+
+arrow::Status ForEachCsvRow(const PublishedFiles& files, const std::string& path, int columns,
+                            const UseCsvRow& use) {
+  const auto reader = OpenCsv(files, path);
+  if (!reader.ok()) return files.Explain(path, reader.status());
+  std::vector<std::string_view> fields(static_cast<size_t>(columns));
+  while (true) {
+    std::shared_ptr<arrow::RecordBatch> batch;
+    const arrow::Status read = (*reader)->ReadNext(&batch);
+    if (!read.ok()) return files.Explain(path, read);
+    if (!batch) return arrow::Status::OK();
+    if (batch->num_columns() != columns || !CheckColumns(*batch).ok()) {
+      return files.Explain(path, Broken("other columns"));
+    }
+    for (int64_t row = 0; row < batch->num_rows(); ++row) {
+      for (int c = 0; c < columns; ++c) {
+        fields[static_cast<size_t>(c)] =
+            static_cast<const arrow::BinaryArray&>(*batch->column(c)).GetView(row);
+      }
+      ARROW_RETURN_NOT_OK(use(fields));
+    }
+  }
 }
 
 arrow::Result<int64_t> CountCsvRows(const PublishedFiles& files, const std::string& path) {

@@ -4,8 +4,11 @@
 #include <arrow/result.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "published_files.h"
@@ -42,6 +45,12 @@ arrow::Result<std::unique_ptr<PartReader>> OpenParquetPart(const PublishedFiles&
 // `dimensions` is 0 where the file has two columns only.
 arrow::Result<std::unique_ptr<PartReader>> OpenCsvPart(const PublishedFiles& files,
                                                        const std::string& path, int dimensions);
+
+// Hands over the fields of each row below the header of a CSV file of ours, one after another.
+// Errors: `use`'s, too.
+using UseCsvRow = std::function<arrow::Status(std::span<const std::string_view> fields)>;
+arrow::Status ForEachCsvRow(const PublishedFiles& files, const std::string& path, int columns,
+                            const UseCsvRow& use);
 
 // The rows of a CSV file below its header.
 arrow::Result<int64_t> CountCsvRows(const PublishedFiles& files, const std::string& path);

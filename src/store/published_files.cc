@@ -169,6 +169,18 @@ arrow::Result<std::vector<std::string>> PublishedRuns(const PublishedFiles& file
   return ids;
 }
 
+arrow::Result<std::string> FindRunId(const PublishedFiles& files, const std::string& run_id) {
+  if (run_id.empty()) {
+    ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> runs, PublishedRuns(files));
+    if (runs.empty()) return arrow::Status::Invalid("no run is published in ", files.output());
+    return runs.front();
+  }
+  ARROW_RETURN_NOT_OK(CheckRunId(run_id));
+  ARROW_ASSIGN_OR_RAISE(const bool published, files.Exists(kRunInfo.Path(run_id)));
+  if (published) return run_id;
+  return arrow::Status::Invalid("no run ", run_id, " is published in ", files.output());
+}
+
 arrow::Status CheckJournal(const std::string& path, const std::string& run_id) {
   if (CheckRunId(run_id).ok()) return arrow::Status::OK();
   return arrow::Status::Invalid(

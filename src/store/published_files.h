@@ -67,6 +67,10 @@ class PublishedFiles {
 // The ids of the published runs, the newest first.
 arrow::Result<std::vector<std::string>> PublishedRuns(const PublishedFiles& files);
 
+// The id of the run that is meant: this one, or where it is empty the one published last.
+// Errors: Invalid where there is none.
+arrow::Result<std::string> FindRunId(const PublishedFiles& files, const std::string& run_id);
+
 // Whether the journal of an output, which may be anybody's, names a run that could have died while
 // it was published. Errors: Invalid.
 arrow::Status CheckJournal(const std::string& path, const std::string& run_id);

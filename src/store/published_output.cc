@@ -96,12 +96,7 @@ arrow::Result<std::vector<PublishedRun>> PublishedOutput::Runs() const {
 }
 
 arrow::Result<PublishedRun> PublishedOutput::Run(const std::string& run_id) const {
-  std::string id = run_id;
-  if (id.empty()) {
-    ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> ids, PublishedRuns(*files_));
-    if (ids.empty()) return arrow::Status::Invalid("no run is published in ", location());
-    id = ids.front();
-  }
+  ARROW_ASSIGN_OR_RAISE(const std::string id, FindRunId(*files_, run_id));
   ARROW_ASSIGN_OR_RAISE(PublishedRun run, FindRun(*files_, id));
   if (!run.published_ns) {
     return arrow::Status::Invalid("no run ", id, " is published in ", location());

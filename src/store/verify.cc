@@ -299,15 +299,7 @@ arrow::Status Verifier::CheckBlock(Table::Kind kind, const std::string& path, co
 arrow::Result<VerifyResult> Verify(const std::string& output, const std::string& run_id,
                                    const S3Options& s3, CancelToken cancel) {
   ARROW_ASSIGN_OR_RAISE(const PublishedFiles files, PublishedFiles::Open(output, s3, cancel));
-  std::string id = run_id;
-  if (!id.empty()) ARROW_RETURN_NOT_OK(CheckRunId(id));
-  if (id.empty()) {
-    ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> runs, PublishedRuns(files));
-    if (runs.empty()) return arrow::Status::Invalid("no run is published in ", files.output());
-    id = runs.front();
-  }
-  ARROW_ASSIGN_OR_RAISE(const bool published, files.Exists(kRunInfo.Path(id)));
-  if (!published) return arrow::Status::Invalid("no run ", id, " is published in ", files.output());
+  ARROW_ASSIGN_OR_RAISE(const std::string id, FindRunId(files, run_id));
   return Verifier(files, id, cancel).Verify();
 }
 

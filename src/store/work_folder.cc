@@ -210,6 +210,11 @@ arrow::Result<std::shared_ptr<arrow::io::OutputStream>> WorkFolder::CreatePart(
   return OutputFile::Create(path, ChecksumOf(path));
 }
 
+arrow::Result<std::shared_ptr<arrow::io::OutputStream>> WorkFolder::CreateReport() {
+  ARROW_ASSIGN_OR_RAISE(const std::string path, NewPath(kReport, std::string(kReportName)));
+  return OutputFile::Create(path, ChecksumOf(path));
+}
+
 arrow::Status WorkFolder::WritePart(const OutputFolder& folder, size_t part,
                                     std::string_view extension, std::string_view text) {
   ARROW_ASSIGN_OR_RAISE(const auto stream, CreatePart(folder, part, extension));

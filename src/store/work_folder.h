@@ -145,6 +145,9 @@ class WorkFolder {
                                                                      size_t part,
                                                                      std::string_view extension);
 
+  // The same of the page in kReport.
+  arrow::Result<std::shared_ptr<arrow::io::OutputStream>> CreateReport();
+
   arrow::Status WritePart(const OutputFolder& folder, size_t part, std::string_view extension,
                           std::string_view text);
 

@@ -33,6 +33,7 @@ FOLDERS = [
     "errors/errors",
     "run_info/run_info",
 ]
+REPORT = f"report/report_{RUN_ID}"  # which holds no parts
 
 
 def folder(output, name):
@@ -179,10 +180,13 @@ def test_every_folder_has_parts_and_success(fruits_run):
         hidden = ["_SHA256SUMS", "_SUCCESS", "_items-part-00000.safetensors"]
         assert names[: -len(seen)] == (hidden if name == "run_info/run_info" else ["_SUCCESS"])
 
+    names = sorted(file.name for file in (fruits_run / REPORT).iterdir())
+    assert names == ["_SUCCESS", "report.html"]
+
 
 def test_nothing_else_is_published(fruits_run):
     published = {str(path.parent.relative_to(fruits_run)) for path in fruits_run.rglob("_SUCCESS")}
-    assert published == {f"{name}_{RUN_ID}" for name in FOLDERS}
+    assert published == {f"{name}_{RUN_ID}" for name in FOLDERS} | {REPORT}
 
 
 # The same rows in the same order in every tool.

@@ -10,6 +10,7 @@ import tempfile
 
 import pytest
 from PIL import Image
+from runs import told_again
 
 RUN = "r"  # the run that is disturbed
 BEFORE = "before"  # the run that was published before it
@@ -35,7 +36,7 @@ def calls_in(log):
 def files_of(output, run_id):
     """The bytes of a run's files by their path, without its run_info."""
     return {
-        str(path.relative_to(output)): path.read_bytes()
+        str(path.relative_to(output)): told_again(path, path.read_bytes())
         for path in output.rglob(f"*_{run_id}/*")
         if path.relative_to(output).parts[0] not in ("run_info", "_pomona")
     }

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from proxy import TRANSIENT, Proxy
+from runs import told_again
 
 OPTIONS = ["--progress", "none", "--pca-components", "10"]
 BEFORE, RUN = "before", "test"
@@ -32,7 +33,7 @@ def run(bucket, output, run_id, *options):
 def files(bucket, output, run_id):
     """The run's bytes by their path below the output, without its run_info."""
     return {
-        key.removeprefix(f"{output}/"): bucket.get(key)
+        key.removeprefix(f"{output}/"): told_again(key, bucket.get(key))
         for key in bucket.keys(output)
         if f"_{run_id}/" in key and "/run_info/" not in key
     }
