@@ -61,6 +61,9 @@ class FakeOutput : public Output {
     return publish;
   }
   void Abandon() override { calls.push_back("abandon"); }
+  arrow::Status Remove(const std::string&) override {
+    return arrow::Status::NotImplemented("its runs stay");
+  }
 
  private:
   const std::string location_ = "fake://output";
