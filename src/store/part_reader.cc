@@ -2,6 +2,8 @@
 
 #include <arrow/array.h>
 #include <arrow/csv/api.h>
+#include <arrow/util/future.h>
+#include <arrow/util/thread_pool.h>
 #include <parquet/column_reader.h>
 #include <parquet/exception.h>
 #include <parquet/file_reader.h>
@@ -119,8 +121,20 @@ class ParquetPart : public PartReader {
   std::vector<int16_t> definition_, repetition_;
 };
 
+// Arrow's reader of CSV waits for ever for a thread that cannot be had; this throws.
+arrow::Status StartArrowsThreads() {
+  arrow::internal::Executor* const pools[] = {arrow::io::default_io_context().executor(),
+                                              arrow::internal::GetCpuThreadPool()};
+  for (arrow::internal::Executor* pool : pools) {
+    ARROW_ASSIGN_OR_RAISE(const auto started, pool->Submit([] { return arrow::Status::OK(); }));
+    ARROW_RETURN_NOT_OK(started.status());
+  }
+  return arrow::Status::OK();
+}
+
 arrow::Result<std::shared_ptr<arrow::csv::StreamingReader>> OpenCsv(const PublishedFiles& files,
                                                                     const std::string& path) {
+  ARROW_RETURN_NOT_OK(StartArrowsThreads());
   ARROW_ASSIGN_OR_RAISE(auto file, files.OpenFile(path));
   auto read = arrow::csv::ReadOptions::Defaults();
   read.use_threads = false;

@@ -29,7 +29,7 @@ bool IsOurs(const arrow::fs::FileInfo& entry) {
   const std::string name = entry.base_name();
   return entry.IsFile() &&
          (name.starts_with("part-") || name.starts_with("_items-") || name == kSuccess ||
-          name == kChecksumsName || name == "report.html" || name.starts_with('.'));
+          name == kChecksumsName || name == kReportName || name.starts_with('.'));
 }
 
 }  // namespace

@@ -44,9 +44,9 @@ def sums_of(output):
 def test_sound_runs(verify, sound):
     finished = verify(sound)
     assert finished.returncode == 0
-    assert finished.stdout == f"run {RUN}: 17 files, 13 rows: sound\n"
+    assert finished.stdout == f"run {RUN}: 18 files, 13 rows: sound\n"
     finished = verify(sound, "--run-id", BEFORE)
-    assert finished.stdout == f"run {BEFORE}: 17 files, 8 rows: sound\n"
+    assert finished.stdout == f"run {BEFORE}: 18 files, 8 rows: sound\n"
     assert verify(sound, "--run-id", "none").returncode == 1
     assert "no run none is published" in verify(sound, "--run-id", "none").stderr
     checked = subprocess.run(
@@ -61,7 +61,7 @@ def files(folder):
 
 def test_every_file_damaged_cut_or_lost(verify, sound, output):
     names = [path.relative_to(sound) for path in files(sound)]
-    assert len(names) == 18
+    assert len(names) == 19
     for name in names:
         path = output / name
         data = path.read_bytes()
