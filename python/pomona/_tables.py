@@ -66,7 +66,8 @@ def variance(self: Published) -> pa.Table:
 def _parts(run: Published, kind: str, name: str) -> Iterator[pa.BufferReader]:
     output = _core.PublishedOutput(run.output, run._s3)
     for part in output.parts(run.run_id, kind, name):
-        yield pa.BufferReader(output.read(part).buffers()[1] or b"")
+        content: Any = output.read(part)  # an array of one value, as pyarrow's own
+        yield pa.BufferReader(content.buffers()[1] or b"")
 
 
 def _vectors(run: Published, name: str, column: str, text_column: str) -> pa.Table:

@@ -1,6 +1,7 @@
 #include "s3/ranges.h"
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -40,7 +41,8 @@ class Ranges {
   // Until those that were taken are done.
   arrow::Status Wait() {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return done_ == next_; });
+    // Not wait(), which asks for GCC 12's library, where wheels may only ask for GCC 11's.
+    while (done_ != next_) changed_.wait_for(lock, std::chrono::seconds(1));
     return status_;
   }
 
