@@ -24,6 +24,8 @@ constexpr const char* kLockPrefix = "_pomona-";
 constexpr int kMostRounds = 1'000;
 constexpr milliseconds kLookEvery{500};
 
+constexpr int kMostRemovals = 8;
+
 constexpr std::string_view kText = "Pomona is writing here.\n";
 
 arrow::Status Busy(const S3Folder& folder) {
@@ -136,10 +138,11 @@ S3Lock::Renewal ConditionalLock::Renew() {
 }
 
 void ConditionalLock::Release() {
-  // Renewed, nobody else takes it over while it is being removed. Once: if the answer is lost, a
-  // repetition might remove the next writer's.
-  if (!etag_.empty() && Renew() == Renewal::kOurs) {
-    (void)folder_.connection().Delete(key_, /*once=*/true);
+  // Renewed, nobody else takes it over while it is being removed. So each attempt renews it first:
+  // if the answer to an earlier one was lost, it may be the next writer's.
+  for (int attempt = 0; attempt < kMostRemovals && !etag_.empty(); ++attempt) {
+    if (Renew() != Renewal::kOurs) break;
+    if (folder_.connection().Delete(key_, /*once=*/true).ok()) break;
   }
   etag_.clear();
 }
