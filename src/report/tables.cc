@@ -21,10 +21,7 @@ arrow::Result<const PublishedFiles*> RunTables::Existing(const std::string& belo
 arrow::Result<nlohmann::json> RunTables::ReadJson(const OutputFolder& folder) const {
   const std::string path = folder.Path(run_id_) + "/" + PartName(0, "json");
   ARROW_ASSIGN_OR_RAISE(const PublishedFiles* place, Existing(path));
-  ARROW_ASSIGN_OR_RAISE(const std::string text, place->Read(path));
-  auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return arrow::Status::Invalid(place->Path(path), ": no JSON object");
-  return json;
+  return ReadObject(*place, path);
 }
 
 arrow::Result<nlohmann::json> RunTables::ReadModelInfo() const {

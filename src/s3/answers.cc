@@ -180,20 +180,28 @@ arrow::Result<int64_t> ParseIsoTime(std::string_view text) {
   return seconds * 1'000'000'000 + nanoseconds;
 }
 
+// Hands over each element whose path begins with `root`, which is taken off it. Whether there was
+// any.
+template <typename Take>
+static arrow::Result<bool> ForEachBelow(std::string_view xml, std::string_view root,
+                                        const Take& take) {
+  bool any = false;
+  for (XmlReader reader(xml);;) {
+    ARROW_ASSIGN_OR_RAISE(const bool more, reader.Next());
+    if (!more) return any;
+    const std::string_view path = reader.path();
+    if (!path.starts_with(root)) continue;
+    any = true;
+    ARROW_RETURN_NOT_OK(take(path.substr(root.size()), reader));
+  }
+}
+
 arrow::Result<ListingPage> ParseListing(std::string_view xml) {
   ListingPage page;
-  XmlReader reader(xml);
   ListedObject object;
   std::string truncated;
-  bool encoded = false, is_listing = false;
-  for (;;) {
-    ARROW_ASSIGN_OR_RAISE(const bool more, reader.Next());
-    if (!more) break;
-    std::string_view path = reader.path();
-    constexpr std::string_view kRoot = "/ListBucketResult";
-    if (!path.starts_with(kRoot)) continue;
-    is_listing = true;
-    path.remove_prefix(kRoot.size());
+  bool encoded = false;
+  const auto take = [&](std::string_view path, const XmlReader& reader) -> arrow::Status {
     if (path == "/Contents/Key") {
       ARROW_ASSIGN_OR_RAISE(object.key, reader.text());
     } else if (path == "/Contents/Size") {
@@ -216,7 +224,9 @@ arrow::Result<ListingPage> ParseListing(std::string_view xml) {
     } else if (path == "/EncodingType") {
       encoded = reader.raw_text() == "url";
     }
-  }
+    return arrow::Status::OK();
+  };
+  ARROW_ASSIGN_OR_RAISE(const bool is_listing, ForEachBelow(xml, "/ListBucketResult", take));
   if (!is_listing) return arrow::Status::Invalid("the server's answer is no listing");
   if ((truncated == "true") == page.next.empty()) {
     if (page.next.empty())
@@ -232,16 +242,9 @@ arrow::Result<ListingPage> ParseListing(std::string_view xml) {
 
 arrow::Result<UploadsPage> ParseUploads(std::string_view xml) {
   UploadsPage page;
-  XmlReader reader(xml);
   ListedUpload upload;
   bool truncated = false, encoded = false;
-  for (;;) {
-    ARROW_ASSIGN_OR_RAISE(const bool more, reader.Next());
-    if (!more) break;
-    std::string_view path = reader.path();
-    constexpr std::string_view kRoot = "/ListMultipartUploadsResult";
-    if (!path.starts_with(kRoot)) continue;
-    path.remove_prefix(kRoot.size());
+  const auto take = [&](std::string_view path, const XmlReader& reader) -> arrow::Status {
     if (path == "/Upload/Key") {
       ARROW_ASSIGN_OR_RAISE(upload.key, reader.text());
     } else if (path == "/Upload/UploadId") {
@@ -257,7 +260,9 @@ arrow::Result<UploadsPage> ParseUploads(std::string_view xml) {
     } else if (path == "/EncodingType") {
       encoded = reader.raw_text() == "url";
     }
-  }
+    return arrow::Status::OK();
+  };
+  ARROW_RETURN_NOT_OK(ForEachBelow(xml, "/ListMultipartUploadsResult", take).status());
   if (!truncated) page.next_key = page.next_id = {};
   if (encoded) {
     for (ListedUpload& each : page.uploads) ARROW_RETURN_NOT_OK(UrlDecode(&each.key));

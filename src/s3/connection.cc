@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "environment.h"
 #include "s3/signature.h"
 #include "s3/tls.h"
 
@@ -33,7 +34,6 @@ constexpr int kConnectAttempts = 5;
 constexpr int kMostRedirects = 3;
 
 constexpr int64_t kMostErrorBytes = int64_t{64} << 10;
-constexpr int64_t kMostObjectBytes = int64_t{1} << 30;
 constexpr int64_t kMostListingBytes = int64_t{16} << 20;
 
 // Half fixed, half random, so that those who failed together do not come back together.
@@ -48,11 +48,6 @@ milliseconds Delay(int64_t attempt) {
 bool IsRegion(const std::string& text) {
   return !text.empty() && text.size() < 64 &&
          text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == text.npos;
-}
-
-std::string Environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
 }
 
 std::string EnvironmentRegion() {

@@ -63,6 +63,9 @@ struct S3Object {
 inline constexpr int kS3Attempts = 16;
 inline constexpr int kS3RequestsAtOnce = 128;
 
+// No larger object is fetched whole, whatever the server says.
+inline constexpr int64_t kMostObjectBytes = int64_t{1} << 30;
+
 // A bucket, reached. Requests that fail for a passing reason (500, 503, too many requests,
 // timeouts, connections that break, answers cut short) are repeated up to kS3Attempts times, at
 // growing, jittered intervals: half a minute in all.

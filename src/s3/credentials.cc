@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "environment.h"
 #include "s3/answers.h"
 
 namespace pomona {
@@ -24,11 +25,6 @@ using SystemClock = std::chrono::system_clock;
 constexpr std::chrono::minutes kAhead{5};
 constexpr std::chrono::seconds kPause{30};  // between renewals that fail
 constexpr int kMostProfiles = 8;            // each the source of another one
-
-std::string Environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
 
 std::string FirstOf(std::string one, std::string other) { return one.empty() ? other : one; }
 

@@ -15,6 +15,8 @@
 #include <cstring>
 #include <optional>
 
+#include "base64.h"
+#include "environment.h"
 #include "s3/tls.h"
 
 namespace pomona {
@@ -61,9 +63,8 @@ arrow::Status Nonsense(const std::string& what) {
   return HttpError(HttpProblem::kNonsense, "the server's answer makes no sense: " + what);
 }
 
-std::string Environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
+std::span<const uint8_t> Bytes(std::string_view text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
 // With what stands as %HH in a URL.
@@ -75,22 +76,6 @@ std::string Unescaped(std::string_view text) {
     if (code) i += 2;
   }
   return plain;
-}
-
-std::string Base64(std::string_view text) {
-  static constexpr char kDigits[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string encoded;
-  for (size_t i = 0; i < text.size(); i += 3) {
-    uint32_t bits = 0;
-    for (size_t j = 0; j < 3; ++j) {
-      bits = bits << 8 | (i + j < text.size() ? static_cast<uint8_t>(text[i + j]) : 0);
-    }
-    for (size_t j = 0; j < 4; ++j) {
-      encoded += i + j > text.size() ? '=' : kDigits[bits >> (18 - 6 * j) & 63];
-    }
-  }
-  return encoded;
 }
 
 }  // namespace
@@ -545,7 +530,7 @@ arrow::Result<std::unique_ptr<HttpClient::Connection>> HttpClient::Connect(const
   auto connection = std::make_unique<Connection>(server, socket);
   connection->SetPatience(patience);
   if (proxy && !proxy->user.empty()) {
-    connection->proxy_authorization = "Basic " + Base64(Unescaped(proxy->user));
+    connection->proxy_authorization = "Basic " + Base64(Bytes(Unescaped(proxy->user)));
   }
   if (proxy && server.tls) {
     const std::string to =

@@ -12,8 +12,6 @@
 namespace pomona {
 namespace {
 
-constexpr int64_t kMostInRanges = int64_t{1} << 30;
-
 // The ranges of one object, which threads take as they come to it.
 class Ranges {
  public:
@@ -81,7 +79,7 @@ class Ranges {
 arrow::Result<S3Object> GetInRanges(S3Connection& connection, const std::string& key,
                                     std::vector<uint8_t>* bytes) {
   ARROW_ASSIGN_OR_RAISE(const S3Object object, connection.Get(key, 0, kRangeBytes, bytes));
-  if (object.size > kMostInRanges) {
+  if (object.size > kMostObjectBytes) {
     return arrow::Status::IOError("it has grown to ", object.size, " bytes since it was listed");
   }
   if (static_cast<int64_t>(bytes->size()) != std::min(kRangeBytes, object.size)) {

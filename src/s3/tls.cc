@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "environment.h"
 #include "s3/http.h"
 
 namespace pomona {
@@ -22,11 +23,6 @@ constexpr const char* kAuthorities[] = {
     "/etc/ssl/ca-bundle.pem",              // SUSE
     "/etc/ssl/cert.pem",                   // Alpine
 };
-
-bool IsSet(const char* name) {
-  const char* value = std::getenv(name);
-  return value && *value;
-}
 
 std::string LastError() {
   char text[256] = "TLS failed";
@@ -92,8 +88,9 @@ ssize_t Outcome(SSL* ssl, int result) {
 }  // namespace
 
 std::string AuthoritiesFile() {
-  if (IsSet("AWS_CA_BUNDLE")) return std::getenv("AWS_CA_BUNDLE");
-  if (IsSet("SSL_CERT_FILE") || IsSet("SSL_CERT_DIR")) return {};
+  std::string bundle = Environment("AWS_CA_BUNDLE");
+  if (!bundle.empty()) return bundle;
+  if (!Environment("SSL_CERT_FILE").empty() || !Environment("SSL_CERT_DIR").empty()) return {};
   for (const char* path : kAuthorities) {
     if (access(path, R_OK) == 0) return path;
   }

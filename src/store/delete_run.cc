@@ -11,10 +11,9 @@ namespace {
 
 // The run that was being published, or removed, when its process died; "" where there is none.
 arrow::Result<std::string> Interrupted(const PublishedFiles& files) {
-  const std::string journal = std::string(kWorkFolder) + "/publishing";
-  ARROW_ASSIGN_OR_RAISE(const bool there, files.Exists(journal));
+  ARROW_ASSIGN_OR_RAISE(const bool there, files.Exists(kJournal));
   if (!there) return std::string();
-  ARROW_ASSIGN_OR_RAISE(std::string run_id, files.Read(journal));
+  ARROW_ASSIGN_OR_RAISE(std::string run_id, files.Read(kJournal));
   if (run_id.ends_with('\n')) run_id.pop_back();
   return run_id;
 }

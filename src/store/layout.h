@@ -30,6 +30,10 @@ inline std::string SuccessOf(const OutputFolder& folder, std::string_view run_id
 // Of an output, for what is unfinished; readers that follow the convention of '_' never see it.
 inline constexpr std::string_view kWorkFolder = "_pomona";
 
+// In there, by its path below the output: names the run whose folders are being published, or
+// removed.
+inline constexpr const char* kJournal = "_pomona/publishing";
+
 inline std::string PartName(size_t part, std::string_view extension) {
   char name[32];
   std::snprintf(name, sizeof name, "part-%05zu.", part);

@@ -17,7 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 // What this makes in the work folder beside what WorkFolder does.
-constexpr const char* kJournal = "/publishing";    // the run whose folders are being moved
 constexpr const char* kRolledBack = "/withdrawn";  // a folder of a run that died meanwhile
 constexpr const char* kProbe = "/probe";           // see TryMoves()
 
@@ -102,7 +101,8 @@ arrow::Status LocalOutput::Publish(const std::vector<OutputFolder>& folders, Can
     return moved;
   }
   // The run is published whatever becomes of this; what stays behind is removed by the next one.
-  for (const char* name : {kJournal, kRolledBack, kProbe}) (void)RemoveAll(work_->path() + name);
+  (void)RemoveAll(published().Path(kJournal));
+  for (const char* name : {kRolledBack, kProbe}) (void)RemoveAll(work_->path() + name);
   work_->CleanUp();
   return arrow::Status::OK();
 }
@@ -127,17 +127,16 @@ arrow::Status LocalOutput::Remove(const std::string& run_id) {
 
 // From here on, whoever finds the journal knows whose folders to roll back.
 arrow::Status LocalOutput::WriteJournal(const std::string& run_id) const {
-  ARROW_RETURN_NOT_OK(WriteSmallFile(work_->path() + kJournal, run_id + '\n'));
+  ARROW_RETURN_NOT_OK(WriteSmallFile(published().Path(kJournal), run_id + '\n'));
   return SyncFolder(work_->path());
 }
 
 // A journal without its line end was not flushed, so nothing was moved after it.
 arrow::Status LocalOutput::RollBackUnfinished() const {
-  const std::string journal = work_->path() + kJournal;
+  const std::string journal = published().Path(kJournal);
   ARROW_ASSIGN_OR_RAISE(const bool died_publishing, Exists(journal));
   if (!died_publishing) return arrow::Status::OK();
-  ARROW_ASSIGN_OR_RAISE(const std::string text,
-                        published().Read(std::string(kWorkFolder) + kJournal));
+  ARROW_ASSIGN_OR_RAISE(const std::string text, published().Read(kJournal));
   if (text.ends_with('\n')) {
     const std::string run_id = text.substr(0, text.size() - 1);
     ARROW_RETURN_NOT_OK(CheckJournal(journal, run_id));
@@ -161,7 +160,7 @@ arrow::Status LocalOutput::RollBack(const std::string& run_id) const {
     ARROW_RETURN_NOT_OK(SyncFolder(KindFolder(**folder)));
   }
   ARROW_RETURN_NOT_OK(RemoveAll(bin));
-  return RemoveAll(work_->path() + kJournal);
+  return RemoveAll(published().Path(kJournal));
 }
 
 // Publishing moves folders, and is tried before hours of work depend on it. What a kill leaves of

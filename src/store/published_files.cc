@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <queue>
 #include <span>
 #include <utility>
@@ -149,6 +150,15 @@ arrow::Status PublishedFiles::Explain(const std::string& below, const arrow::Sta
   if (IsNoSuchKey(status)) return DiskError("read", path, ENOENT);
   if (S3Failure::Of(status)) return connection_->Explain("cannot read", path, status);
   return status.WithMessage(path, ": ", status.message());
+}
+
+arrow::Result<nlohmann::json> ReadObject(const PublishedFiles& files, const std::string& below,
+                                         std::string* text) {
+  ARROW_ASSIGN_OR_RAISE(const std::string read, files.Read(below));
+  if (text) *text = read;
+  auto parsed = nlohmann::json::parse(read, nullptr, /*allow_exceptions=*/false);
+  if (parsed.is_object()) return parsed;
+  return arrow::Status::Invalid(files.Path(below), ": no JSON object");
 }
 
 arrow::Result<std::vector<std::string>> PublishedRuns(const PublishedFiles& files) {

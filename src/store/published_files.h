@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,10 @@ class PublishedFiles {
   std::string output_;
   std::shared_ptr<S3Connection> connection_;  // null: local
 };
+
+// What a JSON file holds, and the text of it where asked. Errors: Invalid where it is no object.
+arrow::Result<nlohmann::json> ReadObject(const PublishedFiles& files, const std::string& below,
+                                         std::string* text = nullptr);
 
 // The ids of the published runs, the newest first.
 arrow::Result<std::vector<std::string>> PublishedRuns(const PublishedFiles& files);

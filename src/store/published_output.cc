@@ -22,17 +22,9 @@ std::string InfoPath(const OutputFolder& folder, const std::string& run_id) {
   return folder.Path(run_id) + '/' + PartName(0, "json");
 }
 
-arrow::Result<json> ParseObject(const PublishedFiles& files, const std::string& path,
-                                const std::string& text) {
-  json parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (parsed.is_object()) return parsed;
-  return arrow::Status::Invalid(files.Path(path), ": no JSON object");
-}
-
 // What run_info tells. Errors: of anything that is not there, or of another type.
 arrow::Status TakeInfo(const PublishedFiles& files, const std::string& path, PublishedRun* run) {
-  ARROW_ASSIGN_OR_RAISE(run->info, files.Read(path));
-  ARROW_ASSIGN_OR_RAISE(const json info, ParseObject(files, path, run->info));
+  ARROW_ASSIGN_OR_RAISE(const json info, ReadObject(files, path, &run->info));
   try {
     info.at("input").get_to(run->input);
     const json& counts = info.at("counts");
@@ -57,8 +49,7 @@ void ReadInfo(const PublishedFiles& files, PublishedRun* run) {
 arrow::Result<std::vector<double>> ReadVariance(const PublishedFiles& files,
                                                 const std::string& run_id) {
   const std::string path = InfoPath(kModelInfo, run_id);
-  ARROW_ASSIGN_OR_RAISE(const std::string text, files.Read(path));
-  ARROW_ASSIGN_OR_RAISE(const json info, ParseObject(files, path, text));
+  ARROW_ASSIGN_OR_RAISE(const json info, ReadObject(files, path));
   try {
     return info.at("variance_by_component").get<std::vector<double>>();
   } catch (const json::exception&) {

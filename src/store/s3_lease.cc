@@ -44,19 +44,21 @@ void S3Lease::Renew() {
   }
 }
 
+arrow::Status S3Lease::CheckHeld() const {
+  if (held_) return arrow::Status::OK();
+  return Refuse(RunRefusal::kOutputBusy, "another run has taken over the output " + folder_.uri());
+}
+
 arrow::Status S3Lease::Confirm() {
+  ARROW_RETURN_NOT_OK(CheckHeld());
   const std::lock_guard lock(renewing_);
-  const auto renewal = held_ ? lock_->Renew() : S3Lock::Renewal::kLost;
-  if (renewal == S3Lock::Renewal::kLost) {
-    held_ = false;
-    return Refuse(RunRefusal::kOutputBusy,
-                  "another run has taken over the output " + folder_.uri());
-  }
+  const auto renewal = lock_->Renew();
   if (renewal == S3Lock::Renewal::kUnknown) {
     return arrow::Status::IOError("the store does not say whether the output ", folder_.uri(),
                                   " is still locked for this run");
   }
-  return arrow::Status::OK();
+  held_ = renewal == S3Lock::Renewal::kOurs;
+  return CheckHeld();
 }
 
 void S3Lease::StopRenewing() {

@@ -37,7 +37,8 @@ class S3Lease {
   arrow::Status Take(CancelToken cancel);
 
   // Whether it is ours as far as is known: taken, and nobody was seen to have it.
-  bool held() const { return held_; }
+  // Errors: RunRefusal::kOutputBusy.
+  arrow::Status CheckHeld() const;
 
   // Makes sure of it, by a renewal. Errors: RunRefusal::kOutputBusy where another run has it now;
   // IOError where the store does not say.

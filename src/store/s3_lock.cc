@@ -68,10 +68,9 @@ arrow::Status ConditionalLock::Put(const std::string& if_match) {
 }
 
 arrow::Status ConditionalLock::Take(CancelToken cancel) {
-  bool taken = false;
   for (int round = 0; round < kMostRounds; ++round) {
     ARROW_RETURN_NOT_OK(cancel.Check());
-    ARROW_RETURN_NOT_OK(TakeOnce(&taken, cancel));
+    ARROW_ASSIGN_OR_RAISE(const bool taken, TakeOnce(cancel));
     if (taken) return CheckConditionsHold();
     SleepAtRandom();
   }
@@ -79,28 +78,25 @@ arrow::Status ConditionalLock::Take(CancelToken cancel) {
                                 ": the store neither gives nor shows it");
 }
 
-// Not taken: somebody was faster.
-arrow::Status ConditionalLock::TakeOnce(bool* taken, CancelToken cancel) {
-  arrow::Status put = Put("*");
-  if (!put.ok()) {
-    if (!IsConditionFailed(put)) return Explain(put);
-    ARROW_ASSIGN_OR_RAISE(const Seen other, Look());
-    if (other.etag.empty()) return arrow::Status::OK();
-    if (other.writer == writer_) {
-      // Ours: the answer of an earlier attempt was lost.
-      etag_ = other.etag;
-    } else {
-      if (!other.writer.starts_with(here_)) {
-        ARROW_ASSIGN_OR_RAISE(const bool is_dead, WaitForDeath(other, cancel));
-        if (!is_dead) return arrow::Status::OK();
-      }
-      put = Put(other.etag);
-      if (IsConditionFailed(put) || IsNoSuchKey(put)) return arrow::Status::OK();
-      if (!put.ok()) return Explain(put);
-    }
+arrow::Result<bool> ConditionalLock::TakeOnce(CancelToken cancel) {
+  const arrow::Status created = Put("*");
+  if (created.ok()) return true;
+  if (!IsConditionFailed(created)) return Explain(created);
+  ARROW_ASSIGN_OR_RAISE(const Seen other, Look());
+  if (other.etag.empty()) return false;
+  if (other.writer == writer_) {
+    // Ours: the answer of an earlier attempt was lost.
+    etag_ = other.etag;
+    return true;
   }
-  *taken = true;
-  return arrow::Status::OK();
+  if (!other.writer.starts_with(here_)) {
+    ARROW_ASSIGN_OR_RAISE(const bool is_dead, WaitForDeath(other, cancel));
+    if (!is_dead) return false;
+  }
+  const arrow::Status replaced = Put(other.etag);
+  if (replaced.ok()) return true;
+  if (IsConditionFailed(replaced) || IsNoSuchKey(replaced)) return false;
+  return Explain(replaced);
 }
 
 // Some stores write whatever the condition, or do not say what they wrote.

@@ -59,7 +59,8 @@ class ConditionalLock : public S3Lock {
   arrow::Result<Seen> Look() const;
   arrow::Status Put(const std::string& if_match);
   arrow::Status CheckConditionsHold();
-  arrow::Status TakeOnce(bool* taken, CancelToken cancel);
+  // Whether it is ours now; false: somebody was faster.
+  arrow::Result<bool> TakeOnce(CancelToken cancel);
   // Whether the writer of this lock is dead; false: there is none any more.
   arrow::Result<bool> WaitForDeath(const Seen& other, CancelToken cancel) const;
   arrow::Status Explain(const arrow::Status& status) const;

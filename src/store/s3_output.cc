@@ -16,7 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kJournal = "_pomona/publishing";  // the run that is being uploaded
 constexpr int kUploadsAtOnce = 8;
 
 // What runs leave in the work folder, there.
@@ -132,9 +131,7 @@ arrow::Status S3Output::Publish(const std::vector<OutputFolder>& folders, Cancel
   ARROW_RETURN_NOT_OK(lease_.Confirm());
   if (is_shared_) ARROW_RETURN_NOT_OK(RemoveStrangers(folders));
   for (const OutputFolder& folder : folders) {
-    if (!lease_.held()) {
-      return Refuse(RunRefusal::kOutputBusy, "another run has taken over the output " + location());
-    }
+    ARROW_RETURN_NOT_OK(lease_.CheckHeld());
     ARROW_RETURN_NOT_OK(folder_->Put(SuccessOf(folder, work_->run_id()), ""));
   }
   // The run is published whatever becomes of this; what stays behind is removed by the next one.

@@ -120,18 +120,10 @@ void Verifier::CheckFiles() {
 }
 
 std::optional<json> Verifier::ReadJson(const OutputFolder& folder) {
-  const std::string path = Path(folder, PartName(0, "json"));
-  const auto text = files_.Read(path);
-  if (!text.ok()) {
-    Report(text.status());
-    return std::nullopt;
-  }
-  json parsed = json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  if (!parsed.is_object()) {
-    Report(files_.Path(path) + ": no JSON object");
-    return std::nullopt;
-  }
-  return parsed;
+  auto parsed = ReadObject(files_, Path(folder, PartName(0, "json")));
+  if (parsed.ok()) return *std::move(parsed);
+  Report(parsed.status());
+  return std::nullopt;
 }
 
 // A count that may be missing from damaged JSON.

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "report/base64.h"
+#include "base64.h"
 
 namespace pomona {
 namespace {

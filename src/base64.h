@@ -1,3 +1,4 @@
+// Bytes as text: RFC 4648.
 #pragma once
 
 #include <cstdint>
