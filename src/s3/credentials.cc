@@ -4,9 +4,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -316,10 +314,7 @@ arrow::Result<Credentials> CredentialsChain::OfContainer() {
 }
 
 arrow::Result<Credentials> CredentialsChain::OfInstance() {
-  std::string disabled = Environment("AWS_EC2_METADATA_DISABLED");
-  std::ranges::transform(disabled, disabled.begin(),
-                         [](unsigned char c) { return std::tolower(c); });
-  if (disabled == "true") return Credentials();
+  if (LowerCase(Environment("AWS_EC2_METADATA_DISABLED")) == "true") return Credentials();
   std::string address = Environment("AWS_EC2_METADATA_SERVICE_ENDPOINT");
   if (address.empty()) {
     std::string mode = Environment("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");

@@ -11,12 +11,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstdlib>
 #include <cstring>
 #include <optional>
 
 #include "base64.h"
-#include "environment.h"
+#include "s3/proxies.h"
 #include "s3/tls.h"
 
 namespace pomona {
@@ -34,14 +33,6 @@ constexpr size_t kTogether = size_t{16} << 10;
 // Servers give up what is idle; it is looked at before it is used again.
 constexpr std::chrono::seconds kLookAfter{1};
 constexpr std::chrono::seconds kAddressesKept{60};
-
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 'a' - 'A') : c; }
-
-std::string LowerCase(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), Lower);
-  return lower;
-}
 
 std::string_view Trimmed(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t");
@@ -79,6 +70,14 @@ std::string Unescaped(std::string_view text) {
 }
 
 }  // namespace
+
+std::string LowerCase(std::string_view text) {
+  std::string lower(text);
+  std::ranges::transform(lower, lower.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 'a' - 'A') : c;
+  });
+  return lower;
+}
 
 std::string HttpServer::Authority() const {
   const std::string name = host.find(':') == host.npos ? host : '[' + host + ']';
@@ -359,67 +358,6 @@ struct HttpClient::Addresses {
   std::vector<Address> all;
   size_t next = 0;  // servers of many addresses are asked in turn
   Clock::time_point found;
-};
-
-// HTTPS_PROXY, HTTP_PROXY and NO_PROXY, in either case.
-class HttpClient::Proxies {
- public:
-  Proxies() {
-    https_ = Parse(Either("https_proxy", "HTTPS_PROXY"));
-    // In a program that a web server started, the second one may be a visitor's.
-    const bool visitors = !Environment("REQUEST_METHOD").empty();
-    http_ = Parse(visitors ? Environment("http_proxy") : Either("http_proxy", "HTTP_PROXY"));
-    std::string names = LowerCase(Either("no_proxy", "NO_PROXY"));
-    std::ranges::replace(names, ' ', ',');
-    for (size_t begin = 0; begin < names.size();) {
-      const size_t end = std::min(names.find(',', begin), names.size());
-      if (end > begin) without_.push_back(names.substr(begin, end - begin));
-      begin = end + 1;
-    }
-  }
-
-  // Null where the server is reached directly. Errors: HttpProblem::kUntrusted where the proxy is of
-  // a kind that is not spoken here: requests must not go past it.
-  arrow::Result<const HttpUrl*> For(const HttpServer& server) const {
-    const auto& proxy = server.tls ? https_ : http_;
-    if (!proxy) return nullptr;
-    const std::string host = LowerCase(server.host);
-    // What gives an instance or a container its credentials is meant for it alone.
-    for (const std::string_view local : {"169.254.", "fe80:", "fd00:ec2:"}) {
-      if (host.starts_with(local)) return nullptr;
-    }
-    for (std::string_view name : without_) {
-      if (name == "*") return nullptr;
-      if (const size_t colon = name.rfind(':'); colon != name.npos && name.find(':') == colon) {
-        if (name.substr(colon + 1) != std::to_string(server.port)) continue;
-        name = name.substr(0, colon);
-      }
-      if (name.starts_with("*")) name.remove_prefix(1);
-      if (name.starts_with('.')) name.remove_prefix(1);
-      if (name.empty() || !host.ends_with(name)) continue;
-      if (host.size() == name.size() || host[host.size() - name.size() - 1] == '.') return nullptr;
-    }
-    if (!proxy->ok() || (*proxy)->server.tls) {
-      return HttpError(HttpProblem::kUntrusted,
-                       std::string(server.tls ? "HTTPS_PROXY" : "HTTP_PROXY") +
-                           " does not name a proxy as http://HOST:PORT");
-    }
-    return &**proxy;
-  }
-
- private:
-  static std::string Either(const char* one, const char* other) {
-    std::string value = Environment(one);
-    return value.empty() ? Environment(other) : value;
-  }
-  // Nothing where none is named.
-  static std::optional<arrow::Result<HttpUrl>> Parse(const std::string& text) {
-    if (text.empty()) return std::nullopt;
-    return ParseHttpUrl(text.find("://") == text.npos ? "http://" + text : text);
-  }
-
-  std::optional<arrow::Result<HttpUrl>> http_, https_;
-  std::vector<std::string> without_;
 };
 
 HttpClient::HttpClient() : proxies_(std::make_unique<const Proxies>()) {}

@@ -22,6 +22,9 @@ namespace pomona {
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
+// With letters of ASCII made small.
+std::string LowerCase(std::string_view text);
+
 // Whom requests go to.
 struct HttpServer {
   bool tls = true;
@@ -134,7 +137,6 @@ class HttpClient {
  private:
   class Connection;
   struct Addresses;
-  class Proxies;
 
   std::unique_ptr<Connection> TakeIdle(const HttpServer& server);
   arrow::Result<std::unique_ptr<Connection>> Connect(const HttpServer& server,
@@ -142,7 +144,7 @@ class HttpClient {
   arrow::Result<int> Dial(const HttpServer& server, std::chrono::milliseconds patience);
   arrow::Result<HttpAnswer> Exchange(Connection& connection, const HttpRequest& request);
 
-  const std::unique_ptr<const Proxies> proxies_;
+  const std::unique_ptr<const class Proxies> proxies_;
   std::once_flag tls_made_;
   std::mutex mutex_;  // for what is below
   bool stopped_ = false;
