@@ -370,11 +370,11 @@ constexpr RunOptionSpec kSpecs[] = {
 }  // namespace
 
 std::vector<std::string> RunOptionSpec::Texts(const RunOptions& options) const {
-  const Value value = get(options);
-  if (const auto* list = std::get_if<std::vector<std::string>>(&value)) return *list;
-  if (const auto* flag = std::get_if<bool>(&value)) return {*flag ? "true" : "false"};
-  if (const auto* count = std::get_if<int64_t>(&value)) return {std::to_string(*count)};
-  return {std::get<std::string>(value)};
+  const Value chosen = get(options);
+  if (const auto* list = std::get_if<std::vector<std::string>>(&chosen)) return *list;
+  if (const auto* flag = std::get_if<bool>(&chosen)) return {*flag ? "true" : "false"};
+  if (const auto* count = std::get_if<int64_t>(&chosen)) return {std::to_string(*count)};
+  return {std::get<std::string>(chosen)};
 }
 
 std::span<const RunOptionSpec> RunOptionSpecs() { return kSpecs; }

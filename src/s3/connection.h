@@ -36,8 +36,8 @@ inline Reject GoneReject() { return {Stage::kRead, Reason::kMissing, "no longer 
 // Why a request came to nothing, as the detail of an IOError.
 class S3Failure : public arrow::StatusDetail {
  public:
-  S3Failure(int status, std::string code, std::optional<HttpProblem> problem)
-      : status(status), code(std::move(code)), problem(problem) {}
+  S3Failure(int http_status, std::string s3_code, std::optional<HttpProblem> http_problem)
+      : status(http_status), code(std::move(s3_code)), problem(http_problem) {}
   const char* type_id() const override { return "pomona::S3Failure"; }
   std::string ToString() const override { return code; }
 

@@ -282,9 +282,9 @@ arrow::Result<HttpAnswer> AnswerReader::Read(bool head_only, int64_t most) {
 // A connected socket, with or without TLS, and what was read ahead from it.
 class HttpClient::Connection {
  public:
-  Connection(const HttpServer& server, int socket)
-      : server(server),
-        socket(socket),
+  Connection(const HttpServer& peer, int connected)
+      : server(peer),
+        socket(connected),
         reader([this](std::span<uint8_t> bytes) { return Receive(bytes); }) {}
   ~Connection() {
     tls.reset();
@@ -313,10 +313,10 @@ class HttpClient::Connection {
 
   arrow::Status Send(std::span<const uint8_t> bytes) {
     while (!bytes.empty()) {
-      const ssize_t sent =
+      const ssize_t written =
           tls ? tls->Send(bytes) : send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent >= 0) {
-        bytes = bytes.subspan(static_cast<size_t>(sent));
+      if (written >= 0) {
+        bytes = bytes.subspan(static_cast<size_t>(written));
       } else if (errno != EINTR) {
         return Broken();
       }

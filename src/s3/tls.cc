@@ -30,6 +30,12 @@ std::string LastError() {
   return text;
 }
 
+// SSL_set_tlsext_host_name, whose macro casts as C does.
+bool AskForHost(SSL* ssl, const std::string& host) {
+  return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                  const_cast<char*>(host.c_str())) == 1;
+}
+
 // OpenSSL's own way to a socket would raise SIGPIPE.
 int SocketOf(BIO* bio) { return static_cast<int>(reinterpret_cast<intptr_t>(BIO_get_data(bio))); }
 
@@ -133,8 +139,7 @@ arrow::Result<std::unique_ptr<Tls::Stream>> Tls::Connect(int socket, const std::
   SSL_set_bio(ssl, bio, bio);
   const bool named = IsAddress(host)
                          ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str()) == 1
-                         : SSL_set_tlsext_host_name(ssl, host.c_str()) == 1 &&
-                               SSL_set1_host(ssl, host.c_str()) == 1;
+                         : AskForHost(ssl, host) && SSL_set1_host(ssl, host.c_str()) == 1;
   if (!named) return HttpError(HttpProblem::kUntrusted, "its name cannot be checked");
   {
     const std::lock_guard lock(mutex_);
