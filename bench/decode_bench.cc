@@ -85,9 +85,10 @@ Bytes MakePng(int width, int height) {
 void Decode(benchmark::State& state, Bytes (*make)(int, int)) {
   const Bytes file = make(static_cast<int>(state.range(0)), static_cast<int>(state.range(1)));
   pomona::Decoder decoder;
+  pomona::Resizer resizer(pomona::kInputSize, pomona::kInputSize);
   for (auto _ : state) {
-    const auto result = decoder.Decode(file);
-    if (!std::holds_alternative<pomona::Picture>(result)) state.SkipWithError("rejected");
+    const auto result = decoder.Decode(file, &resizer);
+    if (!std::holds_alternative<pomona::PictureInfo>(result)) state.SkipWithError("rejected");
     benchmark::DoNotOptimize(result);
   }
 }

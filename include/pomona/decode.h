@@ -13,6 +13,8 @@
 
 namespace pomona {
 
+class RowSink;
+
 enum class ImageFormat {
   kJpeg,
   kMpo,
@@ -76,13 +78,16 @@ struct DecodeLimits {
   int64_t max_codec_bytes = int64_t{1} << 30;
 };
 
-// A decoded picture. The pixels belong to the Decoder that made it.
-struct Picture {
+struct PictureInfo {
   int width = 0;
   int height = 0;
-  std::span<const uint8_t> rgb;  // height x width x 3, row-major, no padding
   ImageFormat format = ImageFormat::kOther;
   std::string_view mode;  // the pixels' layout in the file, in Pillow's words: "RGB", "L", "P", ...
+};
+
+// A decoded picture. The pixels belong to the Decoder that made it.
+struct Picture : PictureInfo {
+  std::span<const uint8_t> rgb;  // height x width x 3, row-major, no padding
 };
 
 // Decodes one file after another into buffers that it keeps.
@@ -97,9 +102,13 @@ class Decoder {
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
 
-  // The picture is valid until the next call or until the decoder dies. The path only serves to
-  // name the format in the message of a reject, where the bytes do not tell.
-  std::variant<Picture, Reject> Decode(std::span<const uint8_t> file, std::string_view path = {});
+  // Hands the pixels to `rows` while it decodes; after a reject they may have got some of them. The
+  // path only serves to name the format in the message of a reject, where the bytes do not tell.
+  std::variant<PictureInfo, Reject> Decode(std::span<const uint8_t> file, RowSink* rows,
+                                           std::string_view path = {});
+
+  // The whole picture at once, valid until the next call or until the decoder dies.
+  std::variant<Picture, Reject> Decode(std::span<const uint8_t> file);
 
  private:
   class Impl;

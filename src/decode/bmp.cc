@@ -245,8 +245,8 @@ std::optional<Reject> ExpandRuns(std::span<const uint8_t> file, const Header& he
 
 // An icon's bitmap says that it is as high as the picture and its mask together.
 DecodeResult DecodeBitmap(std::span<const uint8_t> file, size_t header_at, size_t pixels_at,
-                          ImageFormat format, const DecodeLimits& limits, Buffer* rgb,
-                          Buffer* scratch) {
+                          ImageFormat format, const DecodeLimits& limits, Workspace* memory,
+                          RowSink* rows) {
   Header header;
   if (auto reject = ReadHeader(file, header_at, pixels_at, limits, &header)) {
     return std::move(*reject);
@@ -265,7 +265,7 @@ DecodeResult DecodeBitmap(std::span<const uint8_t> file, size_t header_at, size_
       return Refuse(Reason::kCorrupt, "runs of pixels that are no samples of 4 or 8 bits");
     }
     header.sample_bits = 8;
-    uint8_t* samples = scratch->Reserve(width * height);
+    uint8_t* samples = memory->samples.Reserve(width * height);
     if (auto reject = ExpandRuns(file, header, samples)) return std::move(*reject);
     pixels = samples;
     stride = width;
@@ -283,36 +283,35 @@ DecodeResult DecodeBitmap(std::span<const uint8_t> file, size_t header_at, size_
     pixels = &file[header.pixels_at];
   }
 
-  const size_t bytes = width * height * 3;
-  uint8_t* out = rgb->Reserve(bytes);
+  Band band(header.width, header.height, &memory->rgb, rows);
   for (size_t y = 0; y < height; ++y) {
     const size_t row = header.top_down ? y : height - 1 - y;
-    RowToRgb(header, pixels + row * stride, width, out + y * width * 3);
+    RowToRgb(header, pixels + row * stride, width, band.Next());
   }
-  return Picture{.width = static_cast<int>(width),
-                 .height = static_cast<int>(height),
-                 .rgb = {out, bytes},
-                 .format = format,
-                 .mode = header.mode};
+  band.Flush();
+  return PictureInfo{.width = static_cast<int>(width),
+                     .height = static_cast<int>(height),
+                     .format = format,
+                     .mode = header.mode};
 }
 
 }  // namespace
 
-DecodeResult DecodeBmp(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                       Buffer* scratch) {
+DecodeResult DecodeBmp(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
+                       RowSink* rows) {
   if (file.size() < kFileHeaderSize) return Truncated("header");
-  return DecodeBitmap(file, kFileHeaderSize, Read32(&file[10]), ImageFormat::kBmp, limits, rgb,
-                      scratch);
+  return DecodeBitmap(file, kFileHeaderSize, Read32(&file[10]), ImageFormat::kBmp, limits, memory,
+                      rows);
 }
 
-DecodeResult DecodeDib(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                       Buffer* scratch) {
-  return DecodeBitmap(file, 0, 0, ImageFormat::kDib, limits, rgb, scratch);
+DecodeResult DecodeDib(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
+                       RowSink* rows) {
+  return DecodeBitmap(file, 0, 0, ImageFormat::kDib, limits, memory, rows);
 }
 
 DecodeResult DecodeIconBitmap(std::span<const uint8_t> file, size_t header_at,
-                              const DecodeLimits& limits, Buffer* rgb, Buffer* scratch) {
-  return DecodeBitmap(file, header_at, 0, ImageFormat::kIco, limits, rgb, scratch);
+                              const DecodeLimits& limits, Workspace* memory, RowSink* rows) {
+  return DecodeBitmap(file, header_at, 0, ImageFormat::kIco, limits, memory, rows);
 }
 
 }  // namespace pomona

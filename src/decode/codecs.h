@@ -12,6 +12,7 @@
 #include <variant>
 
 #include "pomona/decode.h"
+#include "pomona/row_sink.h"
 
 namespace pomona {
 
@@ -33,11 +34,65 @@ class Buffer {
   size_t size_ = 0;
 };
 
-using DecodeResult = std::variant<Picture, Reject>;
+// A codec's memory.
+struct Workspace {
+  Buffer rgb;      // pixels that cannot go to the sink yet
+  Buffer samples;  // what they are made of
+};
+
+using DecodeResult = std::variant<PictureInfo, Reject>;
 
 inline Reject Refuse(Reason reason, std::string message) {
   return {Stage::kDecode, reason, std::move(message)};
 }
+
+// Rows on their way to a sink, some at a time: the next step has work for whole vectors, and the
+// rows are still in the cache then.
+class Band {
+ public:
+  // Begins the picture.
+  Band(int64_t width, int64_t height, Buffer* memory, RowSink* sink);
+
+  // Where the next row is to be written. Hands those before it on where they are enough.
+  uint8_t* Next() {
+    if (rows_ == capacity_) Flush();
+    return pixels_ + stride_ * static_cast<size_t>(rows_++);
+  }
+  // After the last row.
+  void Flush() {
+    if (rows_ > 0) sink_->Add(pixels_, rows_);
+    rows_ = 0;
+  }
+
+ private:
+  const size_t stride_;
+  const int capacity_;
+  uint8_t* const pixels_;
+  RowSink* const sink_;
+  int rows_ = 0;
+};
+
+// Keeps all rows, for codecs whose pictures come in another order than from top to bottom.
+class WholePicture : public RowSink {
+ public:
+  explicit WholePicture(Buffer* memory) : memory_(memory) {}
+
+  void Begin(int width, int height) override;
+  void Add(const uint8_t* rows, int count) noexcept override;
+
+  std::span<const uint8_t> rgb() const { return {pixels_, bytes()}; }
+
+ private:
+  size_t bytes() const {
+    return size_t{3} * static_cast<size_t>(width_) * static_cast<size_t>(height_);
+  }
+
+  Buffer* const memory_;
+  uint8_t* pixels_ = nullptr;
+  int width_ = 0;
+  int height_ = 0;
+  int rows_ = 0;
+};
 
 // Nothing where the sides are above 0, and they and width x height are within the limits.
 std::optional<Reject> CheckSize(int64_t width, int64_t height, const DecodeLimits& limits);
@@ -48,32 +103,31 @@ inline int64_t MaxScanPixels(const DecodeLimits& limits, bool arithmetic, int64_
   return std::min(limits.max_scan_pixels, limits.max_arithmetic_samples / components);
 }
 
-// Each decodes a whole file of its format and leaves the pixels, which the picture refers to, in
-// one of the buffers.
-DecodeResult DecodeBmp(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                       Buffer* scratch);
-DecodeResult DecodeDib(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                       Buffer* scratch);
-DecodeResult DecodeGif(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                       Buffer* scratch);
-DecodeResult DecodeIco(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                       Buffer* scratch);
-DecodeResult DecodeJpeg(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                        Buffer* scratch);
-DecodeResult DecodePng(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                       Buffer* scratch);
-DecodeResult DecodePnm(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                       Buffer* scratch);
-DecodeResult DecodeTga(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                       Buffer* scratch);
-DecodeResult DecodeTiff(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                        Buffer* scratch);
-DecodeResult DecodeWebp(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                        Buffer* scratch);
+// Each decodes a whole file of its format.
+DecodeResult DecodeBmp(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
+                       RowSink* rows);
+DecodeResult DecodeDib(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
+                       RowSink* rows);
+DecodeResult DecodeGif(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
+                       RowSink* rows);
+DecodeResult DecodeIco(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
+                       RowSink* rows);
+DecodeResult DecodeJpeg(std::span<const uint8_t> file, const DecodeLimits& limits,
+                        Workspace* memory, RowSink* rows);
+DecodeResult DecodePng(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
+                       RowSink* rows);
+DecodeResult DecodePnm(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
+                       RowSink* rows);
+DecodeResult DecodeTga(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
+                       RowSink* rows);
+DecodeResult DecodeTiff(std::span<const uint8_t> file, const DecodeLimits& limits,
+                        Workspace* memory, RowSink* rows);
+DecodeResult DecodeWebp(std::span<const uint8_t> file, const DecodeLimits& limits,
+                        Workspace* memory, RowSink* rows);
 
 // The bitmap of an icon, whose header is at `header_at`.
 DecodeResult DecodeIconBitmap(std::span<const uint8_t> file, size_t header_at,
-                              const DecodeLimits& limits, Buffer* rgb, Buffer* scratch);
+                              const DecodeLimits& limits, Workspace* memory, RowSink* rows);
 
 // Whether a file's header is that of a TGA, which has no signature.
 bool IsTga(std::span<const uint8_t> file);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "codecs.h"
 #include "pomona/decode.h"
@@ -16,24 +17,48 @@ std::optional<Reject> CheckSize(int64_t width, int64_t height, const DecodeLimit
                               : std::to_string(limits.max_side) + " in a row or column"));
 }
 
+Band::Band(int64_t width, int64_t height, Buffer* memory, RowSink* sink)
+    : stride_(static_cast<size_t>(width) * 3),
+      capacity_(static_cast<int>(std::min<int64_t>(height, RowsAtOnce(width)))),
+      pixels_(memory->Reserve(stride_ * static_cast<size_t>(capacity_))),
+      sink_(sink) {
+  sink->Begin(static_cast<int>(width), static_cast<int>(height));
+}
+
+void WholePicture::Begin(int width, int height) {
+  width_ = width;
+  height_ = height;
+  rows_ = 0;
+  pixels_ = memory_->Reserve(bytes());
+}
+
+void WholePicture::Add(const uint8_t* rows, int count) noexcept {
+  const size_t stride = size_t{3} * static_cast<size_t>(width_);
+  std::memcpy(pixels_ + stride * static_cast<size_t>(rows_), rows,
+              stride * static_cast<size_t>(count));
+  rows_ += count;
+}
+
 class Decoder::Impl {
  public:
   explicit Impl(const DecodeLimits& limits) : limits_(limits) {}
 
-  DecodeResult Decode(std::span<const uint8_t> file, std::string_view path) {
+  Buffer whole;  // of a picture that is asked for at once
+
+  DecodeResult Decode(std::span<const uint8_t> file, RowSink* rows, std::string_view path) {
     if (file.empty()) return Refuse(Reason::kEmpty, "the file has no bytes");
     switch (SniffFormat(file).value_or(ImageFormat::kOther)) {
       case ImageFormat::kJpeg:
-      case ImageFormat::kMpo: return DecodeJpeg(file, limits_, &rgb_, &scratch_);
-      case ImageFormat::kPng: return DecodePng(file, limits_, &rgb_, &scratch_);
-      case ImageFormat::kWebp: return DecodeWebp(file, limits_, &rgb_, &scratch_);
-      case ImageFormat::kGif: return DecodeGif(file, limits_, &rgb_, &scratch_);
-      case ImageFormat::kDib: return DecodeDib(file, limits_, &rgb_, &scratch_);
-      case ImageFormat::kIco: return DecodeIco(file, limits_, &rgb_, &scratch_);
-      case ImageFormat::kTga: return DecodeTga(file, limits_, &rgb_, &scratch_);
-      case ImageFormat::kBmp: return DecodeBmp(file, limits_, &rgb_, &scratch_);
-      case ImageFormat::kTiff: return DecodeTiff(file, limits_, &rgb_, &scratch_);
-      case ImageFormat::kPnm: return DecodePnm(file, limits_, &rgb_, &scratch_);
+      case ImageFormat::kMpo: return DecodeJpeg(file, limits_, &memory_, rows);
+      case ImageFormat::kPng: return DecodePng(file, limits_, &memory_, rows);
+      case ImageFormat::kWebp: return DecodeWebp(file, limits_, &memory_, rows);
+      case ImageFormat::kGif: return DecodeGif(file, limits_, &memory_, rows);
+      case ImageFormat::kDib: return DecodeDib(file, limits_, &memory_, rows);
+      case ImageFormat::kIco: return DecodeIco(file, limits_, &memory_, rows);
+      case ImageFormat::kTga: return DecodeTga(file, limits_, &memory_, rows);
+      case ImageFormat::kBmp: return DecodeBmp(file, limits_, &memory_, rows);
+      case ImageFormat::kTiff: return DecodeTiff(file, limits_, &memory_, rows);
+      case ImageFormat::kPnm: return DecodePnm(file, limits_, &memory_, rows);
       case ImageFormat::kOther: break;
     }
     if (IsAppleDouble(file)) {
@@ -47,15 +72,21 @@ class Decoder::Impl {
 
  private:
   const DecodeLimits limits_;
-  Buffer rgb_;
-  Buffer scratch_;
+  Workspace memory_;
 };
 
 Decoder::Decoder(const DecodeLimits& limits) : impl_(std::make_unique<Impl>(limits)) {}
 Decoder::~Decoder() = default;
 
-DecodeResult Decoder::Decode(std::span<const uint8_t> file, std::string_view path) {
-  return impl_->Decode(file, path);
+DecodeResult Decoder::Decode(std::span<const uint8_t> file, RowSink* rows, std::string_view path) {
+  return impl_->Decode(file, rows, path);
+}
+
+std::variant<Picture, Reject> Decoder::Decode(std::span<const uint8_t> file) {
+  WholePicture whole(&impl_->whole);
+  DecodeResult result = impl_->Decode(file, &whole, {});
+  if (Reject* reject = std::get_if<Reject>(&result)) return std::move(*reject);
+  return Picture{std::get<PictureInfo>(result), whole.rgb()};
 }
 
 }  // namespace pomona

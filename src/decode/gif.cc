@@ -258,8 +258,8 @@ std::optional<Reject> Expand(std::span<const uint8_t> file, const Frame& frame,
 
 }  // namespace
 
-DecodeResult DecodeGif(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                       Buffer* scratch) {
+DecodeResult DecodeGif(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
+                       RowSink* rows) {
   if (file.size() < kScreenSize) return EndsIn("its header");
   Frame frame;
   if (auto reject = FindFrame(file, &frame)) return std::move(*reject);
@@ -276,7 +276,7 @@ DecodeResult DecodeGif(std::span<const uint8_t> file, const DecodeLimits& limits
 
   const auto stride = static_cast<size_t>(width);
   const size_t pixels = stride * static_cast<size_t>(height);
-  uint8_t* canvas = scratch->Reserve(pixels);
+  uint8_t* canvas = memory->samples.Reserve(pixels);
   if (frame.width != width || frame.height != height) {
     std::memset(canvas, frame.transparent.value_or(0), pixels);
   }
@@ -286,13 +286,14 @@ DecodeResult DecodeGif(std::span<const uint8_t> file, const DecodeLimits& limits
   ColorTable table = {};
   if (frame.palette.empty()) table = GrayTable(256);
   for (size_t i = 0; i < frame.palette.size(); ++i) table[i / 3][i % 3] = frame.palette[i];
-  uint8_t* out = rgb->Reserve(pixels * 3);
-  TableToRgb(table, 8, canvas, pixels, out);
-  return Picture{.width = static_cast<int>(width),
-                 .height = static_cast<int>(height),
-                 .rgb = {out, pixels * 3},
-                 .format = ImageFormat::kGif,
-                 .mode = frame.palette.empty() ? "L" : "P"};
+  Band band(width, height, &memory->rgb, rows);
+  for (int64_t y = 0; y < height; ++y, canvas += stride)
+    TableToRgb(table, 8, canvas, stride, band.Next());
+  band.Flush();
+  return PictureInfo{.width = static_cast<int>(width),
+                     .height = static_cast<int>(height),
+                     .format = ImageFormat::kGif,
+                     .mode = frame.palette.empty() ? "L" : "P"};
 }
 
 }  // namespace pomona

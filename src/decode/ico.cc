@@ -34,8 +34,8 @@ Entry ReadEntry(const uint8_t* bytes) {
 
 }  // namespace
 
-DecodeResult DecodeIco(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                       Buffer* scratch) {
+DecodeResult DecodeIco(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
+                       RowSink* rows) {
   const auto truncated = [] { return Refuse(Reason::kTruncated, "the file ends in its pictures"); };
   if (file.size() < kHeaderSize) return truncated();
   const size_t count = Read16(&file[4], ByteOrder::kLittle);
@@ -54,11 +54,11 @@ DecodeResult DecodeIco(std::span<const uint8_t> file, const DecodeLimits& limits
   const std::optional<ImageFormat> format = SniffFormat(file.subspan(best.at));
   DecodeResult result;
   if (format == ImageFormat::kPng) {
-    result = DecodePng(file.subspan(best.at), limits, rgb, scratch);
+    result = DecodePng(file.subspan(best.at), limits, memory, rows);
   } else {
-    result = DecodeIconBitmap(file, best.at, limits, rgb, scratch);
+    result = DecodeIconBitmap(file, best.at, limits, memory, rows);
   }
-  Picture* picture = std::get_if<Picture>(&result);
+  PictureInfo* picture = std::get_if<PictureInfo>(&result);
   if (picture == nullptr) return result;
   picture->format = ImageFormat::kIco;
   if (format == ImageFormat::kPng) return result;

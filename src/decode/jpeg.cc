@@ -119,8 +119,8 @@ bool WouldGuess(const jpeg_decompress_struct& cinfo) {
 }
 
 // No object with a destructor may live here: errors leave by longjmp.
-ReadOutcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                 Buffer* scratch, Reader* reader) {
+ReadOutcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
+                 RowSink* rows, Reader* reader) {
   if (setjmp(reader->failure)) return reader->outcome;
   Open(file, reader);
   jpeg_decompress_struct& cinfo = reader->cinfo;
@@ -146,17 +146,17 @@ ReadOutcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Buff
   if (!jpeg_start_decompress(&cinfo)) return ReadOutcome::kTruncated;
   if (WouldGuess(cinfo)) return ReadOutcome::kScansMissing;
 
-  const size_t stride = size_t{cinfo.output_width} * 3;
-  uint8_t* pixels = rgb->Reserve(stride * cinfo.output_height);
+  Band band(cinfo.output_width, cinfo.output_height, &memory->rgb, rows);
   uint8_t* cmyk =
-      cinfo.num_components == 4 ? scratch->Reserve(size_t{cinfo.output_width} * 4) : nullptr;
+      cinfo.num_components == 4 ? memory->samples.Reserve(size_t{cinfo.output_width} * 4) : nullptr;
   while (cinfo.output_scanline < cinfo.output_height) {
-    uint8_t* row = pixels + cinfo.output_scanline * stride;
+    uint8_t* row = band.Next();
     uint8_t* target = cmyk != nullptr ? cmyk : row;
     if (jpeg_read_scanlines(&cinfo, &target, 1) != 1) return ReadOutcome::kTruncated;
     // Adobe stores CMYK inverted: each byte says how much paper is left.
     if (cmyk != nullptr) CmykToRgb(cmyk, 4, 255, cinfo.output_width, row);
   }
+  band.Flush();
   // Looks for what is wrong behind the picture, as Pillow does; a missing end is fine.
   jpeg_finish_decompress(&cinfo);
   return ReadOutcome::kComplete;
@@ -208,22 +208,20 @@ Reject Explain(const Reader& reader, const DecodeLimits& limits) {
 
 }  // namespace
 
-DecodeResult DecodeJpeg(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                        Buffer* scratch) {
+DecodeResult DecodeJpeg(std::span<const uint8_t> file, const DecodeLimits& limits,
+                        Workspace* memory, RowSink* rows) {
   Reader reader = {};
   jpeg_decompress_struct& cinfo = reader.cinfo;
   const std::unique_ptr<jpeg_decompress_struct, void (*)(j_decompress_ptr)> destroy(
       &cinfo, jpeg_destroy_decompress);
-  reader.outcome = Read(file, limits, rgb, scratch, &reader);
+  reader.outcome = Read(file, limits, memory, rows, &reader);
   if (reader.outcome == ReadOutcome::kFailed && reader.errors.msg_code == JERR_OUT_OF_MEMORY) {
     throw std::bad_alloc();
   }
   if (reader.outcome != ReadOutcome::kComplete) return Explain(reader, limits);
-  const size_t bytes = size_t{cinfo.output_width} * cinfo.output_height * 3;
-  return Picture{
+  return PictureInfo{
       .width = static_cast<int>(cinfo.output_width),
       .height = static_cast<int>(cinfo.output_height),
-      .rgb = {rgb->Reserve(bytes), bytes},
       // Pillow takes a photograph with a gain map for a plain JPEG.
       .format =
           reader.several_pictures && !reader.gain_map ? ImageFormat::kMpo : ImageFormat::kJpeg,

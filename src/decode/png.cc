@@ -39,7 +39,8 @@ struct Reader {
   int channel_bytes;  // 1 or 2, in the rows that libpng gives
   int pixel_bytes;    // likewise
   ColorTable table;   // colours of gray or indexed samples of one byte
-  uint8_t* rgb;
+  Band* band;         // nullptr where interlaced
+  uint8_t* rgb;       // all rows where interlaced
   int64_t rows_left;  // of all passes where interlaced
 };
 
@@ -131,13 +132,13 @@ void ToRgb(const Reader& reader, const uint8_t* row, int64_t count, uint8_t* out
 void OnRow(png_structp png, png_bytep row, png_uint_32 y, int pass) {
   Reader* reader = ReaderOf(png);
   if (row == nullptr || reader->rows_left == 0) return;
-  const size_t stride = size_t{3} * reader->width;
   if (reader->interlaced) {
+    const size_t stride = size_t{3} * reader->width;
     ToRgb(*reader, row, PNG_PASS_COLS(reader->width, pass),
           reader->rgb + PNG_ROW_FROM_PASS_ROW(y, pass) * stride + PNG_PASS_START_COL(pass) * 3,
           size_t{3} * PNG_PASS_COL_OFFSET(pass));
   } else {
-    ToRgb(*reader, row, reader->width, reader->rgb + y * stride, 3);
+    ToRgb(*reader, row, reader->width, reader->band->Next(), 3);
   }
   --reader->rows_left;
 }
@@ -309,8 +310,8 @@ void Read(std::span<const uint8_t> file, Reader* reader) {
 
 }  // namespace
 
-DecodeResult DecodePng(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                       Buffer*) {
+DecodeResult DecodePng(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
+                       RowSink* rows) {
   std::variant<size_t, Reject> data_end = FindDataEnd(file, limits);
   if (Reject* reject = std::get_if<Reject>(&data_end)) return std::move(*reject);
 
@@ -321,13 +322,18 @@ DecodeResult DecodePng(std::span<const uint8_t> file, const DecodeLimits& limits
   const uint32_t width = ReadInt(&file[kSizeAt]);
   const uint32_t height = ReadInt(&file[kSizeAt + 4]);
   if (std::optional<Reject> reject = CheckSize(width, height, limits)) return std::move(*reject);
-  const size_t bytes = size_t{width} * height * 3;
 
   Reader reader = {};
   reader.width = static_cast<int>(width);
   reader.height = static_cast<int>(height);
   reader.rows_left = height;
-  reader.rgb = rgb->Reserve(bytes);
+  constexpr size_t kInterlaceAt = kSizeAt + 12;
+  std::optional<Band> band;
+  if (file.size() > kInterlaceAt && file[kInterlaceAt] == PNG_INTERLACE_NONE) {
+    reader.band = &band.emplace(width, height, &memory->rgb, rows);
+  } else {
+    reader.rgb = memory->rgb.Reserve(size_t{width} * height * 3);
+  }
   Read(file.first(std::get<size_t>(data_end)), &reader);
   png_destroy_read_struct(&reader.png, &reader.info, nullptr);
 
@@ -337,11 +343,16 @@ DecodeResult DecodePng(std::span<const uint8_t> file, const DecodeLimits& limits
     if (reader.warned) return Refuse(Reason::kCorrupt, reader.message);
     return EndsIn("the picture's data");
   }
-  return Picture{.width = reader.width,
-                 .height = reader.height,
-                 .rgb = {reader.rgb, bytes},
-                 .format = ImageFormat::kPng,
-                 .mode = ModeName(reader)};
+  if (band) {
+    band->Flush();
+  } else {
+    rows->Begin(reader.width, reader.height);
+    rows->Add(reader.rgb, reader.height);
+  }
+  return PictureInfo{.width = reader.width,
+                     .height = reader.height,
+                     .format = ImageFormat::kPng,
+                     .mode = ModeName(reader)};
 }
 
 }  // namespace pomona

@@ -106,43 +106,48 @@ uint8_t ScaleSample(int64_t value, const Header& header) {
 
 // False where the file ends too early.
 std::variant<bool, Reject> ReadPlain(std::span<const uint8_t> file, const Header& header,
-                                     uint8_t* rgb) {
+                                     Band* band) {
   const int repeat = header.channels() == 3 ? 1 : 3;
-  const int64_t samples = header.width * header.height * header.channels();
+  const int64_t samples = header.width * header.channels();  // of a row
   const bool bits = header.magic == '1';
   Tokens tokens(file, header.pixels_at);
-  for (int64_t i = 0; i < samples; ++i) {
-    const std::string_view token = tokens.Next(bits ? 1 : kMaxToken);
-    if (token.empty()) return false;
-    const auto value = Parse<int64_t>(token);
-    if (!value || *value < 0 || *value > header.max) {
-      return Corrupt("a sample that is no number up to " + std::to_string(header.max));
+  for (int64_t y = 0; y < header.height; ++y) {
+    uint8_t* rgb = band->Next();
+    for (int64_t i = 0; i < samples; ++i) {
+      const std::string_view token = tokens.Next(bits ? 1 : kMaxToken);
+      if (token.empty()) return false;
+      const auto value = Parse<int64_t>(token);
+      if (!value || *value < 0 || *value > header.max) {
+        return Corrupt("a sample that is no number up to " + std::to_string(header.max));
+      }
+      const uint8_t sample = bits ? (*value ? 0 : 255) : ScaleSample(*value, header);
+      for (int c = 0; c < repeat; ++c) *rgb++ = sample;
     }
-    const uint8_t sample = bits ? (*value ? 0 : 255) : ScaleSample(*value, header);
-    for (int c = 0; c < repeat; ++c) *rgb++ = sample;
   }
   return true;
 }
 
-// REQUIRES: the rows are there.
-void ReadRaw(std::span<const uint8_t> file, const Header& header, Buffer* scratch, uint8_t* rgb) {
+// REQUIRES: the rows are there, `row_size` bytes each.
+void ReadRaw(std::span<const uint8_t> file, const Header& header, size_t row_size, Buffer* scratch,
+             Band* band) {
   const auto width = static_cast<size_t>(header.width);
   const auto height = static_cast<size_t>(header.height);
   const uint8_t* row = &file[header.pixels_at];
   if (header.magic == '4') {
     ColorTable table = {};
     table[0].fill(255);
-    for (size_t y = 0; y < height; ++y, row += PackedBytes(width, 1)) {
-      TableToRgb(table, 1, row, width, rgb + y * width * 3);
+    for (size_t y = 0; y < height; ++y, row += row_size) {
+      TableToRgb(table, 1, row, width, band->Next());
     }
     return;
   }
   if (header.magic == 'f') {  // the last row comes first
     const ByteOrder order = header.scale < 0 ? ByteOrder::kLittle : ByteOrder::kBig;
     for (size_t y = height; y-- > 0;) {
-      uint8_t* out = rgb + y * width * 3;
-      for (size_t x = 0; x < width; ++x, row += 4, out += 3) {
-        std::fill_n(out, 3, ClipFloat(std::bit_cast<float>(Read32(row, order))));
+      const uint8_t* sample = row + y * row_size;
+      uint8_t* out = band->Next();
+      for (size_t x = 0; x < width; ++x, sample += 4, out += 3) {
+        std::fill_n(out, 3, ClipFloat(std::bit_cast<float>(Read32(sample, order))));
       }
     }
     return;
@@ -154,9 +159,12 @@ void ReadRaw(std::span<const uint8_t> file, const Header& header, Buffer* scratc
     scaled[i] = ScaleSample(static_cast<int64_t>(i), header);
   }
   const size_t repeat = header.channels() == 3 ? 1 : 3;
-  const size_t samples = width * height * static_cast<size_t>(header.channels());
-  for (size_t i = 0; i < samples; ++i, row += wide ? 2 : 1, rgb += repeat) {
-    std::fill_n(rgb, repeat, scaled[wide ? Read16(row, ByteOrder::kBig) : *row]);
+  const size_t samples = width * static_cast<size_t>(header.channels());
+  for (size_t y = 0; y < height; ++y) {
+    uint8_t* rgb = band->Next();
+    for (size_t i = 0; i < samples; ++i, row += wide ? 2 : 1, rgb += repeat) {
+      std::fill_n(rgb, repeat, scaled[wide ? Read16(row, ByteOrder::kBig) : *row]);
+    }
   }
 }
 
@@ -173,21 +181,21 @@ std::string_view ModeName(const Header& header) {
 
 }  // namespace
 
-DecodeResult DecodePnm(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                       Buffer* scratch) {
+DecodeResult DecodePnm(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
+                       RowSink* rows) {
   Header header;
   if (auto reject = ReadHeader(file, &header)) return std::move(*reject);
   if (auto reject = CheckSize(header.width, header.height, limits)) return std::move(*reject);
 
   const auto width = static_cast<size_t>(header.width);
   const auto height = static_cast<size_t>(header.height);
-  const size_t bytes = width * height * 3;
   const Reject truncated = Refuse(Reason::kTruncated, "the file ends in its pixels");
   if (header.magic >= '1' && header.magic <= '3') {
-    uint8_t* out = rgb->Reserve(bytes);
-    auto result = ReadPlain(file, header, out);
+    Band band(header.width, header.height, &memory->rgb, rows);
+    auto result = ReadPlain(file, header, &band);
     if (Reject* reject = std::get_if<Reject>(&result)) return std::move(*reject);
     if (!std::get<bool>(result)) return truncated;
+    band.Flush();
   } else {
     const size_t bits = header.magic == '4'   ? 1
                         : header.magic == 'f' ? 32
@@ -195,13 +203,14 @@ DecodeResult DecodePnm(std::span<const uint8_t> file, const DecodeLimits& limits
                                               : 8;
     const size_t row_size = PackedBytes(width * static_cast<size_t>(header.channels()), bits);
     if (file.size() - header.pixels_at < row_size * height) return truncated;
-    ReadRaw(file, header, scratch, rgb->Reserve(bytes));
+    Band band(header.width, header.height, &memory->rgb, rows);
+    ReadRaw(file, header, row_size, &memory->samples, &band);
+    band.Flush();
   }
-  return Picture{.width = static_cast<int>(width),
-                 .height = static_cast<int>(height),
-                 .rgb = {rgb->Reserve(bytes), bytes},
-                 .format = ImageFormat::kPnm,
-                 .mode = ModeName(header)};
+  return PictureInfo{.width = static_cast<int>(width),
+                     .height = static_cast<int>(height),
+                     .format = ImageFormat::kPnm,
+                     .mode = ModeName(header)};
 }
 
 }  // namespace pomona

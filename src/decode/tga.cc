@@ -108,8 +108,8 @@ bool IsTga(std::span<const uint8_t> file) {
   }
 }
 
-DecodeResult DecodeTga(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                       Buffer* scratch) {
+DecodeResult DecodeTga(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
+                       RowSink* rows) {
   const auto truncated = [] { return Refuse(Reason::kTruncated, "the file ends in its pixels"); };
   Header header = {.type = file[2] & ~kRunLengths,
                    .run_lengths = (file[2] & kRunLengths) != 0,
@@ -119,10 +119,9 @@ DecodeResult DecodeTga(std::span<const uint8_t> file, const DecodeLimits& limits
                    .right_to_left = (file[17] & 0x10) != 0,
                    .top_down = (file[17] & 0x20) != 0,
                    .pixels_at = kHeaderSize + file[0]};
-  if (auto reject = CheckSize(static_cast<int64_t>(header.width),
-                              static_cast<int64_t>(header.height), limits)) {
-    return std::move(*reject);
-  }
+  const auto width = static_cast<int64_t>(header.width);
+  const auto height = static_cast<int64_t>(header.height);
+  if (auto reject = CheckSize(width, height, limits)) return std::move(*reject);
 
   ColorTable table = {};
   if (header.type == kGray) table = GrayTable(header.depth == 1 ? 2 : 256);
@@ -147,26 +146,35 @@ DecodeResult DecodeTga(std::span<const uint8_t> file, const DecodeLimits& limits
     header.pixels_at += size;
   }
 
-  const size_t stride = header.width * 3;
-  const size_t bytes = stride * header.height;
-  uint8_t* out = rgb->Reserve(bytes);
-  Rows rows(file, header, scratch->Reserve(header.width * 4));
-  for (size_t y = 0; y < header.height; ++y) {
-    const uint8_t* row = rows.Next();
-    if (row == nullptr) return truncated();
-    uint8_t* target = out + (header.top_down ? y : header.height - 1 - y) * stride;
+  Rows lines(file, header, memory->samples.Reserve(header.width * 4));
+  const auto read = [&](uint8_t* target) {
+    const uint8_t* row = lines.Next();
+    if (row == nullptr) return false;
     RowToRgb(header, table, row, target);
-    if (header.right_to_left) {
-      for (size_t x = 0; x < header.width / 2; ++x) {
-        std::swap_ranges(target + 3 * x, target + 3 * x + 3, target + stride - 3 * (x + 1));
-      }
+    for (size_t x = 0; header.right_to_left && x < header.width / 2; ++x) {
+      std::swap_ranges(target + 3 * x, target + 3 * x + 3, target + 3 * (header.width - x - 1));
     }
+    return true;
+  };
+  if (header.top_down) {
+    Band band(width, height, &memory->rgb, rows);
+    for (int64_t y = 0; y < height; ++y) {
+      if (!read(band.Next())) return truncated();
+    }
+    band.Flush();
+  } else {
+    const size_t stride = header.width * 3;
+    uint8_t* out = memory->rgb.Reserve(stride * header.height);
+    for (size_t y = header.height; y-- > 0;) {
+      if (!read(out + y * stride)) return truncated();
+    }
+    rows->Begin(static_cast<int>(width), static_cast<int>(height));
+    rows->Add(out, static_cast<int>(height));
   }
-  return Picture{.width = static_cast<int>(header.width),
-                 .height = static_cast<int>(header.height),
-                 .rgb = {out, bytes},
-                 .format = ImageFormat::kTga,
-                 .mode = ModeName(header)};
+  return PictureInfo{.width = static_cast<int>(width),
+                     .height = static_cast<int>(height),
+                     .format = ImageFormat::kTga,
+                     .mode = ModeName(header)};
 }
 
 }  // namespace pomona

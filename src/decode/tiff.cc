@@ -69,8 +69,9 @@ std::variant<Parts, Reject> ReadParts(const TiffDirectory& directory, const Tiff
 
 // Where the rows of a picture go.
 struct Target {
-  uint8_t* rgb;
-  uint8_t* planes;  // samples side by side; nullptr where they do not come plane by plane
+  RowSink* rows;
+  Buffer* memory;   // for those on their way
+  uint8_t* planes;  // samples side by side, in place of rows; nullptr where there are no planes
 };
 
 // Calls read(part, stride) for each part, which gives its rows, `stride` bytes apart, or nullptr
@@ -81,6 +82,14 @@ bool ReadRows(const TiffLayout& layout, const Parts& parts, ByteOrder order, con
   const auto width = static_cast<size_t>(layout.width);
   const auto height = static_cast<size_t>(layout.height);
   const size_t stride = layout.RowBytes(parts.columns);
+  std::optional<Band> band;
+  uint8_t* side_by_side = nullptr;  // the rows of tiles that make whole rows together
+  if (target.planes == nullptr && parts.columns >= width) {
+    band.emplace(layout.width, layout.height, target.memory, target.rows);
+  } else if (target.planes == nullptr) {
+    side_by_side = target.memory->Reserve(3 * width * std::min(parts.rows, height));
+    target.rows->Begin(static_cast<int>(width), static_cast<int>(height));
+  }
   Part part = {};
   for (; part.index < parts.count; ++part.index) {
     part.columns = std::min(parts.columns, width - part.x);
@@ -88,22 +97,25 @@ bool ReadRows(const TiffLayout& layout, const Parts& parts, ByteOrder order, con
     const uint8_t* rows = read(part, stride);
     if (rows == nullptr) return false;
     for (size_t i = 0; i < part.rows; ++i, rows += stride) {
-      const size_t at = (part.y + i) * width + part.x;
       if (target.planes == nullptr) {
-        TiffRowToRgb(layout, rows, order, part.columns, target.rgb + 3 * at);
+        TiffRowToRgb(layout, rows, order, part.columns,
+                     band ? band->Next() : side_by_side + 3 * (i * width + part.x));
       } else {
+        const size_t at = (part.y + i) * width + part.x;
         TiffRowToPlane(layout, rows, order, part.columns,
                        target.planes + layout.bits.size() * at + part.plane);
       }
     }
     part.x += parts.columns;
     if (part.x < width) continue;
+    if (side_by_side != nullptr) target.rows->Add(side_by_side, static_cast<int>(part.rows));
     part.x = 0;
     part.y += parts.rows;
     if (part.y < height) continue;
     part.y = 0;
     ++part.plane;
   }
+  if (band) band->Flush();
   return true;
 }
 
@@ -229,7 +241,7 @@ TiffHandle OpenTiff(Memory* memory) {
 // mirrors each strip where the tag Orientation says so. Pillow lets it, and turns the picture
 // afterwards all the same.
 bool ReadYcbcr(TIFF* tiff, const TiffLayout& layout, const Parts& parts, const DecodeLimits& limits,
-               Memory* memory, uint8_t* rgb) {
+               Memory* memory, const Target& target) {
   std::array<char, 1024> message = {};
   TIFFRGBAImage reader;
   if (!TIFFRGBAImageOK(tiff, message.data()) ||
@@ -244,23 +256,28 @@ bool ReadYcbcr(TIFF* tiff, const TiffLayout& layout, const Parts& parts, const D
   const size_t rows = std::min(parts.rows, height);
   if (rows > static_cast<size_t>(limits.max_codec_bytes) / (4 * width)) return false;
   const auto pixels = std::make_unique<uint32_t[]>(width * rows);
+  Band band(layout.width, layout.height, target.memory, target.rows);
   for (size_t y = 0; y < height; y += rows) {
     const size_t count = std::min(rows, height - y);
     reader.row_offset = static_cast<int>(y);
     if (!TIFFRGBAImageGet(&reader, pixels.get(), reader.width, static_cast<uint32_t>(count))) {
       return false;
     }
-    for (size_t i = 0; i < width * count; ++i, rgb += 3) {
-      if (TIFFGetA(pixels[i]) == 0) {  // it was not written
-        memory->truncated = true;
-        return false;
+    for (size_t i = 0; i < count; ++i) {
+      uint8_t* rgb = band.Next();
+      for (const uint32_t pixel : std::span(pixels.get() + i * width, width)) {
+        if (TIFFGetA(pixel) == 0) {  // it was not written
+          memory->truncated = true;
+          return false;
+        }
+        *rgb++ = static_cast<uint8_t>(TIFFGetR(pixel));
+        *rgb++ = static_cast<uint8_t>(TIFFGetG(pixel));
+        *rgb++ = static_cast<uint8_t>(TIFFGetB(pixel));
       }
-      rgb[0] = static_cast<uint8_t>(TIFFGetR(pixels[i]));
-      rgb[1] = static_cast<uint8_t>(TIFFGetG(pixels[i]));
-      rgb[2] = static_cast<uint8_t>(TIFFGetB(pixels[i]));
     }
     std::fill_n(pixels.get(), width * count, 0);
   }
+  band.Flush();
   return true;
 }
 
@@ -381,7 +398,7 @@ std::optional<Reject> ReadCompressed(std::span<const uint8_t> file, const TiffLa
     }
     const bool jpeg = layout.compression == COMPRESSION_JPEG && !layout.planes;
     if (layout.photometric == PHOTOMETRIC_YCBCR && layout.bits.size() == 3 && !jpeg) {
-      read = ReadYcbcr(tiff.get(), layout, parts, limits, &memory, target.rgb);
+      read = ReadYcbcr(tiff.get(), layout, parts, limits, &memory, target);
     } else {
       if (jpeg && layout.photometric == PHOTOMETRIC_YCBCR) {
         TIFFSetField(tiff.get(), TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
@@ -401,7 +418,7 @@ std::optional<Reject> ReadCompressed(std::span<const uint8_t> file, const TiffLa
 }
 
 // Turns the picture as the tag Orientation (2 to 8) asks; 5 and above swap its sides.
-void Turn(int orientation, const uint8_t* rgb, size_t width, size_t height, uint8_t* out) {
+void Turn(int orientation, std::span<const uint8_t> rgb, size_t width, size_t height, Band* band) {
   const bool swap = orientation >= ORIENTATION_LEFTTOP;
   const size_t out_width = swap ? height : width;
   const size_t out_height = swap ? width : height;
@@ -409,21 +426,23 @@ void Turn(int orientation, const uint8_t* rgb, size_t width, size_t height, uint
   const bool from_bottom =
       orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
   for (size_t y = 0; y < out_height; ++y) {
+    uint8_t* out = band->Next();
     for (size_t x = 0; x < out_width; ++x, out += 3) {
       const size_t column = swap ? y : x;
       const size_t row = swap ? x : y;
       std::memcpy(out,
-                  rgb + 3 * ((from_bottom ? height - 1 - row : row) * width +
-                             (from_right ? width - 1 - column : column)),
+                  &rgb[3 * ((from_bottom ? height - 1 - row : row) * width +
+                            (from_right ? width - 1 - column : column))],
                   3);
     }
   }
+  band->Flush();
 }
 
 }  // namespace
 
-DecodeResult DecodeTiff(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                        Buffer* scratch) {
+DecodeResult DecodeTiff(std::span<const uint8_t> file, const DecodeLimits& limits,
+                        Workspace* memory, RowSink* rows) {
   const std::optional<TiffDirectory> directory = TiffDirectory::Read(file);
   if (!directory) return Refuse(Reason::kTruncated, "the file ends in front of its directory");
   auto read_layout = ReadTiffLayout(*directory, limits);
@@ -433,32 +452,39 @@ DecodeResult DecodeTiff(std::span<const uint8_t> file, const DecodeLimits& limit
   if (Reject* reject = std::get_if<Reject>(&read_parts)) return std::move(*reject);
   const Parts& parts = std::get<Parts>(read_parts);
 
-  auto width = static_cast<size_t>(layout.width);
-  auto height = static_cast<size_t>(layout.height);
-  const size_t bytes = width * height * 3;
-  const bool ycbcr = layout.photometric == PHOTOMETRIC_YCBCR;
-  Target target = {.rgb = rgb->Reserve(bytes), .planes = nullptr};
-  if (layout.planes && !ycbcr)
-    target.planes = scratch->Reserve(width * height * layout.bits.size());
+  const auto width = static_cast<size_t>(layout.width);
+  const auto height = static_cast<size_t>(layout.height);
+  const bool turned =
+      layout.orientation > ORIENTATION_TOPLEFT && layout.orientation <= ORIENTATION_LEFTBOT;
+  Buffer upright;
+  WholePicture whole(&upright);
+  Target target = {.rows = turned ? &whole : rows, .memory = &memory->rgb, .planes = nullptr};
+  if (layout.planes && layout.photometric != PHOTOMETRIC_YCBCR) {
+    target.planes = memory->samples.Reserve(width * height * layout.bits.size());
+  }
   std::optional<Reject> reject = layout.compression == COMPRESSION_NONE
                                      ? ReadRaw(file, *directory, layout, parts, target)
                                      : ReadCompressed(file, layout, parts, limits, target);
   if (reject) return std::move(*reject);
   if (target.planes != nullptr) {
-    TiffRowToRgb(JoinedPlanes(layout), target.planes, kHostOrder, width * height, target.rgb);
+    const TiffLayout joined = JoinedPlanes(layout);
+    Band band(layout.width, layout.height, target.memory, target.rows);
+    for (size_t y = 0; y < height; ++y) {
+      TiffRowToRgb(joined, target.planes + y * width * layout.bits.size(), kHostOrder, width,
+                   band.Next());
+    }
+    band.Flush();
   }
-
-  uint8_t* out = target.rgb;
-  if (layout.orientation > ORIENTATION_TOPLEFT && layout.orientation <= ORIENTATION_LEFTBOT) {
-    out = scratch->Reserve(bytes);
-    Turn(layout.orientation, target.rgb, width, height, out);
-    if (layout.orientation >= ORIENTATION_LEFTTOP) std::swap(width, height);
+  PictureInfo info = {.width = static_cast<int>(width),
+                      .height = static_cast<int>(height),
+                      .format = ImageFormat::kTiff,
+                      .mode = layout.mode};
+  if (turned) {
+    if (layout.orientation >= ORIENTATION_LEFTTOP) std::swap(info.width, info.height);
+    Band band(info.width, info.height, &memory->rgb, rows);
+    Turn(layout.orientation, whole.rgb(), width, height, &band);
   }
-  return Picture{.width = static_cast<int>(width),
-                 .height = static_cast<int>(height),
-                 .rgb = {out, bytes},
-                 .format = ImageFormat::kTiff,
-                 .mode = layout.mode};
+  return info;
 }
 
 }  // namespace pomona

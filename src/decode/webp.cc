@@ -44,8 +44,8 @@ Reject Explain(VP8StatusCode status) {
 
 }  // namespace
 
-DecodeResult DecodeWebp(std::span<const uint8_t> file, const DecodeLimits& limits, Buffer* rgb,
-                        Buffer*) {
+DecodeResult DecodeWebp(std::span<const uint8_t> file, const DecodeLimits& limits,
+                        Workspace* memory, RowSink* rows) {
   if (const int64_t frames = CountFrames(file); frames > limits.max_frames) {
     return Refuse(Reason::kTooLarge, std::to_string(frames) + " frames, more than the limit of " +
                                          std::to_string(limits.max_frames));
@@ -73,7 +73,7 @@ DecodeResult DecodeWebp(std::span<const uint8_t> file, const DecodeLimits& limit
   // does not cover more.
   const size_t stride = static_cast<size_t>(width) * 3;
   const size_t bytes = stride * static_cast<size_t>(height);
-  uint8_t* canvas = rgb->Reserve(bytes);
+  uint8_t* canvas = memory->rgb.Reserve(bytes);
   if (frame.width != width || frame.height != height) std::memset(canvas, 0, bytes);
   const size_t offset =
       static_cast<size_t>(frame.y_offset) * stride + static_cast<size_t>(frame.x_offset) * 3;
@@ -85,11 +85,12 @@ DecodeResult DecodeWebp(std::span<const uint8_t> file, const DecodeLimits& limit
   WebPFreeDecBuffer(&config.output);
   WebPDemuxReleaseIterator(&frame);
   if (status != VP8_STATUS_OK) return Explain(status);
-  return Picture{.width = static_cast<int>(width),
-                 .height = static_cast<int>(height),
-                 .rgb = {canvas, bytes},
-                 .format = ImageFormat::kWebp,
-                 .mode = alpha ? "RGBA" : "RGB"};
+  rows->Begin(static_cast<int>(width), static_cast<int>(height));
+  rows->Add(canvas, static_cast<int>(height));
+  return PictureInfo{.width = static_cast<int>(width),
+                     .height = static_cast<int>(height),
+                     .format = ImageFormat::kWebp,
+                     .mode = alpha ? "RGBA" : "RGB"};
 }
 
 }  // namespace pomona

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace pomona {
@@ -28,10 +29,22 @@ struct Window {
   size_t pair;  // index of the first of (taps + 1) / 2 pairs in Axis::pairs
 };
 
+// Some outputs, of inputs that are at hand from the one of index `first` on.
+struct Lines {
+  std::span<const Window> windows;
+  const WeightPair* pairs;  // of the axis
+  int first;
+};
+
 struct Axis {
   int in_size = 0;
   std::vector<Window> windows;  // [output size]
   std::vector<WeightPair> pairs;
+
+  Lines All() const { return {windows, pairs.data(), 0}; }
+  Lines Some(int begin, int end, int first) const {
+    return {std::span(windows).subspan(begin, end - begin), pairs.data(), first};
+  }
 
   // Computes the weights unless they are there. Bit for bit those of Pillow: every expression is
   // in double and in Pillow's order.

@@ -1,6 +1,7 @@
 // Pillow resamples rows first, into an 8-bit picture, then columns. Both passes here are the same
-// kernel, which sums weighted lines of contiguous bytes. For the first pass, strips of up to 64
-// rows are transposed, so that a line holds one pixel column of the strip, and transposed back.
+// kernel, which sums weighted lines of contiguous bytes. For the first pass, strips of some rows are
+// transposed, so that a line holds one pixel column of the strip, and transposed back. The second
+// makes each row of the result as soon as the rows that it is made of are there.
 #include "infer/resize.h"
 
 #include <algorithm>
@@ -99,12 +100,12 @@ HWY_INLINE void SumBlock(D8 d8, const uint8_t* HWY_RESTRICT in, size_t stride, i
 
 // REQUIRES: width >= lanes of D8. The last two blocks overlap where width is no multiple.
 template <class D8>
-HWY_INLINE void SumLinesBy(D8 d8, const Axis& axis, const uint8_t* in, size_t in_stride,
+HWY_INLINE void SumLinesBy(D8 d8, const Lines& lines, const uint8_t* in, size_t in_stride,
                            size_t width, uint8_t* out, size_t out_stride) {
   const size_t last = width - hn::Lanes(d8);
-  for (const Window& window : axis.windows) {
-    const uint8_t* line = in + window.first * in_stride;
-    const WeightPair* pairs = axis.pairs.data() + window.pair;
+  for (const Window& window : lines.windows) {
+    const uint8_t* line = in + (window.first - lines.first) * in_stride;
+    const WeightPair* pairs = lines.pairs + window.pair;
     for (size_t x = 0; x < last; x += hn::Lanes(d8)) {
       SumBlock(d8, line + x, in_stride, window.taps, pairs, out + x);
     }
@@ -115,14 +116,14 @@ HWY_INLINE void SumLinesBy(D8 d8, const Axis& axis, const uint8_t* in, size_t in
 
 #endif  // HWY_TARGET != HWY_SCALAR
 
-void SumNarrowLines(const Axis& axis, const uint8_t* in, size_t in_stride, size_t width,
+void SumNarrowLines(const Lines& lines, const uint8_t* in, size_t in_stride, size_t width,
                     uint8_t* out, size_t out_stride) {
-  for (const Window& window : axis.windows) {
+  for (const Window& window : lines.windows) {
     for (size_t x = 0; x < width; ++x) {
-      const uint8_t* value = in + window.first * in_stride + x;
+      const uint8_t* value = in + (window.first - lines.first) * in_stride + x;
       int32_t sum = 1 << (kWeightBits - 1);
       for (int t = 0; t < window.taps; ++t, value += in_stride) {
-        const WeightPair& pair = axis.pairs[window.pair + t / 2];
+        const WeightPair& pair = lines.pairs[window.pair + t / 2];
         const int shift = t % 2 * 16;
         const int32_t low = static_cast<int16_t>(pair.low >> shift);
         const int32_t high = static_cast<int16_t>(pair.high >> shift);
@@ -134,20 +135,20 @@ void SumNarrowLines(const Axis& axis, const uint8_t* in, size_t in_stride, size_
   }
 }
 
-// Makes axis.windows.size() lines of `width` bytes from the lines of `in`.
-void SumLines(const Axis& axis, const uint8_t* in, size_t in_stride, size_t width, uint8_t* out,
+// Makes lines.windows.size() lines of `width` bytes from the lines of `in`.
+void SumLines(const Lines& lines, const uint8_t* in, size_t in_stride, size_t width, uint8_t* out,
               size_t out_stride) {
 #if HWY_TARGET != HWY_SCALAR
   const hn::ScalableTag<uint8_t> full;
   const hn::FixedTag<uint8_t, 16> block;
   if (width >= hn::Lanes(full)) {
-    return SumLinesBy(full, axis, in, in_stride, width, out, out_stride);
+    return SumLinesBy(full, lines, in, in_stride, width, out, out_stride);
   }
   if (width >= hn::Lanes(block)) {
-    return SumLinesBy(block, axis, in, in_stride, width, out, out_stride);
+    return SumLinesBy(block, lines, in, in_stride, width, out, out_stride);
   }
 #endif
-  SumNarrowLines(axis, in, in_stride, width, out, out_stride);
+  SumNarrowLines(lines, in, in_stride, width, out, out_stride);
 }
 
 #if HWY_TARGET != HWY_SCALAR
@@ -210,15 +211,12 @@ HWY_AFTER_NAMESPACE();
 namespace pomona {
 namespace {
 
-constexpr int kStripRows = 64;
-
 HWY_EXPORT(SumLines);
 HWY_EXPORT(Transpose);
 
 // Grows only.
-uint8_t* Reserve(size_t size, std::vector<uint8_t>* buffer) {
+void Reserve(size_t size, std::vector<uint8_t>* buffer) {
   if (buffer->size() < size) buffer->resize(size);
-  return buffer->data();
 }
 
 }  // namespace
@@ -226,60 +224,114 @@ uint8_t* Reserve(size_t size, std::vector<uint8_t>* buffer) {
 class Resizer::Impl {
  public:
   Impl(int out_width, int out_height, Cpu cpu)
-      : out_width_(out_width), out_height_(out_height), cpu_(cpu) {}
+      : out_width_(out_width),
+        out_height_(out_height),
+        out_stride_(size_t{3} * static_cast<size_t>(out_width)),
+        cpu_(cpu),
+        picture_(out_stride_ * static_cast<size_t>(out_height)) {}
 
-  void Resize(int width, int height, const uint8_t* rgb, uint8_t* out) {
-    const size_t out_stride = size_t{3} * out_width_;
-    if (width == out_width_ && height == out_height_) {
-      std::memcpy(out, rgb, out_stride * out_height_);
-      return;
-    }
-    if (width != out_width_) {
-      x_axis_.Prepare(width, out_width_);
-      uint8_t* narrowed = height == out_height_ ? out : Reserve(out_stride * height, &narrowed_);
-      ResizeRows(width, height, rgb, narrowed);
-      rgb = narrowed;
-    }
-    if (height != out_height_) {
-      y_axis_.Prepare(height, out_height_);
-      KernelFor(HWY_DISPATCH_TABLE(SumLines), cpu_)(y_axis_, rgb, out_stride, out_stride, out,
-                                                    out_stride);
+  void Begin(int width, int height) {
+    width_ = width;
+    rows_ = dropped_ = finished_ = 0;
+    x_axis_.Prepare(width, out_width_);
+    y_axis_.Prepare(height, out_height_);
+    // What a row of the result is made of, a strip, and so much more that rows seldom move.
+    int most = 0;
+    for (const Window& window : y_axis_.windows) most = std::max(most, window.taps);
+    strip_rows_ = RowsAtOnce(width);
+    capacity_ = std::min(height, 4 * most + strip_rows_);
+    Reserve(out_stride_ * static_cast<size_t>(capacity_), &narrowed_);
+    if (width == out_width_) return;
+    Reserve(size_t{3} * static_cast<size_t>(width) * static_cast<size_t>(strip_rows_), &columns_);
+    Reserve(out_stride_ * static_cast<size_t>(strip_rows_), &out_columns_);
+  }
+
+  void Add(const uint8_t* rows, int count) {
+    const size_t stride = size_t{3} * static_cast<size_t>(width_);
+    while (count > 0) {
+      const int strip = std::min(count, strip_rows_);
+      if (rows_ - dropped_ + strip > capacity_) DropRows();
+      Narrow(rows, strip, narrowed_.data() + out_stride_ * static_cast<size_t>(rows_ - dropped_));
+      rows_ += strip;
+      rows += stride * static_cast<size_t>(strip);
+      count -= strip;
+      FinishRows();
     }
   }
 
+  std::span<const uint8_t> picture() const { return picture_; }
+
  private:
-  void ResizeRows(int width, int height, const uint8_t* rgb, uint8_t* out) {
-    const size_t in_stride = size_t{3} * width;
-    const size_t out_stride = size_t{3} * out_width_;
-    uint8_t* columns = Reserve(in_stride * kStripRows, &columns_);
-    uint8_t* out_columns = Reserve(out_stride * kStripRows, &out_columns_);
+  // The first pass. `count`: up to strip_rows_.
+  void Narrow(const uint8_t* rows, int count, uint8_t* out) {
+    const size_t rows_count = static_cast<size_t>(count);
+    if (width_ == out_width_) {
+      std::memcpy(out, rows, out_stride_ * rows_count);
+      return;
+    }
     const auto transpose = KernelFor(HWY_DISPATCH_TABLE(Transpose), cpu_);
     const auto sum_lines = KernelFor(HWY_DISPATCH_TABLE(SumLines), cpu_);
-    for (int y = 0; y < height; y += kStripRows) {
-      const size_t rows = std::min(kStripRows, height - y);
-      const size_t padded_rows = (rows + 15) / 16 * 16;
-      transpose(rgb + y * in_stride, in_stride, rows, in_stride, columns, padded_rows);
-      sum_lines(x_axis_, columns, 3 * padded_rows, 3 * padded_rows, out_columns, 3 * padded_rows);
-      transpose(out_columns, padded_rows, out_stride, rows, out + y * out_stride, out_stride);
-    }
+    const size_t stride = size_t{3} * static_cast<size_t>(width_);
+    const size_t padded = (rows_count + 15) / 16 * 16;
+    transpose(rows, stride, rows_count, stride, columns_.data(), padded);
+    sum_lines(x_axis_.All(), columns_.data(), 3 * padded, 3 * padded, out_columns_.data(),
+              3 * padded);
+    transpose(out_columns_.data(), padded, out_stride_, rows_count, out, out_stride_);
+  }
+
+  // The second pass, as far as there are rows for it.
+  void FinishRows() {
+    const auto& windows = y_axis_.windows;
+    int end = finished_;
+    while (end < out_height_ && windows[end].first + windows[end].taps <= rows_) ++end;
+    if (end == finished_) return;
+    const auto sum_lines = KernelFor(HWY_DISPATCH_TABLE(SumLines), cpu_);
+    sum_lines(y_axis_.Some(finished_, end, dropped_), narrowed_.data(), out_stride_, out_stride_,
+              picture_.data() + out_stride_ * static_cast<size_t>(finished_), out_stride_);
+    finished_ = end;
+  }
+
+  // Makes room: no row of the result needs those in front of the next one's window.
+  void DropRows() {
+    const int first =
+        std::min(finished_ < out_height_ ? y_axis_.windows[finished_].first : rows_, rows_);
+    const int kept = rows_ - first;
+    std::memmove(narrowed_.data(),
+                 narrowed_.data() + out_stride_ * static_cast<size_t>(first - dropped_),
+                 out_stride_ * static_cast<size_t>(kept));
+    dropped_ = first;
   }
 
   const int out_width_;
   const int out_height_;
+  const size_t out_stride_;
   const Cpu cpu_;
   Axis x_axis_;
   Axis y_axis_;
-  std::vector<uint8_t> narrowed_;     // the picture after the first pass
+  int width_ = 0;
+  int strip_rows_ = 0;
+  int rows_ = 0;                      // that came
+  int dropped_ = 0;                   // of them
+  int finished_ = 0;                  // rows of the result
+  int capacity_ = 0;                  // rows that narrowed_ holds
+  std::vector<uint8_t> narrowed_;     // rows after the first pass
   std::vector<uint8_t> columns_;      // a strip, transposed
   std::vector<uint8_t> out_columns_;  // likewise, resampled
+  std::vector<uint8_t> picture_;
 };
 
 Resizer::Resizer(int out_width, int out_height, Cpu cpu)
     : impl_(std::make_unique<Impl>(out_width, out_height, cpu)) {}
 Resizer::~Resizer() = default;
 
+void Resizer::Begin(int width, int height) { impl_->Begin(width, height); }
+void Resizer::Add(const uint8_t* rows, int count) noexcept { impl_->Add(rows, count); }
+std::span<const uint8_t> Resizer::picture() const { return impl_->picture(); }
+
 void Resizer::Resize(int width, int height, std::span<const uint8_t> rgb, std::span<uint8_t> out) {
-  impl_->Resize(width, height, rgb.data(), out.data());
+  Begin(width, height);
+  Add(rgb.data(), height);
+  std::ranges::copy(picture(), out.begin());
 }
 
 }  // namespace pomona

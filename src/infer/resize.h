@@ -7,24 +7,33 @@
 #include <span>
 
 #include "pomona/cpu.h"
+#include "pomona/row_sink.h"
 
 namespace pomona {
 
-// Resamples pictures of any size to one fixed size.
+// Resamples pictures of any size to one fixed size, row by row: of a picture it keeps what the next
+// row of the result is made of, out_width wide.
 //
 // The coefficients of the last input width and height are kept, so a run of pictures of one size
 // computes them once; nothing is allocated for a picture no larger than those seen before.
 //
 // Threads: none shared; each worker owns one.
-class Resizer {
+class Resizer : public RowSink {
  public:
   // REQUIRES: ResolveCpu(cpu) is no error.
   Resizer(int out_width, int out_height, Cpu cpu = Cpu::kBest);
-  ~Resizer();
+  ~Resizer() override;
   Resizer(const Resizer&) = delete;
   Resizer& operator=(const Resizer&) = delete;
 
-  // rgb: height x width x 3. out: out_height x out_width x 3, must not overlap rgb.
+  void Begin(int width, int height) override;
+  void Add(const uint8_t* rows, int count) noexcept override;
+
+  // Of the picture whose rows were all added: out_height x out_width x 3, valid until another one
+  // begins.
+  std::span<const uint8_t> picture() const;
+
+  // All of it at once. rgb: height x width x 3. out: out_height x out_width x 3.
   // REQUIRES: width, height >= 1 and spans of exactly those sizes.
   void Resize(int width, int height, std::span<const uint8_t> rgb, std::span<uint8_t> out);
 

@@ -11,6 +11,7 @@
 #include "infer/resize.h"
 #include "pomona/decode.h"
 #include "pomona/engine.h"
+#include "pomona/row_sink.h"
 #include "sha256.h"
 #include "tasks.h"
 
@@ -20,13 +21,40 @@ namespace {
 // Outcomes made before they are reported: bounds the memory.
 constexpr size_t kBlockItems = 1024;
 
+// Of all rows of a picture, and of what the network would get.
+class PictureHashes : public RowSink {
+ public:
+  explicit PictureHashes(Cpu cpu) : resizer_(kInputSize, kInputSize, cpu) {}
+
+  void Begin(int width, int height) override {
+    row_bytes_ = size_t{3} * static_cast<size_t>(width);
+    rgb_ = Sha256();
+    resizer_.Begin(width, height);
+  }
+  void Add(const uint8_t* rows, int count) noexcept override {
+    rgb_.Add(std::span(rows, row_bytes_ * static_cast<size_t>(count)));
+    resizer_.Add(rows, count);
+  }
+  std::string OfRows() { return rgb_.Hex(); }
+  std::string OfInput() const { return Sha256().Add(resizer_.picture()).Hex(); }
+
+ private:
+  size_t row_bytes_ = 0;
+  Sha256 rgb_;
+  Resizer resizer_;
+};
+
+class NoRows : public RowSink {
+ public:
+  void Begin(int, int) override {}
+  void Add(const uint8_t*, int) noexcept override {}
+};
+
 // A thread's own.
 class Checker {
  public:
   Checker(Source& source, const CheckOptions& options)
-      : source_(source),
-        hashes_(options.hashes),
-        resizer_(kInputSize, kInputSize, options.run.cpu) {}
+      : source_(source), with_hashes_(options.hashes), hashes_(options.run.cpu) {}
 
   // Errors: the source's.
   arrow::Result<CheckResult> Check(const Item& item) {
@@ -38,19 +66,19 @@ class Checker {
       read = !reject;
       return reject;
     };
-    const auto describe = [&](const Picture& picture) {
+    const auto describe = [&](const PictureInfo& picture) {
       result.format = FormatName(picture.format);
       result.mode = picture.mode;
       result.width = picture.width;
       result.height = picture.height;
-      if (hashes_) {
-        resizer_.Resize(picture.width, picture.height, picture.rgb, input_);
-        result.rgb_sha256 = Sha256().Add(picture.rgb).Hex();
-        result.rgb224_sha256 = Sha256().Add(std::span<const uint8_t>(input_)).Hex();
+      if (with_hashes_) {
+        result.rgb_sha256 = hashes_.OfRows();
+        result.rgb224_sha256 = hashes_.OfInput();
       }
       return arrow::Status::OK();
     };
-    ARROW_ASSIGN_OR_RAISE(result.outcome, reader_.Process(item.path, read_item, describe));
+    RowSink* const rows = with_hashes_ ? static_cast<RowSink*>(&hashes_) : &no_rows_;
+    ARROW_ASSIGN_OR_RAISE(result.outcome, reader_.Process(item.path, read_item, rows, describe));
     if (!read || !result.format.empty()) return result;
     if (const auto format = SniffFormat(reader_.bytes())) {
       result.format = *format == ImageFormat::kOther ? UnreadFormatName(reader_.bytes(), item.path)
@@ -61,10 +89,10 @@ class Checker {
 
  private:
   Source& source_;
-  const bool hashes_;
+  const bool with_hashes_;
   ImageReader reader_;
-  Resizer resizer_;
-  std::vector<uint8_t> input_ = std::vector<uint8_t>(kPictureBytes);
+  PictureHashes hashes_;
+  NoRows no_rows_;
 };
 
 // Items checked by several threads and reported in their order.

@@ -5,9 +5,35 @@
 #include <variant>
 
 #include "guarded.h"
+#include "pomona/row_sink.h"
 #include "stopwatch.h"
 
 namespace pomona {
+namespace {
+
+class TimedRows : public RowSink {
+ public:
+  explicit TimedRows(RowSink* rows) : rows_(rows) {}
+
+  void Begin(int width, int height) override {
+    Stopwatch watch;
+    rows_->Begin(width, height);
+    watch.Lap(&seconds_);
+  }
+  void Add(const uint8_t* rows, int count) noexcept override {
+    Stopwatch watch;
+    rows_->Add(rows, count);
+    watch.Lap(&seconds_);
+  }
+  double seconds() const { return seconds_; }
+
+ private:
+  RowSink* const rows_;
+  double seconds_ = 0;
+};
+
+}  // namespace
+
 arrow::Status AtImage(std::string_view path, const arrow::Status& status) {
   if (!status.IsOutOfMemory() || path.empty() || status.message().find(path) != std::string::npos) {
     return status;
@@ -21,28 +47,31 @@ arrow::Status Forgotten(std::string_view path) {
 }
 
 arrow::Result<Outcome> ImageReader::Process(std::string_view path, const ReadBytes& read,
-                                            const UseImage& use) {
+                                            RowSink* rows, const UseImage& use) {
   Stopwatch watch;
   auto unread = Guarded([&] { return read(&bytes_); });
   watch.Lap(&read_seconds_);
   if (!unread.ok()) return AtImage(path, unread.status());
   if (*unread) return Outcome{Verdict::kReject, *std::move(unread)};
-  return Process(path, bytes_, use);
+  return Process(path, bytes_, rows, use);
 }
 
 arrow::Result<Outcome> ImageReader::Process(std::string_view path, std::span<const uint8_t> file,
-                                            const UseImage& use) {
-  auto outcome = Guarded([&] { return Decode(path, file, use); });
+                                            RowSink* rows, const UseImage& use) {
+  auto outcome = Guarded([&] { return Decode(path, file, rows, use); });
   if (!outcome.ok()) return AtImage(path, outcome.status());
   return outcome;
 }
 
 arrow::Result<Outcome> ImageReader::Decode(std::string_view path, std::span<const uint8_t> file,
-                                           const UseImage& use) {
+                                           RowSink* rows, const UseImage& use) {
   Stopwatch watch;
-  std::variant<Picture, Reject> decoded = decoder_.Decode(file, path);
+  TimedRows timed(rows);
+  std::variant<PictureInfo, Reject> decoded = decoder_.Decode(file, &timed, path);
   watch.Lap(&decode_seconds_);
-  if (const auto* picture = std::get_if<Picture>(&decoded)) {
+  decode_seconds_ -= timed.seconds();
+  rows_seconds_ += timed.seconds();
+  if (const auto* picture = std::get_if<PictureInfo>(&decoded)) {
     ARROW_RETURN_NOT_OK(use(*picture));
     return Outcome{Verdict::kRow, std::nullopt};
   }

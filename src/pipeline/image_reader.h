@@ -26,16 +26,17 @@ arrow::Status Forgotten(std::string_view path);
 class ImageReader {
  public:
   using ReadBytes = std::function<arrow::Result<std::optional<Reject>>(FileBytes*)>;
-  using UseImage = std::function<arrow::Status(const Picture&)>;
+  using UseImage = std::function<arrow::Status(const PictureInfo&)>;
 
-  // Reads a file by `read`, decodes it and hands the image to `use`. `path` says what the file
-  // promises to be; empty: nobody knows, and it was meant to be an image.
+  // Reads a file by `read`, decodes it into `rows` and calls `use` once they are all there. `path`
+  // says what the file promises to be; empty: nobody knows, and it was meant to be an image.
   // Errors: those of `read` and `use`, which concern every image; OutOfMemory, which names this one.
-  arrow::Result<Outcome> Process(std::string_view path, const ReadBytes& read, const UseImage& use);
+  arrow::Result<Outcome> Process(std::string_view path, const ReadBytes& read, RowSink* rows,
+                                 const UseImage& use);
 
   // The same for a file that is in memory.
   arrow::Result<Outcome> Process(std::string_view path, std::span<const uint8_t> file,
-                                 const UseImage& use);
+                                 RowSink* rows, const UseImage& use);
 
   // What was read of the last file.
   std::span<const uint8_t> bytes() const { return bytes_; }
@@ -43,15 +44,17 @@ class ImageReader {
   // Seconds spent so far.
   double read_seconds() const { return read_seconds_; }
   double decode_seconds() const { return decode_seconds_; }
+  double rows_seconds() const { return rows_seconds_; }  // by who took the rows
 
  private:
-  arrow::Result<Outcome> Decode(std::string_view path, std::span<const uint8_t> file,
+  arrow::Result<Outcome> Decode(std::string_view path, std::span<const uint8_t> file, RowSink* rows,
                                 const UseImage& use);
 
   Decoder decoder_;
   FileBytes bytes_;
   double read_seconds_ = 0;
   double decode_seconds_ = 0;
+  double rows_seconds_ = 0;
 };
 
 }  // namespace pomona

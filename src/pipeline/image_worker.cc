@@ -15,9 +15,8 @@ arrow::Result<Outcome> ImageWorker::Extract(std::string_view path,
                                             const ImageReader::ReadBytes& read,
                                             std::span<float> features) {
   Stopwatch watch;
-  auto outcome = reader_.Process(path, read, [&](const Picture& picture) {
-    return ExtractPixels(picture.width, picture.height, picture.rgb, features);
-  });
+  auto outcome =
+      reader_.Process(path, read, &resizer_, [&](const PictureInfo&) { return Infer(features); });
   double seconds = 0;
   watch.Lap(&seconds);
   if (outcome.ok() && outcome->verdict == Verdict::kRow) times_.Add(seconds);
@@ -26,25 +25,30 @@ arrow::Result<Outcome> ImageWorker::Extract(std::string_view path,
 
 arrow::Result<Outcome> ImageWorker::Extract(std::string_view path, std::span<const uint8_t> file,
                                             std::span<float> features) {
-  return reader_.Process(path, file, [&](const Picture& picture) {
-    return ExtractPixels(picture.width, picture.height, picture.rgb, features);
-  });
+  return reader_.Process(path, file, &resizer_,
+                         [&](const PictureInfo&) { return Infer(features); });
 }
 
 arrow::Status ImageWorker::ExtractPixels(int width, int height, std::span<const uint8_t> rgb,
                                          std::span<float> features) {
   Stopwatch watch;
-  resizer_.Resize(width, height, rgb, input_);
+  resizer_.Begin(width, height);
+  resizer_.Add(rgb.data(), height);
   watch.Lap(&resize_seconds_);
-  ARROW_RETURN_NOT_OK(engine_->Infer(input_, features));
+  return Infer(features);
+}
+
+arrow::Status ImageWorker::Infer(std::span<float> features) {
+  Stopwatch watch;
+  const arrow::Status inferred = engine_->Infer(resizer_.picture(), features);
   watch.Lap(&infer_seconds_);
-  return arrow::Status::OK();
+  return inferred;
 }
 
 WorkerSeconds ImageWorker::seconds() const {
   return {.read = reader_.read_seconds(),
           .decode = reader_.decode_seconds(),
-          .resize = resize_seconds_,
+          .resize = reader_.rows_seconds() + resize_seconds_,
           .infer = infer_seconds_,
           .images = times_};
 }

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <variant>
 
+#include "infer/resize.h"
 #include "pictures.h"
 
 namespace pomona {
@@ -80,7 +81,8 @@ TEST(SniffTest, FormatsThatAreNotReadHaveNames) {
 TEST(SniffTest, NamesTellWhereBytesDoNot) {
   const auto reason = [](std::string_view path) {
     Decoder decoder;
-    return std::get<Reject>(decoder.Decode(ToBytes("hello"), path));
+    Resizer unused(1, 1);
+    return std::get<Reject>(decoder.Decode(ToBytes("hello"), &unused, path));
   };
   EXPECT_EQ(reason("/a/b.RAF").reason, Reason::kUnsupportedFormat);
   EXPECT_EQ(reason("/a/b.RAF").message, "Fujifilm RAF images are not read");

@@ -111,6 +111,25 @@ TEST_F(ResizeTest, EverySmallSize) {
   }
 }
 
+// However many rows come at once, and whatever was given up before.
+TEST_F(ResizeTest, RowsInPieces) {
+  Resizer resizer(24, 40);
+  for (const auto& [width, height] : {std::pair(24, 40), {7, 900}, {900, 7}, {100, 233}}) {
+    const Bytes rgb = Noise(width, height);
+    const Bytes expected = Reference(width, height, rgb, 24, 40);
+    for (const int piece : {1, 2, 15, 16, 17, 63, 65, 1000}) {
+      resizer.Begin(width + 1, height + 1);
+      resizer.Add(Noise(width + 1, 1).data(), 1);
+      resizer.Begin(width, height);
+      for (int y = 0; y < height; y += piece) {
+        resizer.Add(rgb.data() + y * width * 3, std::min(piece, height - y));
+      }
+      EXPECT_TRUE(std::ranges::equal(resizer.picture(), expected))
+          << width << "x" << height << " by " << piece;
+    }
+  }
+}
+
 TEST_F(ResizeTest, ToTheInputOfTheNetwork) {
   Resizer resizer(224, 224);
   for (const auto& [width, height] : std::vector<std::pair<int, int>>{{1, 1},

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "fakes.h"
+#include "pomona/row_sink.h"
 
 namespace pomona {
 namespace {
@@ -18,24 +19,33 @@ ImageReader::ReadBytes Reading(const std::string& file) {
   };
 }
 
-arrow::Status Use(const Picture&) { return arrow::Status::OK(); }
+struct RowCount : RowSink {
+  void Begin(int, int) override { added = 0; }
+  void Add(const uint8_t*, int count) noexcept override { added += count; }
+  int added = 0;
+};
+
+arrow::Status Use(const PictureInfo&) { return arrow::Status::OK(); }
 
 TEST(ImageReader, SaysWhatBecameOfAFile) {
   ImageReader reader;
+  RowCount rows;
   int width = 0;
-  const auto row = reader.Process("a/1.png", Reading(PngOf(1, 2, 3, 5, 7)), [&](const Picture& it) {
-    width = it.width;
-    return arrow::Status::OK();
-  });
+  const auto row =
+      reader.Process("a/1.png", Reading(PngOf(1, 2, 3, 5, 7)), &rows, [&](const PictureInfo& it) {
+        width = it.width;
+        return arrow::Status::OK();
+      });
   EXPECT_EQ(row->verdict, Verdict::kRow);
   EXPECT_FALSE(row->reject);
   EXPECT_EQ(width, 5);
+  EXPECT_EQ(rows.added, 7);
 
-  const auto broken = reader.Process("a/2.png", Reading("text"), Use);
+  const auto broken = reader.Process("a/2.png", Reading("text"), &rows, Use);
   EXPECT_EQ(broken->verdict, Verdict::kReject);
   EXPECT_EQ(broken->reject->reason, Reason::kCorrupt);
 
-  const auto skipped = reader.Process("a/notes.txt", Reading("text"), Use);
+  const auto skipped = reader.Process("a/notes.txt", Reading("text"), &rows, Use);
   EXPECT_EQ(skipped->verdict, Verdict::kSkip);
   EXPECT_FALSE(skipped->reject);
   EXPECT_EQ(std::string(reader.bytes().begin(), reader.bytes().end()), "text");
@@ -45,23 +55,25 @@ TEST(ImageReader, SaysWhatBecameOfAFile) {
       [](FileBytes*) -> arrow::Result<std::optional<Reject>> {
         return Reject{Stage::kRead, Reason::kForbidden, "permission denied"};
       },
-      Use);
+      &rows, Use);
   EXPECT_EQ(unread->verdict, Verdict::kReject);
   EXPECT_EQ(unread->reject->reason, Reason::kForbidden);
 }
 
 TEST(ImageReader, BytesWithoutANameWereMeantToBeAnImage) {
+  RowCount rows;
   const std::string text = "text";
   const std::span file(reinterpret_cast<const uint8_t*>(text.data()), text.size());
-  EXPECT_EQ(ImageReader().Process("", file, Use)->verdict, Verdict::kReject);
-  EXPECT_EQ(ImageReader().Process("text", file, Use)->verdict, Verdict::kSkip);
+  EXPECT_EQ(ImageReader().Process("", file, &rows, Use)->verdict, Verdict::kReject);
+  EXPECT_EQ(ImageReader().Process("text", file, &rows, Use)->verdict, Verdict::kSkip);
 }
 
 TEST(ImageReader, LackOfMemoryNamesTheImageAndOtherErrorsStayAsTheyAre) {
   ImageReader reader;
+  RowCount rows;
   const auto thrown =
-      reader.Process("a/1.png", Reading(PngOf(1, 2, 3)),
-                     [](const Picture&) -> arrow::Status { throw std::bad_alloc(); });
+      reader.Process("a/1.png", Reading(PngOf(1, 2, 3)), &rows,
+                     [](const PictureInfo&) -> arrow::Status { throw std::bad_alloc(); });
   EXPECT_TRUE(thrown.status().IsOutOfMemory());
   EXPECT_EQ(thrown.status().message(), "a/1.png: out of memory");
   const auto unread = reader.Process(
@@ -69,11 +81,11 @@ TEST(ImageReader, LackOfMemoryNamesTheImageAndOtherErrorsStayAsTheyAre) {
       [](FileBytes*) -> arrow::Result<std::optional<Reject>> {
         return arrow::Status::OutOfMemory("cannot read a/1.png");
       },
-      Use);
+      &rows, Use);
   EXPECT_EQ(unread.status().message(), "cannot read a/1.png");
-  const auto failed = reader.Process("a/1.png", Reading(PngOf(1, 2, 3)), [](const Picture&) {
-    return arrow::Status::IOError("the engine is gone");
-  });
+  const auto failed = reader.Process(
+      "a/1.png", Reading(PngOf(1, 2, 3)), &rows,
+      [](const PictureInfo&) { return arrow::Status::IOError("the engine is gone"); });
   EXPECT_EQ(failed.status().message(), "the engine is gone");
 }
 
