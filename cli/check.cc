@@ -22,9 +22,9 @@ struct CheckArguments {
 };
 
 // The options of a run that say what it takes, and when rejects are too many.
-constexpr std::string_view kRunOptions[] = {"mode",         "include", "exclude",     "hidden",
-                                            "limit",        "threads", "max-rejects", "s3-endpoint",
-                                            "s3-anonymous", "cache",   "cache-size"};
+constexpr std::string_view kRunOptions[] = {"mode",        "include",      "exclude", "hidden",
+                                            "limit",       "threads",      "memory",  "max-rejects",
+                                            "s3-endpoint", "s3-anonymous", "cache",   "cache-size"};
 
 void PrintJson(const CheckResult& result) {
   nlohmann::ordered_json line = {

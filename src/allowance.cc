@@ -98,6 +98,11 @@ int64_t AllowedMemory(const std::string& root) {
   return bytes;
 }
 
+int64_t DefaultPictureMemory() {
+  const int64_t machine = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+  return std::max(kBaseBytes, std::min({AllowedMemory(), AddressSpaceLeft(), machine}) / 2);
+}
+
 int ThreadsWithin(int64_t memory, int64_t address_space) {
   const int64_t threads =
       std::min((memory - kBaseBytes) / kThreadBytes,

@@ -14,6 +14,10 @@ int AllowedCpus(const std::string& root = "");
 // Bytes of memory: the least of the limits of its control groups; INT64_MAX where there is none.
 int64_t AllowedMemory(const std::string& root = "");
 
+// What pictures may take where nobody said how much: half of what this process may use and the
+// machine has.
+int64_t DefaultPictureMemory();
+
 // Threads that these bytes are enough for, `address_space` being what may still be mapped. At
 // least 1.
 int ThreadsWithin(int64_t memory, int64_t address_space);

@@ -234,6 +234,13 @@ Value GetCount(const RunOptions& options) {
   return static_cast<int64_t>(options.*member);
 }
 
+arrow::Status SetBytes(const char* name, std::string_view text, int64_t* bytes) {
+  const auto parsed = ParseBytes(text);
+  if (!parsed.ok()) return parsed.status().WithMessage(name, ' ', parsed.status().message());
+  *bytes = *parsed;
+  return arrow::Status::OK();
+}
+
 std::string FormatsText(const Formats& formats) {
   std::string text = formats.parquet ? "parquet" : "";
   if (formats.csv) text += text.empty() ? "csv" : ",csv";
@@ -283,6 +290,16 @@ constexpr RunOptionSpec kSpecs[] = {
        return CheckThreads(options->threads);
      },
      GetCount<&RunOptions::threads>},
+    {"memory", "BYTES",
+     "What large pictures may take at once: 500M, 2G; more wait, and what needs more alone is a "
+     "reject (default: half of what this process may use)",
+     Kind::kValue,
+     [](RunOptions* options, std::string_view text) {
+       return SetBytes("memory", text, &options->memory);
+     },
+     [](const RunOptions& options) -> Value {
+       return options.memory == 0 ? std::string() : BytesText(options.memory);
+     }},
     {"engine", "ENGINE", "native or openvino", Kind::kValue,
      SetParsed<&RunOptions::engine, ParseEngine>, GetName<&RunOptions::engine, EngineName>},
     {"cpu", "CPU",
@@ -352,10 +369,7 @@ constexpr RunOptionSpec kSpecs[] = {
      [](const RunOptions& options) -> Value { return options.s3.cache; }},
     {"cache-size", "BYTES", "About how much is kept there: 500M, 20G", Kind::kValue,
      [](RunOptions* options, std::string_view text) {
-       const auto bytes = ParseBytes(text);
-       if (!bytes.ok()) return bytes.status().WithMessage("cache-size ", bytes.status().message());
-       options->s3.cache_bytes = *bytes;
-       return arrow::Status::OK();
+       return SetBytes("cache-size", text, &options->s3.cache_bytes);
      },
      [](const RunOptions& options) -> Value { return BytesText(options.s3.cache_bytes); }},
     {"shard", "I/N",

@@ -1,6 +1,7 @@
 #include "allowance.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -72,6 +73,11 @@ TEST(Allowance, QuotasAreRoundedUp) {
   root.Write("proc/self/cgroup", "0::/\n");
   root.Write("sys/fs/cgroup/cpu.max", "110000 100000\n");
   EXPECT_EQ(AllowedCpus(root.path()), std::min(kCores, 2));
+}
+
+TEST(Allowance, PicturesGetAShareOfTheMachine) {
+  EXPECT_GE(DefaultPictureMemory(), 256 << 20);
+  EXPECT_LE(DefaultPictureMemory(), int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE));
 }
 
 TEST(Allowance, MemoryBoundsThreads) {

@@ -63,7 +63,8 @@ TEST(Options, SpecsGiveBackWhatTheyTook) {
       {"exclude", {"c*"}},       {"hidden", {"true"}},      {"limit", {"9"}},
       {"max-rejects", {"0.5%"}}, {"s3-endpoint", {"url"}},  {"s3-anonymous", {"true"}},
       {"fresh", {"true"}},       {"shard", {"2/5"}},        {"cache", {"c"}},
-      {"cache-size", {"3M"}},    {"report", {"plots"}},     {"report-images", {"none"}}};
+      {"cache-size", {"3M"}},    {"report", {"plots"}},     {"report-images", {"none"}},
+      {"memory", {"2G"}}};
   ASSERT_EQ(std::size(kValues), RunOptionSpecs().size());
   RunOptions options;
   for (const RunOptionSpec& spec : RunOptionSpecs()) {

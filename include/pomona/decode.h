@@ -13,6 +13,7 @@
 
 namespace pomona {
 
+class MemoryBudget;
 class RowSink;
 
 enum class ImageFormat {
@@ -97,7 +98,8 @@ struct Picture : PictureInfo {
 // nothing about the file: std::bad_alloc, after which the decoder works as before.
 class Decoder {
  public:
-  explicit Decoder(const DecodeLimits& limits = {});
+  // pictures: what those of several decoders may take together; outlives this. Null: no bound.
+  explicit Decoder(const DecodeLimits& limits = {}, MemoryBudget* pictures = nullptr);
   ~Decoder();
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;

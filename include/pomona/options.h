@@ -84,6 +84,11 @@ struct RunOptions {
   // Worker threads; 0: see ThreadCount().
   int threads = 0;
 
+  // Bytes that files and pictures may take at once, beyond the few MiB that each thread needs for
+  // one of a common size: more of them wait, and one that needs more alone is a reject. 0: half of
+  // what this process may use.
+  int64_t memory = 0;
+
   EngineKind engine = EngineKind::kNative;
 
   // Vector instructions to hold the kernels to; results do not depend on them.

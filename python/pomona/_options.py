@@ -25,6 +25,7 @@ class RunOptions(S3Options, total=False):
     mode: Literal["mini", "apples", "full"]
     pca_components: int
     threads: int
+    memory: str
     engine: Engine
     cpu: Cpu
     weights: str | os.PathLike[str]

@@ -265,6 +265,7 @@ DecodeResult DecodeBitmap(std::span<const uint8_t> file, size_t header_at, size_
       return Refuse(Reason::kCorrupt, "runs of pixels that are no samples of 4 or 8 bits");
     }
     header.sample_bits = 8;
+    if (auto reject = memory->Claim(header.width * header.height)) return std::move(*reject);
     uint8_t* samples = memory->samples.Reserve(width * height);
     if (auto reject = ExpandRuns(file, header, samples)) return std::move(*reject);
     pixels = samples;

@@ -11,6 +11,7 @@
 #include <utility>
 #include <variant>
 
+#include "memory_budget.h"
 #include "pomona/decode.h"
 #include "pomona/row_sink.h"
 
@@ -29,15 +30,38 @@ class Buffer {
     return bytes_.get();
   }
 
+  void Drop() {
+    bytes_.reset();
+    size_ = 0;
+  }
+
  private:
   std::unique_ptr<uint8_t[]> bytes_;
   size_t size_ = 0;
 };
 
+// What decoding one picture takes of a thread without being counted.
+inline constexpr int64_t kUncountedBytes = int64_t{16} << 20;
+
 // A codec's memory.
-struct Workspace {
+class Workspace {
+ public:
+  // pictures: may be null, outlives this.
+  explicit Workspace(MemoryBudget* pictures) : pictures_(pictures) {}
+
   Buffer rgb;      // pixels that cannot go to the sink yet
   Buffer samples;  // what they are made of
+
+  // For a codec that is about to take so many bytes, here or elsewhere: once a picture, as it might
+  // wait for others that wait for it. A reject where they are more than there is.
+  std::optional<Reject> Claim(int64_t bytes);
+
+  // After the picture.
+  void Release();
+
+ private:
+  MemoryBudget* const pictures_;
+  MemoryBudget::Claim claim_;
 };
 
 using DecodeResult = std::variant<PictureInfo, Reject>;

@@ -39,13 +39,34 @@ void WholePicture::Add(const uint8_t* rows, int count) noexcept {
   rows_ += count;
 }
 
+std::optional<Reject> Workspace::Claim(int64_t bytes) {
+  if (pictures_ == nullptr || bytes <= kUncountedBytes) return std::nullopt;
+  if (auto claim = pictures_->Take(bytes)) {
+    claim_ = *std::move(claim);
+    return std::nullopt;
+  }
+  return Refuse(Reason::kTooLarge, "decoding it takes " + std::to_string(bytes >> 20) +
+                                       " MiB, more than the " +
+                                       std::to_string(pictures_->bytes() >> 20) +
+                                       " MiB that pictures may take, half of --memory");
+}
+
+void Workspace::Release() {
+  if (!claim_) return;
+  rgb.Drop();
+  samples.Drop();
+  claim_ = {};
+}
+
 class Decoder::Impl {
  public:
-  explicit Impl(const DecodeLimits& limits) : limits_(limits) {}
+  Impl(const DecodeLimits& limits, MemoryBudget* pictures) : limits_(limits), memory_(pictures) {}
 
   Buffer whole;  // of a picture that is asked for at once
 
   DecodeResult Decode(std::span<const uint8_t> file, RowSink* rows, std::string_view path) {
+    const std::unique_ptr<Workspace, void (*)(Workspace*)> release(
+        &memory_, [](Workspace* memory) { memory->Release(); });
     if (file.empty()) return Refuse(Reason::kEmpty, "the file has no bytes");
     switch (SniffFormat(file).value_or(ImageFormat::kOther)) {
       case ImageFormat::kJpeg:
@@ -75,7 +96,8 @@ class Decoder::Impl {
   Workspace memory_;
 };
 
-Decoder::Decoder(const DecodeLimits& limits) : impl_(std::make_unique<Impl>(limits)) {}
+Decoder::Decoder(const DecodeLimits& limits, MemoryBudget* pictures)
+    : impl_(std::make_unique<Impl>(limits, pictures)) {}
 Decoder::~Decoder() = default;
 
 DecodeResult Decoder::Decode(std::span<const uint8_t> file, RowSink* rows, std::string_view path) {

@@ -276,6 +276,7 @@ DecodeResult DecodeGif(std::span<const uint8_t> file, const DecodeLimits& limits
 
   const auto stride = static_cast<size_t>(width);
   const size_t pixels = stride * static_cast<size_t>(height);
+  if (auto reject = memory->Claim(width * height)) return std::move(*reject);
   uint8_t* canvas = memory->samples.Reserve(pixels);
   if (frame.width != width || frame.height != height) {
     std::memset(canvas, frame.transparent.value_or(0), pixels);

@@ -19,6 +19,7 @@ enum class ReadOutcome {
   kTruncated,
   kFailed,  // libjpeg's error manager knows why
   kTooLarge,
+  kRefused,  // Reader::refused says why
   kTooManyScans,
   kScansMissing,
   kUnsupportedComponents,
@@ -35,6 +36,7 @@ struct Reader {
   int max_scans;
   bool several_pictures;
   bool gain_map;
+  std::optional<Reject>* refused;
 };
 
 [[noreturn]] void Stop(Reader* reader, ReadOutcome outcome) {
@@ -118,6 +120,17 @@ bool WouldGuess(const jpeg_decompress_struct& cinfo) {
   return missing;
 }
 
+// Where a file has several scans, libjpeg keeps the coefficients of all its pixels.
+bool ClaimCoefficients(j_decompress_ptr cinfo, Workspace* memory, std::optional<Reject>* refused) {
+  if (!jpeg_has_multiple_scans(cinfo)) return true;
+  int64_t blocks = 0;
+  for (const jpeg_component_info& component : std::span(cinfo->comp_info, cinfo->num_components)) {
+    blocks += int64_t{component.width_in_blocks} * component.height_in_blocks;
+  }
+  *refused = memory->Claim(blocks * int64_t{sizeof(JBLOCK)});
+  return !*refused;
+}
+
 // No object with a destructor may live here: errors leave by longjmp.
 ReadOutcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
                  RowSink* rows, Reader* reader) {
@@ -143,6 +156,7 @@ ReadOutcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Work
     case 4: cinfo.out_color_space = JCS_CMYK; break;
     default: return ReadOutcome::kUnsupportedComponents;
   }
+  if (!ClaimCoefficients(&cinfo, memory, reader->refused)) return ReadOutcome::kRefused;
   if (!jpeg_start_decompress(&cinfo)) return ReadOutcome::kTruncated;
   if (WouldGuess(cinfo)) return ReadOutcome::kScansMissing;
 
@@ -188,6 +202,7 @@ Reject Explain(const Reader& reader, const DecodeLimits& limits) {
                                             std::to_string(cinfo.output_scanline) + " of " +
                                             std::to_string(cinfo.image_height));
     case ReadOutcome::kTooLarge: return *CheckSize(cinfo.image_width, cinfo.image_height, limits);
+    case ReadOutcome::kRefused: return **reader.refused;
     case ReadOutcome::kTooManyScans:
       return Refuse(Reason::kTooLarge, "more than " + std::to_string(reader.max_scans) + " scans");
     case ReadOutcome::kScansMissing: return Refuse(Reason::kTruncated, "scans are missing");
@@ -211,6 +226,8 @@ Reject Explain(const Reader& reader, const DecodeLimits& limits) {
 DecodeResult DecodeJpeg(std::span<const uint8_t> file, const DecodeLimits& limits,
                         Workspace* memory, RowSink* rows) {
   Reader reader = {};
+  std::optional<Reject> refused;
+  reader.refused = &refused;
   jpeg_decompress_struct& cinfo = reader.cinfo;
   const std::unique_ptr<jpeg_decompress_struct, void (*)(j_decompress_ptr)> destroy(
       &cinfo, jpeg_destroy_decompress);

@@ -332,6 +332,7 @@ DecodeResult DecodePng(std::span<const uint8_t> file, const DecodeLimits& limits
   if (file.size() > kInterlaceAt && file[kInterlaceAt] == PNG_INTERLACE_NONE) {
     reader.band = &band.emplace(width, height, &memory->rgb, rows);
   } else {
+    if (auto reject = memory->Claim(int64_t{width} * height * 3)) return std::move(*reject);
     reader.rgb = memory->rgb.Reserve(size_t{width} * height * 3);
   }
   Read(file.first(std::get<size_t>(data_end)), &reader);

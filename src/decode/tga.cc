@@ -163,6 +163,7 @@ DecodeResult DecodeTga(std::span<const uint8_t> file, const DecodeLimits& limits
     }
     band.Flush();
   } else {
+    if (auto reject = memory->Claim(width * height * 3)) return std::move(*reject);
     const size_t stride = header.width * 3;
     uint8_t* out = memory->rgb.Reserve(stride * header.height);
     for (size_t y = header.height; y-- > 0;) {

@@ -417,6 +417,23 @@ std::optional<Reject> ReadCompressed(std::span<const uint8_t> file, const TiffLa
   return Corrupt(memory.error.empty() ? "libtiff cannot expand it" : memory.error);
 }
 
+// Of memory, by all that is kept of a picture while it is read.
+int64_t BytesTaken(const TiffLayout& layout, const Parts& parts, bool turned) {
+  const auto pixels = static_cast<size_t>(layout.width * layout.height);
+  const size_t rows = std::min(parts.rows, static_cast<size_t>(layout.height));
+  const size_t row_of_parts = rows * static_cast<size_t>(layout.width);
+  size_t bytes = 0;
+  if (layout.compression != COMPRESSION_NONE) {
+    const size_t copies = MayLeaveRows(layout.compression) ? 2 : 1;
+    bytes += copies * parts.rows * layout.RowBytes(parts.columns);
+  }
+  if (layout.photometric == PHOTOMETRIC_YCBCR) bytes += 4 * row_of_parts;
+  if (parts.columns < static_cast<size_t>(layout.width)) bytes += 3 * row_of_parts;
+  if (layout.planes) bytes += pixels * layout.bits.size();
+  if (turned) bytes += 3 * pixels;
+  return static_cast<int64_t>(bytes);
+}
+
 // Turns the picture as the tag Orientation (2 to 8) asks; 5 and above swap its sides.
 void Turn(int orientation, std::span<const uint8_t> rgb, size_t width, size_t height, Band* band) {
   const bool swap = orientation >= ORIENTATION_LEFTTOP;
@@ -458,6 +475,7 @@ DecodeResult DecodeTiff(std::span<const uint8_t> file, const DecodeLimits& limit
       layout.orientation > ORIENTATION_TOPLEFT && layout.orientation <= ORIENTATION_LEFTBOT;
   Buffer upright;
   WholePicture whole(&upright);
+  if (auto reject = memory->Claim(BytesTaken(layout, parts, turned))) return std::move(*reject);
   Target target = {.rows = turned ? &whole : rows, .memory = &memory->rgb, .planes = nullptr};
   if (layout.planes && layout.photometric != PHOTOMETRIC_YCBCR) {
     target.planes = memory->samples.Reserve(width * height * layout.bits.size());

@@ -53,8 +53,8 @@ class NoRows : public RowSink {
 // A thread's own.
 class Checker {
  public:
-  Checker(Source& source, const CheckOptions& options)
-      : source_(source), with_hashes_(options.hashes), hashes_(options.run.cpu) {}
+  Checker(Source& source, const CheckOptions& options, ImageMemory* memory)
+      : source_(source), with_hashes_(options.hashes), reader_(memory), hashes_(options.run.cpu) {}
 
   // Errors: the source's.
   arrow::Result<CheckResult> Check(const Item& item) {
@@ -78,7 +78,8 @@ class Checker {
       return arrow::Status::OK();
     };
     RowSink* const rows = with_hashes_ ? static_cast<RowSink*>(&hashes_) : &no_rows_;
-    ARROW_ASSIGN_OR_RAISE(result.outcome, reader_.Process(item.path, read_item, rows, describe));
+    ARROW_ASSIGN_OR_RAISE(result.outcome,
+                          reader_.Process(item.path, item.size, read_item, rows, describe));
     if (!read || !result.format.empty()) return result;
     if (const auto format = SniffFormat(reader_.bytes())) {
       result.format = *format == ImageFormat::kOther ? UnreadFormatName(reader_.bytes(), item.path)
@@ -100,9 +101,9 @@ class Checkers {
  public:
   Checkers(Source& source, const CheckOptions& options,
            const std::function<void(const CheckResult&)>& report, CancelToken cancel)
-      : report_(report), cancel_(cancel) {
+      : report_(report), cancel_(cancel), memory_(options.run.memory) {
     for (int i = ThreadCount(options.run.threads); i > 0; --i) {
-      checkers_.push_back(std::make_unique<Checker>(source, options));
+      checkers_.push_back(std::make_unique<Checker>(source, options, &memory_));
     }
   }
 
@@ -132,6 +133,7 @@ class Checkers {
  private:
   const std::function<void(const CheckResult&)>& report_;
   const CancelToken cancel_;
+  ImageMemory memory_;
   std::vector<std::unique_ptr<Checker>> checkers_;
   Counts counts_;
 };

@@ -37,7 +37,7 @@ struct Slot {
 class FragmentWorkers {
  public:
   FragmentWorkers(const ExtractionInput& input, Extraction* result)
-      : input_(input), result_(result) {
+      : input_(input), result_(result), memory_(input.memory) {
     for (Slot& slot : slots_) free_.push_back(&slot);
   }
 
@@ -81,6 +81,7 @@ class FragmentWorkers {
 
   const ExtractionInput& input_;
   Extraction* const result_;
+  ImageMemory memory_;
   Slot slots_[kOpenFragments];
 
   std::mutex claim_mutex_;      // for the next four, and for input_.earlier
@@ -257,7 +258,7 @@ arrow::Status FragmentWorkers::RunWorker() {
 
 arrow::Status FragmentWorkers::Work() {
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<ImageWorker> worker,
-                        ImageWorker::Make(input_.engine, input_.cpu));
+                        ImageWorker::Make(input_.engine, input_.cpu, &memory_));
   WorkerSeconds seconds;
 
   while (!stop_) {
@@ -274,7 +275,7 @@ arrow::Status FragmentWorkers::Work() {
     ARROW_ASSIGN_OR_RAISE(
         Outcome outcome,
         worker->Extract(
-            item.path, [&](FileBytes* bytes) { return input_.source.Read(item, bytes); },
+            item.path, item.size, [&](FileBytes* bytes) { return input_.source.Read(item, bytes); },
             fragment.row(position)));
     if (outcome.verdict == Verdict::kRow && !has_first_row_.exchange(true)) {
       const std::lock_guard lock(result_mutex_);

@@ -51,6 +51,7 @@ struct ExtractionInput {
   const WorkFolder& work;  // for the fragments
   int threads;
   Cpu cpu;
+  int64_t memory;  // see RunOptions
   const RunHooks& hooks;
   std::function<arrow::Status()> on_listed;  // called by the calling thread, as soon as all is
   std::chrono::duration<double> save_interval;

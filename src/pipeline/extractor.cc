@@ -34,7 +34,7 @@ arrow::Result<Outcome> ExtractOne(const Image& image, ImageWorker* worker,
     return worker->Extract(image.path, *file, features);
   }
   const auto read = [&](FileBytes* bytes) { return ReadLocalFile(std::string(image.path), bytes); };
-  return worker->Extract(image.path, read, features);
+  return worker->Extract(image.path, /*size=*/0, read, features);
 }
 
 // Columns of the result, one image after another.
@@ -120,6 +120,7 @@ class ThreadedExtractor : public Extractor {
   arrow::Status MakeCrew(const RunOptions& options) {
     threads_ = ThreadCount(options.threads);
     cpu_ = options.cpu;
+    memory_ = options.memory;
     return CrewOfThisProcess().status();
   }
 
@@ -184,9 +185,12 @@ class ThreadedExtractor : public Extractor {
 
   // Who does the work in one process.
   struct Crew {
+    explicit Crew(int64_t bytes) : memory(bytes) {}
+
     const pid_t process = getpid();
     std::mutex mutex;                     // for workers
     std::atomic<std::thread::id> caller;  // who holds the mutex
+    ImageMemory memory;
     std::vector<std::unique_ptr<ImageWorker>> workers;
   };
 
@@ -201,9 +205,10 @@ class ThreadedExtractor : public Extractor {
           " does not outlive a fork: make the Extractor in the child, "
           "or start it by \"spawn\"");
     }
-    auto made = std::make_unique<Crew>();
+    auto made = std::make_unique<Crew>(memory_);
     for (int i = 0; i < threads_; ++i) {
-      ARROW_ASSIGN_OR_RAISE(made->workers.emplace_back(), ImageWorker::Make(*engine_, cpu_));
+      ARROW_ASSIGN_OR_RAISE(made->workers.emplace_back(),
+                            ImageWorker::Make(*engine_, cpu_, &made->memory));
     }
     // Of threads that come here at once, one wins.
     return crew_.compare_exchange_strong(current, made.get()) ? made.release() : current;
@@ -213,6 +218,7 @@ class ThreadedExtractor : public Extractor {
   const ModelIdentity model_;
   int threads_ = 0;
   Cpu cpu_ = Cpu::kBest;
+  int64_t memory_ = 0;
   std::atomic<Crew*> crew_ = nullptr;
 };
 

@@ -1,9 +1,11 @@
 #include "image_reader.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <variant>
 
+#include "allowance.h"
 #include "guarded.h"
 #include "pomona/row_sink.h"
 #include "stopwatch.h"
@@ -46,14 +48,25 @@ arrow::Status Forgotten(std::string_view path) {
                                      " was not worked on; please report this");
 }
 
-arrow::Result<Outcome> ImageReader::Process(std::string_view path, const ReadBytes& read,
-                                            RowSink* rows, const UseImage& use) {
+ImageMemory::ImageMemory(int64_t bytes)
+    : files(std::max(kMaxFileBytes, (bytes ? bytes : DefaultPictureMemory()) / 2)),
+      pictures((bytes ? bytes : DefaultPictureMemory()) / 2) {}
+
+arrow::Result<Outcome> ImageReader::Process(std::string_view path, int64_t size,
+                                            const ReadBytes& read, RowSink* rows,
+                                            const UseImage& use) {
+  constexpr int64_t kUncountedFile = int64_t{16} << 20;
+  const bool large = size > kUncountedFile;
+  std::optional<MemoryBudget::Claim> claim;
+  if (large) claim = memory_.files.Take(std::min(size, kMaxFileBytes));
   Stopwatch watch;
   auto unread = Guarded([&] { return read(&bytes_); });
   watch.Lap(&read_seconds_);
   if (!unread.ok()) return AtImage(path, unread.status());
   if (*unread) return Outcome{Verdict::kReject, *std::move(unread)};
-  return Process(path, bytes_, rows, use);
+  auto outcome = Process(path, bytes_, rows, use);
+  if (large) FileBytes().swap(bytes_);
+  return outcome;
 }
 
 arrow::Result<Outcome> ImageReader::Process(std::string_view path, std::span<const uint8_t> file,

@@ -8,6 +8,7 @@
 #include <span>
 #include <string_view>
 
+#include "memory_budget.h"
 #include "pomona/decode.h"
 #include "pomona/item.h"
 #include "pomona/source.h"
@@ -20,19 +21,32 @@ arrow::Status AtImage(std::string_view path, const arrow::Status& status);
 // Of an image whose verdict stayed open. Errors: UnknownError, always.
 arrow::Status Forgotten(std::string_view path);
 
+// What the images of several threads may take at once, but for the few MiB of each.
+struct ImageMemory {
+  // bytes: 0 for as many as suit the machine. The largest file fits in any case.
+  explicit ImageMemory(int64_t bytes);
+
+  MemoryBudget files;
+  MemoryBudget pictures;
+};
+
 // A thread's own decoder and buffer for files.
 //
 // Threads: none shared; each worker owns one.
 class ImageReader {
  public:
+  // memory: outlives this.
+  explicit ImageReader(ImageMemory* memory) : memory_(*memory), decoder_({}, &memory->pictures) {}
+
   using ReadBytes = std::function<arrow::Result<std::optional<Reject>>(FileBytes*)>;
   using UseImage = std::function<arrow::Status(const PictureInfo&)>;
 
   // Reads a file by `read`, decodes it into `rows` and calls `use` once they are all there. `path`
-  // says what the file promises to be; empty: nobody knows, and it was meant to be an image.
+  // says what the file promises to be; empty: nobody knows, and it was meant to be an image. `size`:
+  // its bytes, as far as they are known.
   // Errors: those of `read` and `use`, which concern every image; OutOfMemory, which names this one.
-  arrow::Result<Outcome> Process(std::string_view path, const ReadBytes& read, RowSink* rows,
-                                 const UseImage& use);
+  arrow::Result<Outcome> Process(std::string_view path, int64_t size, const ReadBytes& read,
+                                 RowSink* rows, const UseImage& use);
 
   // The same for a file that is in memory.
   arrow::Result<Outcome> Process(std::string_view path, std::span<const uint8_t> file,
@@ -50,6 +64,7 @@ class ImageReader {
   arrow::Result<Outcome> Decode(std::string_view path, std::span<const uint8_t> file, RowSink* rows,
                                 const UseImage& use);
 
+  ImageMemory& memory_;
   Decoder decoder_;
   FileBytes bytes_;
   double read_seconds_ = 0;

@@ -6,17 +6,18 @@
 
 namespace pomona {
 
-arrow::Result<std::unique_ptr<ImageWorker>> ImageWorker::Make(Engine& engine, Cpu cpu) {
+arrow::Result<std::unique_ptr<ImageWorker>> ImageWorker::Make(Engine& engine, Cpu cpu,
+                                                              ImageMemory* memory) {
   ARROW_ASSIGN_OR_RAISE(auto worker, engine.NewWorker());
-  return std::unique_ptr<ImageWorker>(new ImageWorker(std::move(worker), cpu));
+  return std::unique_ptr<ImageWorker>(new ImageWorker(std::move(worker), cpu, memory));
 }
 
-arrow::Result<Outcome> ImageWorker::Extract(std::string_view path,
+arrow::Result<Outcome> ImageWorker::Extract(std::string_view path, int64_t size,
                                             const ImageReader::ReadBytes& read,
                                             std::span<float> features) {
   Stopwatch watch;
-  auto outcome =
-      reader_.Process(path, read, &resizer_, [&](const PictureInfo&) { return Infer(features); });
+  auto outcome = reader_.Process(path, size, read, &resizer_,
+                                 [&](const PictureInfo&) { return Infer(features); });
   double seconds = 0;
   watch.Lap(&seconds);
   if (outcome.ok() && outcome->verdict == Verdict::kRow) times_.Add(seconds);

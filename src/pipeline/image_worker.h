@@ -21,13 +21,14 @@ namespace pomona {
 // Threads: none shared; each worker owns one.
 class ImageWorker {
  public:
-  // `cpu`: of the resizer; the engine has its own.
-  static arrow::Result<std::unique_ptr<ImageWorker>> Make(Engine& engine, Cpu cpu);
+  // `cpu`: of the resizer; the engine has its own. `memory`: shared, outlives this.
+  static arrow::Result<std::unique_ptr<ImageWorker>> Make(Engine& engine, Cpu cpu,
+                                                          ImageMemory* memory);
 
   // From a file, read by `read` or in memory, to Engine::features() values, which are left alone
   // where there is no row. `path`, errors: see ImageReader::Process().
-  arrow::Result<Outcome> Extract(std::string_view path, const ImageReader::ReadBytes& read,
-                                 std::span<float> features);
+  arrow::Result<Outcome> Extract(std::string_view path, int64_t size,
+                                 const ImageReader::ReadBytes& read, std::span<float> features);
   arrow::Result<Outcome> Extract(std::string_view path, std::span<const uint8_t> file,
                                  std::span<float> features);
 
@@ -41,8 +42,8 @@ class ImageWorker {
  private:
   arrow::Status Infer(std::span<float> features);
 
-  ImageWorker(std::unique_ptr<EngineWorker> engine, Cpu cpu)
-      : engine_(std::move(engine)), resizer_(kInputSize, kInputSize, cpu) {}
+  ImageWorker(std::unique_ptr<EngineWorker> engine, Cpu cpu, ImageMemory* memory)
+      : engine_(std::move(engine)), reader_(memory), resizer_(kInputSize, kInputSize, cpu) {}
 
   const std::unique_ptr<EngineWorker> engine_;
   ImageReader reader_;

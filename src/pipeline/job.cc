@@ -197,6 +197,7 @@ arrow::Result<Extraction> Job::ExtractHere() {
                               in_.output.work(),
                               details_.threads,
                               in_.options.cpu,
+                              in_.options.memory,
                               in_.hooks,
                               [&] { return TellOfOtherFragments(); },
                               std::chrono::duration<double>(in_.options.save_seconds)};

@@ -56,7 +56,8 @@ RunTasks::RunTasks(const Plan& plan, Output& output, OpenSource open_source,
       output_(output),
       open_source_(std::move(open_source)),
       make_engine_(std::move(make_engine)),
-      cancel_(cancel) {}
+      cancel_(cancel),
+      memory_(plan.options.memory) {}
 
 arrow::Result<TaskResult> RunTasks::Run(const TaskStage& stage, size_t task) {
   if (task >= TaskCount(plan_, stage)) {
@@ -181,7 +182,7 @@ arrow::Status RunTasks::OpenEngine() {
     return arrow::Status::Invalid("the engine gives ", engine_->features(),
                                   " features, but the run was planned for ", plan_.dimensions);
   }
-  ARROW_ASSIGN_OR_RAISE(worker_, ImageWorker::Make(*engine_, plan_.options.cpu));
+  ARROW_ASSIGN_OR_RAISE(worker_, ImageWorker::Make(*engine_, plan_.options.cpu, &memory_));
   return arrow::Status::OK();
 }
 
@@ -200,7 +201,7 @@ arrow::Status RunTasks::MakeItems(OpenFragment* fragment, size_t begin, size_t e
     ARROW_ASSIGN_OR_RAISE(
         Outcome outcome,
         worker_->Extract(
-            item.path, [&](FileBytes* bytes) { return source_->Read(item, bytes); },
+            item.path, item.size, [&](FileBytes* bytes) { return source_->Read(item, bytes); },
             fragment->row(i)));
     fragment->Set(i, std::move(outcome));
   }

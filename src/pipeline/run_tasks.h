@@ -82,6 +82,7 @@ class RunTasks {
   std::unique_ptr<ItemSpool> items_;
   std::unique_ptr<Source> source_;
   std::unique_ptr<Engine> engine_;
+  ImageMemory memory_;
   std::unique_ptr<ImageWorker> worker_;
   std::unique_ptr<EarlierRun> earlier_;
   std::optional<size_t> reused_for_;  // the fragment that earlier_ was asked for last

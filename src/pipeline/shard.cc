@@ -138,6 +138,7 @@ arrow::Result<RunSummary> RunShard(const ShardInput& in) {
                                 work,
                                 ThreadCount(in.options.threads),
                                 in.options.cpu,
+                                in.options.memory,
                                 in.hooks,
                                 [] { return arrow::Status::OK(); },
                                 std::chrono::duration<double>(in.options.save_seconds),

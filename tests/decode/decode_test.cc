@@ -15,6 +15,8 @@
 #include <string_view>
 #include <variant>
 
+#include "infer/resize.h"
+#include "memory_budget.h"
 #include "pictures.h"
 
 namespace pomona {
@@ -105,6 +107,41 @@ TEST(DecodeTest, OnePictureDoesNotTouchTheNext) {
     EXPECT_TRUE(Decode(&decoder, small).rgb == Ramp(3, 2));
     EXPECT_EQ(Decode(&decoder, std::span(large).first(large.size() / 2)).verdict, "truncated");
   }
+}
+
+// From the bottom to the top, so that all rows are there before the first one is wanted.
+Bytes FlatTga(int side) {
+  Bytes file(18);
+  file[2] = 10;
+  for (const int at : {12, 14}) {
+    file[at] = static_cast<uint8_t>(side);
+    file[at + 1] = static_cast<uint8_t>(side >> 8);
+  }
+  file[16] = 24;
+  for (int i = 0; i < side * (side / 128); ++i) file.insert(file.end(), {0xff, 1, 2, 3});
+  return file;
+}
+
+TEST(DecodeTest, LargePicturesShareABudget) {
+  constexpr int kSide = 2560;  // 18.75 MiB
+  const Bytes flat = FlatTga(kSide);
+  const Bytes gray = Bytes(kSide * kSide, 77);
+  const Bytes interlaced =
+      MakePng(kSide, kSide, 8, PNG_COLOR_TYPE_GRAY, gray, {.interlaced = true});
+  const Bytes progressive = MakeJpeg(
+      kSide, kSide, gray, {.in = JCS_GRAYSCALE, .stored = JCS_GRAYSCALE, .progressive = true});
+  MemoryBudget little(int64_t{12} << 20), enough(int64_t{20} << 20);
+  Decoder poor({}, &little), rich({}, &enough), other({}, &enough);
+  for (const Bytes& file : {flat, interlaced}) {
+    EXPECT_EQ(Decode(&poor, file).verdict, "too_large");
+    EXPECT_EQ(Decode(&rich, file).verdict, "ok");
+    EXPECT_EQ(Decode(&other, file).verdict, "ok") << "what the first one took is back";
+  }
+  EXPECT_EQ(Decode(&poor, progressive).verdict, "ok") << "12.5 MiB go without asking";
+  Resizer unused(1, 1);
+  EXPECT_EQ(std::get<Reject>(poor.Decode(flat, &unused)).message,
+            "decoding it takes 18 MiB, more than the 12 MiB that pictures may take, half of "
+            "--memory");
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

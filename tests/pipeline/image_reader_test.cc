@@ -28,30 +28,31 @@ struct RowCount : RowSink {
 arrow::Status Use(const PictureInfo&) { return arrow::Status::OK(); }
 
 TEST(ImageReader, SaysWhatBecameOfAFile) {
-  ImageReader reader;
+  ImageMemory memory(0);
+  ImageReader reader(&memory);
   RowCount rows;
   int width = 0;
-  const auto row =
-      reader.Process("a/1.png", Reading(PngOf(1, 2, 3, 5, 7)), &rows, [&](const PictureInfo& it) {
-        width = it.width;
-        return arrow::Status::OK();
-      });
+  const auto row = reader.Process("a/1.png", 0, Reading(PngOf(1, 2, 3, 5, 7)), &rows,
+                                  [&](const PictureInfo& it) {
+                                    width = it.width;
+                                    return arrow::Status::OK();
+                                  });
   EXPECT_EQ(row->verdict, Verdict::kRow);
   EXPECT_FALSE(row->reject);
   EXPECT_EQ(width, 5);
   EXPECT_EQ(rows.added, 7);
 
-  const auto broken = reader.Process("a/2.png", Reading("text"), &rows, Use);
+  const auto broken = reader.Process("a/2.png", 0, Reading("text"), &rows, Use);
   EXPECT_EQ(broken->verdict, Verdict::kReject);
   EXPECT_EQ(broken->reject->reason, Reason::kCorrupt);
 
-  const auto skipped = reader.Process("a/notes.txt", Reading("text"), &rows, Use);
+  const auto skipped = reader.Process("a/notes.txt", 0, Reading("text"), &rows, Use);
   EXPECT_EQ(skipped->verdict, Verdict::kSkip);
   EXPECT_FALSE(skipped->reject);
   EXPECT_EQ(std::string(reader.bytes().begin(), reader.bytes().end()), "text");
 
   const auto unread = reader.Process(
-      "a/3.txt",
+      "a/3.txt", 0,
       [](FileBytes*) -> arrow::Result<std::optional<Reject>> {
         return Reject{Stage::kRead, Reason::kForbidden, "permission denied"};
       },
@@ -61,23 +62,25 @@ TEST(ImageReader, SaysWhatBecameOfAFile) {
 }
 
 TEST(ImageReader, BytesWithoutANameWereMeantToBeAnImage) {
+  ImageMemory memory(0);
   RowCount rows;
   const std::string text = "text";
   const std::span file(reinterpret_cast<const uint8_t*>(text.data()), text.size());
-  EXPECT_EQ(ImageReader().Process("", file, &rows, Use)->verdict, Verdict::kReject);
-  EXPECT_EQ(ImageReader().Process("text", file, &rows, Use)->verdict, Verdict::kSkip);
+  EXPECT_EQ(ImageReader(&memory).Process("", file, &rows, Use)->verdict, Verdict::kReject);
+  EXPECT_EQ(ImageReader(&memory).Process("text", file, &rows, Use)->verdict, Verdict::kSkip);
 }
 
 TEST(ImageReader, LackOfMemoryNamesTheImageAndOtherErrorsStayAsTheyAre) {
-  ImageReader reader;
+  ImageMemory memory(0);
+  ImageReader reader(&memory);
   RowCount rows;
   const auto thrown =
-      reader.Process("a/1.png", Reading(PngOf(1, 2, 3)), &rows,
+      reader.Process("a/1.png", 0, Reading(PngOf(1, 2, 3)), &rows,
                      [](const PictureInfo&) -> arrow::Status { throw std::bad_alloc(); });
   EXPECT_TRUE(thrown.status().IsOutOfMemory());
   EXPECT_EQ(thrown.status().message(), "a/1.png: out of memory");
   const auto unread = reader.Process(
-      "a/1.png",
+      "a/1.png", 0,
       [](FileBytes*) -> arrow::Result<std::optional<Reject>> {
         return arrow::Status::OutOfMemory("cannot read a/1.png");
       },
