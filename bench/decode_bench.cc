@@ -1,8 +1,10 @@
 // Time for one picture on one core, from the bytes of its file to the network's input.
 //
-//   DecodeJpeg/W/H   decodes a baseline JPEG (4:2:0, quality 90) of W x H pixels
-//   DecodePng/W/H    decodes an 8-bit RGB PNG of W x H pixels
+//   DecodeJpeg/W/H   decodes and resizes a baseline JPEG (4:2:0, quality 90) of W x H pixels
+//   DecodePng/W/H    decodes and resizes an 8-bit RGB PNG of W x H pixels
 //   Resize/W/H       resamples W x H pixels to 224 x 224
+//   FILE             the same as a run does with it, for each FILE among the arguments;
+//   scaled/FILE      likewise with --decode scaled
 //
 // 100 x 100 is the size of Fruits-360, 640 x 480 that of common data sets, 4000 x 3000 that of a
 // camera. The pictures are smooth with some noise, and compress much like photographs.
@@ -15,7 +17,10 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "infer/resize.h"
@@ -82,15 +87,18 @@ Bytes MakePng(int width, int height) {
   return file;
 }
 
-void Decode(benchmark::State& state, Bytes (*make)(int, int)) {
-  const Bytes file = make(static_cast<int>(state.range(0)), static_cast<int>(state.range(1)));
-  pomona::Decoder decoder;
+void DecodeFile(benchmark::State& state, const Bytes& file, int scaled_side) {
+  pomona::Decoder decoder({}, nullptr, scaled_side);
   pomona::Resizer resizer(pomona::kInputSize, pomona::kInputSize);
   for (auto _ : state) {
     const auto result = decoder.Decode(file, &resizer);
     if (!std::holds_alternative<pomona::PictureInfo>(result)) state.SkipWithError("rejected");
     benchmark::DoNotOptimize(result);
   }
+}
+
+void Decode(benchmark::State& state, Bytes (*make)(int, int)) {
+  DecodeFile(state, make(static_cast<int>(state.range(0)), static_cast<int>(state.range(1))), 0);
 }
 
 void Resize(benchmark::State& state) {
@@ -116,4 +124,18 @@ BENCHMARK(Resize)->Apply(Sizes);
 
 }  // namespace
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  for (int i = 1; i < argc; ++i) {
+    std::ifstream stream(argv[i], std::ios::binary);
+    const Bytes file{std::istreambuf_iterator<char>(stream), {}};
+    for (const int side : {0, pomona::kScaledSide}) {
+      benchmark::RegisterBenchmark(
+          (std::string(side ? "scaled/" : "") + argv[i]).c_str(),
+          [file, side](benchmark::State& state) { DecodeFile(state, file, side); })
+          ->Unit(benchmark::kMicrosecond);
+    }
+  }
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

@@ -53,6 +53,17 @@ std::string_view ReportName(ReportKind report) {
   return "";
 }
 
+std::string_view DecodeName(DecodeMode decode) {
+  return decode == DecodeMode::kScaled ? "scaled" : "exact";
+}
+
+arrow::Result<DecodeMode> ParseDecode(std::string_view text) {
+  for (const DecodeMode decode : {DecodeMode::kExact, DecodeMode::kScaled}) {
+    if (text == DecodeName(decode)) return decode;
+  }
+  return arrow::Status::Invalid("decode '", text, "': expected exact or scaled");
+}
+
 arrow::Result<ReportKind> ParseReport(std::string_view text) {
   for (ReportKind report : {ReportKind::kFull, ReportKind::kPlots, ReportKind::kNone}) {
     if (text == ReportName(report)) return report;
@@ -300,6 +311,11 @@ constexpr RunOptionSpec kSpecs[] = {
      [](const RunOptions& options) -> Value {
        return options.memory == 0 ? std::string() : BytesText(options.memory);
      }},
+    {"decode", "MODE",
+     "exact, or scaled: large JPEGs at a fraction of their size, faster, with features of their "
+     "own",
+     Kind::kValue, SetParsed<&RunOptions::decode, ParseDecode>,
+     GetName<&RunOptions::decode, DecodeName>},
     {"engine", "ENGINE", "native or openvino", Kind::kValue,
      SetParsed<&RunOptions::engine, ParseEngine>, GetName<&RunOptions::engine, EngineName>},
     {"cpu", "CPU",

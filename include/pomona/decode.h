@@ -99,7 +99,10 @@ struct Picture : PictureInfo {
 class Decoder {
  public:
   // pictures: what those of several decoders may take together; outlives this. Null: no bound.
-  explicit Decoder(const DecodeLimits& limits = {}, MemoryBudget* pictures = nullptr);
+  // scaled_side: a JPEG may come at a half, a quarter or an eighth of its size, as far as both sides
+  // keep so many pixels; 0: it may not. Rows are of that size then, PictureInfo is not.
+  explicit Decoder(const DecodeLimits& limits = {}, MemoryBudget* pictures = nullptr,
+                   int scaled_side = 0);
   ~Decoder();
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "pomona/cpu.h"
+#include "pomona/options.h"
 #include "pomona/weights.h"
 
 namespace pomona {
@@ -18,8 +19,15 @@ namespace pomona {
 inline constexpr int kInputSize = 224;
 inline constexpr size_t kPictureBytes = size_t{kInputSize} * kInputSize * 3;
 
+// The shortest side that a JPEG keeps where it is decoded at a fraction of its size: the resize still
+// has twice as many pixels as it makes.
+inline constexpr int kScaledSide = 2 * kInputSize;
+
 // The name under which outputs record what is done to a picture before the network sees it.
-inline constexpr std::string_view kPreprocessing = "rgb-bicubic224-pillow/scale-127.5-1";
+constexpr std::string_view PreprocessingName(DecodeMode decode) {
+  return decode == DecodeMode::kScaled ? "rgb-jpegscaled448-bicubic224-pillow/scale-127.5-1"
+                                       : "rgb-bicubic224-pillow/scale-127.5-1";
+}
 
 // What one worker needs to run the network: its own activations, nothing shared but the weights.
 //

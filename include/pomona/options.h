@@ -30,6 +30,12 @@ enum class ReportKind {
   kNone,
 };
 
+// How much of a large JPEG is decoded.
+enum class DecodeMode {
+  kExact,   // all of it: pixels and features as Pillow and Keras have them
+  kScaled,  // a half, quarter or eighth of its sides, where enough is left; faster, other features
+};
+
 // How many rejects a run may have and still be published.
 struct RejectBound {
   double value = 100;
@@ -88,6 +94,8 @@ struct RunOptions {
   // one of a common size: more of them wait, and one that needs more alone is a reject. 0: half of
   // what this process may use.
   int64_t memory = 0;
+
+  DecodeMode decode = DecodeMode::kExact;
 
   EngineKind engine = EngineKind::kNative;
 
@@ -189,6 +197,10 @@ std::string_view ModeName(Mode mode);
 // "native", "openvino". Errors: Invalid lists what is allowed.
 arrow::Result<EngineKind> ParseEngine(std::string_view text);
 std::string_view EngineName(EngineKind engine);
+
+// "exact", "scaled". Errors: Invalid lists what is allowed.
+arrow::Result<DecodeMode> ParseDecode(std::string_view text);
+std::string_view DecodeName(DecodeMode decode);
 
 // "full", "plots", "none". Errors: Invalid lists what is allowed.
 arrow::Result<ReportKind> ParseReport(std::string_view text);

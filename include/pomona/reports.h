@@ -81,7 +81,7 @@ std::string CountsText(const std::map<std::string, int64_t>& counts);
 
 // model_info_{id}: the original's eight fields first, under its names.
 std::string ModelInfoJson(const std::string& run_id, const Pca& pca, const ModelIdentity& model,
-                          std::string_view engine);
+                          std::string_view engine, DecodeMode decode);
 
 // variance_{id}.
 std::string VarianceCsv(const Pca& pca);

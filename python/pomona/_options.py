@@ -26,6 +26,7 @@ class RunOptions(S3Options, total=False):
     pca_components: int
     threads: int
     memory: str
+    decode: Literal["exact", "scaled"]
     engine: Engine
     cpu: Cpu
     weights: str | os.PathLike[str]

@@ -73,6 +73,8 @@ class _Job:
         self.options = _core.RunOptions(**options)
         if self.options.hidden:
             raise ValueError("--hidden cannot be had here: Spark lists no hidden files")
+        if self.options.decode != "exact":
+            raise ValueError("--decode scaled cannot be had here: an Extractor decodes all of it")
         if self.options.shard:
             raise ValueError("shard: a run whose work Spark shares out is no shard of another")
         self.files = Files(spark)

@@ -18,7 +18,8 @@ void BindReports(nb::module_& module) {
   module.def(
       "model_info_json",
       [](const std::string& run_id, const PcaModel& pca, const BoundExtractor& extractor) {
-        return ModelInfoJson(run_id, pca.get(), extractor.made->model(), extractor.made->engine());
+        return ModelInfoJson(run_id, pca.get(), extractor.made->model(), extractor.made->engine(),
+                             DecodeMode::kExact);
       },
       nb::arg("run_id"), nb::arg("pca"), nb::arg("extractor"));
   module.def(

@@ -136,8 +136,7 @@ DecodeResult DecodeGif(std::span<const uint8_t> file, const DecodeLimits& limits
                        RowSink* rows);
 DecodeResult DecodeIco(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
                        RowSink* rows);
-DecodeResult DecodeJpeg(std::span<const uint8_t> file, const DecodeLimits& limits,
-                        Workspace* memory, RowSink* rows);
+
 DecodeResult DecodePng(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
                        RowSink* rows);
 DecodeResult DecodePnm(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
@@ -147,6 +146,10 @@ DecodeResult DecodeTga(std::span<const uint8_t> file, const DecodeLimits& limits
 DecodeResult DecodeTiff(std::span<const uint8_t> file, const DecodeLimits& limits,
                         Workspace* memory, RowSink* rows);
 DecodeResult DecodeWebp(std::span<const uint8_t> file, const DecodeLimits& limits,
+                        Workspace* memory, RowSink* rows);
+
+// scaled_side: see Decoder.
+DecodeResult DecodeJpeg(std::span<const uint8_t> file, const DecodeLimits& limits, int scaled_side,
                         Workspace* memory, RowSink* rows);
 
 // The bitmap of an icon, whose header is at `header_at`.

@@ -60,7 +60,8 @@ void Workspace::Release() {
 
 class Decoder::Impl {
  public:
-  Impl(const DecodeLimits& limits, MemoryBudget* pictures) : limits_(limits), memory_(pictures) {}
+  Impl(const DecodeLimits& limits, MemoryBudget* pictures, int scaled_side)
+      : limits_(limits), scaled_side_(scaled_side), memory_(pictures) {}
 
   Buffer whole;  // of a picture that is asked for at once
 
@@ -70,7 +71,7 @@ class Decoder::Impl {
     if (file.empty()) return Refuse(Reason::kEmpty, "the file has no bytes");
     switch (SniffFormat(file).value_or(ImageFormat::kOther)) {
       case ImageFormat::kJpeg:
-      case ImageFormat::kMpo: return DecodeJpeg(file, limits_, &memory_, rows);
+      case ImageFormat::kMpo: return DecodeJpeg(file, limits_, scaled_side_, &memory_, rows);
       case ImageFormat::kPng: return DecodePng(file, limits_, &memory_, rows);
       case ImageFormat::kWebp: return DecodeWebp(file, limits_, &memory_, rows);
       case ImageFormat::kGif: return DecodeGif(file, limits_, &memory_, rows);
@@ -93,11 +94,12 @@ class Decoder::Impl {
 
  private:
   const DecodeLimits limits_;
+  const int scaled_side_;
   Workspace memory_;
 };
 
-Decoder::Decoder(const DecodeLimits& limits, MemoryBudget* pictures)
-    : impl_(std::make_unique<Impl>(limits, pictures)) {}
+Decoder::Decoder(const DecodeLimits& limits, MemoryBudget* pictures, int scaled_side)
+    : impl_(std::make_unique<Impl>(limits, pictures, scaled_side)) {}
 Decoder::~Decoder() = default;
 
 DecodeResult Decoder::Decode(std::span<const uint8_t> file, RowSink* rows, std::string_view path) {

@@ -37,6 +37,7 @@ struct Reader {
   bool several_pictures;
   bool gain_map;
   std::optional<Reject>* refused;
+  int scaled_side;
 };
 
 [[noreturn]] void Stop(Reader* reader, ReadOutcome outcome) {
@@ -120,6 +121,17 @@ bool WouldGuess(const jpeg_decompress_struct& cinfo) {
   return missing;
 }
 
+// By how much the sides may shrink: 1, 2, 4 or 8.
+unsigned Reduction(const jpeg_decompress_struct& cinfo, int scaled_side) {
+  if (scaled_side == 0) return 1;
+  const unsigned side = std::min(cinfo.image_width, cinfo.image_height);
+  unsigned reduction = 1;
+  while (reduction < 8 && side / (2 * reduction) >= static_cast<unsigned>(scaled_side)) {
+    reduction *= 2;
+  }
+  return reduction;
+}
+
 // Where a file has several scans, libjpeg keeps the coefficients of all its pixels.
 bool ClaimCoefficients(j_decompress_ptr cinfo, Workspace* memory, std::optional<Reject>* refused) {
   if (!jpeg_has_multiple_scans(cinfo)) return true;
@@ -156,6 +168,7 @@ ReadOutcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Work
     case 4: cinfo.out_color_space = JCS_CMYK; break;
     default: return ReadOutcome::kUnsupportedComponents;
   }
+  cinfo.scale_denom = Reduction(cinfo, reader->scaled_side);
   if (!ClaimCoefficients(&cinfo, memory, reader->refused)) return ReadOutcome::kRefused;
   if (!jpeg_start_decompress(&cinfo)) return ReadOutcome::kTruncated;
   if (WouldGuess(cinfo)) return ReadOutcome::kScansMissing;
@@ -198,9 +211,10 @@ Reject Explain(const Reader& reader, const DecodeLimits& limits) {
   switch (reader.outcome) {
     case ReadOutcome::kTruncated:
       if (cinfo.image_height == 0) return Refuse(Reason::kTruncated, "the file ends in its header");
-      return Refuse(Reason::kTruncated, "the file ends in line " +
-                                            std::to_string(cinfo.output_scanline) + " of " +
-                                            std::to_string(cinfo.image_height));
+      return Refuse(Reason::kTruncated,
+                    "the file ends in line " +
+                        std::to_string(cinfo.output_scanline * cinfo.scale_denom) + " of " +
+                        std::to_string(cinfo.image_height));
     case ReadOutcome::kTooLarge: return *CheckSize(cinfo.image_width, cinfo.image_height, limits);
     case ReadOutcome::kRefused: return **reader.refused;
     case ReadOutcome::kTooManyScans:
@@ -223,11 +237,12 @@ Reject Explain(const Reader& reader, const DecodeLimits& limits) {
 
 }  // namespace
 
-DecodeResult DecodeJpeg(std::span<const uint8_t> file, const DecodeLimits& limits,
+DecodeResult DecodeJpeg(std::span<const uint8_t> file, const DecodeLimits& limits, int scaled_side,
                         Workspace* memory, RowSink* rows) {
   Reader reader = {};
   std::optional<Reject> refused;
   reader.refused = &refused;
+  reader.scaled_side = scaled_side;
   jpeg_decompress_struct& cinfo = reader.cinfo;
   const std::unique_ptr<jpeg_decompress_struct, void (*)(j_decompress_ptr)> destroy(
       &cinfo, jpeg_destroy_decompress);
@@ -237,8 +252,8 @@ DecodeResult DecodeJpeg(std::span<const uint8_t> file, const DecodeLimits& limit
   }
   if (reader.outcome != ReadOutcome::kComplete) return Explain(reader, limits);
   return PictureInfo{
-      .width = static_cast<int>(cinfo.output_width),
-      .height = static_cast<int>(cinfo.output_height),
+      .width = static_cast<int>(cinfo.image_width),
+      .height = static_cast<int>(cinfo.image_height),
       // Pillow takes a photograph with a gain map for a plain JPEG.
       .format =
           reader.several_pictures && !reader.gain_map ? ImageFormat::kMpo : ImageFormat::kJpeg,

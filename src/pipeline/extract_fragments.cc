@@ -37,7 +37,7 @@ struct Slot {
 class FragmentWorkers {
  public:
   FragmentWorkers(const ExtractionInput& input, Extraction* result)
-      : input_(input), result_(result), memory_(input.memory) {
+      : input_(input), result_(result), memory_(input.options.memory) {
     for (Slot& slot : slots_) free_.push_back(&slot);
   }
 
@@ -258,7 +258,7 @@ arrow::Status FragmentWorkers::RunWorker() {
 
 arrow::Status FragmentWorkers::Work() {
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<ImageWorker> worker,
-                        ImageWorker::Make(input_.engine, input_.cpu, &memory_));
+                        ImageWorker::Make(input_.engine, input_.options, &memory_));
   WorkerSeconds seconds;
 
   while (!stop_) {
@@ -301,7 +301,7 @@ arrow::Status FragmentWorkers::Finish(Slot* slot, WorkerSeconds* seconds) {
   slot->is_open = false;
   OpenFragment& fragment = slot->fragment;
   if (!input_.listed_here) ARROW_RETURN_NOT_OK(fragment.CheckReached(0, fragment.size()));
-  ARROW_ASSIGN_OR_RAISE(const FragmentReport report, fragment.Store(input_.cpu, seconds));
+  ARROW_ASSIGN_OR_RAISE(const FragmentReport report, fragment.Store(input_.options.cpu, seconds));
   ARROW_RETURN_NOT_OK(input_.work.Share(fragment.path()));
   input_.work.DropCopy(fragment.path());
   if (slot->saved > 0) RemoveUnfinished(fragment.path());
@@ -383,7 +383,7 @@ arrow::Result<Extraction> ExtractFragments(const ExtractionInput& input, Kept* k
     if (!stopped.ok()) return;
     stopped = Guarded(report);
     if (!stopped.ok()) return workers.Stop();
-    workers.Save(input.save_interval);
+    workers.Save(std::chrono::duration<double>(input.options.save_seconds));
   };
   arrow::Status worked = ParallelFor(
       input.threads, input.threads, {}, [&](size_t, int) { return workers.RunWorker(); }, poll);

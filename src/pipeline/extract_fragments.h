@@ -50,11 +50,9 @@ struct ExtractionInput {
   FragmentQueue& fragments;
   const WorkFolder& work;  // for the fragments
   int threads;
-  Cpu cpu;
-  int64_t memory;  // see RunOptions
+  const RunOptions& options;
   const RunHooks& hooks;
   std::function<arrow::Status()> on_listed;  // called by the calling thread, as soon as all is
-  std::chrono::duration<double> save_interval;
   bool listed_here = true;  // by this process, which so knows that it sees the files
 };
 
@@ -63,7 +61,7 @@ struct ExtractionInput {
 // last image of a fragment adds up its moments and stores it. So no image waits in a queue, and
 // memory is bounded by the two fragments that may be open at once.
 //
-// What is done of an open fragment is stored beside it every `save_interval`, and at the end of an
+// What is done of an open fragment is stored beside it every `save_seconds`, and at the end of an
 // extraction that fails, for the next one to go on from.
 //
 // `kept` is filled in whatever the outcome.

@@ -119,8 +119,7 @@ class ThreadedExtractor : public Extractor {
 
   arrow::Status MakeCrew(const RunOptions& options) {
     threads_ = ThreadCount(options.threads);
-    cpu_ = options.cpu;
-    memory_ = options.memory;
+    options_ = options;
     return CrewOfThisProcess().status();
   }
 
@@ -205,10 +204,10 @@ class ThreadedExtractor : public Extractor {
           " does not outlive a fork: make the Extractor in the child, "
           "or start it by \"spawn\"");
     }
-    auto made = std::make_unique<Crew>(memory_);
+    auto made = std::make_unique<Crew>(options_.memory);
     for (int i = 0; i < threads_; ++i) {
       ARROW_ASSIGN_OR_RAISE(made->workers.emplace_back(),
-                            ImageWorker::Make(*engine_, cpu_, &made->memory));
+                            ImageWorker::Make(*engine_, options_, &made->memory));
     }
     // Of threads that come here at once, one wins.
     return crew_.compare_exchange_strong(current, made.get()) ? made.release() : current;
@@ -217,8 +216,7 @@ class ThreadedExtractor : public Extractor {
   const std::unique_ptr<Engine> engine_;
   const ModelIdentity model_;
   int threads_ = 0;
-  Cpu cpu_ = Cpu::kBest;
-  int64_t memory_ = 0;
+  RunOptions options_;
   std::atomic<Crew*> crew_ = nullptr;
 };
 

@@ -7,6 +7,7 @@
 
 #include "allowance.h"
 #include "guarded.h"
+#include "pomona/engine.h"
 #include "pomona/row_sink.h"
 #include "stopwatch.h"
 
@@ -51,6 +52,10 @@ arrow::Status Forgotten(std::string_view path) {
 ImageMemory::ImageMemory(int64_t bytes)
     : files(std::max(kMaxFileBytes, (bytes ? bytes : DefaultPictureMemory()) / 2)),
       pictures((bytes ? bytes : DefaultPictureMemory()) / 2) {}
+
+ImageReader::ImageReader(ImageMemory* memory, DecodeMode decode)
+    : memory_(*memory),
+      decoder_({}, &memory->pictures, decode == DecodeMode::kScaled ? kScaledSide : 0) {}
 
 arrow::Result<Outcome> ImageReader::Process(std::string_view path, int64_t size,
                                             const ReadBytes& read, RowSink* rows,

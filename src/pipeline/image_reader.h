@@ -36,7 +36,7 @@ struct ImageMemory {
 class ImageReader {
  public:
   // memory: outlives this.
-  explicit ImageReader(ImageMemory* memory) : memory_(*memory), decoder_({}, &memory->pictures) {}
+  explicit ImageReader(ImageMemory* memory, DecodeMode decode = DecodeMode::kExact);
 
   using ReadBytes = std::function<arrow::Result<std::optional<Reject>>(FileBytes*)>;
   using UseImage = std::function<arrow::Status(const PictureInfo&)>;

@@ -6,10 +6,11 @@
 
 namespace pomona {
 
-arrow::Result<std::unique_ptr<ImageWorker>> ImageWorker::Make(Engine& engine, Cpu cpu,
+arrow::Result<std::unique_ptr<ImageWorker>> ImageWorker::Make(Engine& engine,
+                                                              const RunOptions& options,
                                                               ImageMemory* memory) {
   ARROW_ASSIGN_OR_RAISE(auto worker, engine.NewWorker());
-  return std::unique_ptr<ImageWorker>(new ImageWorker(std::move(worker), cpu, memory));
+  return std::unique_ptr<ImageWorker>(new ImageWorker(std::move(worker), options, memory));
 }
 
 arrow::Result<Outcome> ImageWorker::Extract(std::string_view path, int64_t size,

@@ -21,8 +21,8 @@ namespace pomona {
 // Threads: none shared; each worker owns one.
 class ImageWorker {
  public:
-  // `cpu`: of the resizer; the engine has its own. `memory`: shared, outlives this.
-  static arrow::Result<std::unique_ptr<ImageWorker>> Make(Engine& engine, Cpu cpu,
+  // `memory`: shared, outlives this.
+  static arrow::Result<std::unique_ptr<ImageWorker>> Make(Engine& engine, const RunOptions& options,
                                                           ImageMemory* memory);
 
   // From a file, read by `read` or in memory, to Engine::features() values, which are left alone
@@ -42,8 +42,10 @@ class ImageWorker {
  private:
   arrow::Status Infer(std::span<float> features);
 
-  ImageWorker(std::unique_ptr<EngineWorker> engine, Cpu cpu, ImageMemory* memory)
-      : engine_(std::move(engine)), reader_(memory), resizer_(kInputSize, kInputSize, cpu) {}
+  ImageWorker(std::unique_ptr<EngineWorker> engine, const RunOptions& options, ImageMemory* memory)
+      : engine_(std::move(engine)),
+        reader_(memory, options.decode),
+        resizer_(kInputSize, kInputSize, options.cpu) {}
 
   const std::unique_ptr<EngineWorker> engine_;
   ImageReader reader_;

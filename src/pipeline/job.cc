@@ -137,7 +137,7 @@ arrow::Status Job::Begin() {
     plan_.options = in_.options;
     plan_.engine = engine_->name();
     plan_.weights_digest = in_.model.digest;
-    plan_.recipe = RecipeOf(in_.model.digest, plan_.engine);
+    plan_.recipe = RecipeOf(in_.model.digest, plan_.engine, plan_.options.decode);
     plan_.dimensions = engine_->features();
     FindEarlierRun();
   }
@@ -190,17 +190,10 @@ void Job::StartListing() {
 
 arrow::Result<Extraction> Job::ExtractHere() {
   StartListing();
-  const ExtractionInput input{in_.source,
-                              *engine_,
-                              earlier_.get(),
-                              *listing_,
-                              in_.output.work(),
-                              details_.threads,
-                              in_.options.cpu,
-                              in_.options.memory,
-                              in_.hooks,
-                              [&] { return TellOfOtherFragments(); },
-                              std::chrono::duration<double>(in_.options.save_seconds)};
+  const ExtractionInput input{
+      in_.source,  *engine_,          earlier_.get(),
+      *listing_,   in_.output.work(), details_.threads,
+      in_.options, in_.hooks,         [&] { return TellOfOtherFragments(); }};
   ARROW_ASSIGN_OR_RAISE(Extraction extraction, ExtractFragments(input, &kept_));
   details_.reads = in_.source.transfers();
   TakeListing();
@@ -481,7 +474,8 @@ arrow::Status Job::WriteReports(const Pca& pca) {
   summary_.components = pca.components();
   for (const double ratio : pca.ExplainedVarianceRatio()) summary_.variance_explained += ratio;
   ARROW_RETURN_NOT_OK(work.WritePart(
-      kModelInfo, 0, "json", ModelInfoJson(summary_.run_id, pca, in_.model, details_.engine)));
+      kModelInfo, 0, "json",
+      ModelInfoJson(summary_.run_id, pca, in_.model, details_.engine, plan_.options.decode)));
   ARROW_RETURN_NOT_OK(work.WritePart(kVariance, 0, "csv", VarianceCsv(pca)));
   ARROW_ASSIGN_OR_RAISE(const std::string model, work.PartPath(kPcaModel, 0, "safetensors"));
   ARROW_RETURN_NOT_OK(pca.Save(model));

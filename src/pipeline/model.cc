@@ -14,9 +14,10 @@ ModelIdentity IdentityOf(const Weights& weights) {
   return {weights.digest(), weights.is_imagenet(), weights.alpha()};
 }
 
-std::string RecipeOf(const std::string& weights_digest, std::string_view engine) {
-  return weights_digest + '\n' + std::string(kPreprocessing) + '\n' + std::string(engine) + '\n' +
-         kVersion;
+std::string RecipeOf(const std::string& weights_digest, std::string_view engine,
+                     DecodeMode decode) {
+  return weights_digest + '\n' + std::string(PreprocessingName(decode)) + '\n' +
+         std::string(engine) + '\n' + kVersion;
 }
 
 arrow::Result<std::unique_ptr<Engine>> MakeEngine(const Weights& weights,

@@ -18,7 +18,7 @@ namespace pomona {
 ModelIdentity IdentityOf(const Weights& weights);
 
 // What features depend on beside the items.
-std::string RecipeOf(const std::string& weights_digest, std::string_view engine);
+std::string RecipeOf(const std::string& weights_digest, std::string_view engine, DecodeMode decode);
 
 arrow::Result<std::unique_ptr<Engine>> MakeEngine(const Weights& weights,
                                                   const RunOptions& options);

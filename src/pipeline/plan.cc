@@ -125,7 +125,7 @@ arrow::Status Plan::CheckModel(const std::string& weights, std::string_view engi
     return arrow::Status::Invalid("the weights on this machine are others (", weights,
                                   ") than those of the run ", run_id, " (", weights_digest, ")");
   }
-  if (RecipeOf(weights, engine_name) == recipe) return arrow::Status::OK();
+  if (RecipeOf(weights, engine_name, options.decode) == recipe) return arrow::Status::OK();
   return arrow::Status::Invalid("the run ", run_id,
                                 " was planned by another version or engine of Pomona than this "
                                 "machine's; install the same on all");

@@ -132,7 +132,7 @@ std::string Describe(const RunSummary& summary) {
 }
 
 std::string ModelInfoJson(const std::string& run_id, const Pca& pca, const ModelIdentity& model,
-                          std::string_view engine) {
+                          std::string_view engine, DecodeMode decode) {
   const std::vector<double> ratios = pca.ExplainedVarianceRatio();
   const std::vector<double> cumulative = CumulativeSum(ratios);
   const PcaOptions& options = pca.options();
@@ -152,7 +152,7 @@ std::string ModelInfoJson(const std::string& run_id, const Pca& pca, const Model
       {"standardized", options.standardize},
       {"model", "MobileNetV2"},
       {"weights", {{"digest", model.digest}, {"imagenet", model.imagenet}, {"alpha", model.alpha}}},
-      {"preprocessing", kPreprocessing},
+      {"preprocessing", PreprocessingName(decode)},
       {"engine", engine},
       {"versions", Versions()},
       {"mean", pca.mean()},

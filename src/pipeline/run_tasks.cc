@@ -182,7 +182,7 @@ arrow::Status RunTasks::OpenEngine() {
     return arrow::Status::Invalid("the engine gives ", engine_->features(),
                                   " features, but the run was planned for ", plan_.dimensions);
   }
-  ARROW_ASSIGN_OR_RAISE(worker_, ImageWorker::Make(*engine_, plan_.options.cpu, &memory_));
+  ARROW_ASSIGN_OR_RAISE(worker_, ImageWorker::Make(*engine_, plan_.options, &memory_));
   return arrow::Status::OK();
 }
 

@@ -137,11 +137,9 @@ arrow::Result<RunSummary> RunShard(const ShardInput& in) {
                                 mine,
                                 work,
                                 ThreadCount(in.options.threads),
-                                in.options.cpu,
-                                in.options.memory,
+                                in.options,
                                 in.hooks,
                                 [] { return arrow::Status::OK(); },
-                                std::chrono::duration<double>(in.options.save_seconds),
                                 /*listed_here=*/false};
     Kept kept;
     const auto extraction = ExtractFragments(input, &kept);

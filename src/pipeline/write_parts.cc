@@ -137,7 +137,7 @@ ExtractedRun ExtractedRunOf(const Plan& plan, const ItemSpool& items, WorkFolder
           plan.options,
           plan.dimensions,
           {{"pomona.weights_digest", plan.weights_digest},
-           {"pomona.preprocessing", std::string(kPreprocessing)},
+           {"pomona.preprocessing", std::string(PreprocessingName(plan.options.decode))},
            {"pomona.engine", plan.engine}},
           plan.recipe};
 }

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "pictures.h"
+#include "pomona/row_sink.h"
 
 namespace pomona {
 namespace {
@@ -38,6 +39,34 @@ TEST(DecodeJpegTest, EveryProcessGivesTheSamePixels) {
       EXPECT_EQ(other.verdict, "ok");
       EXPECT_TRUE(other.rgb == baseline.rgb) << progressive << arithmetic;
     }
+  }
+}
+
+struct LastRows : RowSink {
+  void Begin(int new_width, int new_height) override {
+    width = new_width;
+    height = new_height;
+    rgb.clear();
+  }
+  void Add(const uint8_t* rows, int count) noexcept override {
+    rgb.insert(rgb.end(), rows, rows + 3 * width * count);
+  }
+  int width = 0, height = 0;
+  Bytes rgb;
+};
+
+TEST(DecodeJpegTest, ScaledKeepsTheShortestSideThatIsAskedFor) {
+  const Bytes file = MakeJpeg(64, 48, Flat(64 * 48, {200, 100, 50}), {.stored = JCS_RGB});
+  for (const auto& [side, reduction] :
+       {std::pair(0, 1), {25, 1}, {24, 2}, {13, 2}, {12, 4}, {7, 4}, {6, 8}, {1, 8}}) {
+    Decoder decoder({}, nullptr, side);
+    LastRows rows;
+    const auto info = std::get<PictureInfo>(decoder.Decode(file, &rows));
+    EXPECT_EQ(info.width, 64);
+    EXPECT_EQ(info.height, 48);
+    EXPECT_EQ(rows.width, 64 / reduction) << side;
+    EXPECT_EQ(rows.height, 48 / reduction) << side;
+    EXPECT_EQ(rows.rgb, Flat(rows.width * rows.height, {200, 100, 50}));
   }
 }
 

@@ -87,7 +87,7 @@ TEST(ImageReader, LackOfMemoryNamesTheImageAndOtherErrorsStayAsTheyAre) {
       &rows, Use);
   EXPECT_EQ(unread.status().message(), "cannot read a/1.png");
   const auto failed = reader.Process(
-      "a/1.png", Reading(PngOf(1, 2, 3)), &rows,
+      "a/1.png", 0, Reading(PngOf(1, 2, 3)), &rows,
       [](const PictureInfo&) { return arrow::Status::IOError("the engine is gone"); });
   EXPECT_EQ(failed.status().message(), "the engine is gone");
 }
