@@ -1,3 +1,5 @@
+#include "png.h"
+
 #include <png.h>
 #include <zlib.h>
 
@@ -13,6 +15,7 @@
 
 #include "codecs.h"
 #include "pixels.h"
+#include "plain_png.h"
 
 namespace pomona {
 namespace {
@@ -143,9 +146,8 @@ void OnRow(png_structp png, png_bytep row, png_uint_32 y, int pass) {
   --reader->rows_left;
 }
 
-std::string_view ModeName(const Reader& reader) {
-  const int depth = reader.bit_depth;
-  switch (reader.color_type) {
+std::string_view ModeName(int color_type, int depth) {
+  switch (color_type) {
     case PNG_COLOR_TYPE_GRAY: return depth == 1 ? "1" : depth == 16 ? "I;16" : "L";
     case PNG_COLOR_TYPE_PALETTE: return "P";
     case PNG_COLOR_TYPE_RGB: return "RGB";
@@ -308,34 +310,53 @@ void Read(std::span<const uint8_t> file, Reader* reader) {
   png_process_data(reader->png, reader->info, const_cast<png_bytep>(file.data()), file.size());
 }
 
-}  // namespace
+// Where the picture's data end, and its size, which is within the limits.
+struct Layout {
+  size_t data_end;
+  int width;
+  int height;
+};
 
-DecodeResult DecodePng(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
-                       RowSink* rows) {
+constexpr size_t kHeaderAt = kSignatureSize + kChunkHeaderSize;
+
+std::variant<Layout, Reject> FindLayout(std::span<const uint8_t> file, const DecodeLimits& limits) {
   std::variant<size_t, Reject> data_end = FindDataEnd(file, limits);
   if (Reject* reject = std::get_if<Reject>(&data_end)) return std::move(*reject);
 
-  constexpr size_t kSizeAt = kSignatureSize + kChunkHeaderSize;
-  if (file.size() < kSizeAt + 8 || std::memcmp(&file[kSizeAt - 4], "IHDR", 4) != 0) {
+  if (file.size() < kHeaderAt + 8 || std::memcmp(&file[kHeaderAt - 4], "IHDR", 4) != 0) {
     return Refuse(Reason::kCorrupt, "the first chunk is not IHDR");
   }
-  const uint32_t width = ReadInt(&file[kSizeAt]);
-  const uint32_t height = ReadInt(&file[kSizeAt + 4]);
+  const uint32_t width = ReadInt(&file[kHeaderAt]);
+  const uint32_t height = ReadInt(&file[kHeaderAt + 4]);
   if (std::optional<Reject> reject = CheckSize(width, height, limits)) return std::move(*reject);
+  return Layout{.data_end = std::get<size_t>(data_end),
+                .width = static_cast<int>(width),
+                .height = static_cast<int>(height)};
+}
 
+PictureInfo Info(const Layout& layout, int color_type, int bit_depth) {
+  return {.width = layout.width,
+          .height = layout.height,
+          .format = ImageFormat::kPng,
+          .mode = ModeName(color_type, bit_depth)};
+}
+
+DecodeResult DecodeByLibpng(std::span<const uint8_t> file, const Layout& layout, Workspace* memory,
+                            RowSink* rows) {
   Reader reader = {};
-  reader.width = static_cast<int>(width);
-  reader.height = static_cast<int>(height);
-  reader.rows_left = height;
-  constexpr size_t kInterlaceAt = kSizeAt + 12;
+  reader.width = layout.width;
+  reader.height = layout.height;
+  reader.rows_left = layout.height;
+  constexpr size_t kInterlaceAt = kHeaderAt + 12;
   std::optional<Band> band;
   if (file.size() > kInterlaceAt && file[kInterlaceAt] == PNG_INTERLACE_NONE) {
-    reader.band = &band.emplace(width, height, &memory->rgb, rows);
+    reader.band = &band.emplace(layout.width, layout.height, &memory->rgb, rows);
   } else {
-    if (auto reject = memory->Claim(int64_t{width} * height * 3)) return std::move(*reject);
-    reader.rgb = memory->rgb.Reserve(size_t{width} * height * 3);
+    const int64_t bytes = int64_t{3} * layout.width * layout.height;
+    if (auto reject = memory->Claim(bytes)) return std::move(*reject);
+    reader.rgb = memory->rgb.Reserve(static_cast<size_t>(bytes));
   }
-  Read(file.first(std::get<size_t>(data_end)), &reader);
+  Read(file.first(layout.data_end), &reader);
   png_destroy_read_struct(&reader.png, &reader.info, nullptr);
 
   if (reader.out_of_memory) throw std::bad_alloc();
@@ -350,10 +371,27 @@ DecodeResult DecodePng(std::span<const uint8_t> file, const DecodeLimits& limits
     rows->Begin(reader.width, reader.height);
     rows->Add(reader.rgb, reader.height);
   }
-  return PictureInfo{.width = reader.width,
-                     .height = reader.height,
-                     .format = ImageFormat::kPng,
-                     .mode = ModeName(reader)};
+  return Info(layout, reader.color_type, reader.bit_depth);
+}
+
+}  // namespace
+
+DecodeResult DecodePngByLibpng(std::span<const uint8_t> file, const DecodeLimits& limits,
+                               Workspace* memory, RowSink* rows) {
+  std::variant<Layout, Reject> layout = FindLayout(file, limits);
+  if (Reject* reject = std::get_if<Reject>(&layout)) return std::move(*reject);
+  return DecodeByLibpng(file, std::get<Layout>(layout), memory, rows);
+}
+
+DecodeResult DecodePng(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
+                       RowSink* rows) {
+  std::variant<Layout, Reject> layout = FindLayout(file, limits);
+  if (Reject* reject = std::get_if<Reject>(&layout)) return std::move(*reject);
+  const Layout& found = std::get<Layout>(layout);
+  if (DecodePlainPng(file.first(found.data_end), memory, rows)) {
+    return Info(found, /*color_type=*/file[kHeaderAt + 9], /*bit_depth=*/file[kHeaderAt + 8]);
+  }
+  return DecodeByLibpng(file, found, memory, rows);
 }
 
 }  // namespace pomona

@@ -1,4 +1,6 @@
 // fuzz_seeds FOLDER: small valid files for each target, FOLDER/TARGET/NAME.
+#include <zlib.h>
+
 #include <filesystem>
 #include <iostream>
 
@@ -20,7 +22,7 @@ std::string ReadHeader(const std::string& path) {
 
 arrow::Status Make(const fs::path& folder) {
   for (const char* target : {"weights", "pca", "keras_hdf5", "globs", "fragment", "checksums",
-                             "csv_part", "http_answer", "s3_listing"}) {
+                             "csv_part", "http_answer", "s3_listing", "inflate"}) {
     fs::create_directories(folder / target);
   }
   KerasWeights weights = MadeUpWeights(0.35);
@@ -54,6 +56,16 @@ arrow::Status Make(const fs::path& folder) {
   report.skips = {{"not_an_image", 1}};
   ARROW_RETURN_NOT_OK(WriteFragment(folder / "fragment/four", {10, 14, "key"}, report,
                                     std::vector<float>(6, 0.5f), moments));
+
+  for (const int level : {0, 1, 9}) {
+    std::string text(3'000, 'a');
+    for (size_t i = 0; i < 1'000; ++i) text[i] = static_cast<char>('a' + i * i % 23 % (i % 7 + 1));
+    std::string stream(compressBound(text.size()), '\0');
+    uLongf size = stream.size();
+    compress2(reinterpret_cast<Bytef*>(stream.data()), &size,
+              reinterpret_cast<const Bytef*>(text.data()), text.size(), level);
+    WriteFile(folder / "inflate" / std::to_string(level), "\xff\x03" + stream.substr(0, size));
+  }
 
   WriteFile(folder / "globs/1", "*/Apple*[!a-c]?.jp*g\nTraining/Apple Red 1/7_100.jpg");
   WriteFile(folder / "globs/2", "[[:alpha:]]*\\*\na/b*");

@@ -13,10 +13,10 @@ import subprocess
 import sys
 import tempfile
 
-TARGETS = ["decode", "safetensors", "weights", "pca", "keras_hdf5", "globs"]
+TARGETS = ["decode", "png", "inflate", "safetensors", "weights", "pca", "keras_hdf5", "globs"]
 TARGETS += ["fragment", "checksums", "csv_part", "http_answer", "s3_listing"]
 # The seeds of other targets that serve as well.
-ALSO = {"safetensors": ["pca", "fragment"]}
+ALSO = {"safetensors": ["pca", "fragment"], "png": ["decode"]}
 
 LIMITS = ["-timeout=10", "-rss_limit_mb=600"]
 # HDF5 is not ours to mend: go on after its crashes and judge them at the end.
