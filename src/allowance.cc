@@ -100,7 +100,9 @@ int64_t AllowedMemory(const std::string& root) {
 
 int64_t DefaultPictureMemory() {
   const int64_t machine = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
-  return std::max(kBaseBytes, std::min({AllowedMemory(), AddressSpaceLeft(), machine}) / 2);
+  const int64_t bytes = std::min({AllowedMemory(), AddressSpaceLeft(), machine});
+  const int64_t threads = std::min(AllowedCpus(), AllowedThreads());
+  return std::max(kBaseBytes, (bytes - kBaseBytes - threads * kThreadBytes) / 2);
 }
 
 int ThreadsWithin(int64_t memory, int64_t address_space) {

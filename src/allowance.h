@@ -14,8 +14,8 @@ int AllowedCpus(const std::string& root = "");
 // Bytes of memory: the least of the limits of its control groups; INT64_MAX where there is none.
 int64_t AllowedMemory(const std::string& root = "");
 
-// What pictures may take where nobody said how much: half of what this process may use and the
-// machine has.
+// What large pictures may take where nobody said how much: half of what this process may use and the
+// machine has, less what its threads take for those of a common size.
 int64_t DefaultPictureMemory();
 
 // Threads that these bytes are enough for, `address_space` being what may still be mapped. At

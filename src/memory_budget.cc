@@ -1,11 +1,13 @@
 #include "memory_budget.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace pomona {
 
 std::optional<MemoryBudget::Claim> MemoryBudget::Take(int64_t bytes) {
-  if (bytes > bytes_) return std::nullopt;
+  if (bytes > bytes_ && excess_ == Excess::kRefused) return std::nullopt;
+  bytes = std::min(bytes, bytes_);
   std::unique_lock lock(mutex_);
   const int64_t ticket = next_ticket_++;
   // Not wait(), whose symbol older systems lack.

@@ -39,9 +39,13 @@ class MemoryBudget {
     int64_t bytes_ = 0;
   };
 
-  explicit MemoryBudget(int64_t bytes) : bytes_(bytes), left_(bytes) {}
+  enum class Excess {
+    kRefused,
+    kAlone,  // given when nobody else holds any
+  };
+  MemoryBudget(int64_t bytes, Excess excess) : bytes_(bytes), excess_(excess), left_(bytes) {}
 
-  // Nothing where the bytes are more than there are at all.
+  // Nothing where the bytes are more than there are at all and that is refused.
   std::optional<Claim> Take(int64_t bytes);
 
   int64_t bytes() const { return bytes_; }
@@ -50,6 +54,7 @@ class MemoryBudget {
   void Return(int64_t bytes);
 
   const int64_t bytes_;
+  const Excess excess_;
   std::mutex mutex_;  // for what follows
   std::condition_variable changed_;
   int64_t left_;

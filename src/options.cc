@@ -302,8 +302,8 @@ constexpr RunOptionSpec kSpecs[] = {
      },
      GetCount<&RunOptions::threads>},
     {"memory", "BYTES",
-     "What large pictures may take at once: 500M, 2G; more wait, and what needs more alone is a "
-     "reject (default: half of what this process may use)",
+     "Memory for large pictures and files, all threads together, such as 2G; others wait, and a "
+     "picture that alone needs more is a reject (default: half of what the process may use)",
      Kind::kValue,
      [](RunOptions* options, std::string_view text) {
        return SetBytes("memory", text, &options->memory);

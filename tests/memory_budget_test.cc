@@ -10,14 +10,29 @@ namespace pomona {
 namespace {
 
 TEST(MemoryBudget, RefusesWhatIsMoreThanAll) {
-  MemoryBudget budget(100);
+  MemoryBudget budget(100, MemoryBudget::Excess::kRefused);
   EXPECT_FALSE(budget.Take(101));
   EXPECT_TRUE(budget.Take(100));
   EXPECT_TRUE(budget.Take(100)) << "the claim before it is gone";
 }
 
+TEST(MemoryBudget, WhatIsMoreThanAllMayComeAlone) {
+  MemoryBudget budget(100, MemoryBudget::Excess::kAlone);
+  auto large = budget.Take(1000);
+  ASSERT_TRUE(large);
+  std::atomic<bool> returned = false;
+  std::thread other([&] {
+    EXPECT_TRUE(budget.Take(1));
+    EXPECT_TRUE(returned);
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  returned = true;
+  large.reset();
+  other.join();
+}
+
 TEST(MemoryBudget, AClaimThatIsMovedIsReturnedOnce) {
-  MemoryBudget budget(100);
+  MemoryBudget budget(100, MemoryBudget::Excess::kRefused);
   MemoryBudget::Claim kept;
   EXPECT_FALSE(kept);
   kept = *budget.Take(60);
@@ -32,7 +47,7 @@ TEST(MemoryBudget, AClaimThatIsMovedIsReturnedOnce) {
 }
 
 TEST(MemoryBudget, ThreadsTogetherStayWithinIt) {
-  MemoryBudget budget(1000);
+  MemoryBudget budget(1000, MemoryBudget::Excess::kRefused);
   std::atomic<int64_t> taken = 0, most = 0;
   std::vector<std::thread> threads;
   for (int t = 1; t <= 8; ++t) {
@@ -54,7 +69,7 @@ TEST(MemoryBudget, ThreadsTogetherStayWithinIt) {
 
 // Small ones that come later do not keep a large one waiting for ever.
 TEST(MemoryBudget, ServesInOrder) {
-  MemoryBudget budget(100);
+  MemoryBudget budget(100, MemoryBudget::Excess::kRefused);
   auto first = budget.Take(60);
   std::atomic<int> order = 0;
   int large = 0, small = 0;

@@ -112,7 +112,7 @@ class Decoder {
   std::variant<PictureInfo, Reject> Decode(std::span<const uint8_t> file, RowSink* rows,
                                            std::string_view path = {});
 
-  // The whole picture at once, valid until the next call or until the decoder dies.
+  // The whole picture at once, as large as its rows are, valid until the next call or until the decoder dies.
   std::variant<Picture, Reject> Decode(std::span<const uint8_t> file);
 
  private:

@@ -104,6 +104,8 @@ class WholePicture : public RowSink {
   void Begin(int width, int height) override;
   void Add(const uint8_t* rows, int count) noexcept override;
 
+  int width() const { return width_; }
+  int height() const { return height_; }
   std::span<const uint8_t> rgb() const { return {pixels_, bytes()}; }
 
  private:

@@ -110,7 +110,10 @@ std::variant<Picture, Reject> Decoder::Decode(std::span<const uint8_t> file) {
   WholePicture whole(&impl_->whole);
   DecodeResult result = impl_->Decode(file, &whole, {});
   if (Reject* reject = std::get_if<Reject>(&result)) return std::move(*reject);
-  return Picture{std::get<PictureInfo>(result), whole.rgb()};
+  PictureInfo info = std::get<PictureInfo>(result);
+  info.width = whole.width();
+  info.height = whole.height();
+  return Picture{info, whole.rgb()};
 }
 
 }  // namespace pomona

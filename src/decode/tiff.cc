@@ -422,14 +422,17 @@ int64_t BytesTaken(const TiffLayout& layout, const Parts& parts, bool turned) {
   const auto pixels = static_cast<size_t>(layout.width * layout.height);
   const size_t rows = std::min(parts.rows, static_cast<size_t>(layout.height));
   const size_t row_of_parts = rows * static_cast<size_t>(layout.width);
+  const size_t part = parts.rows * layout.RowBytes(parts.columns);
+  const bool ycbcr = layout.photometric == PHOTOMETRIC_YCBCR;
   size_t bytes = 0;
-  if (layout.compression != COMPRESSION_NONE) {
-    const size_t copies = MayLeaveRows(layout.compression) ? 2 : 1;
-    bytes += copies * parts.rows * layout.RowBytes(parts.columns);
+  if (layout.compression == COMPRESSION_NONE) {
+    if (layout.reverse_bits) bytes += part;
+  } else {
+    bytes += MayLeaveRows(layout.compression) ? 2 * part : part;
+    if (ycbcr) bytes += 4 * row_of_parts;
   }
-  if (layout.photometric == PHOTOMETRIC_YCBCR) bytes += 4 * row_of_parts;
   if (parts.columns < static_cast<size_t>(layout.width)) bytes += 3 * row_of_parts;
-  if (layout.planes) bytes += pixels * layout.bits.size();
+  if (layout.planes && !ycbcr) bytes += pixels * layout.bits.size();
   if (turned) bytes += 3 * pixels;
   return static_cast<int64_t>(bytes);
 }

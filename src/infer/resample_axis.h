@@ -50,16 +50,16 @@ struct Axis {
   // in double and in Pillow's order.
   void Prepare(int new_in_size, int out_size) {
     if (new_in_size == in_size) return;
-    in_size = new_in_size;
+    in_size = 0;  // in case memory ends
     windows.clear();
     pairs.clear();
-    const double scale = static_cast<double>(in_size) / out_size;
+    const double scale = static_cast<double>(new_in_size) / out_size;
     const double filter_scale = std::max(scale, 1.0);  // widens the filter when shrinking
     const double support = 2.0 * filter_scale;
     for (int i = 0; i < out_size; ++i) {
       const double center = (i + 0.5) * scale;
       const int first = std::max(static_cast<int>(center - support + 0.5), 0);
-      const int end = std::min(static_cast<int>(center + support + 0.5), in_size);
+      const int end = std::min(static_cast<int>(center + support + 0.5), new_in_size);
       weights_.clear();
       double sum = 0;
       for (int x = first; x < end; ++x) {
@@ -74,6 +74,7 @@ struct Axis {
         pairs.push_back({Pack(a & kLowMask, b & kLowMask), Pack(a >> kLowBits, b >> kLowBits)});
       }
     }
+    in_size = new_in_size;
   }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <arrow/array.h>
 #include <arrow/builder.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -33,8 +34,11 @@ arrow::Result<Outcome> ExtractOne(const Image& image, ImageWorker* worker,
   if (const auto* file = std::get_if<std::span<const uint8_t>>(&image.content)) {
     return worker->Extract(image.path, *file, features);
   }
-  const auto read = [&](FileBytes* bytes) { return ReadLocalFile(std::string(image.path), bytes); };
-  return worker->Extract(image.path, /*size=*/0, read, features);
+  const std::string path(image.path);
+  struct stat info;
+  const int64_t size = stat(path.c_str(), &info) == 0 ? info.st_size : 0;
+  const auto read = [&](FileBytes* bytes) { return ReadLocalFile(path, bytes); };
+  return worker->Extract(image.path, size, read, features);
 }
 
 // Columns of the result, one image after another.

@@ -49,9 +49,11 @@ arrow::Status Forgotten(std::string_view path) {
                                      " was not worked on; please report this");
 }
 
+// What nobody asked for may not make a verdict depend on the machine.
 ImageMemory::ImageMemory(int64_t bytes)
-    : files(std::max(kMaxFileBytes, (bytes ? bytes : DefaultPictureMemory()) / 2)),
-      pictures((bytes ? bytes : DefaultPictureMemory()) / 2) {}
+    : files((bytes ? bytes : DefaultPictureMemory()) / 2, MemoryBudget::Excess::kAlone),
+      pictures((bytes ? bytes : DefaultPictureMemory()) / 2,
+               bytes ? MemoryBudget::Excess::kRefused : MemoryBudget::Excess::kAlone) {}
 
 ImageReader::ImageReader(ImageMemory* memory, DecodeMode decode)
     : memory_(*memory),
@@ -60,18 +62,19 @@ ImageReader::ImageReader(ImageMemory* memory, DecodeMode decode)
 arrow::Result<Outcome> ImageReader::Process(std::string_view path, int64_t size,
                                             const ReadBytes& read, RowSink* rows,
                                             const UseImage& use) {
-  constexpr int64_t kUncountedFile = int64_t{16} << 20;
-  const bool large = size > kUncountedFile;
-  std::optional<MemoryBudget::Claim> claim;
-  if (large) claim = memory_.files.Take(std::min(size, kMaxFileBytes));
+  constexpr int64_t kUncounted = int64_t{16} << 20;
+  if (claim_) {  // of the last file, which may have been looked at until now
+    FileBytes().swap(bytes_);
+    claim_.reset();
+  }
+  // Of what is larger than an image may be no more than the beginning is read.
+  if (size > kUncounted && size <= kMaxFileBytes) claim_ = memory_.files.Take(size);
   Stopwatch watch;
   auto unread = Guarded([&] { return read(&bytes_); });
   watch.Lap(&read_seconds_);
   if (!unread.ok()) return AtImage(path, unread.status());
   if (*unread) return Outcome{Verdict::kReject, *std::move(unread)};
-  auto outcome = Process(path, bytes_, rows, use);
-  if (large) FileBytes().swap(bytes_);
-  return outcome;
+  return Process(path, bytes_, rows, use);
 }
 
 arrow::Result<Outcome> ImageReader::Process(std::string_view path, std::span<const uint8_t> file,

@@ -23,7 +23,8 @@ arrow::Status Forgotten(std::string_view path);
 
 // What the images of several threads may take at once, but for the few MiB of each.
 struct ImageMemory {
-  // bytes: 0 for as many as suit the machine. The largest file fits in any case.
+  // bytes: 0 for as many as suit the machine; what needs more alone is refused only where somebody
+  // said how many. A file that is larger comes alone.
   explicit ImageMemory(int64_t bytes);
 
   MemoryBudget files;
@@ -67,6 +68,7 @@ class ImageReader {
   ImageMemory& memory_;
   Decoder decoder_;
   FileBytes bytes_;
+  std::optional<MemoryBudget::Claim> claim_;  // for them
   double read_seconds_ = 0;
   double decode_seconds_ = 0;
   double rows_seconds_ = 0;

@@ -123,6 +123,7 @@ arrow::Status Job::Begin() {
     // What was listed is the planner's choice, all else ours.
     const RunOptions listed = std::exchange(plan_.options, in_.options);
     plan_.options.mode = listed.mode;
+    plan_.options.decode = listed.decode;
     plan_.options.include = listed.include;
     plan_.options.exclude = listed.exclude;
     plan_.options.hidden = listed.hidden;

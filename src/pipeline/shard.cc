@@ -123,6 +123,11 @@ arrow::Result<RunSummary> RunShard(const ShardInput& in) {
     WorkFolder& work = output.work();
     ARROW_ASSIGN_OR_RAISE(const auto engine, in.make_engine());
     ARROW_RETURN_NOT_OK(plan.CheckModel(in.model.digest, engine->name()));
+    if (in.options.decode != plan.options.decode) {
+      return arrow::Status::Invalid("the run ", plan.run_id, " was planned with --decode ",
+                                    DecodeName(plan.options.decode),
+                                    "; give the same to all of its shards");
+    }
     std::unique_ptr<EarlierRun> earlier;
     if (!plan.earlier_run.empty()) {
       earlier =

@@ -11,17 +11,21 @@ import pytest
 
 
 def png(width, height):
-    """A PNG of black and white pixels, all black: large in memory only."""
+    """An interlaced PNG, which is kept whole, of black and white pixels: large in memory only."""
 
     def chunk(name, data):
         return (
             struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         )
 
-    row = bytes(1 + (width + 7) // 8)
     packer = zlib.compressobj(1)
-    pixels = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    pixels = b""
+    steps = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)]
+    for x, y, right, down in [*steps, (0, 1, 1, 2)]:
+        row = bytes(1 + (len(range(x, width, right)) + 7) // 8)
+        pixels += b"".join(packer.compress(row) for _ in range(y, height, down))
+    pixels += packer.flush()
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 1)
     parts = [chunk(b"IHDR", header), chunk(b"IDAT", pixels), chunk(b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 

@@ -130,7 +130,8 @@ TEST(DecodeTest, LargePicturesShareABudget) {
       MakePng(kSide, kSide, 8, PNG_COLOR_TYPE_GRAY, gray, {.interlaced = true});
   const Bytes progressive = MakeJpeg(
       kSide, kSide, gray, {.in = JCS_GRAYSCALE, .stored = JCS_GRAYSCALE, .progressive = true});
-  MemoryBudget little(int64_t{12} << 20), enough(int64_t{20} << 20);
+  constexpr auto kRefused = MemoryBudget::Excess::kRefused;
+  MemoryBudget little(int64_t{12} << 20, kRefused), enough(int64_t{20} << 20, kRefused);
   Decoder poor({}, &little), rich({}, &enough), other({}, &enough);
   for (const Bytes& file : {flat, interlaced}) {
     EXPECT_EQ(Decode(&poor, file).verdict, "too_large");

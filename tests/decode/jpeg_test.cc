@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "pictures.h"
 #include "pomona/row_sink.h"
 
@@ -67,6 +69,9 @@ TEST(DecodeJpegTest, ScaledKeepsTheShortestSideThatIsAskedFor) {
     EXPECT_EQ(rows.width, 64 / reduction) << side;
     EXPECT_EQ(rows.height, 48 / reduction) << side;
     EXPECT_EQ(rows.rgb, Flat(rows.width * rows.height, {200, 100, 50}));
+    const auto whole = std::get<Picture>(decoder.Decode(file));
+    EXPECT_EQ(whole.width, rows.width);
+    EXPECT_TRUE(std::ranges::equal(whole.rgb, rows.rgb));
   }
 }
 

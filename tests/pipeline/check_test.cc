@@ -42,5 +42,18 @@ TEST(Check, ReportsEachFileInOrder) {
   EXPECT_EQ(results[3].outcome.reject->stage, Stage::kRead);
 }
 
+TEST(Check, NamesTheFormatOfALargeReject) {
+  MemorySource source;
+  source.files = {{"a/1.jpg", "\xff\xd8\xff" + std::string(17 << 20, '\0')}};
+  CheckOptions options;
+  options.run.memory = 8 << 20;  // files that are larger come alone
+  std::string format;
+  const auto counts =
+      Check(source, options, [&](const CheckResult& result) { format = result.format; });
+  ASSERT_TRUE(counts.ok()) << counts.status();
+  EXPECT_EQ(counts->rejects, 1);
+  EXPECT_EQ(format, "JPEG");
+}
+
 }  // namespace
 }  // namespace pomona

@@ -249,6 +249,15 @@ TEST_F(ShardTest, AListThatIsNotThePlansIsRefused) {
       << refused.status();
 }
 
+TEST_F(ShardTest, AllDecodeAsWasPlanned) {
+  ASSERT_TRUE(Run("1/2").ok());
+  options_.decode = DecodeMode::kScaled;
+  const auto refused = Run("2/2");
+  EXPECT_NE(refused.status().message().find("was planned with --decode exact"), std::string::npos)
+      << refused.status();
+  EXPECT_FALSE(fs::exists(output_ / "run_info"));
+}
+
 TEST_F(ShardTest, MergeNeedsAPlan) {
   const auto merged = Run("merge");
   EXPECT_NE(merged.status().message().find("there is no plan of the run r"), std::string::npos)

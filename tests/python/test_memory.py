@@ -13,7 +13,8 @@ from PIL import Image
 import pomona
 
 folder = pathlib.Path(sys.argv[1])
-Image.new("L", (12_000, 12_000)).save(folder / "large.png")
+# From the bottom to the top, so it is kept whole.
+Image.new("RGB", (12_000, 12_000)).save(folder / "large.tga", compression="tga_rle")
 Image.new("RGB", (100, 100), "red").save(folder / "small.png")
 extractor = pomona.Extractor(threads=2)
 before = extractor.extract([folder / "small.png"])
@@ -23,12 +24,12 @@ limits = resource.getrlimit(resource.RLIMIT_AS)
 taken = pages * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + (250 << 20), limits[1]))
 try:
-    extractor.extract([folder / "small.png", folder / "large.png"])
+    extractor.extract([folder / "small.png", folder / "large.tga"])
 except MemoryError as error:
     print(error)
 resource.setrlimit(resource.RLIMIT_AS, limits)
 
-after = extractor.extract([folder / "small.png", folder / "large.png"])
+after = extractor.extract([folder / "small.png", folder / "large.tga"])
 assert after["verdict"].to_pylist() == ["ok", "ok"]
 assert after.slice(0, 1)["features"].equals(before["features"])
 """
@@ -40,4 +41,4 @@ def test_the_host_survives_lack_of_memory(tmp_path):
         [sys.executable, "-c", SCRIPT, tmp_path], capture_output=True, text=True, check=False
     )
     assert finished.returncode == 0, (finished.returncode, finished.stderr)
-    assert finished.stdout == f"{tmp_path}/large.png: out of memory\n"
+    assert finished.stdout == f"{tmp_path}/large.tga: out of memory\n"

@@ -361,8 +361,8 @@ thread.join()
 
 
 def test_lack_of_memory_is_a_memory_error(paths, tmp_path):
-    large = tmp_path / "large.png"
-    Image.new("L", (12000, 12000)).save(large, compress_level=1)
+    large = tmp_path / "large.tga"  # from the bottom to the top, so it is kept whole
+    Image.new("RGB", (12000, 12000)).save(large, compression="tga_rle")
     code = f"""
 import resource
 import pomona
