@@ -155,7 +155,7 @@ class PlainPngTest : public testing::Test {
   }
 
   const std::vector<int64_t> targets_ = hwy::SupportedAndGeneratedTargets();
-  const DecodeLimits limits_;
+  const DecodeLimits limits_ = {};
   Workspace memory_{nullptr};
   Buffer rgb_, other_rgb_;
   std::mt19937 random_{11};
