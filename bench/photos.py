@@ -142,7 +142,7 @@ def main():
         peers[name] = (sys.executable, library)
     with tempfile.TemporaryDirectory() as folder:
         for name, path in make_files(pathlib.Path(folder)).items():
-            seconds = {}
+            seconds: dict[str, list[float]] = {}
             for _ in range(arguments.rounds):
                 for who, spent in of_pomona(arguments.bench, path).items():
                     seconds.setdefault(who, []).append(spent)

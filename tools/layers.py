@@ -62,6 +62,7 @@ OWNERS = {
     "refusal.h": "root",
     "report.h": "report",
     "reports.h": "pipeline",
+    "row_sink.h": "root",
     "run.h": "pipeline",
     "safetensors.h": "root",
     "sample.h": "sample",
