@@ -1,6 +1,8 @@
 // Time for one picture on one core, from the bytes of its file to the network's input.
 //
 //   DecodeJpeg/W/H   decodes and resizes a baseline JPEG (4:2:0, quality 90) of W x H pixels
+//   OnlyJpeg/W/H     decodes it
+//   Libjpeg/W/H      decodes it by libjpeg, row by row
 //   DecodePng/W/H    decodes and resizes an 8-bit RGB PNG of W x H pixels
 //   Resize/W/H       resamples W x H pixels to 224 x 224
 //   FILE             the same as a run does with it, for each FILE among the arguments;
@@ -26,6 +28,7 @@
 #include "infer/resize.h"
 #include "pomona/decode.h"
 #include "pomona/engine.h"
+#include "pomona/row_sink.h"
 
 namespace {
 
@@ -101,6 +104,38 @@ void Decode(benchmark::State& state, Bytes (*make)(int, int)) {
   DecodeFile(state, make(static_cast<int>(state.range(0)), static_cast<int>(state.range(1))), 0);
 }
 
+class NoRows : public pomona::RowSink {
+ public:
+  void Begin(int, int) override {}
+  void Add(const uint8_t*, int) noexcept override {}
+};
+
+void OnlyJpeg(benchmark::State& state) {
+  const Bytes file = MakeJpeg(static_cast<int>(state.range(0)), static_cast<int>(state.range(1)));
+  pomona::Decoder decoder;
+  NoRows rows;
+  for (auto _ : state) benchmark::DoNotOptimize(decoder.Decode(file, &rows));
+}
+
+void Libjpeg(benchmark::State& state) {
+  const Bytes file = MakeJpeg(static_cast<int>(state.range(0)), static_cast<int>(state.range(1)));
+  Bytes row(size_t{3} * static_cast<size_t>(state.range(0)));
+  for (auto _ : state) {
+    jpeg_decompress_struct cinfo;
+    jpeg_error_mgr errors;
+    cinfo.err = jpeg_std_error(&errors);
+    jpeg_create_decompress(&cinfo);
+    jpeg_mem_src(&cinfo, file.data(), file.size());
+    jpeg_read_header(&cinfo, TRUE);
+    jpeg_start_decompress(&cinfo);
+    JSAMPROW target = row.data();
+    while (cinfo.output_scanline < cinfo.output_height) jpeg_read_scanlines(&cinfo, &target, 1);
+    jpeg_finish_decompress(&cinfo);
+    jpeg_destroy_decompress(&cinfo);
+    benchmark::ClobberMemory();
+  }
+}
+
 void Resize(benchmark::State& state) {
   const int width = static_cast<int>(state.range(0));
   const int height = static_cast<int>(state.range(1));
@@ -119,6 +154,8 @@ void Sizes(benchmark::internal::Benchmark* bench) {
 }
 
 BENCHMARK_CAPTURE(Decode, Jpeg, MakeJpeg)->Name("DecodeJpeg")->Apply(Sizes);
+BENCHMARK(OnlyJpeg)->Apply(Sizes);
+BENCHMARK(Libjpeg)->Apply(Sizes);
 BENCHMARK_CAPTURE(Decode, Png, MakePng)->Name("DecodePng")->Apply(Sizes);
 BENCHMARK(Resize)->Apply(Sizes);
 

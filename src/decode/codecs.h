@@ -74,6 +74,9 @@ inline Reject Refuse(Reason reason, std::string message) {
 // rows are still in the cache then.
 class Band {
  public:
+  // A codec may write so many bytes behind a row, until it asks for the next one.
+  static constexpr size_t kPadding = 256;
+
   // Begins the picture.
   Band(int64_t width, int64_t height, Buffer* memory, RowSink* sink);
 

@@ -20,7 +20,7 @@ std::optional<Reject> CheckSize(int64_t width, int64_t height, const DecodeLimit
 Band::Band(int64_t width, int64_t height, Buffer* memory, RowSink* sink)
     : stride_(static_cast<size_t>(width) * 3),
       capacity_(static_cast<int>(std::min<int64_t>(height, RowsAtOnce(width)))),
-      pixels_(memory->Reserve(stride_ * static_cast<size_t>(capacity_))),
+      pixels_(memory->Reserve(stride_ * static_cast<size_t>(capacity_) + kPadding)),
       sink_(sink) {
   sink->Begin(static_cast<int>(width), static_cast<int>(height));
 }

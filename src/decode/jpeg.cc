@@ -7,6 +7,7 @@
 #include <jerror.h>
 #include <jpeglib.h>
 
+#include "baseline_jpeg.h"
 #include "codecs.h"
 #include "pixels.h"
 #include "tiff_directory.h"
@@ -169,6 +170,9 @@ ReadOutcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Work
     default: return ReadOutcome::kUnsupportedComponents;
   }
   cinfo.scale_denom = Reduction(cinfo, reader->scaled_side);
+  if (cinfo.scale_denom == 1 && reader->max_scans > 0 && DecodeBaselineJpeg(cinfo, memory, rows)) {
+    return ReadOutcome::kComplete;
+  }
   if (!ClaimCoefficients(&cinfo, memory, reader->refused)) return ReadOutcome::kRefused;
   if (!jpeg_start_decompress(&cinfo)) return ReadOutcome::kTruncated;
   if (WouldGuess(cinfo)) return ReadOutcome::kScansMissing;

@@ -56,8 +56,12 @@ Bytes MakeJpeg(int width, int height, const Bytes& samples, const JpegOptions& o
   cinfo.in_color_space = options.in;
   jpeg_set_defaults(&cinfo);
   jpeg_set_colorspace(&cinfo, options.stored);
-  jpeg_set_quality(&cinfo, 100, TRUE);
+  jpeg_set_quality(&cinfo, options.quality, TRUE);
   cinfo.arith_code = options.arithmetic;
+  cinfo.optimize_coding = options.own_tables;
+  cinfo.restart_interval = options.restart_interval;
+  if (options.h != 0) cinfo.comp_info[0].h_samp_factor = options.h;
+  if (options.v != 0) cinfo.comp_info[0].v_samp_factor = options.v;
   if (options.progressive) jpeg_simple_progression(&cinfo);
   jpeg_start_compress(&cinfo, TRUE);
   while (cinfo.next_scanline < cinfo.image_height) {

@@ -52,6 +52,10 @@ struct JpegOptions {
   J_COLOR_SPACE stored = JCS_YCbCr;
   bool progressive = false;
   bool arithmetic = false;
+  int quality = 100;
+  int h = 0, v = 0;         // sampling factors of the first component, or libjpeg's choice
+  bool own_tables = false;  // Huffman tables made for the picture
+  unsigned restart_interval = 0;
 };
 
 // samples: height x width x components.
