@@ -22,7 +22,7 @@ struct LibjpegReader {
   std::vector<uint8_t> rgb =
       {};  // here, for longjmp() forgets what changed in a function it returns to
 
-  explicit LibjpegReader(std::span<const uint8_t> file) {
+  LibjpegReader() {
     cinfo.err = jpeg_std_error(&errors);
     cinfo.client_data = this;
     errors.error_exit = [](j_common_ptr info) {
@@ -30,16 +30,16 @@ struct LibjpegReader {
     };
     errors.output_message = [](j_common_ptr) {};
     jpeg_create_decompress(&cinfo);
-    jpeg_mem_src(&cinfo, file.data(), file.size());
   }
   ~LibjpegReader() { jpeg_destroy_decompress(&cinfo); }
 };
 
 // What libjpeg makes of a file; nothing where it gives up or finds fault behind the header.
 inline std::optional<std::vector<uint8_t>> ByLibjpeg(std::span<const uint8_t> file) {
-  LibjpegReader reader(file);
+  LibjpegReader reader;
   jpeg_decompress_struct& cinfo = reader.cinfo;
   if (setjmp(reader.failure)) return std::nullopt;
+  jpeg_mem_src(&cinfo, file.data(), file.size());  // which refuses an empty one
   jpeg_read_header(&cinfo, TRUE);
   const long warnings = reader.errors.num_warnings;
   cinfo.out_color_space = JCS_RGB;
@@ -59,9 +59,10 @@ inline std::optional<std::vector<uint8_t>> ByLibjpeg(std::span<const uint8_t> fi
 inline std::optional<std::vector<uint8_t>> ByUs(std::span<const uint8_t> file) {
   static Workspace memory(nullptr);
   static Buffer whole;
-  LibjpegReader reader(file);
+  LibjpegReader reader;
   WholePicture rows(&whole);
   if (setjmp(reader.failure)) return std::nullopt;
+  jpeg_mem_src(&reader.cinfo, file.data(), file.size());
   jpeg_read_header(&reader.cinfo, TRUE);
   constexpr int64_t kMaxPixels = 1 << 22;
   if (int64_t{reader.cinfo.image_width} * reader.cinfo.image_height > kMaxPixels) {
