@@ -671,6 +671,8 @@ bool IsPlain(const jpeg_decompress_struct& cinfo) {
   if (cinfo.progressive_mode || cinfo.arith_code || cinfo.data_precision != 8) return false;
   if (cinfo.Ss != 0 || cinfo.Se != kBlockSize - 1 || cinfo.Ah != 0 || cinfo.Al != 0) return false;
   if (cinfo.comps_in_scan != cinfo.num_components) return false;
+  // Newer versions read lossless files, too, which have no blocks.
+  if (cinfo.comp_info[0].DCT_scaled_size != DCTSIZE) return false;
   if (cinfo.num_components == 1) return cinfo.jpeg_color_space == JCS_GRAYSCALE;
   if (cinfo.num_components != 3 || cinfo.jpeg_color_space != JCS_YCbCr) return false;
   for (int i = 0; i < 3; ++i) {

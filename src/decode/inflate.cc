@@ -326,7 +326,7 @@ bool ReadBlockHeader(Bits* bits, InflateState* state) {
   return true;
 }
 
-// May write 31 bytes more.
+// May write 15 bytes more.
 HWY_INLINE void CopyMatch(uint8_t* out, size_t distance, size_t length) {
   const uint8_t* from = out - distance;
   uint8_t* const end = out + length;

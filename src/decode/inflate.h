@@ -62,7 +62,7 @@ class Inflater {
   static constexpr size_t kWindow = 32'768;  // as far as a stream refers back
   static constexpr size_t kAtOnce = 65'536;
   static constexpr size_t kSlack =
-      258 + 2 * kPadding;  // the longest match, copied by whole vectors
+      258 + 2 * kPadding;  // the longest match, literals before it, and what may be read behind
 
   InflateState state_;
   const std::span<uint8_t> room_;

@@ -140,17 +140,23 @@ class PlainPng {
     return false;
   }
 
-  // The data, chunk by chunk.
+  // The data, chunk by chunk. Another chunk ends them for good.
   Bytes NextData() {
     Bytes data = std::exchange(first_data_, {});
     Chunk chunk;
-    while (data.empty() && chunks_.Next(&chunk) && chunk.type == "IDAT") data = chunk.data;
+    while (data.empty() && chunks_.Next(&chunk)) {
+      if (chunk.type != "IDAT")
+        chunks_ = Chunks({});
+      else
+        data = chunk.data;
+    }
     return data;
   }
 
   bool ReadPixels(Workspace* memory, RowSink* sink) {
     const size_t room = Inflater::RoomFor(1 + row_bytes_);
     const size_t padded_row = row_bytes_ + kRowPadding;
+    if (room + 2 * padded_row > kUncountedBytes) return false;  // rows of half a million pixels
     uint8_t* const bytes = memory->samples.Reserve(room + 2 * padded_row);
     uint8_t* above = bytes + room;
     uint8_t* samples = above + padded_row;

@@ -48,6 +48,7 @@ class BaselineJpegTest : public testing::Test {
   void ExpectFast(const Bytes& file, const std::string& what) {
     const auto expected = ByLibjpeg(file);
     ASSERT_TRUE(expected) << what;
+    ASSERT_FALSE(Targets().empty());
     for (const int64_t target : Targets()) {
       Use(target);
       const auto rgb = ByUs(file);

@@ -57,8 +57,8 @@ inline std::optional<std::vector<uint8_t>> ByLibjpeg(std::span<const uint8_t> fi
 
 // What the decoder under test makes of it; nothing where it leaves the file to libjpeg.
 inline std::optional<std::vector<uint8_t>> ByUs(std::span<const uint8_t> file) {
-  static Workspace memory(nullptr);
-  static Buffer whole;
+  Workspace memory(nullptr);  // new, so that what is not written does not look right
+  Buffer whole;
   LibjpegReader reader;
   WholePicture rows(&whole);
   if (setjmp(reader.failure)) return std::nullopt;

@@ -114,9 +114,9 @@ class PlainPngTest : public testing::Test {
   // Both ways say the same.
   std::string Compare(const Bytes& file, const std::string& what) {
     WholePicture picture(&rgb_);
-    const DecodeResult result = DecodePng(file, limits_, &memory_, &picture);
+    const DecodeResult result = DecodePng(file, limits_, &NewMemory(), &picture);
     WholePicture other(&other_rgb_);
-    const DecodeResult expected = DecodePngByLibpng(file, limits_, &memory_, &other);
+    const DecodeResult expected = DecodePngByLibpng(file, limits_, &NewMemory(), &other);
     EXPECT_EQ(Verdict(result), Verdict(expected)) << what;
     if (std::holds_alternative<PictureInfo>(result)) {
       EXPECT_TRUE(std::ranges::equal(picture.rgb(), other.rgb())) << what;
@@ -131,13 +131,13 @@ class PlainPngTest : public testing::Test {
                              " bits, filter " + std::to_string(plan.filter);
     const Bytes file = Make(plan, &random_);
     WholePicture other(&other_rgb_);
-    const DecodeResult expected = DecodePngByLibpng(file, limits_, &memory_, &other);
+    const DecodeResult expected = DecodePngByLibpng(file, limits_, &NewMemory(), &other);
     ASSERT_TRUE(std::holds_alternative<PictureInfo>(expected)) << what << ": " << Verdict(expected);
     constexpr size_t kEnd = 16;  // a checksum and the last chunk
     for (const int64_t target : targets_) {
       Use(target);
       WholePicture picture(&rgb_);
-      ASSERT_TRUE(DecodePlainPng(std::span(file).first(file.size() - kEnd), &memory_, &picture))
+      ASSERT_TRUE(DecodePlainPng(std::span(file).first(file.size() - kEnd), &NewMemory(), &picture))
           << what << ", " << hwy::TargetName(target);
       EXPECT_TRUE(std::ranges::equal(picture.rgb(), other.rgb()))
           << what << ", " << hwy::TargetName(target);
@@ -149,14 +149,17 @@ class PlainPngTest : public testing::Test {
   void CheckOdd(const Plan& plan, std::string_view verdict) {
     const Bytes file = Make(plan, &random_);
     WholePicture picture(&rgb_);
-    EXPECT_FALSE(DecodePlainPng(std::span(file).first(file.size() - 16), &memory_, &picture));
+    EXPECT_FALSE(DecodePlainPng(std::span(file).first(file.size() - 16), &NewMemory(), &picture));
     const std::string said = Compare(file, "odd");
     EXPECT_EQ(said.substr(0, verdict.size()), verdict);
   }
 
   const std::vector<int64_t> targets_ = hwy::SupportedAndGeneratedTargets();
   const DecodeLimits limits_ = {};
-  Workspace memory_{nullptr};
+  // What is not written must not look right because an earlier picture was.
+  Workspace& NewMemory() { return memory_.emplace(nullptr); }
+
+  std::optional<Workspace> memory_;
   Buffer rgb_, other_rgb_;
   std::mt19937 random_{11};
 };

@@ -17,11 +17,11 @@ constexpr DecodeLimits kLimits = {
     .max_pixels = 1 << 20, .max_text_bytes = 1 << 16, .max_texts_bytes = 1 << 20};
 
 void Compare(std::span<const uint8_t> file) {
-  static Workspace memory(nullptr);
+  Workspace memory(nullptr), other_memory(nullptr);
   static Buffer pixels, other_pixels;
   WholePicture picture(&pixels), other_picture(&other_pixels);
   const DecodeResult result = DecodePng(file, kLimits, &memory, &picture);
-  const DecodeResult other = DecodePngByLibpng(file, kLimits, &memory, &other_picture);
+  const DecodeResult other = DecodePngByLibpng(file, kLimits, &other_memory, &other_picture);
   EXPECT(result.index() == other.index());
   if (const auto* reject = std::get_if<Reject>(&result)) {
     const auto& expected = std::get<Reject>(other);
