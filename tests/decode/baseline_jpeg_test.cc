@@ -5,6 +5,7 @@
 #include <random>
 
 #include "by_libjpeg.h"
+#include "instruction_sets.h"
 #include "pictures.h"
 
 namespace pomona {
@@ -27,19 +28,12 @@ Bytes Photo(int width, int height, int components = 3) {
 }
 
 // Compares with libjpeg on each instruction set that was compiled in and that this CPU has.
-class BaselineJpegTest : public testing::Test {
+class BaselineJpegTest : public InstructionSetsTest {
  protected:
-  void TearDown() override { Use(0); }
-
-  static void Use(int64_t target) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-
   // Of the decoder's instruction sets. What has no vectors leaves all to libjpeg.
-  static std::vector<int64_t> Targets() {
+  std::vector<int64_t> Targets() const {
     constexpr int64_t kCompiled = HWY_AVX2 | HWY_SSE4 | HWY_SSSE3 | HWY_NEON;
-    std::vector<int64_t> targets = hwy::SupportedAndGeneratedTargets();
+    std::vector<int64_t> targets = targets_;
     std::erase_if(targets, [](int64_t target) { return (target & kCompiled) == 0; });
     return targets;
   }

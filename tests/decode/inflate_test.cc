@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "instruction_sets.h"
+
 namespace pomona {
 namespace {
 
@@ -77,15 +79,8 @@ Expanded Expand(const Bytes& stream, size_t piece = SIZE_MAX, size_t at_once = 1
 }
 
 // On each instruction set that was compiled in and that this CPU has.
-class InflateTest : public testing::Test {
+class InflateTest : public InstructionSetsTest {
  protected:
-  void TearDown() override { Use(0); }
-
-  static void Use(int64_t target) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-
   // Whatever is taken is what zlib takes and makes of it.
   Expanded Compare(const Bytes& stream, const std::string& what) {
     const Expanded expected = ExpandByZlib(stream);
@@ -103,8 +98,6 @@ class InflateTest : public testing::Test {
     }
     return result;
   }
-
-  const std::vector<int64_t> targets_ = hwy::SupportedAndGeneratedTargets();
   std::mt19937 random_{5};
 
   // Of letters, of which the first are frequent, with repetitions of what was `distance` before.

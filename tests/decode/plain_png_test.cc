@@ -13,6 +13,7 @@
 #include <variant>
 
 #include "decode/png.h"
+#include "instruction_sets.h"
 #include "pictures.h"
 
 namespace pomona {
@@ -102,15 +103,8 @@ std::string Verdict(const DecodeResult& result) {
          std::to_string(info.height);
 }
 
-class PlainPngTest : public testing::Test {
+class PlainPngTest : public InstructionSetsTest {
  protected:
-  void TearDown() override { Use(0); }
-
-  static void Use(int64_t target) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-
   // Both ways say the same.
   std::string Compare(const Bytes& file, const std::string& what) {
     WholePicture picture(&rgb_);
@@ -153,8 +147,6 @@ class PlainPngTest : public testing::Test {
     const std::string said = Compare(file, "odd");
     EXPECT_EQ(said.substr(0, verdict.size()), verdict);
   }
-
-  const std::vector<int64_t> targets_ = hwy::SupportedAndGeneratedTargets();
   const DecodeLimits limits_ = {};
   // What is not written must not look right because an earlier picture was.
   Workspace& NewMemory() { return memory_.emplace(nullptr); }

@@ -7,6 +7,8 @@
 #include <random>
 #include <vector>
 
+#include "instruction_sets.h"
+
 namespace pomona {
 namespace {
 
@@ -28,15 +30,8 @@ Bytes Unfiltered(int filter, int step, const Bytes& row, const Bytes& above) {
   return samples;
 }
 
-class PngRowsTest : public testing::Test {
+class PngRowsTest : public InstructionSetsTest {
  protected:
-  void TearDown() override { Use(0); }
-
-  static void Use(int64_t target) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-
   Bytes Noise(size_t size) {
     Bytes noise(size);
     const bool extreme = random_() % 2 == 0;
@@ -49,8 +44,6 @@ class PngRowsTest : public testing::Test {
     row.resize(row.size() + kRowPadding, 0xaa);
     return row;
   }
-
-  const std::vector<int64_t> targets_ = hwy::SupportedAndGeneratedTargets();
   std::mt19937 random_{3};
 };
 

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "instruction_sets.h"
+
 namespace pomona {
 namespace {
 
@@ -79,15 +81,8 @@ Bytes Noise(int width, int height) {
 }
 
 // Compares with the reference on each instruction set that was compiled in and that this CPU has.
-class ResizeTest : public testing::Test {
+class ResizeTest : public InstructionSetsTest {
  protected:
-  void TearDown() override { Use(0); }
-
-  static void Use(int64_t target) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-
   void Check(Resizer* resizer, int width, int height, int out_width, int out_height) {
     const Bytes rgb = Noise(width, height);
     const Bytes expected = Reference(width, height, rgb, out_width, out_height);
@@ -100,8 +95,6 @@ class ResizeTest : public testing::Test {
                                    << " -> " << out_width << "x" << out_height;
     }
   }
-
-  const std::vector<int64_t> targets_ = hwy::SupportedAndGeneratedTargets();
 };
 
 TEST_F(ResizeTest, EverySmallSize) {

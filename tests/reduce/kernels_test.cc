@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "instruction_sets.h"
 #include "reduce/random_rows.h"
 
 namespace pomona::reduce {
@@ -53,13 +54,8 @@ double PlainProjection(std::span<const float> row, std::span<const double> mean,
 // Runs each case on every instruction set that this CPU and this build have.
 class KernelsTest : public testing::TestWithParam<int64_t> {
  protected:
-  void SetUp() override { Use(GetParam()); }
-  void TearDown() override { Use(0); }
-
-  static void Use(int64_t target) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
+  void SetUp() override { UseInstructionSet(GetParam()); }
+  void TearDown() override { UseInstructionSet(0); }
 };
 
 INSTANTIATE_TEST_SUITE_P(, KernelsTest, testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
