@@ -314,16 +314,19 @@ HWY_INLINE void Transpose(V16 (&v)[8]) {
   }
 }
 
-// Stores rows of samples. v: a block's columns.
-HWY_INLINE void StoreColumns(const V16 (&v)[8], uint8_t* out, size_t stride) {
+// Clips samples to bytes: those of even columns, each before its neighbour of the odd ones.
+HWY_INLINE V8 Join(V16 even, V16 odd) {
   const V16 zero = hn::Zero(d16);
   const V16 most = hn::Set(d16, 255);
+  even = hn::Min(hn::Max(even, zero), most);
+  odd = hn::Min(hn::Max(odd, zero), most);
+  return hn::BitCast(d8, hn::Or(even, hn::ShiftLeft<8>(odd)));
+}
+
+// Stores rows of samples. v: a block's columns.
+HWY_INLINE void StoreColumns(const V16 (&v)[8], uint8_t* out, size_t stride) {
   V8 b[4];  // bytes of column i between those of column i + 4
-  for (int i = 0; i < 4; ++i) {
-    const V16 even = hn::Min(hn::Max(v[i], zero), most);
-    const V16 odd = hn::Min(hn::Max(v[i + 4], zero), most);
-    b[i] = hn::BitCast(d8, hn::Or(even, hn::ShiftLeft<8>(odd)));
-  }
+  for (int i = 0; i < 4; ++i) b[i] = Join(v[i], v[i + 4]);
   const V8 c[4] = {hn::InterleaveLower(d8, b[0], b[2]), hn::InterleaveUpper(d8, b[0], b[2]),
                    hn::InterleaveLower(d8, b[1], b[3]), hn::InterleaveUpper(d8, b[1], b[3])};
   // Each holds two rows of each block.
@@ -464,15 +467,6 @@ HWY_INLINE Columns Split(V8 samples) {
   const auto both = hn::BitCast(du16, samples);
   return {hn::BitCast(d16, hn::And(both, hn::Set(du16, 0xff))),
           hn::BitCast(d16, hn::ShiftRight<8>(both))};
-}
-
-// Of even columns, then of odd ones, to bytes in the columns' order.
-HWY_INLINE V8 Join(V16 even, V16 odd) {
-  const V16 zero = hn::Zero(d16);
-  const V16 most = hn::Set(d16, 255);
-  even = hn::Min(hn::Max(even, zero), most);
-  odd = hn::Min(hn::Max(odd, zero), most);
-  return hn::BitCast(d8, hn::Or(even, hn::ShiftLeft<8>(odd)));
 }
 
 struct Rgb {

@@ -141,7 +141,6 @@ DecodeResult DecodeGif(std::span<const uint8_t> file, const DecodeLimits& limits
                        RowSink* rows);
 DecodeResult DecodeIco(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
                        RowSink* rows);
-
 DecodeResult DecodePng(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
                        RowSink* rows);
 DecodeResult DecodePnm(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,

@@ -52,7 +52,7 @@ arrow::Status Forgotten(std::string_view path) {
 // What nobody asked for may not make a verdict depend on the machine.
 ImageMemory::ImageMemory(int64_t bytes)
     : files((bytes ? bytes : DefaultPictureMemory()) / 2, MemoryBudget::Excess::kAlone),
-      pictures((bytes ? bytes : DefaultPictureMemory()) / 2,
+      pictures(files.bytes(),
                bytes ? MemoryBudget::Excess::kRefused : MemoryBudget::Excess::kAlone) {}
 
 ImageReader::ImageReader(ImageMemory* memory, DecodeMode decode)
