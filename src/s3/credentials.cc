@@ -38,6 +38,14 @@ std::string ProfileName() {
                  "default");
 }
 
+// Whether a profile was asked for, rather than taken where there is one.
+bool ProfileIsNamed() {
+  return !Environment("AWS_PROFILE").empty() || !Environment("AWS_DEFAULT_PROFILE").empty();
+}
+std::string NoSuchProfile(const std::string& name) {
+  return "there is no profile '" + name + "' in " + CredentialsFile() + " and " + ConfigFile();
+}
+
 std::string_view Trimmed(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t\r");
   if (begin == text.npos) return {};
@@ -192,6 +200,8 @@ arrow::Result<Credentials> CredentialsChain::Find() {
 
 arrow::Result<Credentials> CredentialsChain::OfProfile(const std::string& name, int depth) {
   const auto settings = Profile(name);
+  // Another identity than the one that was asked for would be a surprise.
+  if (!settings && (depth > 0 || ProfileIsNamed())) return arrow::Status::IOError(NoSuchProfile(name));
   if (!settings) return Credentials();
   if (depth == kMostProfiles) {
     return arrow::Status::Invalid("the profile ", name, " has itself for its source_profile");
@@ -414,11 +424,9 @@ std::string WhyNoCredentials() {
        {"aws_access_key_id", "role_arn", "sso_account_id", "credential_process"}) {
     if (profile && profile->contains(setting)) return {};
   }
-  const std::string files = CredentialsFile() + " and " + ConfigFile();
-  const bool chosen =
-      !Environment("AWS_PROFILE").empty() || !Environment("AWS_DEFAULT_PROFILE").empty();
-  if (chosen && !profile) return "there is no profile '" + name + "' in " + files;
-  return "no credentials were found in AWS_ACCESS_KEY_ID, " + files +
+  if (ProfileIsNamed() && !profile) return NoSuchProfile(name);
+  return "no credentials were found in AWS_ACCESS_KEY_ID, " + CredentialsFile() + " and " +
+         ConfigFile() +
          "; unless this machine has a role, set them, or read public buckets with --s3-anonymous";
 }
 

@@ -89,6 +89,14 @@ def test_a_process(lemons, nobody, server, tmp_path):
     assert "the credential_process of the profile failed" in refused.stderr
 
 
+def test_a_profile_that_is_not_there(lemons, nobody, server):
+    """Nobody else's credentials are taken in its place."""
+    with giving(lambda *_: json.dumps(keys(server))) as url:
+        refused = lemons(**nobody, AWS_PROFILE="frutis", AWS_CONTAINER_CREDENTIALS_FULL_URI=url)
+    assert refused.returncode == 1
+    assert "there is no profile 'frutis' in " in refused.stderr
+
+
 def test_a_container(lemons, nobody, server):
     def answer(request, _):
         allowed = request.path == "/role" and request.headers["authorization"] == "Bearer me"
