@@ -87,7 +87,7 @@ arrow::Status Measure(const char* name, MakeSink make, const VectorTable& table,
 }
 
 arrow::Status MeasureAll() {
-  const VectorTable features{"features", 1280, VectorLayout::kList, {}};
+  const VectorTable features{"features", 1280, VectorLayout::kFixed, {}};
   const VectorTable components{"pca_features", 50, VectorLayout::kSpark, {}};
   ARROW_RETURN_NOT_OK(Measure("parquet", pomona::MakeParquetSink, features, arrow::float32()));
   ARROW_RETURN_NOT_OK(Measure("spark", pomona::MakeParquetSink, components, arrow::float64()));

@@ -97,10 +97,20 @@ arrow::Result<Formats> ParseFormats(std::string_view text) {
   return formats;
 }
 
+std::string_view VectorLayoutName(VectorLayout layout) {
+  switch (layout) {
+    case VectorLayout::kFixed: return "fixed";
+    case VectorLayout::kList: return "list";
+    case VectorLayout::kSpark: return "spark";
+  }
+  return "";
+}
+
 arrow::Result<VectorLayout> ParseVectorLayout(std::string_view text) {
-  if (text == "list") return VectorLayout::kList;
-  if (text == "spark") return VectorLayout::kSpark;
-  return arrow::Status::Invalid("vectors '", text, "': expected list or spark");
+  for (const auto layout : {VectorLayout::kFixed, VectorLayout::kList, VectorLayout::kSpark}) {
+    if (text == VectorLayoutName(layout)) return layout;
+  }
+  return arrow::Status::Invalid("vectors '", text, "': expected fixed, list or spark");
 }
 
 arrow::Result<RejectBound> ParseRejectBound(std::string_view text) {
@@ -275,10 +285,6 @@ std::string BytesText(int64_t bytes) {
   return std::to_string(bytes) + unit;
 }
 
-std::string_view VectorLayoutName(VectorLayout layout) {
-  return layout == VectorLayout::kSpark ? "spark" : "list";
-}
-
 // "12" or "0.5%", the shortest text that reads back as the same number.
 std::string RejectBoundText(const RejectBound& bound) {
   char text[32];
@@ -327,8 +333,10 @@ constexpr RunOptionSpec kSpecs[] = {
      SetText<&RunOptions::run_id>, Get<&RunOptions::run_id>},
     {"formats", "LIST", "Formats of the vectors", Kind::kValue,
      SetParsed<&RunOptions::formats, ParseFormats>, GetName<&RunOptions::formats, FormatsText>},
-    {"vectors", "LAYOUT", "PCA in Parquet as list or as spark's MLlib vectors", Kind::kValue,
-     SetParsed<&RunOptions::vectors, ParseVectorLayout>,
+    {"vectors", "LAYOUT",
+     "Vectors in Parquet: fixed (lists of a size that Arrow knows), list, or spark (the PCA as "
+     "MLlib's vectors)",
+     Kind::kValue, SetParsed<&RunOptions::vectors, ParseVectorLayout>,
      GetName<&RunOptions::vectors, VectorLayoutName>},
     {"center", "", "Subtract the mean, as scikit-learn does", Kind::kFlag,
      SetFlag<&RunOptions::center>, Get<&RunOptions::center>},

@@ -112,8 +112,9 @@ struct RunOptions {
   // Formats of the features and of the PCA; at least one. Reports are always written.
   Formats formats;
 
-  // Layout of the PCA's vectors in Parquet; spark for consumers that expect MLlib's vectors.
-  VectorLayout vectors = VectorLayout::kList;
+  // Layout of the vectors in Parquet; spark for consumers that expect the PCA as MLlib's vectors. The
+  // features are lists of floats then, too: as float64 they would be twice as large.
+  VectorLayout vectors = VectorLayout::kFixed;
 
   // Subtract the mean before projecting, as scikit-learn does; MLlib does not.
   bool center = false;
@@ -213,8 +214,9 @@ std::string_view ReportImagesName(bool images);
 // "parquet", "csv" or both, joined by a comma.
 arrow::Result<Formats> ParseFormats(std::string_view text);
 
-// "list", "spark".
+// "fixed", "list", "spark".
 arrow::Result<VectorLayout> ParseVectorLayout(std::string_view text);
+std::string_view VectorLayoutName(VectorLayout layout);
 
 // "", "2/5" or "merge".
 arrow::Result<Shard> ParseShard(std::string_view text);

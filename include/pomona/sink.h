@@ -16,6 +16,7 @@ namespace pomona {
 
 // How a vector stands in Parquet.
 enum class VectorLayout {
+  kFixed,  // as kList, and the file's Arrow schema says fixed_size_list<element: float>[dimensions]
   kList,   // list<element: float>
   kSpark,  // the struct of Spark MLlib's VectorUDT, in float64, read back as a `vector` column
 };
@@ -24,7 +25,7 @@ enum class VectorLayout {
 struct VectorTable {
   std::string column;  // "features" or "pca_features"; the CSV's column is column + "_string"
   int dimensions = 0;
-  VectorLayout layout = VectorLayout::kList;
+  VectorLayout layout = VectorLayout::kFixed;
   std::map<std::string, std::string> metadata;  // for the file's key-value metadata (Parquet)
 };
 
@@ -48,7 +49,8 @@ class VectorSink {
   virtual arrow::Status Finish() = 0;
 };
 
-// One row group; zstd, page checksums, plain encoding of the values: all that Spark 3.5 reads.
+// One row group; zstd, page checksums, plain encoding of the values: all that Spark 3.5 reads. With
+// a page index, and no vector in two pages.
 arrow::Result<std::unique_ptr<VectorSink>> MakeParquetSink(
     std::shared_ptr<arrow::io::OutputStream> out, const VectorTable& table,
     std::shared_ptr<arrow::StringArray> paths, std::shared_ptr<arrow::StringArray> labels);

@@ -32,7 +32,7 @@ class RunOptions(S3Options, total=False):
     weights: str | os.PathLike[str]
     run_id: str
     formats: str | Sequence[Literal["parquet", "csv"]]
-    vectors: Literal["list", "spark"]
+    vectors: Literal["fixed", "list", "spark"]
     center: bool
     standardize: bool
     include: str | Sequence[str]

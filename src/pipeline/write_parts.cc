@@ -91,7 +91,9 @@ arrow::Result<std::unique_ptr<VectorSink>> MakeSink(const ExtractedRun& run, con
 arrow::Status WriteFeatures(const ExtractedRun& run, const PartRows& rows,
                             const VectorFormat& format, size_t part,
                             std::atomic<int64_t>* rows_done) {
-  const VectorTable table{"features", run.dimensions, VectorLayout::kList, run.provenance};
+  const VectorLayout layout =
+      run.options.vectors == VectorLayout::kList ? VectorLayout::kList : VectorLayout::kFixed;
+  const VectorTable table{"features", run.dimensions, layout, run.provenance};
   ARROW_ASSIGN_OR_RAISE(auto sink, MakeSink(run, rows, format, *format.features, part, table));
   const auto write = [&](std::span<const float> block) -> arrow::Status {
     *rows_done += std::ssize(block) / run.dimensions;

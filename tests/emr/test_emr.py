@@ -419,7 +419,7 @@ def test_wheelhouse_that_lacks_something(aws, run_options, wheel, tmp_path):
     [
         (["--", "--max-rejekts", "3"], "unrecognized arguments: --max-rejekts 3"),
         (["--", "--max-rejects", "many"], "max-rejects 'many': expected a number of images"),
-        (["--", "--vectors", "mllib"], "vectors 'mllib': expected list or spark"),
+        (["--", "--vectors", "mllib"], "vectors 'mllib': expected fixed, list or spark"),
         (["--run-id", "a/b"], "run-id 'a/b': letters, digits"),
         (["--", "surplus"], "unrecognized arguments: surplus"),
     ],

@@ -8,6 +8,7 @@ import shutil
 import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.json
@@ -233,6 +234,29 @@ def test_pca_vectors(reader, sample_run):
     # The text is of the same numbers, rounded.
     _, rows = reader.csv(folder(sample_run, "pca/csv/pca"))
     assert np.array_equal(matrix([row[2] for row in rows], np.float32), pca.astype(np.float32))
+
+
+@pytest.mark.parametrize("layout", ["fixed", "list", "spark"])
+def test_layouts(run, sample_tree, spark, layout):
+    """Arrow's readers see sizes, where there are any; to the others every file is of lists."""
+    output = run(sample_tree, "--pca-components", "10", "--vectors", layout, "--report", "none")
+    for name, column, size in (
+        ("features/parquet/features", "features", DIMENSIONS),
+        ("pca/parquet/pca", "pca_features", 10),
+    ):
+        path = folder(output, name)
+        if layout == "spark" and "pca" in name:
+            continue  # test_pca_vectors
+        sized = layout != "list"
+        element = pa.field("element", pa.float32())
+        expected = pa.list_(element, size) if sized else pa.list_(element)
+        assert pyarrow.parquet.read_schema(parts(path)[0]).field(column).type == expected
+        in_polars = pl.Array(pl.Float32, size) if sized else pl.List(pl.Float32)
+        assert pl.read_parquet(f"{path}/*.parquet").schema[column] == in_polars
+        (in_duckdb,) = duckdb.read_parquet(f"{path}/*.parquet").project(column).types
+        assert in_duckdb == "FLOAT[]"
+        assert spark.read.parquet(path).schema[column].dataType.simpleString() == "array<float>"
+        assert pd.read_parquet(path)[column].map(len).eq(size).all()
 
 
 def test_metadata(reader, fruits_run, fruit_features):

@@ -104,7 +104,7 @@ int Drive(int argc, char** argv) {
       {"threads", "1"},  {"components", "2"},  {"features", "6"},
       {"fragment", "4"}, {"part", "8"},        {"delay_us", "0"},
       {"fresh", "0"},    {"digest", "digest"}, {"formats", "parquet,csv"},
-      {"save", "8"},     {"made_up", "0"}};
+      {"save", "8"},     {"made_up", "0"},     {"vectors", "fixed"}};
   for (int i = 4; i < argc; ++i) {
     const char* equals = std::strchr(argv[i], '=');
     values[std::string(argv[i], static_cast<size_t>(equals - argv[i]))] = equals + 1;
@@ -120,6 +120,7 @@ int Drive(int argc, char** argv) {
   options.save_seconds = std::atof(values["save"].c_str());
   options.fresh = number("fresh") != 0;
   options.formats = *ParseFormats(values["formats"]);
+  options.vectors = *ParseVectorLayout(values["vectors"]);
   options.shard = *ParseShard(values["shard"]);
 
   RunHooks hooks;

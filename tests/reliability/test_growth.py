@@ -84,7 +84,11 @@ def test_a_damaged_run_is_no_source(lab, formats):
     assert lab.run(output, BEFORE, formats=formats).returncode == 0
     part = output / f"features/{formats}/features_{BEFORE}/part-00000.{formats}"
     data = bytearray(part.read_bytes())
-    at = data.index(b"0.") if formats == "csv" else len(data) // 3
+    if formats == "csv":
+        at = data.index(b"0.")
+    else:
+        vectors = pq.read_metadata(part).row_group(0).column(2)
+        at = vectors.data_page_offset + vectors.total_compressed_size // 2
     data[at] ^= 1
     part.write_bytes(data)
     reused, log = reused_by(lab, output)
@@ -253,6 +257,7 @@ def grow(lab, rounds):
         run_id = f"r{number}"
         formats = numbers.choice(["parquet,csv", "parquet", "csv"])
         options = [f"threads={numbers.randint(1, 3)}", f"formats={formats}"]
+        options += [f"vectors={numbers.choice(['fixed', 'list', 'spark'])}"]
         for output, fresh in ((grown, 0), (full, 1)):
             job = [lab.driver, tree.folder, output, run_id, *options, f"fresh={fresh}"]
             finished = subprocess.run(job, capture_output=True, text=True, check=False)

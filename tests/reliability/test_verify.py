@@ -55,6 +55,14 @@ def test_sound_runs(verify, sound):
     assert checked.returncode == 0
 
 
+@pytest.mark.parametrize("vectors", ["fixed", "list", "spark"])
+def test_sound_runs_of_every_layout(verify, lab, vectors):
+    output = lab.folder / f"layout-{vectors}"
+    assert lab.run(output, vectors=vectors).returncode == 0
+    finished = verify(output)
+    assert finished.stdout == f"run {RUN}: 18 files, 13 rows: sound\n"
+
+
 def files(folder):
     return sorted(p for p in folder.rglob(f"*_{RUN}/*") if p.is_file() and p.name != "_SUCCESS")
 

@@ -17,7 +17,7 @@
 namespace pomona {
 namespace {
 
-VectorTable Features(int dimensions) { return {"features", dimensions, VectorLayout::kList, {}}; }
+VectorTable Features(int dimensions) { return {"features", dimensions, VectorLayout::kFixed, {}}; }
 
 template <typename T>
 std::string Csv(int dimensions, const std::vector<std::string>& paths,
