@@ -1,5 +1,5 @@
-"""Features read by pyarrow into a matrix: lists whose size the Arrow schema tells (--vectors fixed) beside
-lists without (--vectors list), in turns.
+"""Features read by pyarrow into a matrix: lists whose size the Arrow schema tells (--vectors fixed)
+beside lists without (--vectors list), in turns.
 
     python bench/read_features.py OUTPUT/features/parquet/features_FIXED .../features_LIST
 """
@@ -25,7 +25,7 @@ def main():
     assert (first == second).all()
     rows = len(first)
     del first, second
-    seconds = {folder: [] for folder in args.folders}
+    seconds: dict[str, list[float]] = {folder: [] for folder in args.folders}
     for _ in range(args.rounds):
         for folder in args.folders:
             start = time.perf_counter()

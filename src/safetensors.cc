@@ -35,7 +35,8 @@ struct DTypeInfo {
 constexpr DTypeInfo kDTypes[] = {{DType::kF32, "F32", 4},
                                  {DType::kF64, "F64", 8},
                                  {DType::kI32, "I32", 4},
-                                 {DType::kI64, "I64", 8}};
+                                 {DType::kI64, "I64", 8},
+                                 {DType::kU8, "U8", 1}};
 
 const DTypeInfo& Info(DType dtype) { return *std::ranges::find(kDTypes, dtype, &DTypeInfo::dtype); }
 
@@ -74,7 +75,7 @@ arrow::Result<TensorView> ParseTensor(const nlohmann::json& entry,
   if (info == std::end(kDTypes)) {
     return arrow::Status::Invalid(
         "type ", dtype.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
-        " is not supported (F32, F64, I32 and I64 are)");
+        " is not supported (F32, F64, I32, I64 and U8 are)");
   }
   tensor.dtype = info->dtype;
 

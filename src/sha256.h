@@ -3,10 +3,13 @@
 
 #include <nettle/sha2.h>
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+
+#include "hex.h"
 
 namespace pomona {
 
@@ -28,18 +31,13 @@ class Sha256 {
     return Add(std::span(reinterpret_cast<const uint8_t*>(&number), sizeof number));
   }
 
-  // REQUIRES of both: called once, last.
-  std::string Hex() {
-    uint8_t digest[SHA256_DIGEST_SIZE];
-    sha256_digest(&context_, sizeof digest, digest);
-    static constexpr char kDigits[] = "0123456789abcdef";
-    std::string hex;
-    for (const uint8_t byte : digest) {
-      hex += kDigits[byte >> 4];
-      hex += kDigits[byte & 15];
-    }
-    return hex;
+  // REQUIRES of all three: called once, last.
+  std::array<uint8_t, SHA256_DIGEST_SIZE> Digest() {
+    std::array<uint8_t, SHA256_DIGEST_SIZE> digest;
+    sha256_digest(&context_, digest.size(), digest.data());
+    return digest;
   }
+  std::string Hex() { return pomona::Hex(Digest()); }
 
   // The first eight bytes, which are enough to notice any accident.
   int64_t Short() {

@@ -11,10 +11,11 @@ namespace pomona {
 
 // One listed file. Its bytes are read later, by Source::Read().
 struct Item {
-  std::string path;         // as it stands in the outputs: absolute, escaped; or s3://bucket/key
-  uint32_t root_size = 0;   // path.substr(root_size) is the path below the root of the tree
-  int64_t size = 0;         // bytes, when listed
-  int64_t modified_ns = 0;  // time of the last change, nanoseconds since 1970, when listed
+  std::string path;        // as it stands in the outputs: absolute, escaped; or s3://bucket/key
+  uint32_t root_size = 0;  // path.substr(root_size) is the path below the root of the tree
+  int64_t size = 0;        // bytes, when listed
+  // Time of the last change, nanoseconds since 1970, when listed; 0 where `state` tells more.
+  int64_t modified_ns = 0;
   // Differs, as far as the storage tells, between two states of a file, or two files, of the same
   // size and time: a digest of a local file's ctime and inode, or of an object's ETag.
   int64_t state = 0;

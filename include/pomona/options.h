@@ -109,7 +109,8 @@ struct RunOptions {
   // with _2, _3, ... behind it where the output has that run already.
   std::string run_id;
 
-  // Formats of the features and of the PCA; at least one. Reports are always written.
+  // Formats of the features and of the PCA; at least one. Metadata and errors are always written as
+  // CSV, and as Parquet, too, where that is among them. Reports are always written.
   Formats formats;
 
   // Layout of the vectors in Parquet; spark for consumers that expect the PCA as MLlib's vectors. The

@@ -4,6 +4,7 @@
 #include <arrow/array.h>
 #include <arrow/io/interfaces.h>
 #include <arrow/result.h>
+#include <arrow/type_fwd.h>
 
 #include <cstdint>
 #include <map>
@@ -11,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pomona {
 
@@ -64,6 +66,26 @@ arrow::Result<std::unique_ptr<VectorSink>> MakeCsvSink(std::shared_ptr<arrow::io
 
 // The numbers of a vector as they stand in CSV, without the quotes.
 void AppendVectorText(std::span<const float> vector, std::string* text);
+
+// Writes a table without vectors to Parquet, a row group for each batch.
+//
+// Threads, errors: as for VectorSink.
+class TableSink {
+ public:
+  virtual ~TableSink() = default;
+
+  // REQUIRES: the batch has the table's schema. Keeps no reference to it after returning.
+  virtual arrow::Status Append(const std::shared_ptr<arrow::RecordBatch>& batch) = 0;
+
+  // Closes the stream. REQUIRES: called at most once.
+  virtual arrow::Status Finish() = 0;
+};
+
+// Compressed, checked and indexed as by MakeParquetSink(). `repeating`: the columns whose values
+// repeat, which get a dictionary.
+arrow::Result<std::unique_ptr<TableSink>> MakeTableSink(
+    std::shared_ptr<arrow::io::OutputStream> out, const std::shared_ptr<arrow::Schema>& schema,
+    const std::vector<std::string>& repeating);
 
 // Builds small CSV tables (metadata, errors, variance) in memory, a field at a time, by the same
 // rules as the CSV sink.

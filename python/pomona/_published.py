@@ -33,6 +33,7 @@ class Run:
     features = _tables.features
     pca = _tables.pca
     metadata = _tables.metadata
+    images = _tables.images
     errors = _tables.errors
     variance = _tables.variance
 

@@ -22,6 +22,7 @@ class RunSummary(_core.RunSummary):
     features = _tables.features
     pca = _tables.pca
     metadata = _tables.metadata
+    images = _tables.images
     errors = _tables.errors
     variance = _tables.variance
 

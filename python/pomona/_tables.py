@@ -7,7 +7,7 @@ endpoint and patience, which pyarrow's own file system does not share.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -53,9 +53,20 @@ def metadata(self: Published) -> pa.Table:
     return _csv(self, "metadata", "metadata")
 
 
+def images(self: Published) -> pa.Table:
+    """id, path, relative_path, label, size, width, height, format, mode, content_sha256 of each
+    image, in path order. Raises ValueError where the run was published without Parquet.
+    """
+    table = _parquet(self, "metadata/parquet", "metadata")
+    return _missing(self, "metadata/parquet", "metadata") if table is None else table
+
+
 def errors(self: Published) -> pa.Table:
-    """path, label, stage, reason, message of each reject, in path order."""
-    return _csv(self, "errors", "errors")
+    """path, label, stage, reason, message of each reject, in path order; relative_path and size,
+    too, where the run was published with Parquet.
+    """
+    table = _parquet(self, "errors/parquet", "errors")
+    return _csv(self, "errors", "errors") if table is None else table
 
 
 def variance(self: Published) -> pa.Table:
@@ -71,16 +82,24 @@ def _parts(run: Published, kind: str, name: str) -> Iterator[pa.BufferReader]:
 
 
 def _vectors(run: Published, name: str, column: str, text_column: str) -> pa.Table:
-    parts = [pa.parquet.read_table(part) for part in _parts(run, f"{name}/parquet", name)]
-    if not parts:
+    table = _parquet(run, f"{name}/parquet", name)
+    if table is None:
         table = _csv(run, f"{name}/csv", name)
         vectors = pc.split_pattern(table[text_column], ",").cast(pa.list_(pa.float32()))
         return table.drop_columns([text_column]).append_column(column, vectors)
-    table = pa.concat_tables(parts).replace_schema_metadata()
     if pa.types.is_struct(table[column].type):  # a vector of MLlib's
         values = pc.struct_field(table[column], "values")
         return table.drop_columns([column]).append_column(column, values)
     return table
+
+
+def _parquet(run: Published, kind: str, name: str) -> pa.Table | None:
+    parts = [pa.parquet.read_table(part) for part in _parts(run, kind, name)]
+    return pa.concat_tables(parts).replace_schema_metadata() if parts else None
+
+
+def _missing(run: Published, kind: str, name: str) -> NoReturn:
+    raise ValueError(f"the run {run.run_id} in {run.output} has no {kind}/{name}_{run.run_id}")
 
 
 def _csv(run: Published, kind: str, name: str) -> pa.Table:
@@ -88,6 +107,4 @@ def _csv(run: Published, kind: str, name: str) -> pa.Table:
         pa.csv.read_csv(part, parse_options=_PARSE, convert_options=_CONVERT)
         for part in _parts(run, kind, name)
     ]
-    if not parts:
-        raise ValueError(f"the run {run.run_id} in {run.output} has no {kind}/{name}_{run.run_id}")
-    return pa.concat_tables(parts)
+    return pa.concat_tables(parts) if parts else _missing(run, kind, name)

@@ -129,7 +129,7 @@ arrow::Result<const ListedFragment*> FragmentWorkers::NextToMake() {
     resumed += static_cast<int64_t>(listed->range.size());
     stored_ += static_cast<int64_t>(listed->range.size());
     const std::lock_guard lock(result_mutex_);
-    result_->Count(report);
+    result_->Count(listed->range, report);
   }
   return nullptr;
 }
@@ -276,7 +276,7 @@ arrow::Status FragmentWorkers::Work() {
         Outcome outcome,
         worker->Extract(
             item.path, item.size, [&](FileBytes* bytes) { return input_.source.Read(item, bytes); },
-            fragment.row(position)));
+            fragment.row(position), fragment.image(position)));
     if (outcome.verdict == Verdict::kRow && !has_first_row_.exchange(true)) {
       const std::lock_guard lock(result_mutex_);
       result_->first_row = Clock::now();
@@ -309,7 +309,7 @@ arrow::Status FragmentWorkers::Finish(Slot* slot, WorkerSeconds* seconds) {
   stored_ += std::ssize(report.rows) + std::ssize(report.rejects) + report.skip_count();
   {
     const std::lock_guard lock(result_mutex_);
-    result_->Count(report);
+    result_->Count(fragment.range(), report);
   }
   {
     const std::lock_guard lock(free_mutex_);
@@ -321,7 +321,8 @@ arrow::Status FragmentWorkers::Finish(Slot* slot, WorkerSeconds* seconds) {
 
 }  // namespace
 
-void Extraction::Count(const FragmentReport& report) {
+void Extraction::Count(const FragmentRange& range, const FragmentReport& report) {
+  rows_by_fragment[range.begin] = std::ssize(report.rows);
   counts.rows += std::ssize(report.rows);
   counts.rejects += std::ssize(report.rejects);
   counts.skips += report.skip_count();
@@ -343,6 +344,7 @@ void Extraction::AddVerdicts(const Extraction& other) {
   counts.skips += other.counts.skips;
   for (const auto& [reason, count] : other.rejects_by_reason) rejects_by_reason[reason] += count;
   for (const auto& [reason, count] : other.skips_by_reason) skips_by_reason[reason] += count;
+  rows_by_fragment.insert(other.rows_by_fragment.begin(), other.rows_by_fragment.end());
 }
 
 arrow::Result<Extraction> ExtractFragments(const ExtractionInput& input, Kept* kept) {

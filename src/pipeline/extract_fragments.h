@@ -26,11 +26,12 @@ struct Extraction {
   Counts counts;
   std::map<std::string, int64_t> rejects_by_reason;
   std::map<std::string, int64_t> skips_by_reason;
+  std::map<size_t, int64_t> rows_by_fragment;  // by the place of its first item in the run
   WorkerSeconds seconds;
   // When the first image's features were there; nothing where every fragment was resumed.
   std::optional<std::chrono::steady_clock::time_point> first_row;
 
-  void Count(const FragmentReport& report);
+  void Count(const FragmentRange& range, const FragmentReport& report);
 
   // Adds what another one spent and took over, and what became of its items.
   void AddWork(const Extraction& other);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "sha256.h"
 #include "stopwatch.h"
 
 namespace pomona {
@@ -15,10 +16,13 @@ arrow::Result<std::unique_ptr<ImageWorker>> ImageWorker::Make(Engine& engine,
 
 arrow::Result<Outcome> ImageWorker::Extract(std::string_view path, int64_t size,
                                             const ImageReader::ReadBytes& read,
-                                            std::span<float> features) {
+                                            std::span<float> features, ImageProperties* image) {
   Stopwatch watch;
-  auto outcome = reader_.Process(path, size, read, &resizer_,
-                                 [&](const PictureInfo&) { return Infer(features); });
+  const auto use = [&](const PictureInfo& picture) {
+    if (image) Describe(picture, image);
+    return Infer(features);
+  };
+  auto outcome = reader_.Process(path, size, read, &resizer_, use);
   double seconds = 0;
   watch.Lap(&seconds);
   if (outcome.ok() && outcome->verdict == Verdict::kRow) times_.Add(seconds);
@@ -40,6 +44,13 @@ arrow::Status ImageWorker::ExtractPixels(int width, int height, std::span<const 
   return Infer(features);
 }
 
+void ImageWorker::Describe(const PictureInfo& picture, ImageProperties* image) {
+  Stopwatch watch;
+  *image = {NameOf(FormatName(picture.format)), NameOf(picture.mode), picture.width, picture.height,
+            Sha256().Add(reader_.bytes()).Digest()};
+  watch.Lap(&digest_seconds_);
+}
+
 arrow::Status ImageWorker::Infer(std::span<float> features) {
   Stopwatch watch;
   const arrow::Status inferred = engine_->Infer(resizer_.picture(), features);
@@ -48,7 +59,7 @@ arrow::Status ImageWorker::Infer(std::span<float> features) {
 }
 
 WorkerSeconds ImageWorker::seconds() const {
-  return {.read = reader_.read_seconds(),
+  return {.read = reader_.read_seconds() + digest_seconds_,
           .decode = reader_.decode_seconds(),
           .resize = reader_.rows_seconds() + resize_seconds_,
           .infer = infer_seconds_,

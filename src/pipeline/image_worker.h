@@ -13,6 +13,7 @@
 #include "pomona/engine.h"
 #include "pomona/item.h"
 #include "pomona/reports.h"
+#include "store/image_properties.h"
 
 namespace pomona {
 
@@ -26,9 +27,11 @@ class ImageWorker {
                                                           ImageMemory* memory);
 
   // From a file, read by `read` or in memory, to Engine::features() values, which are left alone
-  // where there is no row. `path`, errors: see ImageReader::Process().
+  // where there is no row, as is `image`: what the file holds, null where nobody asks.
+  // `path`, errors: see ImageReader::Process().
   arrow::Result<Outcome> Extract(std::string_view path, int64_t size,
-                                 const ImageReader::ReadBytes& read, std::span<float> features);
+                                 const ImageReader::ReadBytes& read, std::span<float> features,
+                                 ImageProperties* image = nullptr);
   arrow::Result<Outcome> Extract(std::string_view path, std::span<const uint8_t> file,
                                  std::span<float> features);
 
@@ -41,6 +44,7 @@ class ImageWorker {
 
  private:
   arrow::Status Infer(std::span<float> features);
+  void Describe(const PictureInfo& picture, ImageProperties* image);
 
   ImageWorker(std::unique_ptr<EngineWorker> engine, const RunOptions& options, ImageMemory* memory)
       : engine_(std::move(engine)),
@@ -50,6 +54,7 @@ class ImageWorker {
   const std::unique_ptr<EngineWorker> engine_;
   ImageReader reader_;
   Resizer resizer_;
+  double digest_seconds_ = 0;
   double resize_seconds_ = 0;  // of pixels that were not decoded here
   double infer_seconds_ = 0;
   ImageTimes times_;

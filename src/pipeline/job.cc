@@ -11,6 +11,7 @@
 
 #include "disk.h"
 #include "guarded.h"
+#include "item_tables.h"
 #include "merge_moments.h"
 #include "messages.h"
 #include "model.h"
@@ -53,6 +54,7 @@ std::vector<OutputFolder> PublishedFolders(const RunOptions& options) {
   for (const VectorFormat* format : SelectedFormats(options.formats)) {
     folders.insert(folders.end(), {*format->features, *format->pca});
   }
+  if (options.formats.parquet) folders.insert(folders.end(), {kMetadataParquet, kErrorsParquet});
   folders.insert(folders.end(), {kMetadata, kModelInfo, kVariance, kPcaModel, kErrors});
   if (options.report != ReportKind::kNone) folders.push_back(kReport);
   folders.push_back(kRunInfo);
@@ -179,6 +181,14 @@ arrow::Status Job::ExtractAll() {
   summary_.counts = extraction.counts;
   summary_.counts.listed = plan_.items();
   if (summary_.counts.reused > 0) summary_.reused_run_id = plan_.earlier_run;
+  if (extraction.rows_by_fragment.size() != plan_.fragments.size()) {
+    return arrow::Status::UnknownError("internal error: of ", plan_.fragments.size(),
+                                       " fragments, ", extraction.rows_by_fragment.size(),
+                                       " were counted; please report this");
+  }
+  std::vector<int64_t> fragment_rows;
+  for (const auto& [begin, rows] : extraction.rows_by_fragment) fragment_rows.push_back(rows);
+  first_rows_ = FirstRows(plan_.options, fragment_rows);
   summary_.rejects_by_reason = std::move(extraction.rejects_by_reason);
   summary_.skips_by_reason = std::move(extraction.skips_by_reason);
   return arrow::Status::OK();
@@ -276,7 +286,7 @@ arrow::Result<Extraction> Job::CountExtracted() {
     const std::string path = run.work.FragmentPath(fragment);
     const auto stored = FindStored(run.work, path, fragment.range);
     if (stored.ok() && *stored) {
-      extraction.Count((*stored)->report());
+      extraction.Count(fragment.range, (*stored)->report());
       kept_.items += static_cast<int64_t>(fragment.range.size());
     } else {
       ++missing;
@@ -332,7 +342,7 @@ arrow::Status Job::CheckExtraction() {
 arrow::Result<std::string> Job::ReportRejects() const {
   const std::string path = in_.output.work().RefusedErrorsPath();
   ARROW_ASSIGN_OR_RAISE(const auto file, OutputFile::Create(path));
-  ARROW_RETURN_NOT_OK(WriteErrors(extracted(), summary_.counts.rejects, file.get()));
+  ARROW_RETURN_NOT_OK(WriteErrors(extracted(), summary_.counts.rejects, file.get(), nullptr));
   return "; see " + path;
 }
 
@@ -427,8 +437,9 @@ arrow::Result<Pca> Job::FitWhileWritingFeatures() {
   const ExtractedRun run = extracted();
   if (in_.executor) {
     ARROW_RETURN_NOT_OK(run.work.MakeStagedFolders(PublishedFolders(in_.options)));
+    ARROW_RETURN_NOT_OK(ShareFirstRows(run.work, plan_, first_rows_));
   }
-  FeatureWriter features(run, &rows_done_);
+  FeatureWriter features(run, first_rows_, &rows_done_);
   std::optional<Pca> pca;
   const auto fit = [&]() -> arrow::Status {
     ARROW_ASSIGN_OR_RAISE(pca, Fit());
@@ -482,7 +493,12 @@ arrow::Status Job::WriteReports(const Pca& pca) {
   ARROW_RETURN_NOT_OK(pca.Save(model));
   ARROW_RETURN_NOT_OK(work.RecordChecksum(model));
   ARROW_ASSIGN_OR_RAISE(const auto errors, work.CreatePart(kErrors, 0, "csv"));
-  ARROW_RETURN_NOT_OK(WriteErrors(extracted(), summary_.counts.rejects, errors.get()));
+  std::shared_ptr<arrow::io::OutputStream> errors_parquet;
+  if (in_.options.formats.parquet) {
+    ARROW_ASSIGN_OR_RAISE(errors_parquet, work.CreatePart(kErrorsParquet, 0, "parquet"));
+  }
+  ARROW_RETURN_NOT_OK(
+      WriteErrors(extracted(), summary_.counts.rejects, errors.get(), std::move(errors_parquet)));
   ARROW_ASSIGN_OR_RAISE(std::vector<Section> report, Report());
   ARROW_RETURN_NOT_OK(in_.output.Upload(in_.hooks.cancel, TellUploaded()));
   details_.writes = in_.output.transfers();

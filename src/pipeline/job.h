@@ -118,6 +118,7 @@ class Job {
   std::unique_ptr<ItemSpool> items_;
   std::unique_ptr<Listing> listing_;
   Kept kept_;
+  std::vector<int64_t> first_rows_;     // see FirstRows()
   std::set<std::string> told_;          // notes of tasks
   std::atomic<int64_t> rows_done_ = 0;  // of the stage that is under way
 };

@@ -41,6 +41,7 @@ void OpenFragment::Reset(std::string path, FragmentRange range, std::vector<Item
   const size_t values = items_.size() * dimensions_;
   if (buffer_.values().size() < values) buffer_ = PageBuffer(values);
   features_ = buffer_.values().first(values);
+  images_.assign(items_.size(), {});
   verdicts_.assign(items_.size(), Verdict::kOpen);
   rejects_.assign(items_.size(), std::nullopt);
 }
@@ -66,6 +67,7 @@ OpenFragment::Taken OpenFragment::TakeOver(const StoredFragment& partial) {
     const auto position = static_cast<size_t>(report.rows[i]);
     if (verdict(position) != Verdict::kOpen) continue;
     std::ranges::copy(features.subspan(i * dimensions_, dimensions_), row(position).begin());
+    images_[position] = report.images[i];
     Set(position, {Verdict::kRow, std::nullopt});
     ++taken.rows;
   }
@@ -94,7 +96,8 @@ arrow::Status OpenFragment::Reuse(EarlierRun* earlier, size_t begin, size_t end,
   // Rows that are there already are there again in the same bytes.
   const arrow::Status status =
       earlier->Fill(std::span(items_).subspan(begin, end - begin),
-                    features_.subspan(begin * dimensions_, (end - begin) * dimensions_), found);
+                    features_.subspan(begin * dimensions_, (end - begin) * dimensions_),
+                    std::span(images_).subspan(begin, end - begin), found);
   for (size_t i = begin; i < end; ++i) {
     if (!found[i - begin] || verdict(i) != Verdict::kOpen) continue;
     Set(i, {Verdict::kRow, std::nullopt});
@@ -130,7 +133,10 @@ arrow::Result<int64_t> OpenFragment::StorePartial(const std::string& path, size_
   FragmentReport report;
   for (size_t i = begin; i < end; ++i) {
     switch (verdict(i)) {
-      case Verdict::kRow: report.rows.push_back(static_cast<int32_t>(i)); break;
+      case Verdict::kRow:
+        report.rows.push_back(static_cast<int32_t>(i));
+        report.images.push_back(images_[i]);
+        break;
       case Verdict::kReject:
         report.rejects.push_back({static_cast<int32_t>(i), *rejects_[i]});
         break;
@@ -164,6 +170,7 @@ arrow::Result<FragmentReport> OpenFragment::Store(Cpu cpu, WorkerSeconds* second
         const auto to = features_.begin() + report.rows.size() * dimensions_;
         if (from != to) std::copy(from, from + dimensions_, to);
         report.rows.push_back(static_cast<int32_t>(i));
+        report.images.push_back(images_[i]);
         break;
       }
       case Verdict::kReject:

@@ -31,7 +31,8 @@ arrow::Result<std::optional<StoredFragment>> FindStored(
 std::vector<std::string> UnfinishedPaths(const std::string& fragment_path);
 void RemoveUnfinished(const std::string& fragment_path);
 
-// The items of a fragment, what became of each, and a row of features for each in its place.
+// The items of a fragment, what became of each, and a row of features for each in its place, with
+// the properties of its image.
 //
 // Threads: each item's slot is written by the one worker that claimed the item, its verdict last;
 // all else by one caller at a time.
@@ -47,9 +48,10 @@ class OpenFragment {
   std::span<float> row(size_t position) {
     return features_.subspan(position * dimensions_, dimensions_);
   }
+  ImageProperties* image(size_t position) { return &images_[position]; }
   Verdict verdict(size_t position) const;
 
-  // REQUIRES: the item is open, and its features are in their row where this is one.
+  // REQUIRES: the item is open, and its features and image() are in their place where this is a row.
   // Returns how many items are open still.
   size_t Set(size_t position, Outcome outcome);
 
@@ -91,6 +93,7 @@ class OpenFragment {
   std::atomic<size_t> remaining_ = 0;  // items that are open
   PageBuffer buffer_;                  // for features_
   std::span<float> features_;
+  std::vector<ImageProperties> images_;
   std::vector<Verdict> verdicts_;
   std::vector<std::optional<Reject>> rejects_;
 };

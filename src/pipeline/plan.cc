@@ -17,7 +17,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kFormat = "pomona-plan-1";
+constexpr const char* kFormat = "pomona-plan-2";
 
 // But for what belongs to a machine, and for what has its default.
 json OptionsToJson(const RunOptions& options) {
@@ -51,7 +51,7 @@ std::string ToText(const Plan& plan) {
   json listed = json::array();
   for (const ListedFragment& fragment : plan.fragments) {
     const ItemSpool::Block& block = fragment.items;
-    listed.push_back({block.offset, block.bytes, block.items, fragment.range.key});
+    listed.push_back({block.offset, block.bytes, block.items, block.digest, fragment.range.key});
   }
   return json{{"format", kFormat},
               {"run_id", plan.run_id},
@@ -90,14 +90,14 @@ arrow::Result<Plan> Parse(const std::string& text) {
     size_t begin = 0;
     for (const json& fragment : parsed.at("fragments")) {
       ListedFragment listed;
-      listed.items = {fragment.at(0), fragment.at(1), fragment.at(2)};
+      listed.items = {fragment.at(0), fragment.at(1), fragment.at(2), fragment.at(3)};
       if (listed.items.items < 1 || listed.items.items > plan.options.fragment_items ||
           listed.items.bytes < 0 || listed.items.offset < 0 ||
-          !IsDigest(fragment.at(3).get<std::string>())) {
+          !IsDigest(fragment.at(4).get<std::string>())) {
         return arrow::Status::Invalid("a damaged plan");
       }
       const size_t end = begin + static_cast<size_t>(listed.items.items);
-      listed.range = {begin, end, fragment.at(3)};
+      listed.range = {begin, end, fragment.at(4)};
       listed.number = plan.fragments.size();
       plan.fragments.push_back(std::move(listed));
       begin = end;
@@ -133,7 +133,7 @@ arrow::Status Plan::CheckModel(const std::string& weights, std::string_view engi
 
 arrow::Result<std::vector<Item>> Plan::ItemsOf(const ListedFragment& fragment,
                                                const ItemSpool& spool) const {
-  ARROW_ASSIGN_OR_RAISE(std::vector<Item> items, ReadItems(spool, fragment, recipe));
+  ARROW_ASSIGN_OR_RAISE(std::vector<Item> items, spool.Read(fragment.items));
   const bool local = !IsS3Uri(input);
   std::string root = local ? EscapeName(input) : input;
   if (!root.ends_with('/')) root += '/';

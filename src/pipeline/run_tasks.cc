@@ -6,11 +6,29 @@
 
 #include "guarded.h"
 #include "merge_moments.h"
+#include "pomona/safetensors.h"
 
 namespace pomona {
 namespace {
 
 constexpr std::string_view kNames[] = {"extract", "gather", "merge", "features", "projections"};
+
+std::string FirstRowsPath(const WorkFolder& work, const Plan& plan) {
+  return work.MomentsPath("first_rows", plan.digest);
+}
+
+arrow::Result<std::vector<int64_t>> FetchFirstRows(const WorkFolder& work, const Plan& plan) {
+  const std::string path = FirstRowsPath(work, plan);
+  ARROW_RETURN_NOT_OK(work.Fetch(path).status());
+  ARROW_ASSIGN_OR_RAISE(const auto file, SafetensorsFile::Open(path));
+  ARROW_ASSIGN_OR_RAISE(const TensorView tensor, file->Get("first_rows"));
+  const std::span<const int64_t> rows = tensor.values<int64_t>();
+  if (tensor.dtype != DType::kI64 ||
+      rows.size() != PartCount(plan.options, plan.fragments.size())) {
+    return arrow::Status::Invalid(path, ": not the first rows of the parts");
+  }
+  return std::vector<int64_t>(rows.begin(), rows.end());
+}
 
 }  // namespace
 
@@ -48,6 +66,15 @@ size_t TaskCount(const Plan& plan, const TaskStage& stage) {
 
 std::string PcaPath(const WorkFolder& work, const Plan& plan) {
   return work.MomentsPath("pca", plan.digest);
+}
+
+arrow::Status ShareFirstRows(const WorkFolder& work, const Plan& plan,
+                             std::span<const int64_t> first_rows) {
+  const std::string path = FirstRowsPath(work, plan);
+  const TensorView rows{
+      DType::kI64, {static_cast<int64_t>(first_rows.size())}, std::as_bytes(first_rows)};
+  ARROW_RETURN_NOT_OK(WriteSafetensors(path, {{"first_rows", rows}}, {}));
+  return work.Share(path);
 }
 
 RunTasks::RunTasks(const Plan& plan, Output& output, OpenSource open_source,
@@ -98,7 +125,7 @@ arrow::Result<bool> RunTasks::FindWhole(size_t f, TaskResult* result) {
                             stored.status().message());
     return false;
   }
-  if (*stored) result->extraction.Count((*stored)->report());
+  if (*stored) result->extraction.Count(listed.range, (*stored)->report());
   return stored->has_value();
 }
 
@@ -148,7 +175,7 @@ arrow::Status RunTasks::Extract(size_t task, TaskResult* result) {
   if (slices == 1) {
     ARROW_ASSIGN_OR_RAISE(const FragmentReport report,
                           fragment_.Store(plan_.options.cpu, &extraction.seconds));
-    extraction.Count(report);
+    extraction.Count(listed.range, report);
     RemoveUnfinished(path);
     return output_.work().Share(path);
   }
@@ -202,7 +229,7 @@ arrow::Status RunTasks::MakeItems(OpenFragment* fragment, size_t begin, size_t e
         Outcome outcome,
         worker_->Extract(
             item.path, item.size, [&](FileBytes* bytes) { return source_->Read(item, bytes); },
-            fragment->row(i)));
+            fragment->row(i), fragment->image(i)));
     fragment->Set(i, std::move(outcome));
   }
   result->extraction.seconds += worker_->seconds();
@@ -229,7 +256,7 @@ arrow::Status RunTasks::Gather(size_t f, TaskResult* result) {
   }
   ARROW_ASSIGN_OR_RAISE(const FragmentReport report,
                         fragment_.Store(plan_.options.cpu, &result->extraction.seconds));
-  result->extraction.Count(report);
+  result->extraction.Count(listed.range, report);
   ARROW_RETURN_NOT_OK(output_.work().Share(path));
   RemoveUnfinished(path);
   return arrow::Status::OK();
@@ -237,9 +264,12 @@ arrow::Status RunTasks::Gather(size_t f, TaskResult* result) {
 
 // All files of the part, so that its fragments are brought here once.
 arrow::Status RunTasks::WriteFeatures(size_t part, TaskResult* result) {
+  if (first_rows_.empty()) {
+    ARROW_ASSIGN_OR_RAISE(first_rows_, FetchFirstRows(output_.work(), plan_));
+  }
   std::atomic<int64_t> rows = 0;
   const ExtractedRun run = extracted();
-  FeatureWriter features(run, &rows);
+  FeatureWriter features(run, first_rows_, &rows);
   for (size_t file = 0; file < features.files(); ++file) {
     ARROW_RETURN_NOT_OK(features.Write(part * features.files() + file));
   }

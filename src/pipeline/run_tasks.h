@@ -7,8 +7,10 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "image_worker.h"
 #include "open_fragment.h"
@@ -47,6 +49,10 @@ size_t TaskCount(const Plan& plan, const TaskStage& stage);
 
 // Where the PCA lies that projections are made with.
 std::string PcaPath(const WorkFolder& work, const Plan& plan);
+
+// Tells those who write parts where the rows of each begin; see FirstRows().
+arrow::Status ShareFirstRows(const WorkFolder& work, const Plan& plan,
+                             std::span<const int64_t> first_rows);
 
 using OpenSource = std::function<arrow::Result<std::unique_ptr<Source>>()>;
 
@@ -87,6 +93,7 @@ class RunTasks {
   std::unique_ptr<EarlierRun> earlier_;
   std::optional<size_t> reused_for_;  // the fragment that earlier_ was asked for last
   OpenFragment fragment_;             // keeps its buffer
+  std::vector<int64_t> first_rows_;   // empty: not fetched yet
   std::optional<Pca> pca_;
 };
 

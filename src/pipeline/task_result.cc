@@ -36,6 +36,7 @@ void ForEachNumber(Result& result, const Use& use) {
 std::string TaskResult::ToText() const {
   json text = {{"rejects_by_reason", extraction.rejects_by_reason},
                {"skips_by_reason", extraction.skips_by_reason},
+               {"rows_by_fragment", extraction.rows_by_fragment},
                {"image_times", extraction.seconds.images.steps},
                {"checksums", checksums},
                {"notes", notes}};
@@ -51,6 +52,7 @@ arrow::Result<TaskResult> TaskResult::Parse(std::string_view text) {
     const json parsed = json::parse(text);
     result.extraction.rejects_by_reason = parsed.at("rejects_by_reason");
     result.extraction.skips_by_reason = parsed.at("skips_by_reason");
+    result.extraction.rows_by_fragment = parsed.at("rows_by_fragment");
     result.extraction.seconds.images.steps = parsed.at("image_times");
     result.checksums = parsed.at("checksums");
     result.notes = parsed.at("notes");

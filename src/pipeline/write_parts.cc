@@ -8,6 +8,7 @@
 #include <span>
 #include <utility>
 
+#include "item_tables.h"
 #include "pomona/engine.h"
 #include "pomona/sink.h"
 #include "store/item_record.h"
@@ -18,7 +19,8 @@ namespace pomona {
 // The rows of one part, in order.
 struct PartRows {
   std::vector<StoredFragment> fragments;
-  std::vector<Item> items;  // that the rows were made of
+  std::vector<Item> items;              // that the rows were made of
+  std::vector<ImageProperties> images;  // of these
   std::shared_ptr<arrow::StringArray> paths;
   std::shared_ptr<arrow::StringArray> labels;
 };
@@ -39,14 +41,15 @@ arrow::Result<PartRows> OpenPart(const ExtractedRun& run, size_t part) {
   const size_t end = std::min(run.fragments.size(), begin + FragmentsAPart(run.options));
   for (size_t f = begin; f < end; ++f) {
     ARROW_ASSIGN_OR_RAISE(StoredFragment stored, run.OpenFragment(f));
-    ARROW_ASSIGN_OR_RAISE(std::vector<Item> items,
-                          ReadItems(run.items, run.fragments[f], run.recipe));
+    ARROW_ASSIGN_OR_RAISE(std::vector<Item> items, run.items.Read(run.fragments[f].items));
     for (const int32_t row : stored.report().rows) {
       Item& item = items[static_cast<size_t>(row)];
       ARROW_RETURN_NOT_OK(paths.Append(item.path));
       ARROW_RETURN_NOT_OK(labels.Append(item.label()));
       rows.items.push_back(std::move(item));
     }
+    const std::vector<ImageProperties>& images = stored.report().images;
+    rows.images.insert(rows.images.end(), images.begin(), images.end());
     rows.fragments.push_back(std::move(stored));
   }
   ARROW_RETURN_NOT_OK(paths.Finish(&rows.paths));
@@ -104,18 +107,16 @@ arrow::Status WriteFeatures(const ExtractedRun& run, const PartRows& rows,
 }
 
 // Metadata, and the record of the items.
-arrow::Status WriteItems(const ExtractedRun& run, const PartRows& rows, size_t part) {
-  CsvBuilder csv;
-  csv.Field("path").Field("label").EndRow();
-  for (const Item& item : rows.items) csv.Field(item.path).Field(item.label()).EndRow();
-  ARROW_RETURN_NOT_OK(run.work.WritePart(kMetadata, part, "csv", csv.text()));
-
+arrow::Status WriteItems(const ExtractedRun& run, const PartRows& rows, size_t part,
+                         int64_t first_row) {
+  ARROW_RETURN_NOT_OK(WriteMetadata(run, rows.items, rows.images, part, first_row));
   ItemRecordBuilder record;
-  auto item = rows.items.begin();
+  size_t row = 0;
   const auto dimensions = static_cast<size_t>(run.dimensions);
   const auto add = [&](std::span<const float> block) {
     for (size_t at = 0; at < block.size(); at += dimensions) {
-      record.Add(*item++, block.subspan(at, dimensions));
+      record.Add(rows.items[row], rows.images[row], block.subspan(at, dimensions));
+      ++row;
     }
     return arrow::Status::OK();
   };
@@ -130,6 +131,16 @@ arrow::Status WriteItems(const ExtractedRun& run, const PartRows& rows, size_t p
 size_t PartCount(const RunOptions& options, size_t fragments) {
   const size_t fragments_a_part = FragmentsAPart(options);
   return (fragments + fragments_a_part - 1) / fragments_a_part;
+}
+
+std::vector<int64_t> FirstRows(const RunOptions& options, std::span<const int64_t> fragment_rows) {
+  std::vector<int64_t> first_rows;
+  int64_t rows = 0;
+  for (size_t f = 0; f < fragment_rows.size(); ++f) {
+    if (f % FragmentsAPart(options) == 0) first_rows.push_back(rows);
+    rows += fragment_rows[f];
+  }
+  return first_rows;
 }
 
 ExtractedRun ExtractedRunOf(const Plan& plan, const ItemSpool& items, WorkFolder& work) {
@@ -153,8 +164,10 @@ arrow::Result<StoredFragment> ExtractedRun::OpenFragment(size_t fragment) const 
   return StoredFragment::Open(path, range);
 }
 
-FeatureWriter::FeatureWriter(const ExtractedRun& run, std::atomic<int64_t>* rows_done)
+FeatureWriter::FeatureWriter(const ExtractedRun& run, std::span<const int64_t> first_rows,
+                             std::atomic<int64_t>* rows_done)
     : run_(run),
+      first_rows_(first_rows),
       rows_done_(rows_done),
       formats_(SelectedFormats(run.options.formats)),
       parts_(run.parts()) {
@@ -176,7 +189,7 @@ arrow::Result<std::shared_ptr<const PartRows>> FeatureWriter::RowsOf(size_t part
 arrow::Status FeatureWriter::Write(size_t task) {
   const size_t part = task / files(), file = task % files();
   ARROW_ASSIGN_OR_RAISE(const auto rows, RowsOf(part));
-  if (file == formats_.size()) return WriteItems(run_, *rows, part);
+  if (file == formats_.size()) return WriteItems(run_, *rows, part, first_rows_[part]);
   // The last first: text takes the longest to write.
   return WriteFeatures(run_, *rows, **(formats_.rbegin() + file), part, rows_done_);
 }
@@ -203,31 +216,6 @@ arrow::Status WriteProjections(const ExtractedRun& run, const Pca& pca, size_t p
   ARROW_RETURN_NOT_OK(ForEachBlock(rows, pca.dimensions(), write));
   for (auto& sink : sinks) ARROW_RETURN_NOT_OK(sink->Finish());
   return arrow::Status::OK();
-}
-
-arrow::Status WriteErrors(const ExtractedRun& run, int64_t rejects, arrow::io::OutputStream* out) {
-  CsvBuilder csv;
-  csv.Field("path").Field("label").Field("stage").Field("reason").Field("message").EndRow();
-  for (size_t f = 0; f < run.fragments.size() && rejects > 0; ++f) {
-    ARROW_ASSIGN_OR_RAISE(const StoredFragment stored, run.OpenFragment(f));
-    if (stored.report().rejects.empty()) continue;
-    rejects -= std::ssize(stored.report().rejects);
-    ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items,
-                          ReadItems(run.items, run.fragments[f], run.recipe));
-    for (const FragmentReject& rejected : stored.report().rejects) {
-      const Item& item = items[static_cast<size_t>(rejected.item)];
-      csv.Field(item.path)
-          .Field(item.label())
-          .Field(StageName(rejected.reject.stage))
-          .Field(ReasonName(rejected.reject.reason))
-          .Field(rejected.reject.message)
-          .EndRow();
-    }
-    ARROW_RETURN_NOT_OK(out->Write(csv.text()));
-    csv.clear();
-  }
-  ARROW_RETURN_NOT_OK(out->Write(csv.text()));
-  return out->Close();
 }
 
 }  // namespace pomona

@@ -1,7 +1,6 @@
 // Stored fragments -> part files.
 #pragma once
 
-#include <arrow/io/interfaces.h>
 #include <arrow/result.h>
 
 #include <atomic>
@@ -10,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,19 +44,25 @@ ExtractedRun ExtractedRunOf(const Plan& plan, const ItemSpool& items, WorkFolder
 // A part file holds the rows of options.part_rows / options.fragment_items fragments.
 size_t PartCount(const RunOptions& options, size_t fragments);
 
+// The number of each part's first row in the run, where the fragments have so many rows.
+std::vector<int64_t> FirstRows(const RunOptions& options, std::span<const int64_t> fragment_rows);
+
 struct PartRows;
 
 // Writes all parts of the features in the formats asked for, of the metadata and of the record of
-// items: a task for each file. Tasks of one part share its rows, which are opened once.
+// items: a task for each format, and one for all that is told of the items. Tasks of one part share
+// its rows, which are opened once.
 //
 // Threads: each task on any.
 class FeatureWriter {
  public:
-  // `rows_done` grows by one for each row of each file of vectors.
-  FeatureWriter(const ExtractedRun& run, std::atomic<int64_t>* rows_done);
+  // `first_rows`: of each part, the number of its first row in the run; outlives this. `rows_done`
+  // grows by one for each row of each file of vectors.
+  FeatureWriter(const ExtractedRun& run, std::span<const int64_t> first_rows,
+                std::atomic<int64_t>* rows_done);
   ~FeatureWriter();
 
-  size_t files() const { return formats_.size() + 1; }  // of a part
+  size_t files() const { return formats_.size() + 1; }  // tasks of a part
   size_t tasks() const { return parts_.size() * files(); }
   arrow::Status Write(size_t task);
 
@@ -69,6 +75,7 @@ class FeatureWriter {
   arrow::Result<std::shared_ptr<const PartRows>> RowsOf(size_t part);
 
   const ExtractedRun& run_;
+  const std::span<const int64_t> first_rows_;
   std::atomic<int64_t>* const rows_done_;
   const std::vector<const VectorFormat*> formats_;
   std::vector<Part> parts_;
@@ -77,9 +84,5 @@ class FeatureWriter {
 // Writes one part of the projections, in the formats asked for.
 arrow::Status WriteProjections(const ExtractedRun& run, const Pca& pca, size_t part,
                                std::atomic<int64_t>* rows_done);
-
-// errors_{id}: a row for each of so many rejects, in path order. Closes `out`. Opens no fragment
-// behind the last of them, as it may have to be brought here.
-arrow::Status WriteErrors(const ExtractedRun& run, int64_t rejects, arrow::io::OutputStream* out);
 
 }  // namespace pomona

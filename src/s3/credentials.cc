@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "environment.h"
+#include "hex.h"
 #include "s3/answers.h"
 
 namespace pomona {
@@ -272,7 +273,7 @@ arrow::Result<Credentials> CredentialsChain::OfSso(const ProfileSettings& settin
   sha1_update(&context, key.size(), reinterpret_cast<const uint8_t*>(key.data()));
   uint8_t digest[SHA1_DIGEST_SIZE];
   sha1_digest(&context, sizeof digest, digest);
-  const std::string path = Environment("HOME") + "/.aws/sso/cache/" + HexOf(digest) + ".json";
+  const std::string path = Environment("HOME") + "/.aws/sso/cache/" + Hex(digest) + ".json";
   const json cached = json::parse(ReadText(path), nullptr, /*allow_exceptions=*/false);
   const std::string token = Text(cached, "accessToken");
   const auto expires = ParseExpiry(Text(cached, "expiresAt"));

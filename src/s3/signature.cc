@@ -7,6 +7,8 @@
 #include <array>
 #include <ctime>
 
+#include "hex.h"
+
 namespace pomona {
 namespace {
 
@@ -62,21 +64,13 @@ std::string UrlEncode(std::string_view text, bool keep_slashes) {
   return encoded;
 }
 
-std::string HexOf(std::span<const uint8_t> bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string hex;
-  hex.reserve(2 * bytes.size());
-  for (const uint8_t byte : bytes) hex += {kDigits[byte >> 4], kDigits[byte & 15]};
-  return hex;
-}
-
 std::string HexSha256(std::span<const uint8_t> bytes) {
   sha256_ctx context;
   sha256_init(&context);
   sha256_update(&context, bytes.size(), bytes.data());
   Digest digest;
   sha256_digest(&context, digest.size(), digest.data());
-  return HexOf(digest);
+  return Hex(digest);
 }
 
 std::string AmzDate(std::chrono::system_clock::time_point time) {
@@ -138,7 +132,7 @@ void Sign(const Credentials& credentials, std::string_view region, std::string_v
       Hmac(key, "AWS4-HMAC-SHA256\n" + date + '\n' + scope + '\n' + HexSha256(Bytes(canonical)));
   headers.emplace_back("authorization", "AWS4-HMAC-SHA256 Credential=" + credentials.key_id + '/' +
                                             scope + ", SignedHeaders=" + names +
-                                            ", Signature=" + HexOf(signature));
+                                            ", Signature=" + Hex(signature));
 }
 
 }  // namespace pomona

@@ -23,7 +23,6 @@ struct Credentials {
 // too, unless they are kept.
 std::string UrlEncode(std::string_view text, bool keep_slashes = false);
 
-std::string HexOf(std::span<const uint8_t> bytes);
 std::string HexSha256(std::span<const uint8_t> bytes);
 
 // A time as the signature has it: 20130524T000000Z.

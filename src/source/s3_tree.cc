@@ -232,8 +232,10 @@ class S3Tree : public Source {
     items.reserve(page.objects.size());
     for (const ListedObject& object : page.objects) {
       if (object.key.ends_with('/')) continue;  // marks a folder
+      // A copy below another prefix has the ETag, but a time of its own.
+      const int64_t state = StateOf(object.etag);
       items.push_back({Uri(object.key), static_cast<uint32_t>(root_.size() + 1), object.size,
-                       object.modified_ns, StateOf(object.etag)});
+                       state == 0 ? object.modified_ns : 0, state});
     }
     return items;
   }

@@ -68,9 +68,10 @@ std::unique_ptr<EarlierRun> EarlierRun::Open(const PublishedFiles& files, const 
   return std::unique_ptr<EarlierRun>(new EarlierRun(files, run_id, recipe, dimensions));
 }
 
-// Opens the next part in which a row of the path `wanted` or a later one may be.
+// Opens the next part in which a row of the path `wanted`, which is below the root, or of a later one
+// may be.
 arrow::Status EarlierRun::OpenPart(std::string_view wanted) {
-  const std::string last = Hex(wanted);
+  const std::string last = HexOfPath(wanted);
   while (true) {
     const size_t part = part_++;
     const std::string path = RecordPath(run_id_, part);
@@ -115,7 +116,7 @@ arrow::Status EarlierRun::ReadBlock() {
   const auto dimensions = static_cast<size_t>(dimensions_);
   for (size_t i = 0; i < rows; ++i) {
     const auto features = std::span(block_.floats).subspan(i * dimensions, dimensions);
-    if (RowChecksum(block_.paths[i], features) != record_.checksums[part_row_ + i]) {
+    if (RowChecksum(PathOf(i), features) != record_.checksums[part_row_ + i]) {
       return arrow::Status::Invalid(files_.Path(features_), ": the row of ", block_.paths[i],
                                     " is not as it was published: its checksum is wrong");
     }
@@ -123,32 +124,39 @@ arrow::Status EarlierRun::ReadBlock() {
   return arrow::Status::OK();
 }
 
+std::string_view EarlierRun::PathOf(size_t row) const {
+  const std::string_view path = block_.paths[row];
+  return path.substr(std::min(record_.root_size, path.size()));
+}
+
 arrow::Status EarlierRun::Fill(std::span<const Item> items, std::span<float> features,
-                               std::span<uint8_t> found) {
+                               std::span<ImageProperties> images, std::span<uint8_t> found) {
   std::fill(found.begin(), found.end(), 0);
   if (at_end_) return arrow::Status::OK();
-  const arrow::Status status = Fill(items, features.data(), found.data());
+  const arrow::Status status = Fill(items, features.data(), images.data(), found.data());
   if (!status.ok()) at_end_ = true;
   return status;
 }
 
-arrow::Status EarlierRun::Fill(std::span<const Item> items, float* features, uint8_t* found) {
+arrow::Status EarlierRun::Fill(std::span<const Item> items, float* features,
+                               ImageProperties* images, uint8_t* found) {
   for (size_t i = 0; i < items.size(); ++i) {
     const Item& item = items[i];
+    const std::string_view path = item.relative_path();
     // Up to the first row that is not before the item.
     while (true) {
       if (!reader_) {
-        ARROW_RETURN_NOT_OK(OpenPart(item.path));
+        ARROW_RETURN_NOT_OK(OpenPart(path));
         if (at_end_) return arrow::Status::OK();
       }
-      while (row_ < block_.rows() && block_.paths[row_] < item.path) ++row_;
+      while (row_ < block_.rows() && PathOf(row_) < path) ++row_;
       if (row_ < block_.rows()) break;
       part_row_ += block_.rows();
       row_ = 0;
       if (block_.rows() > 0) ARROW_RETURN_NOT_OK(ReadBlock());
       if (block_.rows() == 0) reader_.reset();
     }
-    if (block_.paths[row_] != item.path) continue;
+    if (PathOf(row_) != path) continue;
     const size_t row = part_row_ + row_;
     if (record_.sizes[row] != item.size || record_.times[row] != item.modified_ns ||
         record_.states[row] != item.state) {
@@ -156,6 +164,7 @@ arrow::Status EarlierRun::Fill(std::span<const Item> items, float* features, uin
     }
     const size_t dimensions = static_cast<size_t>(dimensions_);
     std::copy_n(block_.floats.data() + row_ * dimensions, dimensions, features + i * dimensions);
+    images[i] = record_.images[row];
     found[i] = 1;
   }
   return arrow::Status::OK();

@@ -8,9 +8,11 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "checksums.h"
+#include "image_properties.h"
 #include "item_record.h"
 #include "part_reader.h"
 #include "pomona/item.h"
@@ -35,19 +37,23 @@ class EarlierRun {
 
   const std::string& run_id() const { return run_id_; }
 
-  // Copies the features of those items that have not changed into their rows of `features`, and
-  // sets found[i] for them.
+  // Copies the features and the properties of those items that have not changed into their rows of
+  // `features` and `images`, and sets found[i] for them. An item is known by its path below the root
+  // of the tree, wherever that was then.
   // REQUIRES: the items are in path order and come after those of the calls before.
   // Errors: what makes the earlier run unreadable, or another than was published. Rows found so far
   // are good, and later calls find none.
   arrow::Status Fill(std::span<const Item> items, std::span<float> features,
-                     std::span<uint8_t> found);
+                     std::span<ImageProperties> images, std::span<uint8_t> found);
 
  private:
   EarlierRun(PublishedFiles files, std::string run_id, std::string recipe, int dimensions);
   arrow::Status OpenPart(std::string_view wanted);
   arrow::Status ReadBlock();
-  arrow::Status Fill(std::span<const Item> items, float* features, uint8_t* found);
+  arrow::Status Fill(std::span<const Item> items, float* features, ImageProperties* images,
+                     uint8_t* found);
+  // The path of the block's row, below the root.
+  std::string_view PathOf(size_t row) const;
 
   const PublishedFiles files_;
   const std::string run_id_;

@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kFormat = "pomona-fragment-4";
+constexpr const char* kFormat = "pomona-fragment-5";
 
 TensorView View(DType dtype, std::vector<int64_t> shape, std::span<const std::byte> bytes) {
   return {dtype, std::move(shape), bytes};
@@ -105,6 +105,7 @@ arrow::Status Write(const std::string& path, const FragmentRange& range,
   const auto comoments = std::as_bytes(moments.comoment);
   const auto values = std::as_bytes(features);
   const auto positions = std::as_bytes(std::span(report.rows));
+  const TensorView images = TensorOf(report.images);
   const std::string text = ReportToJson(report);
   // Without flock(), another process may have withdrawn from the work folder while it was empty.
   ARROW_RETURN_NOT_OK(MakeFolders(std::filesystem::path(path).parent_path()));
@@ -115,11 +116,13 @@ arrow::Status Write(const std::string& path, const FragmentRange& range,
        {"moments.mean", View(DType::kF64, {length(moments.mean)}, means)},
        {"moments.comoment", View(DType::kF64, {length(moments.comoment)}, comoments)},
        {"features", View(DType::kF32, {rows, dimensions}, values)},
-       {"rows", View(DType::kI32, {rows}, positions)}},
+       {"rows", View(DType::kI32, {rows}, positions)},
+       {"images", images}},
       {{"format", kFormat},
        {"key", range.key},
        {"report", text},
-       {"sha256", Checksum(range.key, text, {counts, means, comoments, values, positions})}});
+       {"sha256",
+        Checksum(range.key, text, {counts, means, comoments, values, positions, images.bytes})}});
 }
 
 }  // namespace
@@ -128,7 +131,7 @@ FragmentRange RangeOf(std::span<const Item> items, size_t begin, const std::stri
   Sha256 digest;
   digest.Add(kFormat).Add(recipe);
   for (const Item& item : items) {
-    digest.Add(item.path).Add(item.size).Add(item.modified_ns).Add(item.state);
+    digest.Add(item.relative_path()).Add(item.size).Add(item.modified_ns).Add(item.state);
   }
   return {begin, begin + items.size(), digest.Hex()};
 }
@@ -183,11 +186,15 @@ arrow::Result<StoredFragment> StoredFragment::OpenAny(const std::string& path,
   }
   ARROW_ASSIGN_OR_RAISE(const TensorView rows, fragment.file_->Get("rows"));
   ARROW_ASSIGN_OR_RAISE(const TensorView features, fragment.file_->Get("features"));
+  ARROW_ASSIGN_OR_RAISE(const TensorView images, fragment.file_->Get("images"));
   const std::span<const int32_t> positions = rows.values<int32_t>();
   fragment.report_.rows.assign(positions.begin(), positions.end());
   fragment.features_ = features.values<float>();
+  auto properties = ImagesIn(images);
+  if (properties.ok()) fragment.report_.images = *std::move(properties);
   if (rows.dtype != DType::kI32 || features.dtype != DType::kF32 || features.shape.size() != 2 ||
       features.shape[0] != static_cast<int64_t>(positions.size()) ||
+      fragment.report_.images.size() != positions.size() ||
       !Accounts(fragment.report_, range.size(), partial)) {
     return arrow::Status::Invalid(path, ": a damaged fragment");
   }
@@ -204,12 +211,13 @@ arrow::Status StoredFragment::Verify() const {
   ARROW_ASSIGN_OR_RAISE(const TensorView comoment, file_->Get("moments.comoment"));
   ARROW_ASSIGN_OR_RAISE(const TensorView features, file_->Get("features"));
   ARROW_ASSIGN_OR_RAISE(const TensorView rows, file_->Get("rows"));
+  ARROW_ASSIGN_OR_RAISE(const TensorView images, file_->Get("images"));
   const auto& metadata = file_->metadata();  // has a key and a report, or Open() would have failed
   const auto sha256 = metadata.find("sha256");
   if (sha256 == metadata.end() ||
-      sha256->second !=
-          Checksum(metadata.at("key"), metadata.at("report"),
-                   {count.bytes, mean.bytes, comoment.bytes, features.bytes, rows.bytes})) {
+      sha256->second != Checksum(metadata.at("key"), metadata.at("report"),
+                                 {count.bytes, mean.bytes, comoment.bytes, features.bytes,
+                                  rows.bytes, images.bytes})) {
     return arrow::Status::Invalid(file_->path(), ": its checksum is wrong");
   }
   return arrow::Status::OK();

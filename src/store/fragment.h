@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "image_properties.h"
 #include "pomona/item.h"
 #include "pomona/pca.h"
 #include "pomona/safetensors.h"
@@ -20,8 +21,9 @@ namespace pomona {
 struct FragmentRange {
   size_t begin = 0;
   size_t end = 0;
-  // Digest of all that its result depends on: the items' paths, sizes, times and states, the
-  // weights, the engine, the preprocessing. A stored fragment with this key need not be made again.
+  // Digest of all that its result depends on: the items' paths below the root, sizes, times and
+  // states, the weights, the engine, the preprocessing. A stored fragment with this key need not be
+  // made again, wherever the tree was.
   std::string key;
 
   size_t size() const { return end - begin; }
@@ -41,6 +43,7 @@ struct FragmentReport {
   std::vector<int32_t> rows;  // positions in the fragment of the images with features, ascending
   std::vector<FragmentReject> rejects;   // ascending
   std::map<std::string, int64_t> skips;  // number by reason
+  std::vector<ImageProperties> images;   // of the rows, in their order
 
   int64_t skip_count() const;
 };

@@ -1,32 +1,32 @@
 #include "item_record.h"
 
+#include <charconv>
 #include <utility>
 
+#include "hex.h"
 #include "sha256.h"
 
 namespace pomona {
 
-std::string Hex(std::string_view bytes) {
-  std::string hex;
-  for (const char c : bytes) {
-    hex += "0123456789abcdef"[static_cast<uint8_t>(c) >> 4];
-    hex += "0123456789abcdef"[c & 15];
-  }
-  return hex;
+std::string HexOfPath(std::string_view path) {
+  return Hex(std::span(reinterpret_cast<const uint8_t*>(path.data()), path.size()));
 }
 
-int64_t RowChecksum(std::string_view path, std::span<const float> features) {
+int64_t RowChecksum(std::string_view relative_path, std::span<const float> features) {
   const auto bytes =
       std::span(reinterpret_cast<const uint8_t*>(features.data()), features.size_bytes());
-  return Sha256().Add(path).Add(bytes).Short();
+  return Sha256().Add(relative_path).Add(bytes).Short();
 }
 
-void ItemRecordBuilder::Add(const Item& item, std::span<const float> features) {
+void ItemRecordBuilder::Add(const Item& item, const ImageProperties& image,
+                            std::span<const float> features) {
   sizes_.push_back(item.size);
   times_.push_back(item.modified_ns);
   states_.push_back(item.state);
-  checksums_.push_back(RowChecksum(item.path, features));
-  last_path_ = item.path;
+  checksums_.push_back(RowChecksum(item.relative_path(), features));
+  images_.push_back(image);
+  root_size_ = item.root_size;
+  last_path_ = item.relative_path();
 }
 
 arrow::Status ItemRecordBuilder::Write(const std::string& path, const std::string& recipe) const {
@@ -38,8 +38,11 @@ arrow::Status ItemRecordBuilder::Write(const std::string& path, const std::strin
                           {{"size", column(sizes_)},
                            {"modified_ns", column(times_)},
                            {"state", column(states_)},
-                           {"row_checksum", column(checksums_)}},
-                          {{"recipe", recipe}, {"last_path", Hex(last_path_)}});
+                           {"row_checksum", column(checksums_)},
+                           {"image", TensorOf(images_)}},
+                          {{"recipe", recipe},
+                           {"root_size", std::to_string(root_size_)},
+                           {"last_path", HexOfPath(last_path_)}});
 }
 
 arrow::Result<ItemRecord> ItemRecord::Parse(const std::string& path, std::string_view bytes) {
@@ -55,11 +58,20 @@ arrow::Result<ItemRecord> ItemRecord::Parse(const std::string& path, std::string
       return arrow::Status::Invalid(path, ": no record of items");
     }
   }
+  ARROW_ASSIGN_OR_RAISE(const TensorView images, record.file->Get("image"));
+  ARROW_ASSIGN_OR_RAISE(record.images, ImagesIn(images));
   const auto& metadata = record.file->metadata();
-  for (const auto& [name, text] :
-       {std::pair{"recipe", &record.recipe}, {"last_path", &record.last_path}}) {
+  std::string root_size;
+  for (const auto& [name, text] : {std::pair{"recipe", &record.recipe},
+                                   {"root_size", &root_size},
+                                   {"last_path", &record.last_path}}) {
     const auto entry = metadata.find(name);
     if (entry != metadata.end()) *text = entry->second;
+  }
+  const char* const end = root_size.data() + root_size.size();
+  if (std::from_chars(root_size.data(), end, record.root_size).ec != std::errc() ||
+      record.images.size() != record.sizes.size()) {
+    return arrow::Status::Invalid(path, ": no record of items");
   }
   return record;
 }

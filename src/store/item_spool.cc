@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "disk.h"
+#include "sha256.h"
 
 namespace pomona {
 namespace {
@@ -20,6 +21,8 @@ struct Header {
   int64_t modified_ns = 0;
   int64_t state = 0;
 };
+
+std::string DigestOf(std::string_view bytes) { return Sha256().Add(bytes).Hex(); }
 
 }  // namespace
 
@@ -46,7 +49,8 @@ arrow::Result<ItemSpool::Block> ItemSpool::Append(std::span<const Item> items) {
                         item.modified_ns, item.state};
     bytes.append(reinterpret_cast<const char*>(&header), sizeof header).append(item.path);
   }
-  const Block block{size_, static_cast<int64_t>(bytes.size()), static_cast<int64_t>(items.size())};
+  const Block block{size_, static_cast<int64_t>(bytes.size()), static_cast<int64_t>(items.size()),
+                    DigestOf(bytes)};
   for (size_t written = 0; written < bytes.size();) {
     const ssize_t count = pwrite(fd_, bytes.data() + written, bytes.size() - written,
                                  size_ + static_cast<int64_t>(written));
@@ -86,28 +90,22 @@ arrow::Result<std::string> ItemSpool::ReadBytes(const Block& block) const {
 
 arrow::Result<std::vector<Item>> ItemSpool::Read(const Block& block) const {
   ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadBytes(block));
+  const auto other = arrow::Status::Invalid(
+      path_, ": the list of items of the run is not the one that was planned; start the run again");
+  if (DigestOf(bytes) != block.digest) return other;
   std::vector<Item> items(static_cast<size_t>(block.items));
   size_t at = 0;
   for (Item& item : items) {
     Header header;
-    if (bytes.size() - at < sizeof header) return arrow::Status::Invalid(path_, ": was changed");
+    if (bytes.size() - at < sizeof header) return other;
     std::memcpy(&header, bytes.data() + at, sizeof header);
     at += sizeof header;
-    if (bytes.size() - at < header.path_bytes)
-      return arrow::Status::Invalid(path_, ": was changed");
+    if (bytes.size() - at < header.path_bytes || header.root_size > header.path_bytes) return other;
     item = {bytes.substr(at, header.path_bytes), header.root_size, header.size, header.modified_ns,
             header.state};
     at += header.path_bytes;
   }
   return items;
-}
-
-arrow::Result<std::vector<Item>> ReadItems(const ItemSpool& spool, const ListedFragment& fragment,
-                                           const std::string& recipe) {
-  ARROW_ASSIGN_OR_RAISE(std::vector<Item> items, spool.Read(fragment.items));
-  if (RangeOf(items, fragment.range.begin, recipe).key == fragment.range.key) return items;
-  return arrow::Status::Invalid(
-      "the list of items of the run is not the one that was planned; start the run again");
 }
 
 }  // namespace pomona

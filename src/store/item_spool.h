@@ -26,6 +26,7 @@ class ItemSpool {
     int64_t offset = 0;
     int64_t bytes = 0;
     int64_t items = 0;
+    std::string digest;  // of the bytes
   };
 
   // Replaces the file. Errors of all: IOError names the path.
@@ -44,7 +45,7 @@ class ItemSpool {
   // Makes what was appended durable, and visible to other machines that open the file then.
   arrow::Status Sync() const;
 
-  // Errors: Invalid where the file holds no such block.
+  // Errors: Invalid where the file, which may be anybody's or have been replaced, holds no such block.
   arrow::Result<std::vector<Item>> Read(const Block& block) const;
 
  private:
@@ -64,10 +65,5 @@ struct ListedFragment {
   FragmentRange range;
   ItemSpool::Block items;
 };
-
-// The items of a fragment that was listed with this recipe (see RangeOf()).
-// Errors: Invalid where the spool holds others, as it may be anybody's or have been replaced.
-arrow::Result<std::vector<Item>> ReadItems(const ItemSpool& spool, const ListedFragment& fragment,
-                                           const std::string& recipe);
 
 }  // namespace pomona

@@ -48,16 +48,19 @@ inline constexpr OutputFolder kFeaturesCsv{"features/csv", "features"};
 inline constexpr OutputFolder kPcaParquet{"pca/parquet", "pca"};
 inline constexpr OutputFolder kPcaCsv{"pca/csv", "pca"};
 inline constexpr OutputFolder kMetadata{"metadata", "metadata"};
+inline constexpr OutputFolder kMetadataParquet{"metadata/parquet", "metadata"};
 inline constexpr OutputFolder kModelInfo{"model_info", "model_info"};
 inline constexpr OutputFolder kVariance{"model_info", "variance"};
 inline constexpr OutputFolder kPcaModel{"model_info", "pca_model"};
 inline constexpr OutputFolder kErrors{"errors", "errors"};
+inline constexpr OutputFolder kErrorsParquet{"errors/parquet", "errors"};
 inline constexpr OutputFolder kReport{"report", "report"};
 inline constexpr OutputFolder kRunInfo{"run_info", "run_info"};
 
 inline constexpr const OutputFolder* kAllFolders[] = {
-    &kFeaturesParquet, &kFeaturesCsv, &kPcaParquet, &kPcaCsv, &kMetadata, &kModelInfo,
-    &kVariance,        &kPcaModel,    &kErrors,     &kReport, &kRunInfo};
+    &kFeaturesParquet, &kFeaturesCsv, &kPcaParquet, &kPcaCsv,   &kMetadata,
+    &kMetadataParquet, &kModelInfo,   &kVariance,   &kPcaModel, &kErrors,
+    &kErrorsParquet,   &kReport,      &kRunInfo};
 
 // In kReport.
 inline constexpr std::string_view kReportName = "report.html";

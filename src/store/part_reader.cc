@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 
 namespace pomona {
 namespace {
@@ -18,29 +19,40 @@ constexpr size_t kBlockRows = 512;
 
 arrow::Status Broken(std::string_view why) { return arrow::Status::Invalid(why); }
 
+arrow::Result<std::unique_ptr<parquet::ParquetFileReader>> OpenParquet(const PublishedFiles& files,
+                                                                       const std::string& path) {
+  BEGIN_PARQUET_CATCH_EXCEPTIONS
+  parquet::ReaderProperties properties;
+  properties.enable_buffered_stream();
+  properties.set_buffer_size(files.read_bytes());
+  properties.set_page_checksum_verification(true);
+  ARROW_ASSIGN_OR_RAISE(auto file, files.OpenFile(path));
+  return parquet::ParquetFileReader::Open(std::move(file), properties);
+  END_PARQUET_CATCH_EXCEPTIONS
+}
+
 class ParquetPart : public PartReader {
  public:
   ParquetPart(PublishedFiles files, std::string path, int dimensions)
       : files_(std::move(files)), path_(std::move(path)), dimensions_(dimensions) {}
 
   arrow::Status Open() {
+    ARROW_ASSIGN_OR_RAISE(reader_, OpenParquet(files_, path_));
     BEGIN_PARQUET_CATCH_EXCEPTIONS
-    parquet::ReaderProperties properties;
-    properties.enable_buffered_stream();
-    properties.set_buffer_size(files_.read_bytes());
-    properties.set_page_checksum_verification(true);
-    ARROW_ASSIGN_OR_RAISE(auto file, files_.OpenFile(path_));
-    reader_ = parquet::ParquetFileReader::Open(std::move(file), properties);
     const parquet::FileMetaData& metadata = *reader_->metadata();
-    const int columns = metadata.num_columns();
-    if (metadata.num_row_groups() != 1 || columns < 3) return Broken("not one of ours");
+    if (metadata.num_row_groups() > 1) return Broken("not one of ours");
+    if (metadata.num_row_groups() == 0) return arrow::Status::OK();
     rows_left_ = static_cast<size_t>(metadata.num_rows());
     group_ = reader_->RowGroup(0);
-    paths_ = Column<parquet::ByteArrayType>(0);
-    labels_ = Column<parquet::ByteArrayType>(1);
-    floats_ = Column<parquet::FloatType>(columns - 1);
-    doubles_ = Column<parquet::DoubleType>(columns - 1);
-    if (!paths_ || !labels_ || (!floats_ && !doubles_)) return Broken("not one of ours");
+    paths_ = Column<parquet::ByteArrayType>("path");
+    labels_ = Column<parquet::ByteArrayType>("label");
+    if (dimensions_ > 0) {
+      floats_ = Column<parquet::FloatType>(metadata.num_columns() - 1);
+      doubles_ = Column<parquet::DoubleType>(metadata.num_columns() - 1);
+    } else {
+      ids_ = Column<parquet::Int64Type>("id");
+    }
+    if (!paths_ || !labels_ || (!floats_ && !doubles_ && !ids_)) return Broken("not one of ours");
     return arrow::Status::OK();
     END_PARQUET_CATCH_EXCEPTIONS
   }
@@ -52,36 +64,49 @@ class ParquetPart : public PartReader {
     BEGIN_PARQUET_CATCH_EXCEPTIONS
     const size_t rows = std::min(kBlockRows, rows_left_);
     rows_left_ -= rows;
-    ARROW_RETURN_NOT_OK(ReadStrings(*paths_, rows, &block->paths));
-    ARROW_RETURN_NOT_OK(ReadStrings(*labels_, rows, &block->labels));
+    if (rows == 0) {
+      *block = {};
+      return arrow::Status::OK();
+    }
+    const auto text = [](const parquet::ByteArray& value) {
+      return std::string(reinterpret_cast<const char*>(value.ptr), value.len);
+    };
+    ARROW_RETURN_NOT_OK(ReadValues(*paths_, rows, text, &block->paths));
+    ARROW_RETURN_NOT_OK(ReadValues(*labels_, rows, text, &block->labels));
     if (floats_) return ReadVectors(*floats_, rows, &block->floats);
-    return ReadVectors(*doubles_, rows, &block->doubles);
+    if (doubles_) return ReadVectors(*doubles_, rows, &block->doubles);
+    return ReadValues(*ids_, rows, std::identity(), &block->ids);
     END_PARQUET_CATCH_EXCEPTIONS
   }
 
   template <typename Type>
   using Reader = parquet::TypedColumnReader<Type>;
 
-  // Null where the column is of another type.
+  // Null where the column is of another type, or is not there.
   template <typename Type>
   std::shared_ptr<Reader<Type>> Column(int column) {
+    if (column < 0) return nullptr;
     return std::dynamic_pointer_cast<Reader<Type>>(group_->Column(column));
   }
+  template <typename Type>
+  std::shared_ptr<Reader<Type>> Column(const char* name) {
+    return Column<Type>(reader_->metadata()->schema()->ColumnIndex(name));
+  }
 
-  arrow::Status ReadStrings(Reader<parquet::ByteArrayType>& column, size_t rows,
-                            std::vector<std::string>* strings) {
-    strings->clear();
-    std::vector<parquet::ByteArray> values(rows);
+  // One value a row, as `convert` makes it.
+  template <typename Type, typename Convert, typename Value>
+  arrow::Status ReadValues(Reader<Type>& column, size_t rows, const Convert& convert,
+                           std::vector<Value>* read) {
+    std::vector<typename Type::c_type> values(rows);
     std::vector<int16_t> definition(rows);
-    while (strings->size() < rows) {
+    read->clear();
+    while (read->size() < rows) {
       int64_t count = 0;
-      const auto left = static_cast<int64_t>(rows - strings->size());
+      const auto left = static_cast<int64_t>(rows - read->size());
       const int64_t levels =
           column.ReadBatch(left, definition.data(), nullptr, values.data(), &count);
-      if (count == 0 || count != levels) return Broken("a path or label is missing");
-      for (int64_t i = 0; i < count; ++i) {
-        strings->emplace_back(reinterpret_cast<const char*>(values[i].ptr), values[i].len);
-      }
+      if (count == 0 || count != levels) return Broken("a path, label or id is missing");
+      for (int64_t i = 0; i < count; ++i) read->push_back(convert(values[i]));
     }
     return arrow::Status::OK();
   }
@@ -118,6 +143,7 @@ class ParquetPart : public PartReader {
   std::shared_ptr<Reader<parquet::ByteArrayType>> paths_, labels_;
   std::shared_ptr<Reader<parquet::FloatType>> floats_;
   std::shared_ptr<Reader<parquet::DoubleType>> doubles_;
+  std::shared_ptr<Reader<parquet::Int64Type>> ids_;
   std::vector<int16_t> definition_, repetition_;
 };
 
@@ -275,6 +301,12 @@ arrow::Result<int64_t> CountCsvRows(const PublishedFiles& files, const std::stri
     if (!batch) return rows;
     rows += batch->num_rows();
   }
+}
+
+arrow::Result<int64_t> CountParquetRows(const PublishedFiles& files, const std::string& path) {
+  const auto reader = OpenParquet(files, path);
+  if (!reader.ok()) return files.Explain(path, reader.status());
+  return (*reader)->metadata()->num_rows();
 }
 
 }  // namespace pomona

@@ -16,12 +16,13 @@
 namespace pomona {
 
 // Consecutive rows of a part. The vectors are float32 or float64, as the part has them; a part
-// without vectors (metadata) has neither.
+// without vectors (metadata) has neither, and in Parquet numbers its rows.
 struct RowBlock {
   std::vector<std::string> paths;
   std::vector<std::string> labels;
   std::vector<float> floats;
   std::vector<double> doubles;
+  std::vector<int64_t> ids;
 
   size_t rows() const { return paths.size(); }
 };
@@ -38,7 +39,8 @@ class PartReader {
   virtual arrow::Status Read(RowBlock* block) = 0;
 };
 
-// Checks the checksums of the pages. `dimensions`: of the vectors.
+// Checks the checksums of the pages. `dimensions`: of the vectors, in the last column; 0 where there
+// are none.
 arrow::Result<std::unique_ptr<PartReader>> OpenParquetPart(const PublishedFiles& files,
                                                            const std::string& path, int dimensions);
 
@@ -52,7 +54,8 @@ using UseCsvRow = std::function<arrow::Status(std::span<const std::string_view> 
 arrow::Status ForEachCsvRow(const PublishedFiles& files, const std::string& path, int columns,
                             const UseCsvRow& use);
 
-// The rows of a CSV file below its header.
+// The rows of a CSV file below its header, and those of a Parquet file.
 arrow::Result<int64_t> CountCsvRows(const PublishedFiles& files, const std::string& path);
+arrow::Result<int64_t> CountParquetRows(const PublishedFiles& files, const std::string& path);
 
 }  // namespace pomona

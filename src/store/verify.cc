@@ -69,7 +69,7 @@ class Verifier {
   void CheckErrors(int64_t rejects);
   void CheckPart(size_t part, const std::vector<Table>& tables, const Pca& pca);
   arrow::Status CheckBlock(Table::Kind kind, const std::string& path, const RowBlock& block,
-                           const RowBlock& first) const;
+                           const RowBlock& first, int64_t first_row) const;
 
   const PublishedFiles files_;
   const CancelToken cancel_;
@@ -159,13 +159,16 @@ void Verifier::CheckRunInfo() {
 }
 
 void Verifier::CheckErrors(int64_t rejects) {
-  const std::string path = Path(kErrors, PartName(0, "csv"));
-  const auto lines = CountCsvRows(files_, path);
-  if (!lines.ok()) return Report(lines.status());
-  if (*lines != rejects) {
-    Report(files_.Path(path) + ": " + std::to_string(*lines) + " rows, but " +
+  const auto check = [&](const std::string& path, const arrow::Result<int64_t>& rows) {
+    if (!rows.ok()) return Report(rows.status());
+    if (*rows == rejects) return;
+    Report(files_.Path(path) + ": " + std::to_string(*rows) + " rows, but " +
            std::to_string(rejects) + " rejects in run_info");
-  }
+  };
+  const std::string csv = Path(kErrors, PartName(0, "csv"));
+  check(csv, CountCsvRows(files_, csv));
+  const std::string parquet = Path(kErrorsParquet, PartName(0, "parquet"));
+  if (names_.contains(parquet)) check(parquet, CountParquetRows(files_, parquet));
 }
 
 arrow::Result<Pca> Verifier::LoadPca() const {
@@ -191,7 +194,8 @@ void Verifier::CheckTables() {
         Table{Kind::kFeatures, &kFeaturesCsv, "csv", OpenCsvPart, pca->dimensions()},
         Table{Kind::kPca, &kPcaParquet, "parquet", OpenParquetPart, pca->components()},
         Table{Kind::kPca, &kPcaCsv, "csv", OpenCsvPart, pca->components()},
-        Table{Kind::kMetadata, &kMetadata, "csv", OpenCsvPart, 0}}) {
+        Table{Kind::kMetadata, &kMetadata, "csv", OpenCsvPart, 0},
+        Table{Kind::kMetadata, &kMetadataParquet, "parquet", OpenParquetPart, 0}}) {
     const std::string folder = table.folder->Path(result_.run_id) + "/part-";
     const auto in_folder = [&](const std::string& path) { return path.starts_with(folder); };
     const auto count = static_cast<size_t>(std::count_if(names_.begin(), names_.end(), in_folder));
@@ -242,6 +246,7 @@ void Verifier::CheckPart(size_t part, const std::vector<Table>& tables, const Pc
     if (std::ranges::all_of(walks, [](const Walk& walk) { return walk.block.rows() == 0; })) return;
 
     const Walk& first = walks.front();
+    const int64_t first_row = result_.rows;
     result_.rows += static_cast<int64_t>(first.block.rows());
     for (const std::string& path : first.block.paths) {
       if (path <= last_path_) {
@@ -256,7 +261,7 @@ void Verifier::CheckPart(size_t part, const std::vector<Table>& tables, const Pc
     }
     const auto differs = [&](const Walk& walk) {
       const arrow::Status same =
-          CheckBlock(walk.table->kind, files_.Path(walk.path), walk.block, first.block);
+          CheckBlock(walk.table->kind, files_.Path(walk.path), walk.block, first.block, first_row);
       Report(same);
       return !same.ok();
     };
@@ -264,11 +269,15 @@ void Verifier::CheckPart(size_t part, const std::vector<Table>& tables, const Pc
   }
 }
 
-// Against the block of the same rows of the first table.
+// Against the block of the same rows of the first table. `first_row`: the number of its first.
 arrow::Status Verifier::CheckBlock(Table::Kind kind, const std::string& path, const RowBlock& block,
-                                   const RowBlock& first) const {
+                                   const RowBlock& first, int64_t first_row) const {
   if (block.paths != first.paths || block.labels != first.labels) {
     return arrow::Status::Invalid(path, ": other rows than the other tables have");
+  }
+  for (size_t i = 0; i < block.ids.size(); ++i) {
+    if (block.ids[i] == first_row + static_cast<int64_t>(i)) continue;
+    return arrow::Status::Invalid(path, ": ", block.paths[i], " has another number than its place");
   }
   if (kind == Table::Kind::kFeatures && block.floats != first.floats) {
     return arrow::Status::Invalid(path, ": other features than in the other format");

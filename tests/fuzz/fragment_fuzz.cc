@@ -20,6 +20,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     EXPECT(!StageName(rejected.reject.stage).empty());
     EXPECT(!ReasonName(rejected.reject.reason).empty());
   }
+  EXPECT(report.images.size() == report.rows.size());
+  for (const ImageProperties& image : report.images) EXPECT(image.width >= 0 && image.height >= 0);
   float sum = 0;
   for (const float value : fragment->features()) sum += value;
   (void)sum;

@@ -54,6 +54,7 @@ arrow::Status Make(const fs::path& folder) {
   report.rows = {0, 2};
   report.rejects = {{1, {Stage::kDecode, Reason::kTruncated, "the end is missing"}}};
   report.skips = {{"not_an_image", 1}};
+  report.images.assign(2, {NameOf("PNG"), NameOf("RGB"), 3, 4, {}});
   ARROW_RETURN_NOT_OK(WriteFragment(folder / "fragment/four", {10, 14, "key"}, report,
                                     std::vector<float>(6, 0.5f), moments));
 

@@ -1,6 +1,7 @@
 """Every output opens in the tools that its users have, and says the same in all of them."""
 
 import glob
+import hashlib
 import json
 import pathlib
 import shutil
@@ -16,6 +17,7 @@ import pyarrow.parquet
 import pytest
 import safetensors.numpy
 import sklearn.decomposition
+from PIL import Image
 from runs import RUN_ID
 
 COMPONENTS = 50
@@ -28,10 +30,12 @@ FOLDERS = [
     "pca/parquet/pca",
     "pca/csv/pca",
     "metadata/metadata",
+    "metadata/parquet/metadata",
     "model_info/model_info",
     "model_info/variance",
     "model_info/pca_model",
     "errors/errors",
+    "errors/parquet/errors",
     "run_info/run_info",
 ]
 REPORT = f"report/report_{RUN_ID}"  # which holds no parts
@@ -265,6 +269,66 @@ def test_metadata(reader, fruits_run, fruit_features):
     assert rows == list(zip(*fruit_features[:2], strict=True))
 
 
+IMAGES = {
+    "id": "int64",
+    "path": "string",
+    "relative_path": "string",
+    "label": "string",
+    "size": "int64",
+    "width": "int32",
+    "height": "int32",
+    "format": "string",
+    "mode": "string",
+    "content_sha256": "string",
+}
+ERRORS = {
+    "path": "string",
+    "relative_path": "string",
+    "label": "string",
+    "size": "int64",
+    "stage": "string",
+    "reason": "string",
+    "message": "string",
+}
+
+
+def properties(path):
+    """What Pillow and others say of a file: its columns in the table of images."""
+    content = pathlib.Path(path).read_bytes()
+    with Image.open(path) as image:
+        image_file = (*image.size, image.format, image.mode)
+    return (len(content), *image_file, hashlib.sha256(content).hexdigest())
+
+
+def test_images(reader, data, fruits_run, fruit_features):
+    names, rows = reader.parquet(folder(fruits_run, "metadata/parquet/metadata"))
+    assert names == list(IMAGES)
+    ids, paths, below, labels, *columns = zip(*rows, strict=True)
+    assert ids == tuple(range(FRUITS))
+    assert (paths, labels) == fruit_features[:2]
+    root = data / "fruits/Training"
+    assert list(below) == [str(pathlib.Path(path).relative_to(root)) for path in paths]
+    rows = list(zip(*columns, strict=True))
+    for i in range(0, FRUITS, 7):
+        assert rows[i] == properties(paths[i])
+
+
+def test_images_of_every_format_are_as_pillow_opens_them(run, data):
+    output = run(data / "bad-images", "--report", "none", "--formats", "parquet")
+    table = pyarrow.parquet.read_table(folder(output, "metadata/parquet/metadata"))
+    assert {field.name: str(field.type) for field in table.schema} == IMAGES
+    rows = table.to_pylist()
+    assert len({row["format"] for row in rows}) >= 7
+    assert len({row["mode"] for row in rows}) >= 7
+    said = list(IMAGES)[4:]
+    different = [
+        (row["path"], found, expected)
+        for row in rows
+        if (found := tuple(row[name] for name in said)) != (expected := properties(row["path"]))
+    ]
+    assert different == []
+
+
 def test_variance(reader, fruits_run):
     info = read_json(fruits_run, "model_info/model_info")
     names, rows = reader.csv(folder(fruits_run, "model_info/variance"))
@@ -281,6 +345,9 @@ def test_variance(reader, fruits_run):
 def test_errors(reader, fruits_run):
     names, rows = reader.csv(folder(fruits_run, "errors/errors"))
     assert names == ["path", "label", "stage", "reason", "message"]
+    assert rows == []
+    names, rows = reader.parquet(folder(fruits_run, "errors/parquet/errors"))
+    assert names == list(ERRORS)
     assert rows == []
 
 
@@ -340,6 +407,11 @@ def test_odd_names(reader, odd_tree, odd_run):
         (reader.csv, "metadata/metadata"),
     ):
         assert [row[:2] for row in read(folder(odd_run, name))[1]] == expected, name
+    _, rows = reader.parquet(folder(odd_run, "metadata/parquet/metadata"))
+    assert [(row[1], row[3]) for row in rows] == expected
+    assert [row[2] for row in rows] == [
+        str(pathlib.Path(p).relative_to(odd_tree)) for p, _ in expected
+    ]
 
 
 def test_rejects_and_skips(reader, odd_tree, odd_run):
@@ -349,6 +421,10 @@ def test_rejects_and_skips(reader, odd_tree, odd_run):
         (str(odd_tree / "two\nlines/empty.png"), "two\nlines", "decode", "empty"),
     ]
     assert all(row[4] for row in rows)
+    _, tables = reader.parquet(folder(odd_run, "errors/parquet/errors"))
+    assert [(row[0], row[2], *row[4:]) for row in tables] == rows
+    assert [row[1] for row in tables] == ["two\nlines/cut.jpg", "two\nlines/empty.png"]
+    assert [row[3] for row in tables] == [300, 0]
     counts = read_json(odd_run, "run_info/run_info")["counts"]
     assert counts == {"listed": 13, "rows": 10, "rejects": 2, "skips": 1, "resumed": 0}
 

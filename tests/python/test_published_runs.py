@@ -118,7 +118,16 @@ def test_tables(output, run_id):
     assert run.metadata().equals(features.select(["path", "label"]))
     counts = run.metadata().to_pandas()["label"].value_counts().to_dict()
     assert counts == {label.replace("/", "\u2215"): n for n, label in enumerate(HOSTILE, 1)}
+    if run_id == "csv":
+        with pytest.raises(ValueError, match="has no metadata/parquet/metadata_csv"):
+            run.images()
+    else:
+        images = run.images()
+        assert images.select(["path", "label"]).equals(run.metadata())
+        assert images["id"].to_pylist() == list(range(21))
+        assert set(images["format"].to_pylist()) == {"JPEG"}
     errors = run.errors().to_pandas()
+    assert ("relative_path" in errors) == (run_id != "csv")
     assert sorted(errors["reason"]) == ["empty", "truncated"]
     assert set(errors["label"]) == {"NA"}
     variance = run.variance().to_pandas()
@@ -133,7 +142,7 @@ def test_a_run_without_rejects_has_an_empty_table_of_them(sample_run):
     errors = package.Run(sample_run).errors()
     assert (errors.num_rows, errors.column_names) == (
         0,
-        ["path", "label", "stage", "reason", "message"],
+        ["path", "relative_path", "label", "size", "stage", "reason", "message"],
     )
 
 
@@ -167,6 +176,7 @@ def test_what_is_not_there(output, tmp_path):
         package.delete(output, "none")
     copied = shutil.copytree(output, tmp_path / "copy")
     shutil.rmtree(copied / "errors/errors_both")
+    shutil.rmtree(copied / "errors/parquet/errors_both")
     with pytest.raises(ValueError, match="has no errors/errors_both"):
         package.Run(copied, "both").errors()
 

@@ -78,7 +78,7 @@ class Lab:
         undisturbed = folder / "undisturbed"
         assert self.run(undisturbed).returncode == 0
         self.expected = files_of(undisturbed, RUN)
-        assert len(self.expected) == 25
+        assert len(self.expected) == 30
 
     def add_image(self, name):
         image = Image.new("RGB", (3, 3))

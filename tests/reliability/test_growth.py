@@ -3,6 +3,7 @@ gives the bytes of a full run."""
 
 import json
 import os
+import pathlib
 import random
 import shutil
 import subprocess
@@ -178,6 +179,44 @@ def test_swapped_files_are_computed_anew(changing, parents):
     other.rename(one)
     (tree / "aside").rename(other)
     assert reused_by(lab, output) == (13, "")
+    assert files_of(output, RUN) == full_run(lab)
+
+
+def test_a_tree_that_was_moved_costs_nothing(changing):
+    """Its files have the inodes and times they had; the outputs have the paths of now."""
+    lab = changing
+    output = lab.folder / "moved-output"
+    assert lab.run(output, BEFORE).returncode == 0
+    (lab.folder / "another").mkdir()
+    lab.tree = lab.tree.rename(lab.folder / "another/tree of images")
+    assert reused_by(lab, output) == (13, "")
+    assert files_of(output, RUN) == full_run(lab)
+    metadata = pq.read_table(output / f"metadata/parquet/metadata_{RUN}").to_pydict()
+    below = [str(pathlib.Path(path).relative_to(lab.tree)) for path in metadata["path"]]
+    assert metadata["relative_path"] == below
+
+    for name in ("A/1.bmp", "B/1.bmp"):
+        lab.add_image(name)
+        os.utime(lab.tree / name, ns=(0, 0))
+    assert reused_by(lab, output, "grown") == (13, "")
+    (lab.tree / "A").rename(lab.tree / "aside")
+    (lab.tree / "B").rename(lab.tree / "A")
+    (lab.tree / "aside").rename(lab.tree / "B")
+    lab.tree = lab.tree.rename(lab.folder / "moved again")
+    assert reused_by(lab, output, "swapped") == (13, "")
+    shutil.rmtree(lab.folder / "full", ignore_errors=True)
+    assert lab.run(lab.folder / "full", "swapped").returncode == 0
+    assert files_of(output, "swapped") == files_of(lab.folder / "full", "swapped")
+
+
+def test_a_moved_tree_goes_on_where_it_was(changing):
+    lab = changing
+    output = lab.folder / "unfinished"
+    assert lab.run(output, "other", shard="1/2").returncode == 0
+    lab.tree = lab.tree.rename(lab.folder / "another tree")
+    finished = lab.run(output)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert int(finished.stdout.split()[3]) == 8
     assert files_of(output, RUN) == full_run(lab)
 
 

@@ -44,9 +44,9 @@ def sums_of(output):
 def test_sound_runs(verify, sound):
     finished = verify(sound)
     assert finished.returncode == 0
-    assert finished.stdout == f"run {RUN}: 18 files, 13 rows: sound\n"
+    assert finished.stdout == f"run {RUN}: 21 files, 13 rows: sound\n"
     finished = verify(sound, "--run-id", BEFORE)
-    assert finished.stdout == f"run {BEFORE}: 18 files, 8 rows: sound\n"
+    assert finished.stdout == f"run {BEFORE}: 21 files, 8 rows: sound\n"
     assert verify(sound, "--run-id", "none").returncode == 1
     assert "no run none is published" in verify(sound, "--run-id", "none").stderr
     checked = subprocess.run(
@@ -60,7 +60,7 @@ def test_sound_runs_of_every_layout(verify, lab, vectors):
     output = lab.folder / f"layout-{vectors}"
     assert lab.run(output, vectors=vectors).returncode == 0
     finished = verify(output)
-    assert finished.stdout == f"run {RUN}: 18 files, 13 rows: sound\n"
+    assert finished.stdout == f"run {RUN}: 21 files, 13 rows: sound\n"
 
 
 def files(folder):
@@ -69,7 +69,7 @@ def files(folder):
 
 def test_every_file_damaged_cut_or_lost(verify, sound, output):
     names = [path.relative_to(sound) for path in files(sound)]
-    assert len(names) == 19
+    assert len(names) == 22
     for name in names:
         path = output / name
         data = path.read_bytes()
@@ -131,6 +131,10 @@ def wrong_number(column):
     return change
 
 
+def renumbered(rows):
+    return [{**row, "id": row["id"] - 1} for row in rows]
+
+
 def counts(**changes):
     def change(output):
         path = output / f"run_info/run_info_{RUN}/part-00000.json"
@@ -146,7 +150,9 @@ FEATURES_CSV = f"features/csv/features_{RUN}/part-00000.csv"
 PCA = f"pca/parquet/pca_{RUN}/part-00001.parquet"
 PCA_CSV = f"pca/csv/pca_{RUN}/part-00000.csv"
 METADATA = f"metadata/metadata_{RUN}/part-00000.csv"
+IMAGES = f"metadata/parquet/metadata_{RUN}/part-00001.parquet"
 ERRORS = f"errors/errors_{RUN}/part-00000.csv"
+ERRORS_PARQUET = f"errors/parquet/errors_{RUN}/part-00000.parquet"
 MODEL = f"model_info/model_info_{RUN}/part-00000.json"
 
 
@@ -164,7 +170,10 @@ MODEL = f"model_info/model_info_{RUN}/part-00000.json"
         (edit(PCA_CSV, r'"-?[\d.]+,', '"7,'), f"{PCA_CSV}: the projection of "),
         (edit(METADATA, r"(\n[^\n]*)(\n[^\n]*)", r"\2\1"), f"{METADATA}: other rows"),
         (edit(METADATA, r"\n[^\n]*\n", "\n"), f"{METADATA}: other rows"),
+        (edit_parquet(IMAGES, lambda rows: rows[:-1]), f"{IMAGES}: other rows"),
+        (edit_parquet(IMAGES, renumbered), "has another number than its place"),
         (edit(ERRORS, r"\n.*", "\n"), f"{ERRORS}: 0 rows, but 1 rejects"),
+        (edit_parquet(ERRORS_PARQUET, lambda rows: rows * 2), f"{ERRORS_PARQUET}: 2 rows, but 1"),
         (edit(MODEL, r'(_images_processed": )13', r"\g<1>14"), "number of images"),
         (counts(listed=16), "listed 16 is not 13 rows + 1 rejects + 1 skips"),
         (counts(listed=16, rows=14), "13 rows in the tables, but 14 in run_info"),

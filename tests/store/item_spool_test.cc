@@ -43,6 +43,16 @@ TEST(ItemSpool, SaysThatItWasCutShort) {
   }
 }
 
+TEST(ItemSpool, SaysThatItWasReplaced) {
+  const TempFolder folder;
+  const auto spool = *ItemSpool::Create(folder / "items");
+  const auto block = *spool->Append(kItems);
+  std::string bytes = ReadFile(folder / "items");
+  bytes[bytes.find("tree")] = 'T';
+  folder.Write("items", bytes);
+  EXPECT_TRUE(spool->Read(block).status().IsInvalid());
+}
+
 TEST(ItemSpool, ReplacesALinkAndNotWhatItLeadsTo) {
   const TempFolder folder;
   folder.Write("somebodys", "text");
