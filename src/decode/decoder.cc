@@ -58,6 +58,20 @@ void Workspace::Release() {
   claim_ = {};
 }
 
+namespace {
+
+// Says of which camera's format a TIFF is that is not read, as far as its name tells.
+DecodeResult Named(DecodeResult result, std::string_view path) {
+  auto* const reject = std::get_if<Reject>(&result);
+  if (!reject || reject->reason != Reason::kUnsupportedFormat) return result;
+  if (const std::string_view name = UnreadFormatName({}, path); !name.empty()) {
+    reject->message = std::string(name) + " images are not read: " + reject->message;
+  }
+  return result;
+}
+
+}  // namespace
+
 class Decoder::Impl {
  public:
   Impl(const DecodeLimits& limits, MemoryBudget* pictures, int scaled_side)
@@ -79,7 +93,7 @@ class Decoder::Impl {
       case ImageFormat::kIco: return DecodeIco(file, limits_, &memory_, rows);
       case ImageFormat::kTga: return DecodeTga(file, limits_, &memory_, rows);
       case ImageFormat::kBmp: return DecodeBmp(file, limits_, &memory_, rows);
-      case ImageFormat::kTiff: return DecodeTiff(file, limits_, &memory_, rows);
+      case ImageFormat::kTiff: return Named(DecodeTiff(file, limits_, &memory_, rows), path);
       case ImageFormat::kPnm: return DecodePnm(file, limits_, &memory_, rows);
       case ImageFormat::kOther: break;
     }

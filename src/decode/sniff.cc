@@ -46,6 +46,8 @@ constexpr auto kSignatures = std::to_array<Signature>({
     {0, "\0\0\0\x0cJXL \r\n\x87\n"sv, Unread("JPEG XL")},
     {0, "\xff\x0a"sv, Unread("JPEG XL")},
     {0, "II\xbc"sv, Unread("JPEG XR")},
+    {0, "\0\0\0\x0cJXS \r\n\x87\n"sv, Unread("JPEG XS")},
+    {0, "\xff\x10\xff\x50"sv, Unread("JPEG XS")},
     {0, "8BPS"sv, Unread("Photoshop PSD")},
     {0, "gimp xcf"sv, Unread("GIMP XCF")},
     {0, "DDS "sv, Unread("DirectDraw Surface")},
@@ -116,14 +118,21 @@ constexpr auto kExtensions = std::to_array<Extension>({
     {"j2k", Unread("JPEG 2000")},
     {"jpf", Unread("JPEG 2000")},
     {"jpx", Unread("JPEG 2000")},
+    {"j2c", Unread("JPEG 2000")},
+    {"jpc", Unread("JPEG 2000")},
+    {"jph", Unread("JPEG 2000")},
     {"jxl", Unread("JPEG XL")},
     {"jxr", Unread("JPEG XR")},
     {"wdp", Unread("JPEG XR")},
     {"hdp", Unread("JPEG XR")},
     {"jls", Unread("JPEG-LS")},
+    {"jxs", Unread("JPEG XS")},
     {"avif", Unread("AVIF")},
-    {"heic", Unread("HEIF")},
+    {"avifs", Unread("AVIF")},
+    {"heic", Unread("HEIC")},
+    {"heics", Unread("HEIC")},
     {"heif", Unread("HEIF")},
+    {"heifs", Unread("HEIF")},
     {"hif", Unread("HEIF")},
     {"psd", Unread("Photoshop PSD")},
     {"psb", Unread("Photoshop PSD")},
@@ -139,6 +148,12 @@ constexpr auto kExtensions = std::to_array<Extension>({
     {"pcx", Unread("PCX")},
     {"dcx", Unread("DCX")},
     {"qoi", Unread("QOI")},
+    {"bpg", Unread("BPG")},
+    {"flif", Unread("FLIF")},
+    {"ktx", Unread("KTX texture")},
+    {"ktx2", Unread("KTX texture")},
+    {"mng", Unread("MNG")},
+    {"jng", Unread("JNG")},
     {"pam", Unread("PAM")},
     {"ras", Unread("Sun raster")},
     {"sunras", Unread("Sun raster")},
@@ -172,6 +187,11 @@ constexpr auto kExtensions = std::to_array<Extension>({
     {"mos", Unread("Leaf MOS")},
     {"kdc", Unread("Kodak KDC")},
     {"dcr", Unread("Kodak DCR")},
+    {"k25", Unread("Kodak K25")},
+    {"gpr", Unread("GoPro GPR")},
+    {"ori", Unread("Olympus ORI")},
+    {"ptx", Unread("Pentax PTX")},
+    {"rwz", Unread("Rawzor RWZ")},
 });
 
 // The header of a bitmap begins with its size: one of those that exist.
@@ -235,8 +255,10 @@ std::string_view BrandedFormat(std::string_view file) {
   if (has_any_of({"avif", "avis"})) return "AVIF";
   if (has_any_of({"jp2 ", "jpx ", "jpm ", "jph "})) return "JPEG 2000";
   if (has_any_of({"jxl "})) return "JPEG XL";
-  if (has_any_of({"heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs", "mif1", "mif2",
-                  "mif3", "msf1", "avci", "avcs", "j2ki", "j2is", "jpgs", "vvic", "vvis"})) {
+  if (has_any_of({"jxs "})) return "JPEG XS";
+  if (has_any_of({"heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs"})) return "HEIC";
+  if (has_any_of({"mif1", "mif2", "mif3", "msf1", "avci", "avcs", "j2ki", "j2is", "jpgs", "vvic",
+                  "vvis"})) {
     return "HEIF";
   }
   return {};

@@ -39,10 +39,10 @@ TEST(SniffTest, FormatsThatAreNotReadHaveNames) {
   };
   EXPECT_EQ(name("\0\0\0\x18"
                  "ftypheic\0\0\0\0mif1heic"sv),
-            "HEIF");
+            "HEIC");
   EXPECT_EQ(name("\0\0\0\x18"
                  "ftypmsf1\0\0\0\0mif1heic"sv),
-            "HEIF");
+            "HEIC");
   EXPECT_EQ(name("\0\0\0\x18"
                  "ftypisom\0\0\0\0mp42mif1"sv),
             "HEIF");

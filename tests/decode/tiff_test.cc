@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "infer/resize.h"
 #include "pictures.h"
 
 namespace pomona {
@@ -96,6 +97,24 @@ TEST(DecodeTiffTest, FaxDataThatEndBeforeTheRowsDo) {
                   .verdict,
               "truncated");
   }
+}
+
+TEST(DecodeTiffTest, NamesTheCameraWhoseFormatIsNotRead) {
+  const Bytes file = MakeTiff({{256, kShort, 1, 13},
+                               {257, kShort, 1, 1},
+                               {258, kShort, 1, 8},
+                               {259, kShort, 1, 34713},
+                               {262, kShort, 1, 32803}},
+                              {7});
+  const auto reject = [&](std::string_view path) {
+    Decoder decoder;
+    Resizer unused(1, 1);
+    return std::get<Reject>(decoder.Decode(file, &unused, path));
+  };
+  EXPECT_EQ(reject("/a/b.NEF").reason, Reason::kUnsupportedFormat);
+  EXPECT_EQ(reject("/a/b.NEF").message, "Nikon NEF images are not read: " + reject("").message);
+  EXPECT_EQ(reject("/a/b.dng").message, "DNG images are not read: " + reject("").message);
+  EXPECT_EQ(reject("/a/b.tif").message, reject("").message);
 }
 
 TEST(DecodeTiffTest, TagsOfTypesThatAreNotTheirs) {
