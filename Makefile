@@ -165,6 +165,14 @@ $(SERVERS)/versitygw: $(SERVERS)/go/.installed
 	  -trimpath -ldflags='-s -w' github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
 	touch $@
 
+# Prometheus' own opinion of metrics and alert rules: one program of Debian's package, not installed.
+$(SERVERS)/promtool: $(BUILD)/.packages
+	mkdir -p $(SERVERS)/prometheus
+	cd $(SERVERS)/prometheus && rm -f *.deb && apt-get download -q prometheus
+	dpkg-deb --fsys-tarfile $(SERVERS)/prometheus/*.deb | tar -xO ./usr/bin/promtool >$@
+	rm -r $(SERVERS)/prometheus
+	chmod +x $@
+
 # The tests of deploy/emr need packages that the oracles do not get along with.
 EMR_VENV := $(BUILD)/emr-venv
 
@@ -208,6 +216,7 @@ export POMONA_TEST_DATA := $(abspath $(TEST_DATA))
 export POMONA_WHEEL := $(abspath $(WHEEL))
 export POMONA_SERVERS := $(abspath $(SERVERS))
 export POMONA_ENCODERS_PYTHON := $(abspath $(ENCODERS)/bin/python)
+export POMONA_PROMTOOL := $(abspath $(SERVERS)/promtool)
 export POMONA_SPARK4_PYTHON := $(abspath $(SPARK4)/bin/python)
 
 SPARK_ENGINES := $(VENV)/.package $(SPARK4)/.package $(SERVERS)/yarn.classpath $(SERVERS)/s3a-3.5.classpath \
@@ -225,7 +234,7 @@ test-programs: build
 test-unit: test-programs
 	$(call ctest,$(BUILD))
 
-test-tools: $(VENV)/.test $(EMR_VENV)/.package $(SPARK_ENGINES)
+test-tools: $(VENV)/.test $(EMR_VENV)/.package $(SPARK_ENGINES) $(SERVERS)/promtool
 
 # What is needed two at a time: downloads wait for the network while something else compiles.
 test: lint build

@@ -1,7 +1,4 @@
-// pomona check INPUT [--json] [--bad]
-#include <algorithm>
-#include <cinttypes>
-#include <cstdio>
+// pomona check INPUT [--json] [--bad] [--junit FILE]
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -10,6 +7,7 @@
 #include "interrupt.h"
 #include "output.h"
 #include "pomona/check.h"
+#include "pomona/junit.h"
 
 namespace pomona::cli {
 namespace {
@@ -19,12 +17,8 @@ struct CheckArguments {
   CheckOptions options;
   bool json = false;
   bool bad = false;
+  std::string junit;
 };
-
-// The options of a run that say what it takes, and when rejects are too many.
-constexpr std::string_view kRunOptions[] = {"mode",        "include",      "exclude", "hidden",
-                                            "limit",       "threads",      "memory",  "max-rejects",
-                                            "s3-endpoint", "s3-anonymous", "cache",   "cache-size"};
 
 void PrintJson(const CheckResult& result) {
   nlohmann::ordered_json line = {
@@ -68,6 +62,30 @@ void PrintLine(const CheckResult& result) {
   Print(line);
 }
 
+// On standard output, unless the files are told there in JSON.
+void PrintSummary(const CheckSummary& summary, const CheckArguments& arguments) {
+  const Counts& counts = summary.counts;
+  const auto print = [&](const std::string& line, const nlohmann::ordered_json& numbers) {
+    arguments.json ? PrintInfo(line, numbers) : Print(line);
+  };
+  print("listed " + std::to_string(counts.listed) + " = " + std::to_string(counts.rows) + " ok + " +
+            std::to_string(counts.rejects) + " rejects + " + std::to_string(counts.skips) +
+            " skips",
+        {{"listed", counts.listed},
+         {"rows", counts.rows},
+         {"rejects", counts.rejects},
+         {"skips", counts.skips},
+         {"rejects_by_reason", summary.rejects_by_reason},
+         {"skips_by_reason", summary.skips_by_reason},
+         {"unlabelled", summary.unlabelled},
+         {"passed", summary.passed}});
+  const auto none = nlohmann::ordered_json::object();
+  if (summary.unlabelled > 0) {
+    print(std::to_string(summary.unlabelled) + " of them are in no folder and have no label", none);
+  }
+  if (!summary.passed) print("more rejects than --max-rejects allows", none);
+}
+
 arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
   const std::atomic<bool>* const cancel = CatchInterrupts();
   ARROW_ASSIGN_OR_RAISE(const auto source,
@@ -75,27 +93,20 @@ arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
   CheckOptions options = arguments.options;
   options.hashes = arguments.json;
   const std::string passed_over = TellPassedOver(*source);
-  if (!passed_over.empty()) PrintError(passed_over);
-  int64_t unlabelled = 0;
+  if (!passed_over.empty()) PrintWarning(passed_over);
+  JunitReport junit;
   const auto print = [&](const CheckResult& result) {
     if (!arguments.bad || result.outcome.verdict == Verdict::kReject) {
       arguments.json ? PrintJson(result) : PrintLine(result);
     }
-    if (result.item->label().empty()) ++unlabelled;
+    if (!arguments.junit.empty()) junit.Add(result);
   };
-  ARROW_ASSIGN_OR_RAISE(const Counts counts, Check(*source, options, print, cancel));
-  std::FILE* const out = arguments.json ? stderr : stdout;
-  std::fprintf(out,
-               "listed %" PRId64 " = %" PRId64 " ok + %" PRId64 " rejects + %" PRId64 " skips\n",
-               counts.listed, counts.rows, counts.rejects, counts.skips);
-  if (unlabelled > 0) {
-    std::fprintf(out, "%" PRId64 " of them are in no folder and have no label\n", unlabelled);
+  ARROW_ASSIGN_OR_RAISE(const CheckSummary summary, Check(*source, options, print, cancel));
+  PrintSummary(summary, arguments);
+  if (!arguments.junit.empty()) {
+    ARROW_RETURN_NOT_OK(junit.Write(arguments.junit, arguments.input, summary.passed));
   }
-  if (!WithinBound(options.run.max_rejects, counts.rows, counts.rejects)) {
-    std::fprintf(out, "more rejects than --max-rejects allows\n");
-    return ExitCode::kTooManyRejects;
-  }
-  return ExitCode::kComplete;
+  return summary.passed ? ExitCode::kComplete : ExitCode::kTooManyRejects;
 }
 
 }  // namespace
@@ -107,9 +118,15 @@ void AddCheckCommand(CLI::App& app, Action* action) {
   check->add_flag("--json", arguments->json, "One JSON object per file, with hashes of the pixels");
   check->add_flag("--bad", arguments->bad, "Print only the rejects");
   for (const RunOptionSpec& spec : RunOptionSpecs()) {
-    if (std::ranges::find(kRunOptions, spec.name) == std::end(kRunOptions)) continue;
-    AddRunOption(check, spec, &arguments->options.run);
+    if (IsCheckOption(spec)) AddRunOption(check, spec, &arguments->options.run);
   }
+  check
+      ->add_option(
+          "--junit", arguments->junit,
+          "Write JUnit's XML there, a test case for each label; one with rejects has failed "
+          "where these are too many")
+      ->type_name("FILE");
+  AddLogFormat(check);
   check->callback([arguments, action] { *action = [arguments] { return CheckTree(*arguments); }; });
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "output.h"
 #include "pomona/options.h"
 
 namespace pomona::cli {
@@ -43,6 +44,20 @@ void AddRunOption(CLI::App* command, const RunOptionSpec& spec, RunOptions* opti
 inline void AddS3Options(CLI::App* command, S3Options* s3) {
   command->add_option("--s3-endpoint", s3->endpoint, "S3 server")->type_name("URL");
   command->add_flag("--s3-anonymous", s3->anonymous, "Read public buckets without credentials");
+}
+
+// How lines on standard error look, from the command line on.
+inline void AddLogFormat(CLI::App* command) {
+  command
+      ->add_option_function<std::string>(
+          "--log-format",
+          [](const std::string& text) {
+            const auto format = ParseLogFormat(text);
+            if (!format.ok()) throw CLI::ValidationError(format.status().message());
+            SetLogFormat(*format);
+          },
+          "Lines on standard error: text (default), or json, an object each")
+      ->type_name("FORMAT");
 }
 
 // Each registers its subcommand on `app`; when the user chose it, parsing sets *action.

@@ -4,6 +4,8 @@
 
 #include <csignal>
 
+#include "output.h"
+
 namespace pomona::cli {
 namespace {
 
@@ -19,8 +21,7 @@ void OnInterrupt(int number) {
 }
 
 void OnAlarm(int) {
-  constexpr char kText[] = "pomona: interrupted\n";
-  [[maybe_unused]] const ssize_t ignored = write(STDERR_FILENO, kText, sizeof kText - 1);
+  PrintInterrupted();
   _exit(InterruptedCode());
 }
 

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "output.h"
 
 namespace pomona::cli {
 namespace {
@@ -31,6 +34,16 @@ int64_t Made(const Progress& progress) {
   return progress.done - progress.counts.resumed - progress.counts.reused;
 }
 
+// What the line says, for programs; counts by the names of run_info.
+nlohmann::ordered_json Numbers(const Progress& progress, double rate) {
+  nlohmann::ordered_json total = nullptr;
+  if (progress.total > 0) total = progress.total;
+  const Counts& counts = progress.counts;
+  return {{"stage", progress.stage}, {"done", progress.done},     {"total", total},
+          {"per_second", rate},      {"rows", counts.rows},       {"rejects", counts.rejects},
+          {"skips", counts.skips},   {"resumed", counts.resumed}, {"reused", counts.reused}};
+}
+
 }  // namespace
 
 arrow::Result<ProgressStyle> ParseProgressStyle(std::string_view text) {
@@ -42,6 +55,7 @@ arrow::Result<ProgressStyle> ParseProgressStyle(std::string_view text) {
 }
 
 ProgressPrinter::ProgressPrinter(ProgressStyle style) : style_(style) {
+  if (LogsJson() && style_ != ProgressStyle::kNone) style_ = ProgressStyle::kLog;
   if (style_ == ProgressStyle::kAuto) {
     style_ = isatty(STDERR_FILENO) ? ProgressStyle::kBar : ProgressStyle::kLog;
   }
@@ -59,7 +73,8 @@ void ProgressPrinter::operator()(const Progress& progress) {
   }
   if (style_ == ProgressStyle::kLog) {
     if (now - last_ < kLogInterval) return;
-    std::fprintf(stderr, "%s\n", Line(progress, now).c_str());
+    const double rate = Rate(progress, now);
+    PrintInfo(Line(progress, rate), Numbers(progress, rate));
   } else {
     if (now - last_ < kBarInterval && progress.done < progress.total) return;
     std::string bar;
@@ -67,7 +82,7 @@ void ProgressPrinter::operator()(const Progress& progress) {
       const auto filled = static_cast<size_t>(kBarWidth * progress.done / progress.total);
       bar = '[' + std::string(filled, '#') + std::string(kBarWidth - filled, '.') + "] ";
     }
-    std::fprintf(stderr, "\r\033[K%s%s", bar.c_str(), Line(progress, now).c_str());
+    std::fprintf(stderr, "\r\033[K%s%s", bar.c_str(), Line(progress, Rate(progress, now)).c_str());
     std::fflush(stderr);
     bar_open_ = true;
   }
@@ -79,10 +94,12 @@ void ProgressPrinter::Finish() {
   bar_open_ = false;
 }
 
-std::string ProgressPrinter::Line(const Progress& progress, Clock::time_point now) const {
+double ProgressPrinter::Rate(const Progress& progress, Clock::time_point now) const {
   const double elapsed = std::chrono::duration<double>(now - stage_start_).count();
-  const double rate =
-      elapsed > 0 ? static_cast<double>(Made(progress) - made_at_start_) / elapsed : 0;
+  return elapsed > 0 ? static_cast<double>(Made(progress) - made_at_start_) / elapsed : 0;
+}
+
+std::string ProgressPrinter::Line(const Progress& progress, double rate) const {
   std::string line = stage_ + ' ' + std::to_string(progress.done);
   if (progress.total > 0) {
     line += '/' + std::to_string(progress.total) + ' ' +

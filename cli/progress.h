@@ -1,4 +1,5 @@
-// Progress on standard error: a bar on a terminal, a line every few seconds elsewhere.
+// Progress on standard error: a bar on a terminal, a line every few seconds elsewhere. Where lines
+// are JSON, there is no bar.
 #pragma once
 
 #include <chrono>
@@ -26,7 +27,8 @@ class ProgressPrinter {
  private:
   using Clock = std::chrono::steady_clock;
 
-  std::string Line(const Progress& progress, Clock::time_point now) const;
+  double Rate(const Progress& progress, Clock::time_point now) const;
+  std::string Line(const Progress& progress, double rate) const;
 
   ProgressStyle style_;
   std::string stage_;

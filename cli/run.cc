@@ -75,7 +75,7 @@ arrow::Result<ExitCode> RunJob(const RunArguments& arguments) {
   hooks.progress = [&](const Progress& progress) { printer(progress); };
   hooks.log = [&](const std::string& line) {
     printer.Finish();
-    if (!arguments.quiet) PrintError(line);
+    if (!arguments.quiet) PrintWarning(line);
   };
   hooks.cancel = CatchInterrupts();
   hooks.started = ProcessStart();
@@ -138,6 +138,7 @@ void AddRunCommand(CLI::App& app, Action* action) {
          "auto (default), bar, log or none")
       ->type_name("STYLE");
   run->add_flag("--quiet", arguments->quiet, "Print errors only");
+  AddLogFormat(run);
   run->callback([arguments, action] {
     const arrow::Status valid = Validate(arguments->options);
     if (!valid.ok()) throw CLI::ValidationError(valid.message());

@@ -198,7 +198,11 @@ arrow::Status ReplaceFile(const std::string& path,
   static std::atomic<unsigned> counter = 0;
   const std::string temporary =
       path + ".tmp" + std::to_string(getpid()) + '.' + process + '.' + std::to_string(counter++);
-  ARROW_ASSIGN_OR_RAISE(const auto file, OutputFile::Create(temporary));
+  const auto created = OutputFile::Create(temporary);
+  if (!created.ok()) {
+    return DiskError("create", path, arrow::internal::ErrnoFromStatus(created.status()));
+  }
+  const auto& file = *created;
   const auto fill = [&]() -> arrow::Status {
     ARROW_RETURN_NOT_OK(write(*file));
     ARROW_RETURN_NOT_OK(file->Close());

@@ -373,6 +373,10 @@ constexpr RunOptionSpec kSpecs[] = {
     {"report-images", "WHICH", "Small pictures of the images in the report: all or none",
      Kind::kValue, SetParsed<&RunOptions::report_images, ParseReportImages>,
      GetName<&RunOptions::report_images, ReportImagesName>},
+    {"metrics", "FILE",
+     "Write Prometheus metrics there, every few seconds and at the end; for node_exporter, a .prom "
+     "file in its textfile folder",
+     Kind::kValue, SetText<&RunOptions::metrics>, Get<&RunOptions::metrics>},
     {"s3-endpoint", "URL", "S3 server (default: $AWS_ENDPOINT_URL_S3, $AWS_ENDPOINT_URL, AWS)",
      Kind::kValue,
      [](RunOptions* options, std::string_view text) {

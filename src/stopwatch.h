@@ -2,18 +2,26 @@
 
 #include <chrono>
 
+#include "pomona/durations.h"
+
 namespace pomona {
 
-// Adds the time since the last lap to one of its owner's sums.
+// Tells the time since the last lap.
 class Stopwatch {
  public:
   using Clock = std::chrono::steady_clock;
 
-  void Lap(double* seconds) {
+  // The seconds since then.
+  double Lap() {
     const Clock::time_point now = Clock::now();
-    *seconds += std::chrono::duration<double>(now - last_).count();
+    const double seconds = std::chrono::duration<double>(now - last_).count();
     last_ = now;
+    return seconds;
   }
+
+  // Adds them to what its owner has of them.
+  void Lap(double* seconds) { *seconds += Lap(); }
+  void Lap(Durations* durations) { durations->Add(Lap()); }
 
  private:
   Clock::time_point last_ = Clock::now();

@@ -64,7 +64,7 @@ TEST(Options, SpecsGiveBackWhatTheyTook) {
       {"max-rejects", {"0.5%"}}, {"s3-endpoint", {"url"}},  {"s3-anonymous", {"true"}},
       {"fresh", {"true"}},       {"shard", {"2/5"}},        {"cache", {"c"}},
       {"cache-size", {"3M"}},    {"report", {"plots"}},     {"report-images", {"none"}},
-      {"memory", {"2G"}},        {"decode", {"scaled"}}};
+      {"memory", {"2G"}},        {"decode", {"scaled"}},    {"metrics", {"m"}}};
   ASSERT_EQ(std::size(kValues), RunOptionSpecs().size());
   RunOptions options;
   for (const RunOptionSpec& spec : RunOptionSpecs()) {

@@ -4,6 +4,7 @@
 #include <arrow/result.h>
 
 #include <functional>
+#include <map>
 #include <string>
 
 #include "pomona/cancel.h"
@@ -16,9 +17,13 @@ namespace pomona {
 
 // pomona check: decodes everything, infers nothing.
 struct CheckOptions {
-  RunOptions run;       // of which mode, include, exclude, hidden, limit, threads, cpu count
+  RunOptions run;       // of which those that IsCheckOption() tells, and cpu
   bool hashes = false;  // SHA-256 of the pixels before and after the resize
 };
+
+// Whether an option of a run means something for a check: what it takes, where that is, and when
+// rejects are too many.
+bool IsCheckOption(const RunOptionSpec& spec);
 
 struct CheckResult {
   const Item* item = nullptr;
@@ -31,9 +36,20 @@ struct CheckResult {
   std::string rgb224_sha256;  // of the 224 x 224 x 3 bytes that the network would see
 };
 
-// `report` hears what became of each item, in path order, on the thread that called Check().
-arrow::Result<Counts> Check(Source& source, const CheckOptions& options,
-                            const std::function<void(const CheckResult&)>& report,
-                            CancelToken cancel = {});
+// What became of all files.
+struct CheckSummary {
+  Counts counts;
+  std::map<std::string, int64_t> rejects_by_reason;
+  std::map<std::string, int64_t> skips_by_reason;
+  int64_t unlabelled = 0;  // of counts.listed: in no folder
+  bool passed = true;      // whether max_rejects allows the rejects
+};
+
+// `report` hears what became of each item, in path order, `progress` several times a second how many
+// are done; both on the thread that called Check().
+arrow::Result<CheckSummary> Check(Source& source, const CheckOptions& options,
+                                  const std::function<void(const CheckResult&)>& report,
+                                  CancelToken cancel = {},
+                                  const std::function<void(const Progress&)>& progress = {});
 
 }  // namespace pomona

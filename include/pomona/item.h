@@ -55,6 +55,7 @@ enum class Reason {
   kMissing,            // listed, but no longer there when it was to be read
   kForbidden,          // no permission to read this one
 };
+inline constexpr size_t kReasons = static_cast<size_t>(Reason::kForbidden) + 1;
 
 // An image that gives no features. Data, not an error: the run goes on.
 struct Reject {

@@ -141,6 +141,10 @@ struct RunOptions {
   // Whether the report may hold small pictures of the images.
   bool report_images = true;
 
+  // File of this machine that Prometheus' metrics of the run are written to, every few seconds and at
+  // its end; empty: none.
+  std::string metrics;
+
   S3Options s3;
 
   // Needs a run_id, the same for all shards.

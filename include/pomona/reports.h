@@ -6,65 +6,39 @@
 #include <optional>
 #include <string>
 
+#include "pomona/durations.h"
 #include "pomona/options.h"
 #include "pomona/pca.h"
 #include "pomona/run.h"
 
 namespace pomona {
 
-// How long single images took, counted in steps of an eighth of a doubling: so the times of all
-// workers can be added up, and a percentile is right to 5 %.
-struct ImageTimes {
-  std::map<int, int64_t> steps;  // images by step; those of no image are not in it
-
-  void Add(double seconds);
-  int64_t count() const;
-
-  // What `share` of the images took no longer than. REQUIRES: count() > 0.
-  double Percentile(double share) const;
-
-  ImageTimes& operator+=(const ImageTimes& other) {
-    for (const auto& [step, images] : other.steps) steps[step] += images;
-    return *this;
-  }
-  ImageTimes& operator-=(const ImageTimes& other) {
-    for (const auto& [step, images] : other.steps) {
-      if ((steps[step] -= images) == 0) steps.erase(step);
-    }
-    return *this;
-  }
-};
-
-// Seconds that workers spent, summed over them.
+// What workers spent and read, summed over them.
 struct WorkerSeconds {
-  double read = 0;
-  double decode = 0;
-  double resize = 0;
-  double infer = 0;
-  double reduce = 0;  // moments
-  double store = 0;   // fragments to disk
-  ImageTimes images;  // of those with features, from their bytes to these
+  Durations read;    // of each file
+  Durations decode;  // of each file that could be read
+  Durations resize;  // of each picture
+  Durations infer;   // the same
+  Durations reduce;  // moments, of each fragment
+  Durations store;   // the same to disk
+  Durations images;  // of each image with features, from its bytes to these
+  int64_t read_bytes = 0;
 
   WorkerSeconds& operator+=(const WorkerSeconds& other) {
-    read += other.read;
-    decode += other.decode;
-    resize += other.resize;
-    infer += other.infer;
-    reduce += other.reduce;
-    store += other.store;
-    images += other.images;
+    for (const auto part : kParts) this->*part += other.*part;
+    read_bytes += other.read_bytes;
     return *this;
   }
   WorkerSeconds& operator-=(const WorkerSeconds& other) {
-    read -= other.read;
-    decode -= other.decode;
-    resize -= other.resize;
-    infer -= other.infer;
-    reduce -= other.reduce;
-    store -= other.store;
-    images -= other.images;
+    for (const auto part : kParts) this->*part -= other.*part;
+    read_bytes -= other.read_bytes;
     return *this;
   }
+
+ private:
+  static constexpr auto kParts = {
+      &WorkerSeconds::read,   &WorkerSeconds::decode, &WorkerSeconds::resize, &WorkerSeconds::infer,
+      &WorkerSeconds::reduce, &WorkerSeconds::store,  &WorkerSeconds::images};
 };
 
 // Seconds of each stage, by the clock.

@@ -1,14 +1,15 @@
 """Deep features and principal components of labelled images, natively and fast.
 
-`run` does the whole job on a tree of images, `Run` reads what it published; `Extractor`, `Moments`
-and `PCA` are its parts, over Arrow; `pomona.spark` runs them on a cluster. See docs/python.md of
-the project.
+`run` does the whole job on a tree of images, `check` tells what it would reject, `Run` reads what
+it published; `Extractor`, `Moments` and `PCA` are its parts, over Arrow; `pomona.spark` runs them
+on a cluster. See docs/python.md of the project.
 """
 
 from __future__ import annotations
 
 import pyarrow as _pyarrow  # noqa: F401  its shared libraries are what the module is linked to
 
+from ._check import CheckSummary, check
 from ._core import OutputBusy, TooManyRejects
 from ._core import version as __version__
 from ._extractor import Extractor
@@ -18,6 +19,7 @@ from ._run import RunSummary, run
 
 __all__ = [
     "PCA",
+    "CheckSummary",
     "Extractor",
     "Moments",
     "OutputBusy",
@@ -26,6 +28,7 @@ __all__ = [
     "Runs",
     "TooManyRejects",
     "__version__",
+    "check",
     "delete",
     "run",
     "runs",

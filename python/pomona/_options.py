@@ -21,11 +21,21 @@ class S3Options(TypedDict, total=False):
     s3_anonymous: bool
 
 
-class RunOptions(S3Options, total=False):
+class CheckOptions(S3Options, total=False):
     mode: Literal["mini", "apples", "full"]
-    pca_components: int
     threads: int
     memory: str
+    include: str | Sequence[str]
+    exclude: str | Sequence[str]
+    hidden: bool
+    limit: int
+    max_rejects: int | str
+    cache: str
+    cache_size: str
+
+
+class RunOptions(CheckOptions, total=False):
+    pca_components: int
     decode: Literal["exact", "scaled"]
     engine: Engine
     cpu: Cpu
@@ -35,22 +45,17 @@ class RunOptions(S3Options, total=False):
     vectors: Literal["fixed", "list", "spark"]
     center: bool
     standardize: bool
-    include: str | Sequence[str]
-    exclude: str | Sequence[str]
-    hidden: bool
-    limit: int
-    max_rejects: int | str
     report: Literal["full", "plots", "none"]
     report_images: Literal["all", "none"]
+    metrics: str | os.PathLike[str]
     shard: str
-    cache: str
-    cache_size: str
     fresh: bool
 
 
-def check(given: Iterable[str]) -> None:
-    """Raises TypeError for what is no option, with the nearest name and all there are."""
-    names = [spec.name for spec in _core.option_specs()]
+def check(given: Iterable[str], *, for_check: bool = False) -> None:
+    """Raises TypeError for what is no option of a run, or of a check, with the nearest name and all
+    there are."""
+    names = [spec.name for spec in _core.option_specs() if spec.is_for_check or not for_check]
     for name in given:
         if name in names:
             continue

@@ -77,6 +77,8 @@ class _Job:
             raise ValueError("--decode scaled cannot be had here: an Extractor decodes all of it")
         if self.options.memory:
             raise ValueError("--memory cannot be had here: give it to the job, which Spark runs")
+        if self.options.metrics:
+            raise ValueError("--metrics cannot be had here: Spark itself does the work")
         if self.options.shard:
             raise ValueError("shard: a run whose work Spark shares out is no shard of another")
         self.files = Files(spark)

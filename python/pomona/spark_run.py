@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
 
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
@@ -102,7 +103,23 @@ def run(spark: SparkSession, source: str, output: str, **options) -> dict:
         "run %s: %d images, %d rejects, %d skips",
         *(summary.run_id, summary.rows, summary.rejects, summary.skips),
     )
+    log.info("%s", " ".join(_metrics(summary)))
     return _described(summary)
+
+
+def _metrics(summary: _core.RunSummary) -> Iterator[str]:
+    """What the log tells of the metrics (docs/metrics.md), by their names."""
+    yield f"pomona_items_listed_total={summary.listed}"
+    yield f"pomona_images_total={summary.rows}"
+    for name, counts in (
+        ("rejects", summary.rejects_by_reason),
+        ("skips", summary.skips_by_reason),
+    ):
+        for reason, count in counts.items():
+            yield f'pomona_{name}_total{{reason="{reason}"}}={count}'
+    yield f"pomona_items_resumed_total={summary.resumed}"
+    yield f"pomona_images_reused_total={summary.reused}"
+    yield f"pomona_peak_memory_bytes={summary.peak_memory_bytes}"
 
 
 def _described(summary: _core.RunSummary) -> dict:

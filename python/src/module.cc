@@ -17,6 +17,7 @@ NB_MODULE(_core, module) {
   py::BindExtractor(module);
   py::BindReduce(module);
   py::BindRun(module);
+  py::BindCheck(module);
   py::BindReports(module);
   py::BindSelect(module);
   py::BindPublished(module);

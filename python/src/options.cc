@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "errors.h"
+#include "pomona/check.h"
 
 namespace nb = nanobind;
 
@@ -71,7 +72,8 @@ void BindOptions(nb::module_& module) {
       .def_ro("value", &RunOptionSpec::value)
       .def_prop_ro("help", &HelpText)
       .def_prop_ro("is_switch", [](const RunOptionSpec& spec) { return spec.kind == Kind::kFlag; })
-      .def_prop_ro("is_list", [](const RunOptionSpec& spec) { return spec.kind == Kind::kList; });
+      .def_prop_ro("is_list", [](const RunOptionSpec& spec) { return spec.kind == Kind::kList; })
+      .def_prop_ro("is_for_check", &IsCheckOption);
   module.def("option_specs", [] {
     const auto specs = RunOptionSpecs();
     return std::vector<RunOptionSpec>(specs.begin(), specs.end());

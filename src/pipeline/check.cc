@@ -1,8 +1,10 @@
 #include "pomona/check.h"
 
 #include <algorithm>
+#include <atomic>
 #include <iterator>
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -100,8 +102,9 @@ class Checker {
 class Checkers {
  public:
   Checkers(Source& source, const CheckOptions& options,
-           const std::function<void(const CheckResult&)>& report, CancelToken cancel)
-      : report_(report), cancel_(cancel), memory_(options.run.memory) {
+           const std::function<void(const CheckResult&)>& report, CancelToken cancel,
+           const std::function<void(const Progress&)>& progress)
+      : report_(report), cancel_(cancel), progress_(progress), memory_(options.run.memory) {
     for (int i = ThreadCount(options.run.threads); i > 0; --i) {
       checkers_.push_back(std::make_unique<Checker>(source, options, &memory_));
     }
@@ -109,42 +112,62 @@ class Checkers {
 
   arrow::Status Check(const std::vector<Item>& items) {
     std::vector<CheckResult> results(items.size());
+    std::atomic<int64_t> done = summary_.counts.listed;
     const auto check = [&](size_t i, int thread) -> arrow::Status {
       ARROW_ASSIGN_OR_RAISE(results[i], checkers_[thread]->Check(items[i]));
+      ++done;
       return arrow::Status::OK();
     };
+    const auto poll = [&] {
+      if (progress_) progress_({"check", done, 0, summary_.counts});
+    };
     const int threads = static_cast<int>(checkers_.size());
-    ARROW_RETURN_NOT_OK(ParallelFor(items.size(), threads, cancel_, check));
-    counts_.listed += std::ssize(items);
+    ARROW_RETURN_NOT_OK(ParallelFor(items.size(), threads, cancel_, check, poll));
     for (const CheckResult& result : results) {
+      ARROW_RETURN_NOT_OK(Count(result));
       report_(result);
-      switch (result.outcome.verdict) {
-        case Verdict::kOpen: return Forgotten(result.item->path);
-        case Verdict::kRow: ++counts_.rows; break;
-        case Verdict::kReject: ++counts_.rejects; break;
-        case Verdict::kSkip: ++counts_.skips; break;
-      }
     }
     return arrow::Status::OK();
   }
 
-  const Counts& counts() const { return counts_; }
+  const CheckSummary& summary() const { return summary_; }
 
  private:
+  arrow::Status Count(const CheckResult& result) {
+    Counts& counts = summary_.counts;
+    ++counts.listed;
+    if (result.item->label().empty()) ++summary_.unlabelled;
+    switch (result.outcome.verdict) {
+      case Verdict::kOpen: return Forgotten(result.item->path);
+      case Verdict::kRow: ++counts.rows; break;
+      case Verdict::kReject:
+        ++counts.rejects;
+        ++summary_.rejects_by_reason[std::string(ReasonName(result.outcome.reject->reason))];
+        break;
+      case Verdict::kSkip:
+        ++counts.skips;
+        ++summary_.skips_by_reason[kNotAnImage];
+        break;
+    }
+    return arrow::Status::OK();
+  }
+
   const std::function<void(const CheckResult&)>& report_;
   const CancelToken cancel_;
+  const std::function<void(const Progress&)>& progress_;
   ImageMemory memory_;
   std::vector<std::unique_ptr<Checker>> checkers_;
-  Counts counts_;
+  CheckSummary summary_;
 };
 
 // See Check().
-arrow::Result<Counts> CheckAll(Source& source, const CheckOptions& options,
-                               const std::function<void(const CheckResult&)>& report,
-                               CancelToken cancel) {
+arrow::Result<CheckSummary> CheckAll(Source& source, const CheckOptions& options,
+                                     const std::function<void(const CheckResult&)>& report,
+                                     CancelToken cancel,
+                                     const std::function<void(const Progress&)>& progress) {
   ARROW_RETURN_NOT_OK(ResolveCpu(options.run.cpu));
   ARROW_ASSIGN_OR_RAISE(PathFilter filter, PathFilter::Make(options.run));
-  Checkers checkers(source, options, report, cancel);
+  Checkers checkers(source, options, report, cancel, progress);
   std::vector<Item> waiting;
   arrow::Status checked;
   ARROW_RETURN_NOT_OK(ListSelected(source, options.run, &filter, [&](std::vector<Item> items) {
@@ -156,15 +179,26 @@ arrow::Result<Counts> CheckAll(Source& source, const CheckOptions& options,
   ARROW_RETURN_NOT_OK(checked);
   ARROW_RETURN_NOT_OK(cancel.Check());
   ARROW_RETURN_NOT_OK(checkers.Check(waiting));
-  return checkers.counts();
+  CheckSummary summary = checkers.summary();
+  const Counts& counts = summary.counts;
+  summary.passed = WithinBound(options.run.max_rejects, counts.rows, counts.rejects);
+  return summary;
 }
 
 }  // namespace
 
-arrow::Result<Counts> Check(Source& source, const CheckOptions& options,
-                            const std::function<void(const CheckResult&)>& report,
-                            CancelToken cancel) {
-  return Guarded([&] { return CheckAll(source, options, report, cancel); });
+bool IsCheckOption(const RunOptionSpec& spec) {
+  static constexpr std::string_view kNames[] = {
+      "mode",   "include",     "exclude",     "hidden",       "limit", "threads",
+      "memory", "max-rejects", "s3-endpoint", "s3-anonymous", "cache", "cache-size"};
+  return std::ranges::find(kNames, spec.name) != std::end(kNames);
+}
+
+arrow::Result<CheckSummary> Check(Source& source, const CheckOptions& options,
+                                  const std::function<void(const CheckResult&)>& report,
+                                  CancelToken cancel,
+                                  const std::function<void(const Progress&)>& progress) {
+  return Guarded([&] { return CheckAll(source, options, report, cancel, progress); });
 }
 
 }  // namespace pomona

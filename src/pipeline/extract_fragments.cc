@@ -1,6 +1,7 @@
 #include "extract_fragments.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -21,6 +22,9 @@ using Clock = std::chrono::steady_clock;
 
 // One fills while the other is added up and stored, which takes a fraction of the time.
 constexpr int kOpenFragments = 2;
+
+// How often a worker says what it spent so far.
+constexpr std::chrono::seconds kTellEvery{1};
 
 // One of those being made.
 struct Slot {
@@ -60,13 +64,17 @@ class FragmentWorkers {
   // REQUIRES: no worker runs any more.
   const arrow::Status& reuse_status() const { return reuse_status_; }
 
-  std::atomic<int64_t> rows = 0, rejects = 0, skips = 0, resumed = 0, reused = 0;
+  Counts counts() const;
+  // What became of items so far, also of fragments that are not whole yet, and what that took.
+  Extraction so_far();
 
  private:
   struct Claim {
     Slot* slot = nullptr;  // null: nothing is left to do
     size_t position = 0;   // the number of items: nothing is to be done but to finish the fragment
   };
+
+  std::atomic<int64_t>& rejects(Reason reason) { return rejects_[static_cast<size_t>(reason)]; }
 
   // The next item, in order.
   arrow::Result<Claim> Next();
@@ -80,6 +88,8 @@ class FragmentWorkers {
   arrow::Status Finish(Slot* slot, WorkerSeconds* seconds);
 
   const ExtractionInput& input_;
+  std::atomic<int64_t> rows_ = 0, skips_ = 0, resumed_ = 0, reused_ = 0;
+  std::array<std::atomic<int64_t>, kReasons> rejects_ = {};  // by their reason
   Extraction* const result_;
   ImageMemory memory_;
   Slot slots_[kOpenFragments];
@@ -102,6 +112,29 @@ class FragmentWorkers {
   std::atomic<bool> stop_ = false;
 };
 
+Counts FragmentWorkers::counts() const {
+  Counts counts;
+  counts.listed = input_.fragments.count();
+  counts.rows = rows_;
+  for (const auto& rejects : rejects_) counts.rejects += rejects;
+  counts.skips = skips_;
+  counts.resumed = resumed_;
+  counts.reused = reused_;
+  return counts;
+}
+
+Extraction FragmentWorkers::so_far() {
+  Extraction extraction;
+  extraction.counts = counts();
+  for (size_t reason = 0; reason < kReasons; ++reason) {
+    extraction.rejects_by_reason.emplace(ReasonName(static_cast<Reason>(reason)), rejects_[reason]);
+  }
+  extraction.skips_by_reason.emplace(kNotAnImage, skips_);
+  const std::lock_guard lock(result_mutex_);
+  extraction.seconds = result_->seconds;
+  return extraction;
+}
+
 std::vector<std::string> FragmentWorkers::TakeNotes() {
   const std::lock_guard lock(result_mutex_);
   return std::exchange(notes_, {});
@@ -123,10 +156,10 @@ arrow::Result<const ListedFragment*> FragmentWorkers::NextToMake() {
       return listed;
     }
     const FragmentReport& report = (*stored)->report();
-    rows += static_cast<int64_t>(report.rows.size());
-    rejects += static_cast<int64_t>(report.rejects.size());
-    skips += report.skip_count();
-    resumed += static_cast<int64_t>(listed->range.size());
+    rows_ += static_cast<int64_t>(report.rows.size());
+    for (const FragmentReject& each : report.rejects) ++rejects(each.reject.reason);
+    skips_ += report.skip_count();
+    resumed_ += static_cast<int64_t>(listed->range.size());
     stored_ += static_cast<int64_t>(listed->range.size());
     const std::lock_guard lock(result_mutex_);
     result_->Count(listed->range, report);
@@ -200,10 +233,10 @@ void FragmentWorkers::Resume(Slot* slot) {
     }
     if (!partial.ok() || !*partial) continue;
     const OpenFragment::Taken taken = fragment.TakeOver(**partial);
-    slot->saved += taken.rows + taken.rejects;
-    rows += taken.rows;
-    rejects += taken.rejects;
-    resumed += taken.rows + taken.rejects;
+    slot->saved += taken.items();
+    rows_ += taken.rows;
+    for (const Reason reason : taken.rejects) ++rejects(reason);
+    resumed_ += taken.items();
   }
 }
 
@@ -212,8 +245,8 @@ void FragmentWorkers::Reuse(OpenFragment* fragment) {
   int64_t taken = 0;
   const arrow::Status status = fragment->Reuse(input_.earlier, 0, fragment->size(), &taken);
   if (reuse_status_.ok()) reuse_status_ = status;
-  reused += taken;
-  rows += taken;
+  reused_ += taken;
+  rows_ += taken;
 }
 
 void FragmentWorkers::Save(std::chrono::duration<double> age) {
@@ -259,7 +292,18 @@ arrow::Status FragmentWorkers::RunWorker() {
 arrow::Status FragmentWorkers::Work() {
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<ImageWorker> worker,
                         ImageWorker::Make(input_.engine, input_.options, &memory_));
-  WorkerSeconds seconds;
+  WorkerSeconds seconds;  // of what is not made of single images
+  WorkerSeconds told;     // of all
+  Clock::time_point told_at = Clock::now();
+  const auto tell = [&] {
+    WorkerSeconds all = seconds;
+    all += worker->seconds();
+    const std::lock_guard lock(result_mutex_);
+    result_->seconds += all;
+    result_->seconds -= told;
+    told = all;
+    told_at = Clock::now();
+  };
 
   while (!stop_) {
     ARROW_ASSIGN_OR_RAISE(const Claim claim, Next());
@@ -282,16 +326,15 @@ arrow::Status FragmentWorkers::Work() {
       result_->first_row = Clock::now();
     }
 
-    const Verdict verdict = outcome.verdict;
-    ++(verdict == Verdict::kRow ? rows : verdict == Verdict::kReject ? rejects : skips);
+    ++(outcome.verdict == Verdict::kRow      ? rows_
+       : outcome.verdict == Verdict::kReject ? rejects(outcome.reject->reason)
+                                             : skips_);
     if (fragment.Set(position, std::move(outcome)) == 0) {
       ARROW_RETURN_NOT_OK(Finish(claim.slot, &seconds));
     }
+    if (Clock::now() - told_at > kTellEvery) tell();
   }
-
-  const std::lock_guard lock(result_mutex_);
-  seconds += worker->seconds();
-  result_->seconds += seconds;
+  tell();
   return arrow::Status::OK();
 }
 
@@ -363,18 +406,14 @@ arrow::Result<Extraction> ExtractFragments(const ExtractionInput& input, Kept* k
       listed = true;
       ARROW_RETURN_NOT_OK(input.on_listed());
     }
-    const int64_t count = input.fragments.count();
-    Progress progress{"extract", 0, listed ? count : 0, {}};
-    progress.counts.rows = workers.rows;
-    progress.counts.rejects = workers.rejects;
-    progress.counts.skips = workers.skips;
-    progress.counts.resumed = workers.resumed;
-    progress.counts.reused = workers.reused;
-    progress.done = progress.counts.rows + progress.counts.rejects + progress.counts.skips;
+    if (input.measure) input.measure(workers.so_far());
+    const Counts counts = workers.counts();
+    const int64_t done = counts.rows + counts.rejects + counts.skips;
+    const Progress progress{"extract", done, listed ? counts.listed : 0, counts};
     if (!started) {
       // The stage before this one ends, whatever is listed later.
-      started = listed || progress.done > 0;
-      tell({"list", count, started ? count : 0, {}});
+      started = listed || done > 0;
+      tell({"list", counts.listed, started ? counts.listed : 0, {}});
     }
     if (started) tell(progress);
     return input.hooks.cancel.Check();
@@ -395,8 +434,8 @@ arrow::Result<Extraction> ExtractFragments(const ExtractionInput& input, Kept* k
   *kept = {workers.kept(), input.fragments.complete() ? input.fragments.count() : 0};
   ARROW_RETURN_NOT_OK(worked);
   result.counts.listed = input.fragments.count();
-  result.counts.resumed = workers.resumed;
-  result.counts.reused = workers.reused;
+  result.counts.resumed = workers.counts().resumed;
+  result.counts.reused = workers.counts().reused;
   if (!workers.reuse_status().ok()) {
     log("features of the run " + input.earlier->run_id() +
         " cannot be reused and are recomputed: " + workers.reuse_status().message());

@@ -54,6 +54,8 @@ struct ExtractionInput {
   const RunOptions& options;
   const RunHooks& hooks;
   std::function<arrow::Status()> on_listed;  // called by the calling thread, as soon as all is
+  // Hears several times a second what there is so far, on the calling thread; may be empty.
+  std::function<void(const Extraction&)> measure = {};
   bool listed_here = true;  // by this process, which so knows that it sees the files
 };
 

@@ -71,8 +71,9 @@ arrow::Result<Outcome> ImageReader::Process(std::string_view path, int64_t size,
   if (size > kUncounted && size <= kMaxFileBytes) claim_ = memory_.files.Take(size);
   Stopwatch watch;
   auto unread = Guarded([&] { return read(&bytes_); });
-  watch.Lap(&read_seconds_);
+  watch.Lap(&read_);
   if (!unread.ok()) return AtImage(path, unread.status());
+  read_bytes_ += std::ssize(bytes_);
   if (*unread) return Outcome{Verdict::kReject, *std::move(unread)};
   return Process(path, bytes_, rows, use);
 }
@@ -89,10 +90,9 @@ arrow::Result<Outcome> ImageReader::Decode(std::string_view path, std::span<cons
   Stopwatch watch;
   TimedRows timed(rows);
   std::variant<PictureInfo, Reject> decoded = decoder_.Decode(file, &timed, path);
-  watch.Lap(&decode_seconds_);
-  decode_seconds_ -= timed.seconds();
-  rows_seconds_ += timed.seconds();
+  decode_.Add(watch.Lap() - timed.seconds());
   if (const auto* picture = std::get_if<PictureInfo>(&decoded)) {
+    rows_.Add(timed.seconds());
     ARROW_RETURN_NOT_OK(use(*picture));
     return Outcome{Verdict::kRow, std::nullopt};
   }

@@ -10,6 +10,7 @@
 
 #include "memory_budget.h"
 #include "pomona/decode.h"
+#include "pomona/durations.h"
 #include "pomona/item.h"
 #include "pomona/source.h"
 
@@ -56,10 +57,11 @@ class ImageReader {
   // What was read of the last file.
   std::span<const uint8_t> bytes() const { return bytes_; }
 
-  // Seconds spent so far.
-  double read_seconds() const { return read_seconds_; }
-  double decode_seconds() const { return decode_seconds_; }
-  double rows_seconds() const { return rows_seconds_; }  // by who took the rows
+  // Spent so far, a file at a time.
+  const Durations& read_durations() const { return read_; }
+  const Durations& decode_durations() const { return decode_; }
+  const Durations& rows_durations() const { return rows_; }  // by who took a picture's rows
+  int64_t read_bytes() const { return read_bytes_; }
 
  private:
   arrow::Result<Outcome> Decode(std::string_view path, std::span<const uint8_t> file, RowSink* rows,
@@ -69,9 +71,10 @@ class ImageReader {
   Decoder decoder_;
   FileBytes bytes_;
   std::optional<MemoryBudget::Claim> claim_;  // for them
-  double read_seconds_ = 0;
-  double decode_seconds_ = 0;
-  double rows_seconds_ = 0;
+  Durations read_;
+  Durations decode_;
+  Durations rows_;
+  int64_t read_bytes_ = 0;
 };
 
 }  // namespace pomona

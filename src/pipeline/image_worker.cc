@@ -23,9 +23,7 @@ arrow::Result<Outcome> ImageWorker::Extract(std::string_view path, int64_t size,
     return Infer(features);
   };
   auto outcome = reader_.Process(path, size, read, &resizer_, use);
-  double seconds = 0;
-  watch.Lap(&seconds);
-  if (outcome.ok() && outcome->verdict == Verdict::kRow) times_.Add(seconds);
+  if (outcome.ok() && outcome->verdict == Verdict::kRow) watch.Lap(&images_);
   return outcome;
 }
 
@@ -40,7 +38,7 @@ arrow::Status ImageWorker::ExtractPixels(int width, int height, std::span<const 
   Stopwatch watch;
   resizer_.Begin(width, height);
   resizer_.Add(rgb.data(), height);
-  watch.Lap(&resize_seconds_);
+  watch.Lap(&resize_);
   return Infer(features);
 }
 
@@ -54,16 +52,21 @@ void ImageWorker::Describe(const PictureInfo& picture, ImageProperties* image) {
 arrow::Status ImageWorker::Infer(std::span<float> features) {
   Stopwatch watch;
   const arrow::Status inferred = engine_->Infer(resizer_.picture(), features);
-  watch.Lap(&infer_seconds_);
+  watch.Lap(&infer_);
   return inferred;
 }
 
 WorkerSeconds ImageWorker::seconds() const {
-  return {.read = reader_.read_seconds() + digest_seconds_,
-          .decode = reader_.decode_seconds(),
-          .resize = reader_.rows_seconds() + resize_seconds_,
-          .infer = infer_seconds_,
-          .images = times_};
+  WorkerSeconds seconds;
+  seconds.read = reader_.read_durations();
+  seconds.read.Lengthen(digest_seconds_);
+  seconds.decode = reader_.decode_durations();
+  seconds.resize = reader_.rows_durations();
+  seconds.resize += resize_;
+  seconds.infer = infer_;
+  seconds.images = images_;
+  seconds.read_bytes = reader_.read_bytes();
+  return seconds;
 }
 
 }  // namespace pomona

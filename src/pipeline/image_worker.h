@@ -55,9 +55,9 @@ class ImageWorker {
   ImageReader reader_;
   Resizer resizer_;
   double digest_seconds_ = 0;
-  double resize_seconds_ = 0;  // of pixels that were not decoded here
-  double infer_seconds_ = 0;
-  ImageTimes times_;
+  Durations resize_;  // of pixels that were not decoded here
+  Durations infer_;
+  Durations images_;
 };
 
 }  // namespace pomona

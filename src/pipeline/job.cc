@@ -70,9 +70,10 @@ arrow::Result<RunSummary> Job::Run() {
   const arrow::Status locked = Guarded([&] { return in_.output.Lock(in_.hooks.cancel); });
   if (!locked.ok()) return WithCure(locked, kept_, in_.output.folder(), 0);
   auto summary = Guarded([&] { return RunSteps(); });
+  const int64_t space_needed = summary.ok() ? 0 : SpaceNeeded();
+  if (!summary.ok()) in_.output.Abandon();
+  if (in_.metrics) in_.metrics->HearWrites(in_.output.transfers());
   if (summary.ok()) return summary;
-  const int64_t space_needed = SpaceNeeded();
-  in_.output.Abandon();
   return WithCure(summary.status(), kept_, in_.output.folder(), space_needed);
 }
 
@@ -172,6 +173,8 @@ arrow::Status Job::ExtractAll() {
                                                : in_.executor ? ExtractElsewhere()
                                                               : ExtractHere());
   stage_.Lap(&details_.stages.extract);
+  extraction.counts.listed = plan_.items();
+  Measure(extraction, details_.reads);
   details_.workers = extraction.seconds;
   if (extraction.first_row) {
     details_.first_row_seconds =
@@ -179,7 +182,6 @@ arrow::Status Job::ExtractAll() {
   }
   summary_.unlabelled = plan_.unlabelled;
   summary_.counts = extraction.counts;
-  summary_.counts.listed = plan_.items();
   if (summary_.counts.reused > 0) summary_.reused_run_id = plan_.earlier_run;
   if (extraction.rows_by_fragment.size() != plan_.fragments.size()) {
     return arrow::Status::UnknownError("internal error: of ", plan_.fragments.size(),
@@ -201,10 +203,11 @@ void Job::StartListing() {
 
 arrow::Result<Extraction> Job::ExtractHere() {
   StartListing();
-  const ExtractionInput input{
-      in_.source,  *engine_,          earlier_.get(),
-      *listing_,   in_.output.work(), details_.threads,
-      in_.options, in_.hooks,         [&] { return TellOfOtherFragments(); }};
+  const auto measure = [&](const Extraction& so_far) { Measure(so_far, in_.source.transfers()); };
+  ExtractionInput input{in_.source,  *engine_,          earlier_.get(),
+                        *listing_,   in_.output.work(), details_.threads,
+                        in_.options, in_.hooks,         [&] { return TellOfOtherFragments(); }};
+  if (in_.metrics) input.measure = measure;
   ARROW_ASSIGN_OR_RAISE(Extraction extraction, ExtractFragments(input, &kept_));
   details_.reads = in_.source.transfers();
   TakeListing();
@@ -258,19 +261,21 @@ arrow::Result<Extraction> Job::ExtractElsewhere() {
   const bool whole = plan_.slices == 1;
   Extraction extraction;
   Progress progress{"extract", 0, plan_.items(), {}};
-  kept_.listed = plan_.items();
+  progress.counts.listed = extraction.counts.listed = kept_.listed = plan_.items();
   ARROW_RETURN_NOT_OK(RunElsewhere({TaskStage::Kind::kExtract}, [&](const TaskResult& result) {
     extraction.AddWork(result.extraction);
     if (whole) extraction.AddVerdicts(result.extraction);
     details_.reads += result.reads;
     kept_.items += result.items;
     progress.done += result.items;
+    Measure(extraction, details_.reads);
     Tell(progress);
   }));
   if (!whole) {
     ARROW_RETURN_NOT_OK(RunElsewhere({TaskStage::Kind::kGather}, [&](const TaskResult& result) {
       extraction.AddWork(result.extraction);
       extraction.AddVerdicts(result.extraction);
+      Measure(extraction, details_.reads);
     }));
   }
   details_.reads += in_.source.transfers();
@@ -582,7 +587,14 @@ int64_t Job::SpaceNeeded() const {
   return items * features * number + fragments * moments;
 }
 
+// What others have extracted is told by them.
+void Job::Measure(const Extraction& extraction, const TransferCounts& reads) const {
+  const bool others = in_.planned && in_.options.shard.index > 0;
+  if (in_.metrics && !others) in_.metrics->HearExtraction(extraction, reads);
+}
+
 void Job::Tell(const Progress& progress) const {
+  if (in_.metrics) in_.metrics->HearWrites(in_.output.transfers());
   if (in_.hooks.progress) in_.hooks.progress(progress);
 }
 

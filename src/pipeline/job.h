@@ -14,6 +14,7 @@
 
 #include "extract_fragments.h"
 #include "listing.h"
+#include "metrics.h"
 #include "plan.h"
 #include "pomona/engine.h"
 #include "pomona/executor.h"
@@ -42,6 +43,7 @@ struct JobInput {
   const RunOptions& options;
   const RunHooks& hooks;
   const Executor* executor = nullptr;  // who does the tasks; null: threads of this process
+  MetricsFile* metrics = nullptr;      // null: none are asked for
 
   // Nothing is listed or extracted: the work folder holds the plan of the run options.run_id and
   // its fragments, or most of them.
@@ -103,6 +105,7 @@ class Job {
   int64_t rows_to_write() const;
   int64_t SpaceNeeded() const;
   void Tell(const Progress& progress) const;
+  void Measure(const Extraction& extraction, const TransferCounts& reads) const;
   Output::Poll TellUploaded() const;
   void Log(const std::string& text) const;
 

@@ -75,7 +75,7 @@ OpenFragment::Taken OpenFragment::TakeOver(const StoredFragment& partial) {
     const auto position = static_cast<size_t>(rejected.item);
     if (verdict(position) != Verdict::kOpen) continue;
     Set(position, {Verdict::kReject, rejected.reject});
-    ++taken.rejects;
+    taken.rejects.push_back(rejected.reject.reason);
   }
   return taken;
 }

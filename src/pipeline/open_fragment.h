@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <string>
@@ -57,7 +58,9 @@ class OpenFragment {
 
   struct Taken {
     int64_t rows = 0;
-    int64_t rejects = 0;
+    std::vector<Reason> rejects;
+
+    int64_t items() const { return rows + std::ssize(rejects); }
   };
   // Takes over what a partial fragment of the same range has of the open items.
   Taken TakeOver(const StoredFragment& partial);

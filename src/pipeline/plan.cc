@@ -24,7 +24,10 @@ json OptionsToJson(const RunOptions& options) {
   json texts = json::object();
   for (const RunOptionSpec& spec : RunOptionSpecs()) {
     const std::string_view name = spec.name;
-    if (name == "weights" || name == "threads" || name == "cpu" || name == "shard") continue;
+    if (name == "weights" || name == "threads" || name == "cpu" || name == "shard" ||
+        name == "metrics") {
+      continue;
+    }
     if (spec.get(options) != spec.get({})) texts[spec.name] = spec.Texts(options);
   }
   return texts;

@@ -3,7 +3,6 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -53,7 +52,7 @@ ordered_json OptionsJson(const RunOptions& options) {
 }
 
 // Null where none was worked on.
-ordered_json ImageSeconds(const ImageTimes& times) {
+ordered_json ImageSeconds(const Durations& times) {
   if (times.count() == 0) return nullptr;
   return {{"images", times.count()},
           {"p50", times.Percentile(0.50)},
@@ -69,31 +68,6 @@ std::vector<double> CumulativeSum(const std::vector<double>& values) {
 }
 
 }  // namespace
-
-namespace {
-
-constexpr double kStepsADoubling = 8;
-constexpr double kShortest = 1e-6;  // seconds, of step 0
-
-}  // namespace
-
-void ImageTimes::Add(double seconds) {
-  ++steps[static_cast<int>(kStepsADoubling * std::log2(std::max(seconds, kShortest) / kShortest))];
-}
-
-int64_t ImageTimes::count() const {
-  int64_t images = 0;
-  for (const auto& [step, count] : steps) images += count;
-  return images;
-}
-
-double ImageTimes::Percentile(double share) const {
-  const auto wanted = static_cast<int64_t>(std::ceil(share * static_cast<double>(count())));
-  int64_t images = 0;
-  auto at = steps.begin();
-  while ((images += at->second) < wanted) ++at;
-  return kShortest * std::exp2((at->first + 0.5) / kStepsADoubling);
-}
 
 std::string CountsText(const std::map<std::string, int64_t>& counts) {
   std::string text;
@@ -201,13 +175,14 @@ std::string RunInfoJson(const RunSummary& summary, const RunDetails& details,
         {"write", stages.write},
         {"report", stages.report}}},
       {"worker_seconds",
-       {{"read", workers.read},
-        {"decode", workers.decode},
-        {"resize", workers.resize},
-        {"infer", workers.infer},
-        {"reduce", workers.reduce},
-        {"store", workers.store}}},
+       {{"read", workers.read.seconds()},
+        {"decode", workers.decode.seconds()},
+        {"resize", workers.resize.seconds()},
+        {"infer", workers.infer.seconds()},
+        {"reduce", workers.reduce.seconds()},
+        {"store", workers.store.seconds()}}},
       {"image_seconds", ImageSeconds(workers.images)},
+      {"read_bytes", workers.read_bytes},
       {"s3", {{"reads", Transfers(details.reads)}, {"writes", Transfers(details.writes)}}},
       {"images_per_second", summary.images_per_second},
       {"peak_memory_bytes", summary.peak_memory_bytes},

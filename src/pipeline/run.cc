@@ -29,11 +29,32 @@ arrow::Status CheckApart(const std::string& input, const std::string& root,
                                 ", of which nothing is taken for input; name another OUTPUT");
 }
 
+// Runs a job, and has its metrics written meanwhile where the options ask for them.
+using RunFunction =
+    std::function<arrow::Result<RunSummary>(const RunHooks& hooks, MetricsFile* metrics)>;
+arrow::Result<RunSummary> Measured(const RunFunction& run, const std::string& input,
+                                   const std::string& output, const RunOptions& options,
+                                   const RunHooks& hooks) {
+  ARROW_RETURN_NOT_OK(Validate(options));
+  if (options.metrics.empty()) return run(hooks, nullptr);
+  ARROW_ASSIGN_OR_RAISE(const auto metrics, MetricsFile::Start(options.metrics, input, output));
+  RunHooks heard = hooks;
+  heard.progress = [&](const Progress& progress) {
+    metrics->Hear(progress);
+    if (hooks.progress) hooks.progress(progress);
+  };
+  auto summary = Guarded([&] { return run(heard, metrics.get()); });
+  const arrow::Status written = metrics->Finish(summary.ok());
+  if (!written.ok() && hooks.log) {
+    hooks.log("the metrics could not always be written: " + written.message());
+  }
+  return summary;
+}
+
 // See Run().
 arrow::Result<RunSummary> RunTree(const std::string& input, const std::string& output,
                                   const RunOptions& options, const RunHooks& hooks,
-                                  const Executor* executor) {
-  ARROW_RETURN_NOT_OK(Validate(options));
+                                  const Executor* executor, MetricsFile* metrics) {
   if (executor && !options.shard.whole()) {
     return arrow::Status::Invalid(
         "shard: a run whose work Spark shares out is no shard of another");
@@ -51,9 +72,10 @@ arrow::Result<RunSummary> RunTree(const std::string& input, const std::string& o
   const ModelIdentity model = IdentityOf(*weights);
   if (!options.shard.whole()) {
     const auto open_output = [&] { return OpenOutput(output, options.s3, hooks.cancel); };
-    return RunShard({*source, tree, open_output, make_engine, model, options, hooks});
+    return RunShard({*source, tree, open_output, make_engine, model, options, hooks, metrics});
   }
-  return Job({*source, tree, *published, make_engine, model, options, hooks, executor}).Run();
+  return Job({*source, tree, *published, make_engine, model, options, hooks, executor, metrics})
+      .Run();
 }
 
 }  // namespace
@@ -62,17 +84,18 @@ arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
                               const ModelIdentity& model, const std::string& input,
                               const std::string& output, const RunOptions& options,
                               const RunHooks& hooks) {
-  return Guarded([&]() -> arrow::Result<RunSummary> {
-    ARROW_RETURN_NOT_OK(Validate(options));
+  const auto run = [&](const RunHooks& heard, MetricsFile* metrics) -> arrow::Result<RunSummary> {
     if (!options.shard.whole()) {
       const auto open_output = [&]() -> arrow::Result<std::unique_ptr<Output>> {
         return std::make_unique<LocalOutput>(output);
       };
-      return RunShard({source, input, open_output, make_engine, model, options, hooks});
+      return RunShard({source, input, open_output, make_engine, model, options, heard, metrics});
     }
     LocalOutput published(output);
-    return Job({source, input, published, make_engine, model, options, hooks}).Run();
-  });
+    return Job({source, input, published, make_engine, model, options, heard, nullptr, metrics})
+        .Run();
+  };
+  return Guarded([&] { return Measured(run, input, output, options, hooks); });
 }
 
 arrow::Result<RunSummary> Run(const std::string& input, const std::string& output,
@@ -80,7 +103,10 @@ arrow::Result<RunSummary> Run(const std::string& input, const std::string& outpu
                               const Executor* executor) {
   RunHooks local_hooks = hooks;
   if (!local_hooks.started) local_hooks.started = std::chrono::steady_clock::now();
-  return Guarded([&] { return RunTree(input, output, options, local_hooks, executor); });
+  const auto run = [&](const RunHooks& heard, MetricsFile* metrics) {
+    return RunTree(input, output, options, heard, executor, metrics);
+  };
+  return Guarded([&] { return Measured(run, input, output, options, local_hooks); });
 }
 
 }  // namespace pomona

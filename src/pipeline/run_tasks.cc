@@ -167,7 +167,7 @@ arrow::Status RunTasks::Extract(size_t task, TaskResult* result) {
         FindStored(output_.work(), partial, listed.range, &StoredFragment::OpenPartial);
     if (!stored.ok() || !*stored) continue;
     const OpenFragment::Taken taken = fragment_.TakeOver(**stored);
-    if (slices == 1) extraction.counts.resumed += taken.rows + taken.rejects;
+    if (slices == 1) extraction.counts.resumed += taken.items();
   }
   if (!plan_.earlier_run.empty()) Reuse(&fragment_, begin, end, f, result);
   ARROW_RETURN_NOT_OK(MakeItems(&fragment_, begin, end, result));

@@ -22,7 +22,7 @@ bool IsBusy(const arrow::Status& status) { return RefusalOf(status) == RunRefusa
 
 JobInput JobOf(const ShardInput& in, Output& output, bool planned) {
   return {in.source,  in.input, output,  in.make_engine, in.model,
-          in.options, in.hooks, nullptr, planned};
+          in.options, in.hooks, nullptr, in.metrics,     planned};
 }
 
 // Says once what is waited for.
@@ -136,19 +136,27 @@ arrow::Result<RunSummary> RunShard(const ShardInput& in) {
     ARROW_ASSIGN_OR_RAISE(const auto items, work.OpenItems());
     PlannedFragments mine(plan, *items, static_cast<size_t>(shard.index - 1),
                           static_cast<size_t>(shard.count));
-    const ExtractionInput input{in.source,
-                                *engine,
-                                earlier.get(),
-                                mine,
-                                work,
-                                ThreadCount(in.options.threads),
-                                in.options,
-                                in.hooks,
-                                [] { return arrow::Status::OK(); },
-                                /*listed_here=*/false};
+    ExtractionInput input{in.source,
+                          *engine,
+                          earlier.get(),
+                          mine,
+                          work,
+                          ThreadCount(in.options.threads),
+                          in.options,
+                          in.hooks,
+                          [] { return arrow::Status::OK(); },
+                          {},
+                          /*listed_here=*/false};
+    if (in.metrics) {
+      input.measure = [&](const Extraction& so_far) {
+        in.metrics->HearExtraction(so_far, in.source.transfers());
+        in.metrics->HearWrites(output.transfers());
+      };
+    }
     Kept kept;
     const auto extraction = ExtractFragments(input, &kept);
     if (!extraction.ok()) return WithCure(extraction.status(), kept, output.folder(), 0);
+    if (input.measure) input.measure(*extraction);
     summary.counts = extraction->counts;
     summary.rejects_by_reason = extraction->rejects_by_reason;
     summary.skips_by_reason = extraction->skips_by_reason;
@@ -159,6 +167,7 @@ arrow::Result<RunSummary> RunShard(const ShardInput& in) {
       paths.push_back(work.FragmentPath(fragment));
     }
     ARROW_ASSIGN_OR_RAISE(summary.fragments_missing, work.CountMissing(paths));
+    if (in.metrics) in.metrics->EndOutput();
     output.Leave();
   }
   if (summary.fragments_missing == 0) return PublishShards(in, /*patient=*/true);

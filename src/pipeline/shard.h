@@ -19,6 +19,7 @@ struct ShardInput {
   const ModelIdentity& model;
   const RunOptions& options;
   const RunHooks& hooks;
+  MetricsFile* metrics = nullptr;  // null: none are asked for
 };
 
 // The first shard that comes lists the input and writes the plan, whichever it is; the others join.

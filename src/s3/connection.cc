@@ -357,6 +357,8 @@ arrow::Result<HttpAnswer> S3Connection::Send(const Request& request) {
     int attempts = request.attempts;
     if (answer.ok()) {
       reached_ = true;
+      first_byte_.AddShared(answer->first_byte_seconds);
+      whole_.AddShared(answer->seconds);
       if (answer->ok()) return answer;
       std::string code = XmlText(answer->text(), "Code");
       if ((answer->status / 100 == 3 || code == "AuthorizationHeaderMalformed" ||

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "pomona/cancel.h"
+#include "pomona/durations.h"
 #include "pomona/item.h"
 #include "pomona/location.h"
 #include "pomona/options.h"
@@ -96,6 +97,10 @@ class S3Connection {
 
   int64_t retries() const { return retries_; }
 
+  // See TransferCounts.
+  Durations first_byte() const { return first_byte_.Load(); }
+  Durations whole() const { return whole_.Load(); }
+
   // Waits before the repetition after `attempt` (0 the first), counted as a retry; false: that was
   // the last one.
   bool WaitToRetry(int attempt);
@@ -165,6 +170,7 @@ class S3Connection {
   std::shared_ptr<arrow::internal::ThreadPool> executor_;
   std::atomic<bool> stopped_ = false, reached_ = false;
   std::atomic<int64_t> retries_ = 0;
+  Durations first_byte_, whole_;   // shared
   std::atomic<int64_t> skew_ = 0;  // seconds by which the server's clock is ahead of ours
   mutable std::mutex mutex_;       // for place_
   Place place_;

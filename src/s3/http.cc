@@ -305,7 +305,10 @@ class HttpClient::Connection {
   arrow::Result<size_t> Receive(std::span<uint8_t> bytes) {
     for (;;) {
       const ssize_t read = tls ? tls->Receive(bytes) : recv(socket, bytes.data(), bytes.size(), 0);
-      if (read > 0) answered = true;
+      if (read > 0 && !answered) {
+        answered = true;
+        first_byte = Clock::now();
+      }
       if (read >= 0) return static_cast<size_t>(read);
       if (errno != EINTR) return Broken();
     }
@@ -341,6 +344,7 @@ class HttpClient::Connection {
   std::string proxy_authorization;
   bool sent = false;      // the whole request
   bool answered = false;  // a byte of the answer came
+  Clock::time_point first_byte;
 
  private:
   static arrow::Status Broken() {
@@ -548,6 +552,7 @@ arrow::Result<HttpAnswer> HttpClient::Exchange(Connection& connection, const Htt
 arrow::Result<HttpAnswer> HttpClient::Send(const HttpServer& server, const HttpRequest& request,
                                            milliseconds patience) {
   for (;;) {
+    const Clock::time_point asked = Clock::now();
     std::unique_ptr<Connection> connection = TakeIdle(server);
     const bool kept = connection != nullptr;
     if (!kept) {
@@ -560,6 +565,13 @@ arrow::Result<HttpAnswer> HttpClient::Send(const HttpServer& server, const HttpR
       busy_.insert(connection->socket);
     }
     auto answer = Exchange(*connection, request);
+    if (answer.ok()) {
+      const auto since = [&](Clock::time_point time) {
+        return std::chrono::duration<double>(time - asked).count();
+      };
+      answer->first_byte_seconds = since(connection->first_byte);
+      answer->seconds = since(Clock::now());
+    }
     {
       const std::lock_guard lock(mutex_);
       busy_.erase(connection->socket);

@@ -59,6 +59,10 @@ struct HttpAnswer {
   HttpHeaders headers;  // names in lower case
   std::vector<uint8_t> body;
 
+  // From asking for it, a new connection included, to its first and its last byte.
+  double first_byte_seconds = 0;
+  double seconds = 0;
+
   bool ok() const { return status / 100 == 2; }
   // "" where there is none.
   std::string_view Header(std::string_view name) const;

@@ -154,8 +154,13 @@ class S3Tree : public Source {
   }
 
   TransferCounts transfers() const override {
-    return {listings_, requests_, connection_->retries(), bytes_,
-            1e-6 * static_cast<double>(microseconds_)};
+    return {listings_,
+            requests_,
+            connection_->retries(),
+            bytes_,
+            1e-6 * static_cast<double>(microseconds_),
+            connection_->first_byte(),
+            connection_->whole()};
   }
 
  private:

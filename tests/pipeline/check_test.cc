@@ -17,15 +17,15 @@ TEST(Check, ReportsEachFileInOrder) {
   CheckOptions options;
   options.run.threads = 3;
   options.hashes = true;
-  const auto counts = Check(source, options, [&](const CheckResult& result) {
+  const auto summary = Check(source, options, [&](const CheckResult& result) {
     paths.push_back(result.item->path);
     results.push_back(result);
   });
-  ASSERT_TRUE(counts.ok()) << counts.status();
-  EXPECT_EQ(counts->listed, 4);
-  EXPECT_EQ(counts->rows, 1);
-  EXPECT_EQ(counts->rejects, 2);
-  EXPECT_EQ(counts->skips, 1);
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->counts.listed, 4);
+  EXPECT_EQ(summary->counts.rows, 1);
+  EXPECT_EQ(summary->counts.rejects, 2);
+  EXPECT_EQ(summary->counts.skips, 1);
   EXPECT_EQ(paths, (std::vector<std::string>{"/tree/a/1.png", "/tree/a/2.png", "/tree/a/3.txt",
                                              "/tree/a/4.png"}));
   EXPECT_EQ(results[0].width, 5);
@@ -48,10 +48,10 @@ TEST(Check, NamesTheFormatOfALargeReject) {
   CheckOptions options;
   options.run.memory = 8 << 20;  // files that are larger come alone
   std::string format;
-  const auto counts =
+  const auto summary =
       Check(source, options, [&](const CheckResult& result) { format = result.format; });
-  ASSERT_TRUE(counts.ok()) << counts.status();
-  EXPECT_EQ(counts->rejects, 1);
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->counts.rejects, 1);
   EXPECT_EQ(format, "JPEG");
 }
 

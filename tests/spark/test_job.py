@@ -99,14 +99,24 @@ def finish(pomona, tree, output):
 
 @BOTH
 def test_local(spark_submit, job, tree, expected, tmp_path):
-    """The original's four arguments."""
-    printed = spark_submit(job, tree, tmp_path / "out", *ARGUMENTS, cluster=LOCAL)
+    """The original's four arguments, and metrics of the driver's."""
+    metrics = ["--metrics", tmp_path / "pomona.prom"]
+    printed = spark_submit(job, tree, tmp_path / "out", *ARGUMENTS, *metrics, cluster=LOCAL)
     check(tmp_path / "out", expected)
     for stage in ("list", "extract", "fit", "write"):
         assert re.search(rf"pomona: {stage}: [0-9.]+ s", printed), stage
     said = summary(printed)
     assert said["listed"] == said["rows"] + said["rejects"] + said["skips"] == 108
     assert "clientserver" not in printed
+    written = (tmp_path / "pomona.prom").read_text()
+    for name, expected in (
+        ("pomona_run_success", 1),
+        ("pomona_images_total", said["rows"]),
+        ("pomona_items_done_total", said["listed"]),
+        ("pomona_infer_seconds_count", said["rows"]),  # of all workers
+    ):
+        assert f'{name}{{file="pomona"}} {expected}\n' in written, name
+    assert f"pomona_images_total={said['rows']} " in printed
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,17 @@ pomona check . --bad --max-rejects 0
 echo "exit $?"
 pomona check . --bad --max-rejects 0 --exclude '*cut*'
 echo "exit $?"
+# For CI: a test case for each label, and the counts by reason.
+pomona check . --bad --max-rejects 0 --junit ../../junit.xml --limit 9
+echo "exit $?"
+cat ../../junit.xml
+pomona check . --bad --junit ../../junit.xml | tail -n 1
+grep -c '<skipped' ../../junit.xml
+pomona check . --junit nowhere/junit.xml > /dev/null
+echo "exit $?"
+pomona check . --json --log-format json 2>&1 > /dev/null | sed 's/^{"time":"[^"]*"/{"time":"T"/'
+pomona check . --log-format xml
+echo "exit $?"
 mkdir ../Test ../.git
 pomona check .. --mode apples --include '*Golden*'
 pomona check nowhere

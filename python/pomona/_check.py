@@ -1,0 +1,52 @@
+"""What a run would reject."""
+
+from __future__ import annotations
+
+import os
+from typing import Unpack
+
+import pyarrow as pa
+
+from . import _core, _options, _progress
+
+_COLUMNS = ("path", "label", "stage", "reason", "message")
+
+
+class CheckSummary(_core.CheckSummary):
+    """What became of the files of a tree."""
+
+    @property
+    def errors(self) -> pa.Table:
+        """path, label, stage, reason, message of each reject, in path order."""
+        columns = zip(*self._rejects, strict=True) if self._rejects else [[]] * len(_COLUMNS)
+        arrays = [pa.array(list(column), pa.string()) for column in columns]
+        return pa.table(dict(zip(_COLUMNS, arrays, strict=True)))
+
+    def __repr__(self) -> str:
+        return (
+            f"listed {self.listed} = {self.rows} ok + {self.rejects} rejects + {self.skips} skips"
+        )
+
+
+def check(
+    input: str | os.PathLike[str],
+    *,
+    progress: _progress.Progress = None,
+    junit: str | os.PathLike[str] | None = None,
+    **options: Unpack[_options.CheckOptions],
+) -> CheckSummary:
+    """Decodes every file of the tree `input` and computes no features.
+
+    What it finds is what `run` would reject and skip. `input` and the options are as for `run`;
+    there are those that `pomona check --help` lists. Whether `max_rejects` allows the rejects is
+    the summary's `passed`: nothing is raised for them.
+
+    `junit`: a file to write JUnit's XML to, a test case for each label. `progress`: as for `run`;
+    the total is not known.
+
+    Raises ValueError for options or input that cannot work, OSError, MemoryError.
+    """
+    _options.check(options, for_check=True)
+    with _progress.hook(progress) as hook:
+        file = "" if junit is None else os.fspath(junit)
+        return CheckSummary(_core.check(os.fspath(input), hook, dict(options), file))

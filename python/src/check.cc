@@ -1,0 +1,97 @@
+// pomona.check().
+#include "pomona/check.h"
+
+#include <nanobind/stl/array.h>
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "bind.h"
+#include "errors.h"
+#include "hooks.h"
+#include "options.h"
+#include "pomona/junit.h"
+
+namespace nb = nanobind;
+
+namespace pomona::python {
+namespace {
+
+// With its rejects as the rows of the errors table.
+struct Checked {
+  CheckSummary summary;
+  std::vector<std::array<std::string, 5>> rejects;
+
+  void Add(const CheckResult& result) {
+    const auto& reject = result.outcome.reject;
+    if (!reject) return;
+    rejects.push_back({result.item->path, std::string(result.item->label()),
+                       std::string(StageName(reject->stage)),
+                       std::string(ReasonName(reject->reason)), reject->message});
+  }
+};
+
+arrow::Result<Checked> CheckTree(const std::string& input, const CheckOptions& options,
+                                 const std::string& junit, const RunHooks& hooks) {
+  ARROW_ASSIGN_OR_RAISE(const auto source, OpenTree(input, options.run.s3, hooks.cancel));
+  Checked checked;
+  JunitReport report;
+  const auto add = [&](const CheckResult& result) {
+    checked.Add(result);
+    if (!junit.empty()) report.Add(result);
+  };
+  ARROW_ASSIGN_OR_RAISE(checked.summary,
+                        Check(*source, options, add, hooks.cancel, hooks.progress));
+  if (!junit.empty()) ARROW_RETURN_NOT_OK(report.Write(junit, input, checked.summary.passed));
+  return checked;
+}
+
+}  // namespace
+
+void BindCheck(nb::module_& module) {
+  nb::class_<Checked>(module, "CheckSummary", "What became of the files that were checked.")
+      .def(nb::init<const Checked&>(), nb::arg("summary"))
+      .def_prop_ro("listed", [](const Checked& self) { return self.summary.counts.listed; })
+      .def_prop_ro(
+          "rows", [](const Checked& self) { return self.summary.counts.rows; },
+          "Images that can be read.")
+      .def_prop_ro(
+          "rejects", [](const Checked& self) { return self.summary.counts.rejects; },
+          "Images that cannot.")
+      .def_prop_ro(
+          "skips", [](const Checked& self) { return self.summary.counts.skips; },
+          "Files that are no image.")
+      .def_prop_ro("rejects_by_reason",
+                   [](const Checked& self) { return self.summary.rejects_by_reason; })
+      .def_prop_ro("skips_by_reason",
+                   [](const Checked& self) { return self.summary.skips_by_reason; })
+      .def_prop_ro(
+          "unlabelled", [](const Checked& self) { return self.summary.unlabelled; },
+          "Of listed: in no folder, as right in a bucket; their label is empty.")
+      .def_prop_ro(
+          "passed", [](const Checked& self) { return self.summary.passed; },
+          "Whether max_rejects allows so many rejects.")
+      .def_ro("_rejects", &Checked::rejects);
+
+  module.def(
+      "check",
+      [](const std::string& input, const nb::object& progress, const nb::dict& given,
+         const std::string& junit) {
+        const CheckOptions options{OptionsOf(given)};
+        CallHooks hooks(progress);
+        arrow::Result<Checked> checked;
+        {
+          const nb::gil_scoped_release release;
+          checked = CheckTree(input, options, junit, hooks.hooks());
+        }
+        hooks.Rethrow();
+        return ValueOf(std::move(checked));
+      },
+      nb::arg("input"), nb::arg("progress").none(), nb::arg("options"), nb::arg("junit") = "");
+}
+
+}  // namespace pomona::python
