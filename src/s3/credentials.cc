@@ -202,7 +202,8 @@ arrow::Result<Credentials> CredentialsChain::Find() {
 arrow::Result<Credentials> CredentialsChain::OfProfile(const std::string& name, int depth) {
   const auto settings = Profile(name);
   // Another identity than the one that was asked for would be a surprise.
-  if (!settings && (depth > 0 || ProfileIsNamed())) return arrow::Status::IOError(NoSuchProfile(name));
+  if (!settings && (depth > 0 || ProfileIsNamed()))
+    return arrow::Status::IOError(NoSuchProfile(name));
   if (!settings) return Credentials();
   if (depth == kMostProfiles) {
     return arrow::Status::Invalid("the profile ", name, " has itself for its source_profile");
