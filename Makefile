@@ -120,6 +120,16 @@ $(ENCODERS)/.created: requirements/encoders.txt $(BUILD)/.packages
 	$(ENCODERS)/bin/$(PIP_INSTALL) --require-hashes -r $<
 	touch $@
 
+# What docs/recipes.md fills. It reads outputs by the tests' own pyarrow, pandas and the like.
+RECIPES := $(BUILD)/recipes-venv
+
+$(RECIPES)/.created: requirements/recipes.txt $(VENV)/.test
+	$(PYTHON) -m venv $(RECIPES)
+	ls -d $(abspath $(VENV))/lib/python3*/site-packages \
+	  >$$(echo $(RECIPES)/lib/python3*/site-packages)/oracles.pth
+	$(RECIPES)/bin/$(PIP_INSTALL) --require-hashes -r $<
+	touch $@
+
 # What opens reports, as people do.
 BROWSER := $(BUILD)/browser-venv
 
@@ -217,6 +227,7 @@ export POMONA_WHEEL := $(abspath $(WHEEL))
 export POMONA_SERVERS := $(abspath $(SERVERS))
 export POMONA_ENCODERS_PYTHON := $(abspath $(ENCODERS)/bin/python)
 export POMONA_PROMTOOL := $(abspath $(SERVERS)/promtool)
+export POMONA_RECIPES_PYTHON := $(abspath $(RECIPES)/bin/python)
 export POMONA_SPARK4_PYTHON := $(abspath $(SPARK4)/bin/python)
 
 SPARK_ENGINES := $(VENV)/.package $(SPARK4)/.package $(SERVERS)/yarn.classpath $(SERVERS)/s3a-3.5.classpath \
@@ -234,7 +245,8 @@ test-programs: build
 test-unit: test-programs
 	$(call ctest,$(BUILD))
 
-test-tools: $(VENV)/.test $(EMR_VENV)/.package $(SPARK_ENGINES) $(SERVERS)/promtool
+test-tools: $(VENV)/.test $(EMR_VENV)/.package $(SPARK_ENGINES) $(SERVERS)/promtool \
+  $(RECIPES)/.created
 
 # What is needed two at a time: downloads wait for the network while something else compiles.
 test: lint build
