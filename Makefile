@@ -130,6 +130,14 @@ $(RECIPES)/.created: requirements/recipes.txt $(VENV)/.test
 	$(RECIPES)/bin/$(PIP_INSTALL) --require-hashes -r $<
 	touch $@
 
+# What runs the ONNX form of a PCA.
+ONNX := $(BUILD)/onnx-venv
+
+$(ONNX)/.created: requirements/onnx.txt $(BUILD)/.packages
+	$(PYTHON) -m venv $(ONNX)
+	$(ONNX)/bin/$(PIP_INSTALL) --require-hashes -r $<
+	touch $@
+
 # What opens reports, as people do.
 BROWSER := $(BUILD)/browser-venv
 
@@ -228,6 +236,7 @@ export POMONA_SERVERS := $(abspath $(SERVERS))
 export POMONA_ENCODERS_PYTHON := $(abspath $(ENCODERS)/bin/python)
 export POMONA_PROMTOOL := $(abspath $(SERVERS)/promtool)
 export POMONA_RECIPES_PYTHON := $(abspath $(RECIPES)/bin/python)
+export POMONA_ONNX_PYTHON := $(abspath $(ONNX)/bin/python)
 export POMONA_SPARK4_PYTHON := $(abspath $(SPARK4)/bin/python)
 
 SPARK_ENGINES := $(VENV)/.package $(SPARK4)/.package $(SERVERS)/yarn.classpath $(SERVERS)/s3a-3.5.classpath \
@@ -246,7 +255,7 @@ test-unit: test-programs
 	$(call ctest,$(BUILD))
 
 test-tools: $(VENV)/.test $(EMR_VENV)/.package $(SPARK_ENGINES) $(SERVERS)/promtool \
-  $(RECIPES)/.created
+  $(RECIPES)/.created $(ONNX)/.created
 
 # What is needed two at a time: downloads wait for the network while something else compiles.
 test: lint build

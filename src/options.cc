@@ -298,6 +298,7 @@ constexpr RunOptionSpec kSpecs[] = {
      SetParsed<&RunOptions::mode, ParseMode>, GetName<&RunOptions::mode, ModeName>},
     {"pca-components", "K", "Columns of the PCA", Kind::kValue,
      [](RunOptions* options, std::string_view text) {
+       options->components_given = true;
        return SetCount<&RunOptions::pca_components>("pca-components", options, text, 1);
      },
      GetCount<&RunOptions::pca_components>},
@@ -342,6 +343,10 @@ constexpr RunOptionSpec kSpecs[] = {
      SetFlag<&RunOptions::center>, Get<&RunOptions::center>},
     {"standardize", "", "Scale features to unit variance first", Kind::kFlag,
      SetFlag<&RunOptions::standardize>, Get<&RunOptions::standardize>},
+    {"pca", "FILE",
+     "Project by the PCA of an earlier run (its model_info/pca_model_ID/part-00000.safetensors) "
+     "instead of fitting one",
+     Kind::kValue, SetText<&RunOptions::pca>, Get<&RunOptions::pca>},
     {"include", "GLOB",
      "Take only files whose whole path below INPUT (or INPUT/Training) matches: * is any "
      "text, slashes too; ? one character; [a-z] one of these; case counts (repeatable)",

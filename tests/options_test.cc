@@ -56,15 +56,20 @@ TEST(Options, CpuCanBeHeldToLess) {
 
 TEST(Options, SpecsGiveBackWhatTheyTook) {
   const std::pair<const char*, std::vector<std::string>> kValues[] = {
-      {"mode", {"apples"}},      {"pca-components", {"7"}}, {"threads", {"3"}},
-      {"engine", {"openvino"}},  {"cpu", {"scalar"}},       {"weights", {"w"}},
-      {"run-id", {"r"}},         {"formats", {"csv"}},      {"vectors", {"spark"}},
-      {"center", {"true"}},      {"standardize", {"true"}}, {"include", {"a*", "b*"}},
-      {"exclude", {"c*"}},       {"hidden", {"true"}},      {"limit", {"9"}},
-      {"max-rejects", {"0.5%"}}, {"s3-endpoint", {"url"}},  {"s3-anonymous", {"true"}},
-      {"fresh", {"true"}},       {"shard", {"2/5"}},        {"cache", {"c"}},
-      {"cache-size", {"3M"}},    {"report", {"plots"}},     {"report-images", {"none"}},
-      {"memory", {"2G"}},        {"decode", {"scaled"}},    {"metrics", {"m"}}};
+      {"mode", {"apples"}},      {"pca-components", {"7"}},
+      {"threads", {"3"}},        {"engine", {"openvino"}},
+      {"cpu", {"scalar"}},       {"weights", {"w"}},
+      {"run-id", {"r"}},         {"formats", {"csv"}},
+      {"vectors", {"spark"}},    {"center", {"true"}},
+      {"standardize", {"true"}}, {"include", {"a*", "b*"}},
+      {"exclude", {"c*"}},       {"hidden", {"true"}},
+      {"limit", {"9"}},          {"max-rejects", {"0.5%"}},
+      {"s3-endpoint", {"url"}},  {"s3-anonymous", {"true"}},
+      {"fresh", {"true"}},       {"shard", {"2/5"}},
+      {"cache", {"c"}},          {"cache-size", {"3M"}},
+      {"report", {"plots"}},     {"report-images", {"none"}},
+      {"memory", {"2G"}},        {"decode", {"scaled"}},
+      {"metrics", {"m"}},        {"pca", {"p"}}};
   ASSERT_EQ(std::size(kValues), RunOptionSpecs().size());
   RunOptions options;
   for (const RunOptionSpec& spec : RunOptionSpecs()) {

@@ -59,6 +59,7 @@ OWNERS = {
     "mobilenet_v2.h": "weights",
     "options.h": "root",
     "pca.h": "reduce",
+    "pca_forms.h": "reduce",
     "printable.h": "root",
     "published_output.h": "store",
     "refusal.h": "root",

@@ -87,6 +87,14 @@ struct RunOptions {
   // Columns of the PCA, 1 to 1280. Fewer images than components is an error.
   int pca_components = 50;
 
+  // Whether the user said so, and it is not the default: then it has to be that of `pca`.
+  bool components_given = false;
+
+  // A PCA to project by, in place of one that is fitted: the file that an earlier run published as
+  // its pca_model, by its path or s3:// URI; empty: one is fitted. The three below and above are
+  // its own then.
+  std::string pca;
+
   // Worker threads; 0: see ThreadCount().
   int threads = 0;
 

@@ -66,6 +66,26 @@ struct PcaOptions {
   bool standardize = false;  // scale each feature to unit variance first
 };
 
+// What features were made with; empty where nobody said.
+struct FeatureOrigin {
+  std::string weights_digest;  // see Weights::digest()
+  std::string preprocessing;   // see PreprocessingName()
+
+  bool operator==(const FeatureOrigin&) const = default;
+};
+
+// What a fitted PCA consists of; shapes and meanings are those of Pca's members.
+struct PcaParts {
+  bool center = false;
+  int64_t rows = 0;
+  std::vector<double> mean;
+  std::vector<double> scale;  // empty: features are not standardized
+  std::vector<double> basis;
+  std::vector<double> variance;
+  double total_variance = 0;
+  FeatureOrigin origin;
+};
+
 // A fitted PCA: covariance with n-1, eigenvalues descending, each component's entry of largest
 // magnitude positive. The projection is X.V without removing the mean, as Spark MLlib does it,
 // unless `center`; with `standardize` X is divided by the standard deviations first (a feature
@@ -76,13 +96,18 @@ class Pca {
  public:
   // Errors: Invalid, in the user's words, where there are fewer rows than components, fewer than
   // two rows, or components outside 1..dimensions.
-  static arrow::Result<Pca> Fit(const Moments& moments, const PcaOptions& options);
+  static arrow::Result<Pca> Fit(const Moments& moments, const PcaOptions& options,
+                                FeatureOrigin origin = {});
+
+  // Errors: Invalid where the parts do not agree, or hold what no fit gives.
+  static arrow::Result<Pca> FromParts(PcaParts parts);
 
   const PcaOptions& options() const { return options_; }
   int components() const { return options_.components; }
   int dimensions() const { return static_cast<int>(mean_.size()); }
-  int64_t rows() const { return rows_; }                  // that it was fitted on
-  std::span<const double> mean() const { return mean_; }  // [dimensions]
+  int64_t rows() const { return rows_; }                   // that it was fitted on
+  const FeatureOrigin& origin() const { return origin_; }  // of these rows
+  std::span<const double> mean() const { return mean_; }   // [dimensions]
   std::span<const double> scale() const {
     return scale_;
   }  // [dimensions]; empty unless standardize
@@ -98,13 +123,19 @@ class Pca {
   // rows: n x dimensions. out: n x components. A row's projection does not depend on n.
   void Project(std::span<const float> rows, std::span<double> out, Cpu cpu = Cpu::kBest) const;
 
-  // Safetensors: mean, components, explained_variance, explained_variance_ratio (and scale), F64.
+  // Safetensors: mean, components, explained_variance, explained_variance_ratio (and scale), F64;
+  // in the metadata all else.
   arrow::Status Save(const std::string& path) const;
   static arrow::Result<Pca> Load(const std::string& path);
 
   // The same file as bytes.
   std::string Serialize() const;
-  static arrow::Result<Pca> Deserialize(std::span<const std::byte> bytes);
+  // `name`: how errors call it.
+  static arrow::Result<Pca> Deserialize(std::span<const std::byte> bytes,
+                                        const std::string& name = "the PCA");
+
+  // SHA-256 of these bytes, as of a file that Save() wrote.
+  std::string Digest() const;
 
  private:
   Pca() = default;
@@ -119,6 +150,7 @@ class Pca {
   std::vector<double> basis_;
   std::vector<double> variance_;
   double total_variance_ = 0;
+  FeatureOrigin origin_;
 };
 
 }  // namespace pomona

@@ -53,8 +53,15 @@ struct StageSeconds {
 // " (corrupt 1, empty 2)"; empty where nothing was counted.
 std::string CountsText(const std::map<std::string, int64_t>& counts);
 
+// The PCA of a run, and of how many images.
+struct RunPca {
+  const Pca& pca;
+  int64_t images = 0;  // that the run projected
+  bool given = false;  // an earlier run fitted it
+};
+
 // model_info_{id}: the original's eight fields first, under its names.
-std::string ModelInfoJson(const std::string& run_id, const Pca& pca, const ModelIdentity& model,
+std::string ModelInfoJson(const std::string& run_id, const RunPca& run, const ModelIdentity& model,
                           std::string_view engine, DecodeMode decode);
 
 // variance_{id}.

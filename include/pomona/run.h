@@ -17,6 +17,7 @@
 #include "pomona/engine.h"
 #include "pomona/executor.h"
 #include "pomona/options.h"
+#include "pomona/pca.h"
 #include "pomona/refusal.h"
 #include "pomona/source.h"
 
@@ -63,6 +64,7 @@ struct RunSummary {
   std::map<std::string, int64_t> skips_by_reason;
   int64_t unlabelled = 0;         // of counts.listed: in no folder, as right in a bucket
   int components = 0;             // of the PCA
+  std::string given_pca;          // its digest, where an earlier run fitted it
   double variance_explained = 0;  // share of the total variance in the components kept
   double seconds = 0;             // from RunHooks::started
   double images_per_second = 0;   // items of the extract stage, without resumed and
@@ -103,6 +105,15 @@ struct ModelIdentity {
   bool imagenet = false;
   double alpha = 1.0;
 };
+
+// The PCA that options.pca names, for features of this model; nothing where none is named. The
+// options take over what it decides: components, center, standardize.
+// Errors: Invalid where the options ask for another, or it was fitted on other features; IOError.
+arrow::Result<std::optional<Pca>> OpenGivenPca(RunOptions* options, const ModelIdentity& model,
+                                               const RunHooks& hooks = {});
+
+// What the features are made with that a run of these options computes.
+FeatureOrigin OriginOf(const ModelIdentity& model, DecodeMode decode);
 
 // Called once the output is locked.
 using EngineFactory = std::function<arrow::Result<std::unique_ptr<Engine>>()>;

@@ -45,6 +45,7 @@ class RunOptions(CheckOptions, total=False):
     vectors: Literal["fixed", "list", "spark"]
     center: bool
     standardize: bool
+    pca: str | os.PathLike[str]
     report: Literal["full", "plots", "none"]
     report_images: Literal["all", "none"]
     metrics: str | os.PathLike[str]

@@ -87,6 +87,7 @@ class _Job:
         self.outputs = Outputs(spark, self.files, self.output, self.options.run_id)
         # Fails early where the weights are wrong; says what the outputs tell of the model.
         self.extractor = Extractor(self.options.weights or None, threads=1)
+        self.pca = _core.given_pca(self.options, self.extractor)  # None: one is fitted
         features, components = self.extractor.n_features, self.options.pca_components
         if components > features:
             raise ValueError(
@@ -115,7 +116,8 @@ class _Job:
         with self.stage("write"):
             # The features do not wait for the PCA.
             _in_parallel(
-                lambda: self.write_pca(ordered), lambda: self.write_features(ordered, errors)
+                lambda: self.write_pca(ordered, counts.rows),
+                lambda: self.write_features(ordered, errors),
             )
         ordered.unpersist()
         listing.close()
@@ -146,7 +148,7 @@ class _Job:
     def check_listed(self, listed: int) -> None:
         if listed == 0:
             raise ValueError(f"no files under {self.source} that the mode and the globs select")
-        if listed < self.options.pca_components:
+        if self.pca is None and listed < self.options.pca_components:
             raise ValueError(
                 f"PCA needs at least as many images as components: {listed} files, "
                 f"{self.options.pca_components} components; use --pca-components"
@@ -192,7 +194,7 @@ class _Job:
                 f"{counts.rejected} of {images} images were rejected, more than --max-rejects "
                 f"allows; see the rejects in {work}"
             )
-        if counts.rows < max(2, self.options.pca_components):
+        if counts.rows < (1 if self.pca else max(2, self.options.pca_components)):
             reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(counts.rejects.items()))
             raise ValueError(
                 f"{counts.rows} of {images} images could be read"
@@ -214,13 +216,10 @@ class _Job:
         ordered.count()  # so that those who use it find it there
         return ordered
 
-    def write_pca(self, ordered: DataFrame) -> None:
+    def write_pca(self, ordered: DataFrame, rows: int) -> None:
         with self.stage("fit"):
-            pca = ps.fit_pca(
-                ordered,
-                self.options.pca_components,
-                center=self.options.center,
-                standardize=self.options.standardize,
+            pca = self.pca or _core.fit_pca(
+                ps.merged_moments(ordered), self.options, self.extractor
             )
         projected = ps.project(ordered, pca, text=self.options.csv)
         projected.persist(StorageLevel.DISK_ONLY)
@@ -231,10 +230,16 @@ class _Job:
         if self.options.csv:
             self.outputs.csv(projected.drop("pca_features"), "pca/csv", "pca")
         projected.unpersist()
-        model_info = _core.model_info_json(self.outputs.run_id, pca, self.extractor)
+        model_info = _core.model_info_json(
+            self.outputs.run_id, pca, rows, self.pca is not None, self.extractor
+        )
         self.outputs.text(model_info, "json", "model_info")
         self.outputs.text(_core.variance_csv(pca), "csv", "model_info", "variance")
         self.outputs.text(pca.to_bytes(), "safetensors", "model_info", "pca_model")
+        self.outputs.text(pca._onnx(), "onnx", "model_info", "pca_onnx")
+        if spark := pca._spark(f"pca_{self.outputs.run_id}"):
+            self.outputs.text(spark[0], "txt", "model_info", "spark_pca", "metadata")
+            self.outputs.text(spark[1], "parquet", "model_info", "spark_pca", "data")
 
     def write_features(self, ordered: DataFrame, errors: DataFrame) -> None:
         if self.options.parquet:

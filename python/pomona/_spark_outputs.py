@@ -56,12 +56,20 @@ class Outputs:
         self._files.remove_checksums(folder)
 
     def text(
-        self, content: str | bytes, extension: str, kind: str, name: str | None = None
+        self,
+        content: str | bytes,
+        extension: str,
+        kind: str,
+        name: str | None = None,
+        inner: str = "",
     ) -> None:
-        folder = self._folder(kind, name)
+        """Writes the one part of a folder, or of one that lies in it."""
+        outer = self._folder(kind, name)
+        folder = f"{outer}/{inner}" if inner else outer
         self._files.write(f"{folder}/part-00000.{extension}", content)
-        self._files.write(f"{folder}/_SUCCESS", b"")
-        self._files.remove_checksums(folder)
+        for complete in dict.fromkeys((folder, outer)):
+            self._files.write(f"{complete}/_SUCCESS", b"")
+            self._files.remove_checksums(complete)
 
 
 def _free_run_id(is_taken: Callable[[str], bool]) -> str:

@@ -170,6 +170,12 @@ def fit_pca(
     Each partition gives its moments, which executors merge in two steps; the driver sees one row,
     whatever the number of images.
     """
+    pca = PCA(k, center=center, standardize=standardize)
+    return pca.fit(merged_moments(df, features))
+
+
+def merged_moments(df: DataFrame, features: str = "features") -> Moments:
+    """The moments of a column of feature vectors; rows without one are left out."""
     context = classic_context(df.sparkSession, "fit_pca")
     parts = df.select(features).mapInArrow(_moments, "part int, moments binary")
     for tasks in (context.defaultParallelism, 1):
@@ -181,8 +187,7 @@ def fit_pca(
     merged = parts.select("moments").collect()
     if not merged:
         raise ValueError(f"no row has a vector in the column {features}: nothing to fit a PCA on")
-    pca = PCA(k, center=center, standardize=standardize)
-    return pca.fit(Moments.from_bytes(bytes(merged[0].moments)))
+    return Moments.from_bytes(bytes(merged[0].moments))
 
 
 def transform(

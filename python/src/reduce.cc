@@ -5,6 +5,7 @@
 #include <arrow/type.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -17,6 +18,7 @@
 #include "bind.h"
 #include "errors.h"
 #include "pca_model.h"
+#include "pomona/pca_forms.h"
 #include "pomona/sink.h"
 
 namespace nb = nanobind;
@@ -46,6 +48,13 @@ Vector ToNumpy(std::span<const double> values) {
 Matrix ToNumpy(std::span<const double> values, size_t rows, size_t columns) {
   std::vector<double>* copy = Copy(values);
   return Matrix(copy->data(), {rows, columns}, Owner(copy));
+}
+
+// Of arrays as Python hands them in: contiguous, on this machine.
+using Numbers = nb::ndarray<const double, nb::c_contig, nb::device::cpu>;
+
+std::vector<double> ToVector(const Numbers& numbers) {
+  return {numbers.data(), numbers.data() + numbers.size()};
 }
 
 std::span<const std::byte> View(const nb::bytes& bytes) {
@@ -167,6 +176,32 @@ void BindReduce(nb::module_& module) {
                 Pca::Load(nb::str(nb::module_::import_("os").attr("fspath")(path)).c_str())));
           },
           nb::arg("path"))
+      .def_static(
+          "_of",
+          [](const Numbers& components, const Numbers& mean, const Numbers& variance,
+             double total_variance, int64_t rows, bool center) {
+            PcaParts parts;
+            parts.basis = ToVector(components);
+            parts.mean = ToVector(mean);
+            parts.variance = ToVector(variance);
+            parts.total_variance = total_variance;
+            parts.rows = rows;
+            parts.center = center;
+            return PcaModel::Of(ValueOf(Pca::FromParts(std::move(parts))));
+          },
+          nb::kw_only(), nb::arg("components"), nb::arg("mean"), nb::arg("variance"),
+          nb::arg("total_variance"), nb::arg("rows"), nb::arg("center"),
+          "Of one that was fitted elsewhere.")
+      .def("_onnx", [](const PcaModel& self) { return ToBytes(PcaToOnnx(self.get())); })
+      .def(
+          "_spark",
+          [](const PcaModel& self,
+             const std::string& uid) -> std::optional<std::pair<nb::bytes, nb::bytes>> {
+            if (!FitsSpark(self.get().options())) return std::nullopt;
+            const SparkPca spark = ValueOf(PcaToSpark(self.get(), uid));
+            return std::pair(ToBytes(spark.metadata), ToBytes(spark.data));
+          },
+          nb::arg("uid"), "The texts of Spark's metadata and data; None where it has no such PCA.")
       .def(
           "to_bytes", [](const PcaModel& self) { return ToBytes(self.get().Serialize()); },
           "What save() writes.")
@@ -184,6 +219,8 @@ void BindReduce(nb::module_& module) {
           "How many of the components the rows determine; the others are arbitrary.")
       .def_prop_ro("n_features_in_", [](const PcaModel& self) { return self.get().dimensions(); })
       .def_prop_ro("n_samples_", [](const PcaModel& self) { return self.get().rows(); })
+      .def_prop_ro("total_variance_",
+                   [](const PcaModel& self) { return self.get().total_variance(); })
       .def_prop_ro(
           "mean_", [](const PcaModel& self) { return ToNumpy(self.get().mean()); }, kOwned)
       .def_prop_ro(

@@ -2,6 +2,7 @@
 #include "pomona/reports.h"
 
 #include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
 #include "bind.h"
@@ -9,6 +10,7 @@
 #include "errors.h"
 #include "options.h"
 #include "pca_model.h"
+#include "pomona/run.h"
 
 namespace nb = nanobind;
 
@@ -17,11 +19,31 @@ namespace pomona::python {
 void BindReports(nb::module_& module) {
   module.def(
       "model_info_json",
-      [](const std::string& run_id, const PcaModel& pca, const BoundExtractor& extractor) {
-        return ModelInfoJson(run_id, pca.get(), extractor.made->model(), extractor.made->engine(),
-                             DecodeMode::kExact);
+      [](const std::string& run_id, const PcaModel& pca, int64_t images, bool given,
+         const BoundExtractor& extractor) {
+        return ModelInfoJson(run_id, {pca.get(), images, given}, extractor.made->model(),
+                             extractor.made->engine(), DecodeMode::kExact);
       },
-      nb::arg("run_id"), nb::arg("pca"), nb::arg("extractor"));
+      nb::arg("run_id"), nb::arg("pca"), nb::arg("images"), nb::arg("given"), nb::arg("extractor"));
+  module.def(
+      "given_pca",
+      [](RunOptions* options, const BoundExtractor& extractor) -> std::optional<PcaModel> {
+        auto pca = ValueOf(OpenGivenPca(options, extractor.made->model()));
+        if (!pca) return std::nullopt;
+        return PcaModel::Of(*std::move(pca));
+      },
+      nb::arg("options"), nb::arg("extractor"),
+      "The PCA that options.pca names, for the extractor's features; the options take over what it "
+      "decides.");
+  module.def(
+      "fit_pca",
+      [](const Moments& moments, const RunOptions& options, const BoundExtractor& extractor) {
+        const PcaOptions wanted{options.pca_components, options.center, options.standardize};
+        return PcaModel::Of(ValueOf(
+            Pca::Fit(moments, wanted, OriginOf(extractor.made->model(), DecodeMode::kExact))));
+      },
+      nb::arg("moments"), nb::arg("options"), nb::arg("extractor"),
+      "Fits as a run does, and says of which features.");
   module.def(
       "variance_csv", [](const PcaModel& pca) { return VarianceCsv(pca.get()); }, nb::arg("pca"));
   module.def(

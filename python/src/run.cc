@@ -67,6 +67,8 @@ void BindRun(nb::module_& module) {
       .def_ro("unlabelled", &RunSummary::unlabelled,
               "Of listed: in no folder, as right in a bucket; their label is empty.")
       .def_ro("components", &RunSummary::components, "Of the PCA.")
+      .def_ro("given_pca", &RunSummary::given_pca,
+              "The digest of the PCA, where an earlier run fitted it; else empty.")
       .def_ro("variance_explained", &RunSummary::variance_explained,
               "Share of the variance that they explain.")
       .def_ro("seconds", &RunSummary::seconds)

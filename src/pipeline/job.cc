@@ -17,6 +17,7 @@
 #include "model.h"
 #include "open_fragment.h"
 #include "pomona/location.h"
+#include "pomona/pca_forms.h"
 #include "refusal.h"
 #include "tasks.h"
 #include "vector_formats.h"
@@ -55,7 +56,11 @@ std::vector<OutputFolder> PublishedFolders(const RunOptions& options) {
     folders.insert(folders.end(), {*format->features, *format->pca});
   }
   if (options.formats.parquet) folders.insert(folders.end(), {kMetadataParquet, kErrorsParquet});
-  folders.insert(folders.end(), {kMetadata, kModelInfo, kVariance, kPcaModel, kErrors});
+  folders.insert(folders.end(), {kMetadata, kModelInfo, kVariance, kPcaModel, kPcaOnnx});
+  if (FitsSpark({options.pca_components, options.center, options.standardize})) {
+    folders.insert(folders.end(), {kSparkPcaMetadata, kSparkPcaData, kSparkPca});
+  }
+  folders.push_back(kErrors);
   if (options.report != ReportKind::kNone) folders.push_back(kReport);
   folders.push_back(kRunInfo);
   return folders;
@@ -144,6 +149,10 @@ arrow::Status Job::Begin() {
     plan_.recipe = RecipeOf(in_.model.digest, plan_.engine, plan_.options.decode);
     plan_.dimensions = engine_->features();
     FindEarlierRun();
+  }
+  if (in_.pca && in_.pca->dimensions() != plan_.dimensions) {
+    return arrow::Status::Invalid(in_.options.pca, ": is a PCA of ", in_.pca->dimensions(),
+                                  " features; this run has ", plan_.dimensions);
   }
   details_.input = plan_.input;
   details_.output = output.location();
@@ -366,7 +375,7 @@ arrow::Status Job::CheckRejects() const {
 arrow::Status Job::CheckEnough() const {
   const Counts& counts = summary_.counts;
   const int components = in_.options.pca_components;
-  if (counts.rows >= std::max(2, components)) return arrow::Status::OK();
+  if (counts.rows >= (in_.pca ? 1 : std::max(2, components))) return arrow::Status::OK();
   if (counts.rejects > 0) {
     ARROW_ASSIGN_OR_RAISE(const std::string where, ReportRejects());
     return arrow::Status::Invalid(
@@ -425,6 +434,7 @@ arrow::Status Job::RunElsewhere(const TaskStage& stage,
 
 // The fragments' moments, whoever made them and whenever, in an order that does not depend on it.
 arrow::Status Job::MergeAll() {
+  if (in_.pca) return arrow::Status::OK();
   Stopwatch watch;
   const ExtractedRun run = extracted();
   for (int level = 1; level <= MergeLevels(run.fragments.size()); ++level) {
@@ -455,7 +465,7 @@ arrow::Result<Pca> Job::FitWhileWritingFeatures() {
       {TaskStage::Kind::kFeatures}, features.tasks(),
       [&](size_t task) { return features.Write(task); }, poll, fit));
   ARROW_RETURN_NOT_OK(CheckWritten("features"));
-  if (pca->determined() < pca->components()) {
+  if (!in_.pca && pca->determined() < pca->components()) {
     Log("the images determine " + std::to_string(pca->determined()) + " of the " +
         std::to_string(pca->components()) +
         " components; the further columns are arbitrary: use --pca-components " +
@@ -465,10 +475,12 @@ arrow::Result<Pca> Job::FitWhileWritingFeatures() {
 }
 
 arrow::Result<Pca> Job::Fit() {
+  if (in_.pca) return *in_.pca;
   Stopwatch watch;
   ARROW_ASSIGN_OR_RAISE(const Moments moments, ReadMerged(extracted()));
   const RunOptions& options = in_.options;
-  auto pca = Pca::Fit(moments, {options.pca_components, options.center, options.standardize});
+  auto pca = Pca::Fit(moments, {options.pca_components, options.center, options.standardize},
+                      OriginOf(in_.model, plan_.options.decode));
   watch.Lap(&details_.stages.fit);
   return pca;
 }
@@ -489,14 +501,22 @@ arrow::Status Job::WriteAllProjections(const Pca& pca) {
 arrow::Status Job::WriteReports(const Pca& pca) {
   WorkFolder& work = in_.output.work();
   summary_.components = pca.components();
+  if (in_.pca) summary_.given_pca = pca.Digest();
   for (const double ratio : pca.ExplainedVarianceRatio()) summary_.variance_explained += ratio;
-  ARROW_RETURN_NOT_OK(work.WritePart(
-      kModelInfo, 0, "json",
-      ModelInfoJson(summary_.run_id, pca, in_.model, details_.engine, plan_.options.decode)));
+  ARROW_RETURN_NOT_OK(
+      work.WritePart(kModelInfo, 0, "json",
+                     ModelInfoJson(summary_.run_id, {pca, summary_.counts.rows, in_.pca != nullptr},
+                                   in_.model, details_.engine, plan_.options.decode)));
   ARROW_RETURN_NOT_OK(work.WritePart(kVariance, 0, "csv", VarianceCsv(pca)));
   ARROW_ASSIGN_OR_RAISE(const std::string model, work.PartPath(kPcaModel, 0, "safetensors"));
   ARROW_RETURN_NOT_OK(pca.Save(model));
   ARROW_RETURN_NOT_OK(work.RecordChecksum(model));
+  ARROW_RETURN_NOT_OK(work.WritePart(kPcaOnnx, 0, "onnx", PcaToOnnx(pca)));
+  if (FitsSpark(pca.options())) {
+    ARROW_ASSIGN_OR_RAISE(const SparkPca spark, PcaToSpark(pca, "pca_" + summary_.run_id));
+    ARROW_RETURN_NOT_OK(work.WritePart(kSparkPcaMetadata, 0, "txt", spark.metadata));
+    ARROW_RETURN_NOT_OK(work.WritePart(kSparkPcaData, 0, "parquet", spark.data));
+  }
   ARROW_ASSIGN_OR_RAISE(const auto errors, work.CreatePart(kErrors, 0, "csv"));
   std::shared_ptr<arrow::io::OutputStream> errors_parquet;
   if (in_.options.formats.parquet) {
@@ -555,7 +575,7 @@ arrow::Status Job::Publish() {
   ARROW_RETURN_NOT_OK(in_.hooks.cancel.Check());
   const std::vector<OutputFolder> folders = PublishedFolders(in_.options);
   for (const OutputFolder& folder : folders) {
-    summary_.folders.push_back(folder.Path(summary_.run_id));
+    if (folder.inner.empty()) summary_.folders.push_back(folder.Path(summary_.run_id));
   }
   return in_.output.Publish(folders, in_.hooks.cancel, TellUploaded());
 }

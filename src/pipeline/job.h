@@ -42,6 +42,7 @@ struct JobInput {
   const ModelIdentity& model;
   const RunOptions& options;
   const RunHooks& hooks;
+  const Pca* pca = nullptr;            // by which it projects; null: it fits one
   const Executor* executor = nullptr;  // who does the tasks; null: threads of this process
   MetricsFile* metrics = nullptr;      // null: none are asked for
 

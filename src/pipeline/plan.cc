@@ -25,7 +25,7 @@ json OptionsToJson(const RunOptions& options) {
   for (const RunOptionSpec& spec : RunOptionSpecs()) {
     const std::string_view name = spec.name;
     if (name == "weights" || name == "threads" || name == "cpu" || name == "shard" ||
-        name == "metrics") {
+        name == "metrics" || name == "pca") {
       continue;
     }
     if (spec.get(options) != spec.get({})) texts[spec.name] = spec.Texts(options);

@@ -93,20 +93,24 @@ std::string Describe(const RunSummary& summary) {
     std::snprintf(buffer, sizeof buffer, format, value);
     return std::string(buffer);
   };
+  const std::string components = std::to_string(summary.components) + " components ";
   const std::string how = counts.reused == counts.rows
                               ? "all features reused from run " + summary.reused_run_id
                               : text("%.0f images/s", summary.images_per_second);
   return "run " + summary.run_id + ": " + std::to_string(counts.rows) + " images in " +
-         text("%.1f", summary.seconds) + " s (" + how + "), " + std::to_string(summary.components) +
-         " components explain " + text("%.1f", 100 * summary.variance_explained) +
-         " % of the variance\nlisted " + std::to_string(counts.listed) + " = " +
-         std::to_string(counts.rows) + " rows + " + std::to_string(counts.rejects) + " rejects" +
+         text("%.1f", summary.seconds) + " s (" + how + "), " + components +
+         (summary.given_pca.empty()
+              ? "explain " + text("%.1f", 100 * summary.variance_explained) + " % of the variance"
+              : "of the PCA " + summary.given_pca.substr(0, 12)) +
+         "\nlisted " + std::to_string(counts.listed) + " = " + std::to_string(counts.rows) +
+         " rows + " + std::to_string(counts.rejects) + " rejects" +
          CountsText(summary.rejects_by_reason) + " + " + std::to_string(counts.skips) + " skips" +
          CountsText(summary.skips_by_reason);
 }
 
-std::string ModelInfoJson(const std::string& run_id, const Pca& pca, const ModelIdentity& model,
+std::string ModelInfoJson(const std::string& run_id, const RunPca& run, const ModelIdentity& model,
                           std::string_view engine, DecodeMode decode) {
+  const Pca& pca = run.pca;
   const std::vector<double> ratios = pca.ExplainedVarianceRatio();
   const std::vector<double> cumulative = CumulativeSum(ratios);
   const PcaOptions& options = pca.options();
@@ -120,10 +124,11 @@ std::string ModelInfoJson(const std::string& run_id, const Pca& pca, const Model
       {"total_variance_explained", cumulative.back()},
       {"variance_by_component", ratios},
       {"cumulative_variance", cumulative},
-      {"num_images_processed", pca.rows()},
+      {"num_images_processed", run.images},
       {"projection", projection + " . V"},
       {"centered", options.center},
       {"standardized", options.standardize},
+      {"pca", {{"digest", pca.Digest()}, {"images", pca.rows()}, {"given", run.given}}},
       {"model", "MobileNetV2"},
       {"weights", {{"digest", model.digest}, {"imagenet", model.imagenet}, {"alpha", model.alpha}}},
       {"preprocessing", PreprocessingName(decode)},

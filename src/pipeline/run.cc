@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "guarded.h"
@@ -53,8 +54,9 @@ arrow::Result<RunSummary> Measured(const RunFunction& run, const std::string& in
 
 // See Run().
 arrow::Result<RunSummary> RunTree(const std::string& input, const std::string& output,
-                                  const RunOptions& options, const RunHooks& hooks,
+                                  const RunOptions& given_options, const RunHooks& hooks,
                                   const Executor* executor, MetricsFile* metrics) {
+  RunOptions options = given_options;
   if (executor && !options.shard.whole()) {
     return arrow::Status::Invalid(
         "shard: a run whose work Spark shares out is no shard of another");
@@ -70,11 +72,14 @@ arrow::Result<RunSummary> RunTree(const std::string& input, const std::string& o
   ARROW_ASSIGN_OR_RAISE(const auto weights, OpenWeights(options));
   const EngineFactory make_engine = [&] { return MakeEngine(*weights, options); };
   const ModelIdentity model = IdentityOf(*weights);
+  ARROW_ASSIGN_OR_RAISE(const std::optional<Pca> given, OpenGivenPca(&options, model, hooks));
+  const Pca* const pca = given ? &*given : nullptr;
   if (!options.shard.whole()) {
     const auto open_output = [&] { return OpenOutput(output, options.s3, hooks.cancel); };
-    return RunShard({*source, tree, open_output, make_engine, model, options, hooks, metrics});
+    return RunShard({*source, tree, open_output, make_engine, model, options, hooks, pca, metrics});
   }
-  return Job({*source, tree, *published, make_engine, model, options, hooks, executor, metrics})
+  return Job({*source, tree, *published, make_engine, model, options, hooks, pca, executor,
+              metrics})
       .Run();
 }
 
@@ -82,20 +87,25 @@ arrow::Result<RunSummary> RunTree(const std::string& input, const std::string& o
 
 arrow::Result<RunSummary> Run(Source& source, const EngineFactory& make_engine,
                               const ModelIdentity& model, const std::string& input,
-                              const std::string& output, const RunOptions& options,
+                              const std::string& output, const RunOptions& given_options,
                               const RunHooks& hooks) {
   const auto run = [&](const RunHooks& heard, MetricsFile* metrics) -> arrow::Result<RunSummary> {
+    RunOptions options = given_options;
+    ARROW_ASSIGN_OR_RAISE(const std::optional<Pca> given, OpenGivenPca(&options, model, heard));
+    const Pca* const pca = given ? &*given : nullptr;
     if (!options.shard.whole()) {
       const auto open_output = [&]() -> arrow::Result<std::unique_ptr<Output>> {
         return std::make_unique<LocalOutput>(output);
       };
-      return RunShard({source, input, open_output, make_engine, model, options, heard, metrics});
+      return RunShard(
+          {source, input, open_output, make_engine, model, options, heard, pca, metrics});
     }
     LocalOutput published(output);
-    return Job({source, input, published, make_engine, model, options, heard, nullptr, metrics})
+    return Job({source, input, published, make_engine, model, options, heard, pca, nullptr,
+                metrics})
         .Run();
   };
-  return Guarded([&] { return Measured(run, input, output, options, hooks); });
+  return Guarded([&] { return Measured(run, input, output, given_options, hooks); });
 }
 
 arrow::Result<RunSummary> Run(const std::string& input, const std::string& output,

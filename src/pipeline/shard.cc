@@ -21,8 +21,8 @@ constexpr std::chrono::milliseconds kLookEvery{500};
 bool IsBusy(const arrow::Status& status) { return RefusalOf(status) == RunRefusal::kOutputBusy; }
 
 JobInput JobOf(const ShardInput& in, Output& output, bool planned) {
-  return {in.source,  in.input, output,  in.make_engine, in.model,
-          in.options, in.hooks, nullptr, in.metrics,     planned};
+  return {in.source, in.input, output,  in.make_engine, in.model, in.options,
+          in.hooks,  in.pca,   nullptr, in.metrics,     planned};
 }
 
 // Says once what is waited for.

@@ -12,6 +12,7 @@
 #include "pomona/safetensors.h"
 #include "reduce/eigenpairs.h"
 #include "reduce/kernels.h"
+#include "sha256.h"
 
 namespace pomona {
 namespace {
@@ -22,6 +23,9 @@ using Metadata = std::map<std::string, std::string>;
 constexpr double kLeastShare = 1e-12;
 
 constexpr std::string_view kKind = "pomona-pca";
+
+// Of the texts of a file's metadata, which may be anybody's and are shown.
+constexpr size_t kMaxTextBytes = 256;
 
 // An eigenvector's sign is free: the entry of largest magnitude, the first of several, is positive.
 void FixSign(std::span<double> component) {
@@ -65,8 +69,19 @@ bool FromText(const Metadata& metadata, const std::string& key, bool* value) {
   return *value || found->second == "false";
 }
 
+// Empty where there is none.
+bool TakeText(const Metadata& metadata, const std::string& key, std::string* text) {
+  const auto found = metadata.find(key);
+  if (found != metadata.end()) *text = found->second;
+  return text->size() <= kMaxTextBytes;
+}
+
 NamedTensor Tensor(std::string name, std::vector<int64_t> shape, std::span<const double> values) {
   return {std::move(name), {DType::kF64, std::move(shape), std::as_bytes(values)}};
+}
+
+bool AllFinite(std::span<const double> values) {
+  return std::ranges::all_of(values, [](double value) { return std::isfinite(value); });
 }
 
 // The finite float64 values of a tensor of the given rank.
@@ -77,10 +92,8 @@ arrow::Result<TensorView> GetTensor(const SafetensorsFile& file, const std::stri
     return arrow::Status::Invalid(file.path(), ": tensor ", name, " is not F64 of ", rank,
                                   rank == 1 ? " dimension" : " dimensions");
   }
-  for (double value : tensor.values<double>()) {
-    if (!std::isfinite(value)) {
-      return arrow::Status::Invalid(file.path(), ": tensor ", name, " has values not finite");
-    }
+  if (!AllFinite(tensor.values<double>())) {
+    return arrow::Status::Invalid(file.path(), ": tensor ", name, " has values not finite");
   }
   return tensor;
 }
@@ -92,7 +105,8 @@ std::vector<double> ToVector(const TensorView& tensor) {
 
 }  // namespace
 
-arrow::Result<Pca> Pca::Fit(const Moments& moments, const PcaOptions& options) {
+arrow::Result<Pca> Pca::Fit(const Moments& moments, const PcaOptions& options,
+                            FeatureOrigin origin) {
   const int dimensions = moments.dimensions();
   const int64_t rows = moments.count();
   if (options.components < 1 || options.components > dimensions) {
@@ -113,6 +127,7 @@ arrow::Result<Pca> Pca::Fit(const Moments& moments, const PcaOptions& options) {
   Pca pca;
   pca.options_ = options;
   pca.rows_ = rows;
+  pca.origin_ = std::move(origin);
   pca.mean_.assign(moments.mean().begin(), moments.mean().end());
   if (options.standardize) pca.scale_ = StandardDeviations(moments);
 
@@ -139,6 +154,38 @@ arrow::Result<Pca> Pca::Fit(const Moments& moments, const PcaOptions& options) {
   for (int c = 0; c < options.components; ++c) {
     FixSign(std::span(pca.basis_).subspan(size_t(c) * dimensions, dimensions));
   }
+  return pca;
+}
+
+arrow::Result<Pca> Pca::FromParts(PcaParts parts) {
+  const size_t dimensions = parts.mean.size(), components = parts.variance.size();
+  if (components < 1 || components > dimensions || parts.basis.size() != components * dimensions ||
+      (!parts.scale.empty() && parts.scale.size() != dimensions)) {
+    return arrow::Status::Invalid("a PCA whose parts do not agree: ", dimensions, " means, ",
+                                  components, " variances, ", parts.basis.size(),
+                                  " numbers in its components, ", parts.scale.size(), " scales");
+  }
+  const auto is_negative = [](double value) { return value < 0; };
+  const auto is_scale = [](double value) { return value > 0; };
+  if (!AllFinite(parts.mean) || !AllFinite(parts.basis) || !AllFinite(parts.variance) ||
+      !AllFinite(parts.scale) || !std::isfinite(parts.total_variance)) {
+    return arrow::Status::Invalid("a PCA with values not finite");
+  }
+  if (parts.rows < 0 || parts.total_variance < 0 ||
+      std::ranges::any_of(parts.variance, is_negative) ||
+      !std::ranges::all_of(parts.scale, is_scale)) {
+    return arrow::Status::Invalid(
+        "a PCA with a negative variance or count, or a scale not above 0");
+  }
+  Pca pca;
+  pca.options_ = {static_cast<int>(components), parts.center, !parts.scale.empty()};
+  pca.rows_ = parts.rows;
+  pca.mean_ = std::move(parts.mean);
+  pca.scale_ = std::move(parts.scale);
+  pca.basis_ = std::move(parts.basis);
+  pca.variance_ = std::move(parts.variance);
+  pca.total_variance_ = parts.total_variance;
+  pca.origin_ = std::move(parts.origin);
   return pca;
 }
 
@@ -182,11 +229,19 @@ std::vector<NamedTensor> Pca::Tensors(std::span<const double> ratio) const {
 }
 
 std::map<std::string, std::string> Pca::FileMetadata() const {
-  return {{"kind", std::string(kKind)},
-          {"rows", std::to_string(rows_)},
-          {"center", options_.center ? "true" : "false"},
-          {"standardize", options_.standardize ? "true" : "false"},
-          {"total_variance", ToText(total_variance_)}};
+  Metadata metadata = {{"kind", std::string(kKind)},
+                       {"rows", std::to_string(rows_)},
+                       {"center", options_.center ? "true" : "false"},
+                       {"standardize", options_.standardize ? "true" : "false"},
+                       {"total_variance", ToText(total_variance_)}};
+  if (!origin_.weights_digest.empty()) metadata["weights_digest"] = origin_.weights_digest;
+  if (!origin_.preprocessing.empty()) metadata["preprocessing"] = origin_.preprocessing;
+  return metadata;
+}
+
+std::string Pca::Digest() const {
+  const std::string file = Serialize();
+  return Sha256().Add(std::span(reinterpret_cast<const uint8_t*>(file.data()), file.size())).Hex();
 }
 
 arrow::Result<Pca> Pca::Load(const std::string& path) {
@@ -194,8 +249,8 @@ arrow::Result<Pca> Pca::Load(const std::string& path) {
   return FromFile(*file);
 }
 
-arrow::Result<Pca> Pca::Deserialize(std::span<const std::byte> bytes) {
-  ARROW_ASSIGN_OR_RAISE(const auto file, SafetensorsFile::Copy("the PCA", bytes));
+arrow::Result<Pca> Pca::Deserialize(std::span<const std::byte> bytes, const std::string& name) {
+  ARROW_ASSIGN_OR_RAISE(const auto file, SafetensorsFile::Copy(name, bytes));
   return FromFile(*file);
 }
 
@@ -206,29 +261,34 @@ arrow::Result<Pca> Pca::FromFile(const SafetensorsFile& file) {
   if (kind == metadata.end() || kind->second != kKind) {
     return arrow::Status::Invalid(path, ": is no PCA model (its metadata lacks kind ", kKind, ")");
   }
-  Pca pca;
-  if (!FromText(metadata, "rows", &pca.rows_) ||
-      !FromText(metadata, "center", &pca.options_.center) ||
-      !FromText(metadata, "standardize", &pca.options_.standardize) ||
-      !FromText(metadata, "total_variance", &pca.total_variance_)) {
+  PcaParts parts;
+  bool standardize = false;
+  if (!FromText(metadata, "rows", &parts.rows) || !FromText(metadata, "center", &parts.center) ||
+      !FromText(metadata, "standardize", &standardize) ||
+      !FromText(metadata, "total_variance", &parts.total_variance)) {
     return arrow::Status::Invalid(
         path, ": the metadata lacks rows, center, standardize or total_variance");
+  }
+  if (!TakeText(metadata, "weights_digest", &parts.origin.weights_digest) ||
+      !TakeText(metadata, "preprocessing", &parts.origin.preprocessing)) {
+    return arrow::Status::Invalid(path, ": weights_digest or preprocessing are too long");
   }
   ARROW_ASSIGN_OR_RAISE(const TensorView mean, GetTensor(file, "mean", 1));
   ARROW_ASSIGN_OR_RAISE(const TensorView basis, GetTensor(file, "components", 2));
   ARROW_ASSIGN_OR_RAISE(const TensorView variance, GetTensor(file, "explained_variance", 1));
   bool consistent = basis.shape[0] >= 1 && basis.shape[0] <= basis.shape[1] &&
                     basis.shape[1] == mean.shape[0] && basis.shape[0] == variance.shape[0];
-  if (pca.options_.standardize) {
+  if (standardize) {
     ARROW_ASSIGN_OR_RAISE(const TensorView scale, GetTensor(file, "scale", 1));
     consistent = consistent && scale.shape == mean.shape;
-    pca.scale_ = ToVector(scale);
+    parts.scale = ToVector(scale);
   }
   if (!consistent) return arrow::Status::Invalid(path, ": the tensors' shapes do not agree");
-  pca.options_.components = static_cast<int>(basis.shape[0]);
-  pca.mean_ = ToVector(mean);
-  pca.basis_ = ToVector(basis);
-  pca.variance_ = ToVector(variance);
+  parts.mean = ToVector(mean);
+  parts.basis = ToVector(basis);
+  parts.variance = ToVector(variance);
+  auto pca = FromParts(std::move(parts));
+  if (!pca.ok()) return pca.status().WithMessage(path, ": ", pca.status().message());
   return pca;
 }
 

@@ -114,13 +114,16 @@ Section RunSection(const std::string& run_id, const nlohmann::json& model, const
                    const Rejects& rejects) {
   Section section{.id = "run", .title = "The run"};
   const auto labels = std::ssize(points.label_names);
+  const nlohmann::json pca = At(model, "pca");
+  const bool given = At(pca, "given") == true;
   section.headlines = {
       Headline(points.rows, "images", kCount), Headline(labels, "labels", kCount),
       Headline(rejects.count, "rejects", kCount),
-      Headline(model["cumulative_variance"].back(),
-               "of the variance in " + std::to_string(model["cumulative_variance"].size()) +
-                   " components",
-               kShare)};
+      Headline(
+          model["cumulative_variance"].back(),
+          (given ? "of the variance of the images it was fitted on in " : "of the variance in ") +
+              std::to_string(model["cumulative_variance"].size()) + " components",
+          kShare)};
   Json facts = {Fact("Run", run_id),
                 Fact("Images (rows)", points.rows, kCount),
                 Fact("Rejects", rejects.count, kCount),
@@ -132,6 +135,7 @@ Section RunSection(const std::string& run_id, const nlohmann::json& model, const
                 Fact("Engine", TextOf(model, "engine")),
                 Fact("Preprocessing", TextOf(model, "preprocessing")),
                 Fact("Digest of the weights", TextOf(At(model, "weights"), "digest"))};
+  if (given) facts.push_back(Fact("PCA of an earlier run, its digest", TextOf(pca, "digest")));
   section.blocks.push_back(Facts("", std::move(facts)));
   return section;
 }

@@ -13,9 +13,13 @@ struct OutputFolder {
   std::string_view kind;  // "features/parquet"
   std::string_view name;  // "features", published as <kind>/<name>_<run id>
 
+  // Of one that lies in another, with which it is published and removed: <kind>/<name>_<run id>/<inner>.
+  std::string_view inner = {};
+
   // Below the output.
   std::string Path(std::string_view run_id) const {
-    return std::string(kind).append("/").append(name).append("_").append(run_id);
+    std::string path = std::string(kind).append("/").append(name).append("_").append(run_id);
+    return inner.empty() ? path : path.append("/").append(inner);
   }
 };
 
@@ -52,27 +56,38 @@ inline constexpr OutputFolder kMetadataParquet{"metadata/parquet", "metadata"};
 inline constexpr OutputFolder kModelInfo{"model_info", "model_info"};
 inline constexpr OutputFolder kVariance{"model_info", "variance"};
 inline constexpr OutputFolder kPcaModel{"model_info", "pca_model"};
+inline constexpr OutputFolder kSparkPcaMetadata{"model_info", "spark_pca", "metadata"};
+inline constexpr OutputFolder kSparkPcaData{"model_info", "spark_pca", "data"};
+inline constexpr OutputFolder kSparkPca{"model_info", "spark_pca"};
+inline constexpr OutputFolder kPcaOnnx{"model_info", "pca_onnx"};
 inline constexpr OutputFolder kErrors{"errors", "errors"};
 inline constexpr OutputFolder kErrorsParquet{"errors/parquet", "errors"};
 inline constexpr OutputFolder kReport{"report", "report"};
 inline constexpr OutputFolder kRunInfo{"run_info", "run_info"};
 
+// In the order in which they are published; inner folders before the one that they lie in.
 inline constexpr const OutputFolder* kAllFolders[] = {
-    &kFeaturesParquet, &kFeaturesCsv, &kPcaParquet, &kPcaCsv,   &kMetadata,
-    &kMetadataParquet, &kModelInfo,   &kVariance,   &kPcaModel, &kErrors,
-    &kErrorsParquet,   &kReport,      &kRunInfo};
+    &kFeaturesParquet,  &kFeaturesCsv,  &kPcaParquet, &kPcaCsv,   &kMetadata,
+    &kMetadataParquet,  &kModelInfo,    &kVariance,   &kPcaModel, &kPcaOnnx,
+    &kSparkPcaMetadata, &kSparkPcaData, &kSparkPca,   &kErrors,   &kErrorsParquet,
+    &kReport,           &kRunInfo};
 
 // In kReport.
 inline constexpr std::string_view kReportName = "report.html";
 
-// Whether a path, which may be anybody's, is that of a file in one of the run's folders.
+// Whether a path, which may be anybody's, is that of one of the run's folders.
+inline bool IsFolderOfRun(std::string_view path, std::string_view run_id) {
+  return std::ranges::any_of(kAllFolders,
+                             [&](const OutputFolder* of) { return of->Path(run_id) == path; });
+}
+
+// The same of a file in one of them.
 inline bool IsFileOfRun(std::string_view path, std::string_view run_id) {
   const size_t slash = path.rfind('/');
   if (slash == path.npos) return false;
-  const std::string_view folder = path.substr(0, slash), name = path.substr(slash + 1);
-  return !name.empty() && name != "." && name != ".." &&
-         std::ranges::any_of(kAllFolders,
-                             [&](const OutputFolder* of) { return of->Path(run_id) == folder; });
+  const std::string_view name = path.substr(slash + 1);
+  return !name.empty() && name != "." && name != ".." && !IsFolderOfRun(path, run_id) &&
+         IsFolderOfRun(path.substr(0, slash), run_id);
 }
 
 }  // namespace pomona

@@ -111,6 +111,7 @@ arrow::Status LocalOutput::Publish(const std::vector<OutputFolder>& folders, Can
 // there without the others.
 arrow::Status LocalOutput::Move(const std::vector<OutputFolder>& folders) const {
   for (const OutputFolder& folder : folders) {
+    if (!folder.inner.empty()) continue;  // moves with the one that it lies in
     std::error_code error;
     const std::string published = PublishedFolder(folder, work_->run_id());
     fs::rename(work_->StagedFolder(folder), published, error);

@@ -67,7 +67,7 @@ arrow::Result<std::vector<arrow::fs::FileInfo>> PublishedFiles::List(const std::
     arrow::fs::FileSelector selector;
     selector.base_dir = Path(folder);
     selector.recursive = with_subfolders;
-    selector.max_recursion = 1;  // links may lead round in circles
+    selector.max_recursion = 2;  // links may lead round in circles
     selector.allow_not_found = true;
     auto listed = arrow::fs::LocalFileSystem().GetFileInfo(selector);
     if (!listed.ok()) return Explain(folder, listed.status());

@@ -42,7 +42,8 @@ class PublishedFiles {
 
   arrow::Result<bool> Exists(const std::string& below) const;
 
-  // What is in a folder, and in the folders in it where asked; nothing where there is none.
+  // What is in a folder, and where asked in the folders in it and in those in them; nothing where
+  // there is none.
   arrow::Result<std::vector<arrow::fs::FileInfo>> List(const std::string& folder,
                                                        bool with_subfolders = false) const;
 

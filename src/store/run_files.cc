@@ -25,8 +25,9 @@ void AddFile(const arrow::fs::FileInfo& file, const OutputFolder& folder, Publis
 }
 
 // Not by the checksums: they are the first to go. Hidden files are a system's leftovers.
-bool IsOurs(const arrow::fs::FileInfo& entry) {
+bool IsOurs(const arrow::fs::FileInfo& entry, const std::string& path, const std::string& run_id) {
   const std::string name = entry.base_name();
+  if (entry.IsDirectory()) return IsFolderOfRun(path, run_id);
   return entry.IsFile() &&
          (name.starts_with("part-") || name.starts_with("_items-") || name == kSuccess ||
           name == kChecksumsName || name == kReportName || name.starts_with('.'));
@@ -41,15 +42,17 @@ arrow::Result<std::vector<PublishedRun>> FindRuns(const PublishedFiles& files) {
   for (const std::string_view kind : kinds) {
     // With what is in the folders of all runs, rather than to ask for each of them.
     ARROW_ASSIGN_OR_RAISE(const auto listed, files.List(std::string(kind), true));
+    const std::string root = files.Path(std::string(kind));
     for (const arrow::fs::FileInfo& file : listed) {
-      const fs::path above = fs::path(file.path()).parent_path();
-      if (!above.parent_path().string().ends_with('/' + std::string(kind))) continue;
-      const std::string name = above.filename();
+      const fs::path above = fs::path(file.path()).lexically_relative(root).parent_path();
+      if (above.empty()) continue;
+      const std::string name = *above.begin();
       for (const OutputFolder* folder : kAllFolders) {
         const std::string prefix = std::string(folder->name) + '_';
         if (folder->kind != kind || !name.starts_with(prefix)) continue;
         const std::string id = name.substr(prefix.size());
-        if (CheckRunId(id).ok()) AddFile(file, *folder, &found[id]);
+        const bool inside = fs::path(folder->kind) / above == folder->Path(id);
+        if (inside && CheckRunId(id).ok()) AddFile(file, *folder, &found[id]);
       }
     }
   }
@@ -73,7 +76,8 @@ arrow::Result<PublishedRun> FindRun(const PublishedFiles& files, const std::stri
     ARROW_ASSIGN_OR_RAISE(const auto listed, files.List(path));
     for (const arrow::fs::FileInfo& entry : listed) {
       AddFile(entry, *folder, &run);
-      if (stranger && !IsOurs(entry)) *stranger = path + '/' + entry.base_name();
+      const std::string below = path + '/' + entry.base_name();
+      if (stranger && !IsOurs(entry, below, run_id)) *stranger = below;
     }
   }
   return run;

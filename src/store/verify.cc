@@ -97,7 +97,13 @@ void Verifier::CheckFiles() {
   result_.files = static_cast<int64_t>(names_.size());
 
   std::set<std::string> folders;
-  for (const std::string& path : names_) folders.insert(fs::path(path).parent_path());
+  for (const std::string& path : names_) {
+    // And those that one inside another lies in.
+    fs::path folder = fs::path(path).parent_path();
+    for (; IsFolderOfRun(folder.string(), result_.run_id); folder = folder.parent_path()) {
+      folders.insert(folder);
+    }
+  }
   for (const OutputFolder* folder : kAllFolders) {
     const std::string path = folder->Path(result_.run_id);
     const auto listed = files_.List(path);
@@ -109,8 +115,10 @@ void Verifier::CheckFiles() {
     for (const arrow::fs::FileInfo& info : *listed) {
       const std::string name = info.base_name();
       success = success || name == kSuccess;
-      const bool known = name == kSuccess || name == kChecksumsName ||
-                         names_.contains(path + "/" + name) || name.starts_with('.');
+      const std::string below = path + "/" + name;
+      const bool known = name == kSuccess || name == kChecksumsName || names_.contains(below) ||
+                         name.starts_with('.') ||
+                         (info.IsDirectory() && IsFolderOfRun(below, result_.run_id));
       if (!known) Report(files_.Path(path) + "/" + name + ": no file of this run");
     }
     if (folders.contains(path) && !success) {

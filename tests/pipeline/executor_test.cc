@@ -82,7 +82,9 @@ class ExecutorTest : public testing::Test {
 
   arrow::Result<RunSummary> Run(const std::string& path, const Executor* executor) {
     LocalOutput output(path);
-    return Job({source_, "/tree", output, make_engine_, model_, options_, hooks_, executor}).Run();
+    return Job({source_, "/tree", output, make_engine_, model_, options_, hooks_, nullptr,
+                executor})
+        .Run();
   }
 
   // The same files and counts, whoever does the work.

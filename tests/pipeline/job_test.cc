@@ -56,7 +56,7 @@ class FakeOutput : public Output {
                         const Poll&) override {
     calls.push_back("publish");
     for (const OutputFolder& folder : folders) {
-      published_folders.push_back(folder.Path(work_->run_id()));
+      if (folder.inner.empty()) published_folders.push_back(folder.Path(work_->run_id()));
     }
     return publish;
   }

@@ -64,10 +64,11 @@ TEST(Run, PublishesTheFoldersOfTheContract) {
        {"features/parquet/features_r", "features/csv/features_r", "pca/parquet/pca_r",
         "pca/csv/pca_r", "metadata/metadata_r", "metadata/parquet/metadata_r",
         "model_info/model_info_r", "model_info/variance_r", "model_info/pca_model_r",
-        "errors/errors_r", "errors/parquet/errors_r", "report/report_r", "run_info/run_info_r"}) {
+        "model_info/pca_onnx_r", "model_info/spark_pca_r", "errors/errors_r",
+        "errors/parquet/errors_r", "report/report_r", "run_info/run_info_r"}) {
     EXPECT_TRUE(fs::exists(output / folder + "/_SUCCESS")) << folder;
   }
-  EXPECT_EQ(summary->folders.size(), 13u);
+  EXPECT_EQ(summary->folders.size(), 15u);
   EXPECT_FALSE(fs::exists(output / "_pomona"));
   // 40 items: fragments of 8, parts of two fragments.
   for (const char* part : {"part-00000.csv", "part-00001.csv", "part-00002.csv"}) {

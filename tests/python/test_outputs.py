@@ -34,11 +34,13 @@ FOLDERS = [
     "model_info/model_info",
     "model_info/variance",
     "model_info/pca_model",
+    "model_info/pca_onnx",
     "errors/errors",
     "errors/parquet/errors",
     "run_info/run_info",
 ]
 REPORT = f"report/report_{RUN_ID}"  # which holds no parts
+SPARK_PCA = f"model_info/spark_pca_{RUN_ID}"  # which holds two folders
 
 
 def folder(output, name):
@@ -187,11 +189,25 @@ def test_every_folder_has_parts_and_success(fruits_run):
 
     names = sorted(file.name for file in (fruits_run / REPORT).iterdir())
     assert names == ["_SUCCESS", "report.html"]
+    inner = sorted(str(f.relative_to(fruits_run)) for f in (fruits_run / SPARK_PCA).rglob("*"))
+    assert inner == [
+        f"{SPARK_PCA}/{name}"
+        for name in (
+            "_SUCCESS",
+            "data",
+            "data/_SUCCESS",
+            "data/part-00000.parquet",
+            "metadata",
+            "metadata/_SUCCESS",
+            "metadata/part-00000.txt",
+        )
+    ]
 
 
 def test_nothing_else_is_published(fruits_run):
     published = {str(path.parent.relative_to(fruits_run)) for path in fruits_run.rglob("_SUCCESS")}
-    assert published == {f"{name}_{RUN_ID}" for name in FOLDERS} | {REPORT}
+    spark = {SPARK_PCA, f"{SPARK_PCA}/metadata", f"{SPARK_PCA}/data"}
+    assert published == {f"{name}_{RUN_ID}" for name in FOLDERS} | {REPORT} | spark
 
 
 # The same rows in the same order in every tool.

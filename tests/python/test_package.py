@@ -168,7 +168,7 @@ def test_pca_errors(table):
     with pytest.raises(ValueError, match="images"):
         pomona.PCA(50).fit(table["features"][:10])
     pca = pomona.PCA(5).fit(table["features"])
-    with pytest.raises(ValueError, match="fitted on 1280"):
+    with pytest.raises(ValueError, match="expecting 1280"):
         pca.transform(np.zeros((1, 3), np.float32))
     with pytest.raises(ValueError, match="null"):
         pca.transform(pa.array([None], pa.list_(pa.float32())))

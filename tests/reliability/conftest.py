@@ -33,12 +33,23 @@ def calls_in(log):
     return records
 
 
+def paths_of(output, run_id):
+    """A run's files, also those in folders inside its own."""
+    return [
+        path
+        for folder in output.rglob(f"*_{run_id}")
+        if "_pomona" not in folder.parts
+        for path in folder.rglob("*")
+        if not path.is_dir()
+    ]
+
+
 def files_of(output, run_id):
     """The bytes of a run's files by their path, without its run_info."""
     return {
         str(path.relative_to(output)): told_again(path, path.read_bytes())
-        for path in output.rglob(f"*_{run_id}/*")
-        if path.relative_to(output).parts[0] not in ("run_info", "_pomona")
+        for path in paths_of(output, run_id)
+        if path.relative_to(output).parts[0] != "run_info"
     }
 
 
@@ -78,7 +89,7 @@ class Lab:
         undisturbed = folder / "undisturbed"
         assert self.run(undisturbed).returncode == 0
         self.expected = files_of(undisturbed, RUN)
-        assert len(self.expected) == 30
+        assert len(self.expected) == 37
 
     def add_image(self, name):
         image = Image.new("RGB", (3, 3))

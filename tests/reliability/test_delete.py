@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import pytest
-from conftest import BEFORE, calls_in
+from conftest import BEFORE, calls_in, paths_of
 
 
 def delete(lab, pomona, output, **faults):
@@ -23,7 +23,7 @@ def delete(lab, pomona, output, **faults):
 
 def left(output):
     """The files of the run."""
-    return [path for path in output.rglob(f"*_{BEFORE}/*") if "_pomona" not in path.parts]
+    return paths_of(output, BEFORE)
 
 
 def test_calls(lab, pomona):

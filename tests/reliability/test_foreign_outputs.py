@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import pytest
-from conftest import BEFORE, RUN, files_of
+from conftest import BEFORE, RUN, files_of, paths_of
 
 
 @pytest.fixture
@@ -84,13 +84,13 @@ def test_links_in_circles_are_no_runs(pomona, lab):
     output = lab.new_output()
     for name in ("run_info_a", "run_info_b"):
         (output / "run_info" / name).symlink_to("..")
-    assert verify(pomona, output).stdout == f"run {BEFORE}: 21 files, 8 rows: sound\n"
+    assert verify(pomona, output).stdout == f"run {BEFORE}: 24 files, 8 rows: sound\n"
     assert lab.run(output).returncode == 0
 
 
 def test_a_fifo_keeps_nobody_waiting(pomona, lab):
     """In the place of every file of a published run, and of those of unfinished work."""
-    names = [path.relative_to(lab.template) for path in lab.template.rglob(f"*_{BEFORE}/*")]
+    names = [path.relative_to(lab.template) for path in paths_of(lab.template, BEFORE)]
     assert len(names) > 17
     for name in names:
         output = lab.new_output()

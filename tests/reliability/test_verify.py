@@ -9,7 +9,7 @@ import subprocess
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import BEFORE, RUN
+from conftest import BEFORE, RUN, paths_of
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +44,9 @@ def sums_of(output):
 def test_sound_runs(verify, sound):
     finished = verify(sound)
     assert finished.returncode == 0
-    assert finished.stdout == f"run {RUN}: 21 files, 13 rows: sound\n"
+    assert finished.stdout == f"run {RUN}: 24 files, 13 rows: sound\n"
     finished = verify(sound, "--run-id", BEFORE)
-    assert finished.stdout == f"run {BEFORE}: 21 files, 8 rows: sound\n"
+    assert finished.stdout == f"run {BEFORE}: 24 files, 8 rows: sound\n"
     assert verify(sound, "--run-id", "none").returncode == 1
     assert "no run none is published" in verify(sound, "--run-id", "none").stderr
     checked = subprocess.run(
@@ -60,16 +60,16 @@ def test_sound_runs_of_every_layout(verify, lab, vectors):
     output = lab.folder / f"layout-{vectors}"
     assert lab.run(output, vectors=vectors).returncode == 0
     finished = verify(output)
-    assert finished.stdout == f"run {RUN}: 21 files, 13 rows: sound\n"
+    assert finished.stdout == f"run {RUN}: 24 files, 13 rows: sound\n"
 
 
 def files(folder):
-    return sorted(p for p in folder.rglob(f"*_{RUN}/*") if p.is_file() and p.name != "_SUCCESS")
+    return sorted(path for path in paths_of(folder, RUN) if path.name != "_SUCCESS")
 
 
 def test_every_file_damaged_cut_or_lost(verify, sound, output):
     names = [path.relative_to(sound) for path in files(sound)]
-    assert len(names) == 22
+    assert len(names) == 25
     for name in names:
         path = output / name
         data = path.read_bytes()
@@ -91,7 +91,7 @@ def test_every_file_damaged_cut_or_lost(verify, sound, output):
 
 
 def test_what_is_missing_or_too_much(verify, output):
-    for success in output.rglob(f"*_{RUN}/_SUCCESS"):
+    for success in [path for path in paths_of(output, RUN) if path.name == "_SUCCESS"]:
         success.unlink()
         finished = verify(output, "--run-id", RUN)
         assert finished.returncode == 1 and f"{success} is missing" in finished.stdout

@@ -29,6 +29,9 @@ TEST(FindRuns, GivesThemNewestFirstWithTheirSizes) {
   Publish(output, "new_2", 3);
   output.Write("model_info/variance_new/part-00000.csv", "123");
   output.Write("model_info/model_info_new/part-00000.json", "12");
+  output.Write("model_info/spark_pca_new/data/part-00000.parquet", "1");
+  output.Write("model_info/spark_pca_new/more/part-00000.parquet",
+               "1");                                       // which is no folder of it
   output.Write("errors/errors_half/part-00000.csv", "1");  // of a run that is half removed
   output.Write("errors/errors_a b/part-00000.csv", "1");   // no run can be called so
   output.Write("errors/notes.txt", "1");
@@ -37,8 +40,8 @@ TEST(FindRuns, GivesThemNewestFirstWithTheirSizes) {
   const auto runs = *FindRuns(PublishedFiles(output.path()));
   ASSERT_EQ(runs.size(), 4u);
   EXPECT_EQ(runs[0].run_id, "new");
-  EXPECT_EQ(runs[0].files, 5);
-  EXPECT_EQ(runs[0].bytes, 10);
+  EXPECT_EQ(runs[0].files, 6);
+  EXPECT_EQ(runs[0].bytes, 11);
   EXPECT_EQ(runs[1].run_id, "old");
   EXPECT_EQ(runs[1].files, 3);
   EXPECT_EQ(runs[2].run_id, "new_2");
@@ -77,6 +80,8 @@ TEST(FindRun, KnowsARunsOwnFiles) {
   output.Write("pca/parquet/pca_a/part-00000-0f-c000.zstd.parquet", "");  // Spark's
   output.Write("pca/parquet/pca_a/.nfs0001", "");
   output.Write("report/report_a/report.html", "");
+  output.Write("model_info/spark_pca_a/metadata/part-00000.txt", "");
+  output.Write("model_info/spark_pca_a/data/_SUCCESS", "");
   EXPECT_EQ(stranger(), "");
   for (const std::string name : {"errors/errors_a/notes.txt", "pca/csv/pca_a/_mine"}) {
     output.Write(name, "");
@@ -85,6 +90,12 @@ TEST(FindRun, KnowsARunsOwnFiles) {
   }
   output.Write("errors/errors_a/part-1/x", "");
   EXPECT_EQ(stranger(), "errors/errors_a/part-1");
+  fs::remove_all(output / "errors/errors_a");
+  output.Write("model_info/spark_pca_a/data/part-1/x", "");
+  EXPECT_EQ(stranger(), "model_info/spark_pca_a/data/part-1");
+  fs::remove_all(output / "model_info/spark_pca_a/data");
+  output.Write("model_info/spark_pca_a/part-1/x", "");
+  EXPECT_EQ(stranger(), "model_info/spark_pca_a/part-1");
 }
 
 }  // namespace
