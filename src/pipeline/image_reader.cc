@@ -69,6 +69,7 @@ arrow::Result<Outcome> ImageReader::Process(std::string_view path, int64_t size,
   }
   // Of what is larger than an image may be no more than the beginning is read.
   if (size > kUncounted && size <= kMaxFileBytes) claim_ = memory_.files.Take(size);
+  bytes_.clear();
   Stopwatch watch;
   auto unread = Guarded([&] { return read(&bytes_); });
   watch.Lap(&read_);

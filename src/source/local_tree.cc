@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -111,12 +112,25 @@ int64_t Nanoseconds(const timespec& time) {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
-// Whether a folder's file system numbers its files for good. These do it anew at each mount.
+// Whether a folder's file system numbers its files for good. These do it anew at each mount, or in
+// each image that is mounted.
 bool InodesLast(const std::string& folder) {
   struct statfs info;
   if (statfs(folder.c_str(), &info) != 0) return false;
-  return info.f_type != MSDOS_SUPER_MAGIC && info.f_type != EXFAT_SUPER_MAGIC &&
-         info.f_type != FUSE_SUPER_MAGIC;
+  constexpr int64_t kAnew[] = {MSDOS_SUPER_MAGIC,   EXFAT_SUPER_MAGIC, FUSE_SUPER_MAGIC,
+                               ISOFS_SUPER_MAGIC,   UDF_SUPER_MAGIC,   SQUASHFS_MAGIC,
+                               EROFS_SUPER_MAGIC_V1};
+  return std::ranges::find(kAnew, int64_t{info.f_type}) == std::end(kAnew);
+}
+
+// Differs between two files of one size and time, and between two states of a file. Where inodes do
+// not last, and ctime is often but the time of modification, another tree can have files like these:
+// there a file is known by its whole path.
+int64_t StateOf(const struct stat& info, bool inodes_last, std::string_view path) {
+  Sha256 state;
+  state.Add(Nanoseconds(info.st_ctim));
+  return inodes_last ? state.Add(static_cast<int64_t>(info.st_ino)).Short()
+                     : state.Add(path).Short();
 }
 
 using FolderId = std::pair<dev_t, ino_t>;
@@ -197,10 +211,9 @@ class Walk {
   // Hands over the items so far when they are many. `path`: escaped.
   void Add(std::string path, const struct stat& info, bool inodes_last) {
     constexpr size_t kItemsAtOnce = 1000;
-    const int64_t inode = inodes_last ? static_cast<int64_t>(info.st_ino) : 0;
+    const int64_t state = StateOf(info, inodes_last, path);
     items_.push_back({std::move(path), static_cast<uint32_t>(root_size_), info.st_size,
-                      Nanoseconds(info.st_mtim),
-                      Sha256().Add(Nanoseconds(info.st_ctim)).Add(inode).Short()});
+                      Nanoseconds(info.st_mtim), state});
     if (items_.size() < kItemsAtOnce) return;
     // After a failure the run cannot succeed: the rest is walked through to find the others.
     if (failures_ > 0) items_.clear();

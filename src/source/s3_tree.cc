@@ -61,8 +61,24 @@ std::optional<bool> FitsETag(std::span<const uint8_t> bytes, std::string_view et
   return true;
 }
 
-// Each state of an object has an ETag of its own; 0 where the server gives none.
-int64_t StateOf(const std::string& etag) { return etag.empty() ? 0 : Sha256().Add(etag).Short(); }
+// Whether an ETag has the form of a digest, of the bytes or of those of the parts of an upload.
+bool IsDigest(std::string_view etag) {
+  constexpr size_t kDigits = 32;
+  if (etag.starts_with('"') && etag.ends_with('"')) etag = etag.substr(1, etag.size() - 2);
+  const auto all_of = [](std::string_view text, std::string_view characters) {
+    return text.find_first_not_of(characters) == text.npos;
+  };
+  if (etag.size() < kDigits || !all_of(etag.substr(0, kDigits), "0123456789abcdef")) return false;
+  const std::string_view parts = etag.substr(kDigits);
+  return parts.empty() || (parts.starts_with('-') && all_of(parts.substr(1), "0123456789"));
+}
+
+// Each state of an object has an ETag of its own; 0 where the server gives none. One that is no
+// digest tells nothing of other objects.
+int64_t StateOf(const std::string& etag, const std::string& uri) {
+  if (etag.empty()) return 0;
+  return IsDigest(etag) ? Sha256().Add(etag).Short() : Sha256().Add(etag).Add(uri).Short();
+}
 
 class S3Tree : public Source {
  public:
@@ -237,10 +253,15 @@ class S3Tree : public Source {
     items.reserve(page.objects.size());
     for (const ListedObject& object : page.objects) {
       if (object.key.ends_with('/')) continue;  // marks a folder
-      // A copy below another prefix has the ETag, but a time of its own.
-      const int64_t state = StateOf(object.etag);
-      items.push_back({Uri(object.key), static_cast<uint32_t>(root_.size() + 1), object.size,
-                       state == 0 ? object.modified_ns : 0, state});
+      std::string uri = Uri(object.key);
+      // A copy below another prefix has the ETag, but a time of its own. Where there is no ETag, the
+      // time tells the states of this object apart, and of no other; nothing vouches for what is
+      // read then, so it is not kept in the cache either.
+      int64_t state = StateOf(object.etag, uri);
+      const int64_t time = state == 0 ? object.modified_ns : 0;
+      if (state == 0) state = Sha256().Add(uri).Short();
+      items.push_back(
+          {std::move(uri), static_cast<uint32_t>(root_.size() + 1), object.size, time, state});
     }
     return items;
   }
@@ -313,7 +334,7 @@ class S3Tree : public Source {
       return arrow::Status::SerializationError("what was read does not have the checksum ",
                                                object.etag);
     }
-    *vouched = connection_->encrypted() || fits == true ? StateOf(object.etag) : 0;
+    *vouched = connection_->encrypted() || fits == true ? StateOf(object.etag, item.path) : 0;
     return arrow::Status::OK();
   }
 

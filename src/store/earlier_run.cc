@@ -68,10 +68,10 @@ std::unique_ptr<EarlierRun> EarlierRun::Open(const PublishedFiles& files, const 
   return std::unique_ptr<EarlierRun>(new EarlierRun(files, run_id, recipe, dimensions));
 }
 
-// Opens the next part in which a row of the path `wanted`, which is below the root, or of a later one
-// may be.
-arrow::Status EarlierRun::OpenPart(std::string_view wanted) {
-  const std::string last = HexOfPath(wanted);
+// Opens the next part in which the row of the item `wanted`, or of a later one, may be.
+arrow::Status EarlierRun::OpenPart(const Item& wanted) {
+  const std::string path_wanted = HexOfPath(wanted.path);
+  const std::string root_wanted = path_wanted.substr(0, 2 * size_t{wanted.root_size});
   while (true) {
     const size_t part = part_++;
     const std::string path = RecordPath(run_id_, part);
@@ -89,7 +89,9 @@ arrow::Status EarlierRun::OpenPart(std::string_view wanted) {
       return arrow::Status::Invalid(files_.Path(path), ": its checksum is wrong");
     }
     ARROW_ASSIGN_OR_RAISE(record_, ItemRecord::Parse(files_.Path(path), bytes));
-    if (record_.last_path < last) continue;
+    by_whole_path_ = path_wanted.starts_with(record_.root) || record_.root.starts_with(root_wanted);
+    const std::string last = by_whole_path_ ? record_.root + record_.last_path : record_.last_path;
+    if (last < (by_whole_path_ ? path_wanted : path_wanted.substr(root_wanted.size()))) continue;
     if (record_.recipe != recipe_) return arrow::Status::Invalid(files_.Path(path), ": changed");
 
     const auto name = [&](const OutputFolder& folder, std::string_view extension) {
@@ -116,7 +118,7 @@ arrow::Status EarlierRun::ReadBlock() {
   const auto dimensions = static_cast<size_t>(dimensions_);
   for (size_t i = 0; i < rows; ++i) {
     const auto features = std::span(block_.floats).subspan(i * dimensions, dimensions);
-    if (RowChecksum(PathOf(i), features) != record_.checksums[part_row_ + i]) {
+    if (RowChecksum(RelativePathOf(i), features) != record_.checksums[part_row_ + i]) {
       return arrow::Status::Invalid(files_.Path(features_), ": the row of ", block_.paths[i],
                                     " is not as it was published: its checksum is wrong");
     }
@@ -124,9 +126,9 @@ arrow::Status EarlierRun::ReadBlock() {
   return arrow::Status::OK();
 }
 
-std::string_view EarlierRun::PathOf(size_t row) const {
+std::string_view EarlierRun::RelativePathOf(size_t row) const {
   const std::string_view path = block_.paths[row];
-  return path.substr(std::min(record_.root_size, path.size()));
+  return path.substr(std::min(record_.root.size() / 2, path.size()));
 }
 
 arrow::Status EarlierRun::Fill(std::span<const Item> items, std::span<float> features,
@@ -142,21 +144,20 @@ arrow::Status EarlierRun::Fill(std::span<const Item> items, float* features,
                                ImageProperties* images, uint8_t* found) {
   for (size_t i = 0; i < items.size(); ++i) {
     const Item& item = items[i];
-    const std::string_view path = item.relative_path();
     // Up to the first row that is not before the item.
     while (true) {
       if (!reader_) {
-        ARROW_RETURN_NOT_OK(OpenPart(path));
+        ARROW_RETURN_NOT_OK(OpenPart(item));
         if (at_end_) return arrow::Status::OK();
       }
-      while (row_ < block_.rows() && PathOf(row_) < path) ++row_;
+      while (row_ < block_.rows() && NameOf(row_) < NameOf(item)) ++row_;
       if (row_ < block_.rows()) break;
       part_row_ += block_.rows();
       row_ = 0;
       if (block_.rows() > 0) ARROW_RETURN_NOT_OK(ReadBlock());
       if (block_.rows() == 0) reader_.reset();
     }
-    if (PathOf(row_) != path) continue;
+    if (NameOf(row_) != NameOf(item)) continue;
     const size_t row = part_row_ + row_;
     if (record_.sizes[row] != item.size || record_.times[row] != item.modified_ns ||
         record_.states[row] != item.state) {

@@ -38,8 +38,9 @@ class EarlierRun {
   const std::string& run_id() const { return run_id_; }
 
   // Copies the features and the properties of those items that have not changed into their rows of
-  // `features` and `images`, and sets found[i] for them. An item is known by its path below the root
-  // of the tree, wherever that was then.
+  // `features` and `images`, and sets found[i] for them. An item is known by its path where one root
+  // lies in the other, as of a tree of which more is taken than before; else by its path below the
+  // root, wherever that was then.
   // REQUIRES: the items are in path order and come after those of the calls before.
   // Errors: what makes the earlier run unreadable, or another than was published. Rows found so far
   // are good, and later calls find none.
@@ -48,12 +49,19 @@ class EarlierRun {
 
  private:
   EarlierRun(PublishedFiles files, std::string run_id, std::string recipe, int dimensions);
-  arrow::Status OpenPart(std::string_view wanted);
+  arrow::Status OpenPart(const Item& wanted);
   arrow::Status ReadBlock();
   arrow::Status Fill(std::span<const Item> items, float* features, ImageProperties* images,
                      uint8_t* found);
   // The path of the block's row, below the root.
-  std::string_view PathOf(size_t row) const;
+  std::string_view RelativePathOf(size_t row) const;
+  // What an item is known by, and the block's row.
+  std::string_view NameOf(const Item& item) const {
+    return by_whole_path_ ? item.path : item.relative_path();
+  }
+  std::string_view NameOf(size_t row) const {
+    return by_whole_path_ ? block_.paths[row] : RelativePathOf(row);
+  }
 
   const PublishedFiles files_;
   const std::string run_id_;
@@ -61,6 +69,7 @@ class EarlierRun {
   const int dimensions_;
   size_t part_ = 0;  // the next one
   bool at_end_ = false;
+  bool by_whole_path_ = false;          // see Fill(); known when a part is open
   Checksums checksums_;                 // of the run's files; empty before the first part
   ItemRecord record_;                   // of the open part
   std::string features_;                // the open part's path

@@ -1,6 +1,5 @@
 #include "item_record.h"
 
-#include <charconv>
 #include <utility>
 
 #include "hex.h"
@@ -25,7 +24,7 @@ void ItemRecordBuilder::Add(const Item& item, const ImageProperties& image,
   states_.push_back(item.state);
   checksums_.push_back(RowChecksum(item.relative_path(), features));
   images_.push_back(image);
-  root_size_ = item.root_size;
+  root_ = item.path.substr(0, item.root_size);
   last_path_ = item.relative_path();
 }
 
@@ -34,15 +33,14 @@ arrow::Status ItemRecordBuilder::Write(const std::string& path, const std::strin
     return TensorView{
         DType::kI64, {static_cast<int64_t>(values.size())}, std::as_bytes(std::span(values))};
   };
-  return WriteSafetensors(path,
-                          {{"size", column(sizes_)},
-                           {"modified_ns", column(times_)},
-                           {"state", column(states_)},
-                           {"row_checksum", column(checksums_)},
-                           {"image", TensorOf(images_)}},
-                          {{"recipe", recipe},
-                           {"root_size", std::to_string(root_size_)},
-                           {"last_path", HexOfPath(last_path_)}});
+  return WriteSafetensors(
+      path,
+      {{"size", column(sizes_)},
+       {"modified_ns", column(times_)},
+       {"state", column(states_)},
+       {"row_checksum", column(checksums_)},
+       {"image", TensorOf(images_)}},
+      {{"recipe", recipe}, {"root", HexOfPath(root_)}, {"last_path", HexOfPath(last_path_)}});
 }
 
 arrow::Result<ItemRecord> ItemRecord::Parse(const std::string& path, std::string_view bytes) {
@@ -61,16 +59,13 @@ arrow::Result<ItemRecord> ItemRecord::Parse(const std::string& path, std::string
   ARROW_ASSIGN_OR_RAISE(const TensorView images, record.file->Get("image"));
   ARROW_ASSIGN_OR_RAISE(record.images, ImagesIn(images));
   const auto& metadata = record.file->metadata();
-  std::string root_size;
   for (const auto& [name, text] : {std::pair{"recipe", &record.recipe},
-                                   {"root_size", &root_size},
+                                   {"root", &record.root},
                                    {"last_path", &record.last_path}}) {
     const auto entry = metadata.find(name);
     if (entry != metadata.end()) *text = entry->second;
   }
-  const char* const end = root_size.data() + root_size.size();
-  if (std::from_chars(root_size.data(), end, record.root_size).ec != std::errc() ||
-      record.images.size() != record.sizes.size()) {
+  if (!metadata.contains("root") || record.images.size() != record.sizes.size()) {
     return arrow::Status::Invalid(path, ": no record of items");
   }
   return record;

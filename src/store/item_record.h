@@ -33,7 +33,7 @@ class ItemRecordBuilder {
  private:
   std::vector<int64_t> sizes_, times_, states_, checksums_;
   std::vector<ImageProperties> images_;
-  uint32_t root_size_ = 0;
+  std::string root_;
   std::string last_path_;  // below the root
 };
 
@@ -43,8 +43,8 @@ struct ItemRecord {
   std::span<const int64_t> sizes, times, states, checksums;
   std::vector<ImageProperties> images;
   std::string recipe;
-  size_t root_size = 0;   // of the paths in the part, as in Item
-  std::string last_path;  // below the root, in hexadecimal
+  // Of the paths in the part, with the slash behind it, and the last of them below it; in hexadecimal.
+  std::string root, last_path;
 
   // Errors: Invalid where this is no such record, as those of earlier versions are not.
   static arrow::Result<ItemRecord> Parse(const std::string& path, std::string_view bytes);

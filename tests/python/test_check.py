@@ -28,12 +28,13 @@ def tree(sample_tree, tmp_path_factory):
 
 def cases(file):
     root = ElementTree.parse(file).getroot()
+    assert root is not None
     (suite,) = root
     found = suite.findall("testcase")
     for element in (root, suite):
-        assert int(element.get("tests")) == len(found)
+        assert int(element.attrib["tests"]) == len(found)
         for kind, tag in (("failures", "failure"), ("skipped", "skipped")):
-            assert int(element.get(kind)) == sum(case.find(tag) is not None for case in found)
+            assert int(element.attrib[kind]) == sum(case.find(tag) is not None for case in found)
     names = [case.get("name") for case in found]
     assert len(set(names)) == len(names)
     return dict(zip(names, found, strict=True))

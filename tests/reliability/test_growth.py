@@ -209,6 +209,17 @@ def test_a_tree_that_was_moved_costs_nothing(changing):
     assert files_of(output, "swapped") == files_of(lab.folder / "full", "swapped")
 
 
+def test_more_and_less_of_a_tree(changing):
+    """INPUT becomes the folder above it, and then what it was."""
+    lab = changing
+    output = lab.folder / "widened-output"
+    above = lab.folder / "above"
+    above.mkdir()
+    inner = lab.tree.rename(above / "inner")
+    for lab.tree, run_id in ((inner, BEFORE), (above, "widened"), (inner, "narrowed")):
+        assert reused_by(lab, output, run_id) == (0 if run_id == BEFORE else 13, "")
+
+
 def test_a_moved_tree_goes_on_where_it_was(changing):
     lab = changing
     output = lab.folder / "unfinished"
