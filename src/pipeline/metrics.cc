@@ -22,6 +22,7 @@ namespace pomona {
 namespace {
 
 constexpr std::chrono::seconds kWriteEvery{5};
+constexpr std::chrono::milliseconds kLookEvery{100};  // whether the run is to end
 
 // Bounds of a histogram's buckets, in doublings of a microsecond: 128 us to 17 s.
 constexpr int kFirstBound = 7, kLastBound = 24;
@@ -219,12 +220,13 @@ std::string MetricsText(const Metrics& metrics) {
 
 arrow::Result<std::unique_ptr<MetricsFile>> MetricsFile::Start(const std::string& file,
                                                                const std::string& input,
-                                                               const std::string& output) {
+                                                               const std::string& output,
+                                                               CancelToken cancel) {
   if (IsS3Uri(file)) {
     return arrow::Status::Invalid("metrics '", file, "': expected a file of this machine");
   }
   ARROW_ASSIGN_OR_RAISE(std::string path, LocalPath(file));
-  std::unique_ptr<MetricsFile> made(new MetricsFile(std::move(path)));
+  std::unique_ptr<MetricsFile> made(new MetricsFile(std::move(path), cancel));
   made->metrics_.file = std::filesystem::path(made->file_).stem().string();
   made->metrics_.input = input;
   made->metrics_.output = output;
@@ -294,8 +296,14 @@ arrow::Status MetricsFile::Write() {
 }
 
 void MetricsFile::WriteEverySoOften() {
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point written_at = Clock::now();
   std::unique_lock lock(mutex_);
-  while (!changed_.wait_for(lock, kWriteEvery, [this] { return ended_; })) {
+  while (!changed_.wait_for(lock, kLookEvery, [this] { return ended_; })) {
+    const bool cancelled = cancel_.requested() && !metrics_.ended;
+    if (!cancelled && Clock::now() - written_at < kWriteEvery) continue;
+    if (cancelled) metrics_.ended = Now();
+    written_at = Clock::now();
     lock.unlock();
     const arrow::Status written = Guarded([&] { return Write(); });
     lock.lock();

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "extract_fragments.h"
+#include "pomona/cancel.h"
 #include "pomona/reports.h"
 #include "pomona/run.h"
 #include "pomona/transfers.h"
@@ -41,7 +42,7 @@ struct Metrics {
 std::string MetricsText(const Metrics& metrics);
 
 // A file of them, for the textfile collector of node_exporter: replaced every few seconds by a
-// thread of its own, and when the run ends.
+// thread of its own, when the run ends, and as soon as it is to end: it may not be left the time.
 //
 // Threads: any number at once.
 class MetricsFile {
@@ -49,7 +50,8 @@ class MetricsFile {
   // Writes it for the first time. Errors: Invalid where it cannot be written, or not to this place.
   static arrow::Result<std::unique_ptr<MetricsFile>> Start(const std::string& file,
                                                            const std::string& input,
-                                                           const std::string& output);
+                                                           const std::string& output,
+                                                           CancelToken cancel);
   ~MetricsFile();
 
   // What a shard publishes in the end is not its own: of that only Hear() and HearWrites() are told.
@@ -63,12 +65,13 @@ class MetricsFile {
   arrow::Status Finish(bool success);
 
  private:
-  explicit MetricsFile(std::string file) : file_(std::move(file)) {}
+  MetricsFile(std::string file, CancelToken cancel) : file_(std::move(file)), cancel_(cancel) {}
   arrow::Status Write();
   void WriteEverySoOften();
   void StopWriting();
 
   const std::string file_;
+  const CancelToken cancel_;
 
   std::mutex mutex_;  // for what is below
   Metrics metrics_;

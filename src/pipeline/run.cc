@@ -38,7 +38,8 @@ arrow::Result<RunSummary> Measured(const RunFunction& run, const std::string& in
                                    const RunHooks& hooks) {
   ARROW_RETURN_NOT_OK(Validate(options));
   if (options.metrics.empty()) return run(hooks, nullptr);
-  ARROW_ASSIGN_OR_RAISE(const auto metrics, MetricsFile::Start(options.metrics, input, output));
+  ARROW_ASSIGN_OR_RAISE(const auto metrics,
+                        MetricsFile::Start(options.metrics, input, output, hooks.cancel));
   RunHooks heard = hooks;
   heard.progress = [&](const Progress& progress) {
     metrics->Hear(progress);
