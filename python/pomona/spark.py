@@ -29,7 +29,7 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
-from . import PCA, Extractor, Moments
+from . import PCA, Extractor, Moments, _core
 from ._core import max_file_bytes, vector_text
 from ._options import DEFAULTS
 from ._spark_executor import classic_context, in_worker
@@ -226,7 +226,7 @@ def features_to_text(df: DataFrame) -> DataFrame:
 
 def project(
     df: DataFrame,
-    pca: PCA,
+    pca: PCA | _core.PCA,
     features: str = "features",
     output: str = "pca_features",
     *,

@@ -60,7 +60,7 @@ def show(program, *arguments):
 
 
 def files_of(output, run_id):
-    return [path for path in output.rglob(f"*_{run_id}/*") if path.is_file()]
+    return [path for path in output.rglob(f"*_{run_id}/**/*") if path.is_file()]
 
 
 def test_show_json(pomona, output):
