@@ -19,7 +19,7 @@ struct ShardInput {
   const ModelIdentity& model;
   const RunOptions& options;
   const RunHooks& hooks;
-  const Pca* pca = nullptr;  // as a job's
+  const Pca* pca = nullptr;        // as a job's
   MetricsFile* metrics = nullptr;  // null: none are asked for
 };
 
