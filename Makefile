@@ -186,7 +186,8 @@ $(SERVERS)/versitygw: $(SERVERS)/go/.installed
 # Prometheus' own opinion of metrics and alert rules: one program of Debian's package, not installed.
 $(SERVERS)/promtool: $(BUILD)/.packages
 	mkdir -p $(SERVERS)/prometheus
-	cd $(SERVERS)/prometheus && rm -f *.deb && apt-get download -q prometheus
+	cd $(SERVERS)/prometheus && rm -f *.deb && \
+	  { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; }
 	dpkg-deb --fsys-tarfile $(SERVERS)/prometheus/*.deb | tar -xO ./usr/bin/promtool >$@
 	rm -r $(SERVERS)/prometheus
 	chmod +x $@
