@@ -171,7 +171,7 @@ def verify(bucket, *options):
 def test_a_sound_run(bucket):
     finished = verify(bucket)
     assert finished.returncode == 0, finished.stdout
-    assert finished.stdout == "run test: 14 files, 120 rows: sound\n"
+    assert finished.stdout == "run test: 17 files, 120 rows: sound\n"
     assert verify(bucket, "--run-id", RUN).returncode == 0
     assert verify(bucket, "--run-id", "none").stderr == (
         f"pomona: no run none is published in {bucket.url('out')}\n"
@@ -185,7 +185,7 @@ def test_a_sound_run(bucket):
 def test_every_object_damaged_cut_or_lost(bucket, short):
     """The short test does one of these to each object."""
     keys = [key for key in bucket.keys("out") if not key.endswith("_SUCCESS")]
-    assert len(keys) == 15
+    assert len(keys) == 18
     for number, key in enumerate(keys):
         data = bucket.get(key)
         middle = len(data) // 2
