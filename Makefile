@@ -59,6 +59,12 @@ $(VENV)/.created: $(BUILD)/.packages
 
 PIP_INSTALL := pip install --quiet --disable-pip-version-check
 
+# An environment of its own, with what requirements/NAME.txt pins.
+$(BUILD)/%-venv/.created: requirements/%.txt $(BUILD)/.packages
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/$(PIP_INSTALL) --require-hashes -r $<
+	touch $@
+
 # The wheels of Arrow and OpenVINO serve as SDKs: headers and shared libraries.
 $(VENV)/.sdk: requirements/sdk.txt $(VENV)/.created
 	$(VENV)/bin/$(PIP_INSTALL) --require-hashes -r $<
@@ -103,10 +109,7 @@ $(VENV)/.package: $(WHEEL)/.built $(VENV)/.test
 # The second PySpark has an environment of its own: one environment holds one.
 SPARK4 := $(BUILD)/spark4-venv
 
-$(SPARK4)/.created: requirements/spark4.txt $(BUILD)/.java
-	$(PYTHON) -m venv $(SPARK4)
-	$(SPARK4)/bin/$(PIP_INSTALL) --require-hashes -r $<
-	touch $@
+$(SPARK4)/.created: $(BUILD)/.java
 
 $(SPARK4)/.package: $(WHEEL)/.built $(SPARK4)/.created
 	$(SPARK4)/bin/$(INSTALL_WHEEL) $(WHEEL)/*.whl
@@ -114,11 +117,6 @@ $(SPARK4)/.package: $(WHEEL)/.built $(SPARK4)/.created
 
 # Outside encoders, whose pictures long tests read: none is an oracle, so they stand apart.
 ENCODERS := $(BUILD)/encoders-venv
-
-$(ENCODERS)/.created: requirements/encoders.txt $(BUILD)/.packages
-	$(PYTHON) -m venv $(ENCODERS)
-	$(ENCODERS)/bin/$(PIP_INSTALL) --require-hashes -r $<
-	touch $@
 
 # What docs/recipes.md fills. It reads outputs by the tests' own pyarrow, pandas and the like.
 RECIPES := $(BUILD)/recipes-venv
@@ -132,11 +130,6 @@ $(RECIPES)/.created: requirements/recipes.txt $(VENV)/.test
 
 # What runs the ONNX form of a PCA.
 ONNX := $(BUILD)/onnx-venv
-
-$(ONNX)/.created: requirements/onnx.txt $(BUILD)/.packages
-	$(PYTHON) -m venv $(ONNX)
-	$(ONNX)/bin/$(PIP_INSTALL) --require-hashes -r $<
-	touch $@
 
 # What opens reports, as people do.
 BROWSER := $(BUILD)/browser-venv
@@ -345,11 +338,6 @@ test-sanitizers: build $(ASAN)/build.ninja $(TSAN)/build.ninja
 
 # Tools that read the code, in an environment of their own, so that they need nothing built.
 LINT := $(BUILD)/lint-venv
-
-$(LINT)/.created: requirements/lint.txt $(BUILD)/.packages
-	$(PYTHON) -m venv $(LINT)
-	$(LINT)/bin/$(PIP_INSTALL) --require-hashes -r $<
-	touch $@
 
 CXX_FILES := find bench cli examples include python src tests -name '*.cc' -o -name '*.h'
 

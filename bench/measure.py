@@ -36,6 +36,13 @@ def run(command):
     return Cost(seconds, usage.ru_maxrss / 1024)
 
 
+def cpu_seconds(pid):
+    """User's and system's seconds of a process so far, without those of its children."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def fresh(folder):
     shutil.rmtree(folder, ignore_errors=True)
     return folder

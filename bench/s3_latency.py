@@ -21,18 +21,13 @@ import time
 
 sys.path[:0] = [str(pathlib.Path(__file__).parents[1] / "tests" / each) for each in ("", "s3")]
 
+import measure  # noqa: E402
 import pyarrow.fs  # noqa: E402
 import servers  # noqa: E402
 from proxy import Proxy  # noqa: E402
 
 RUN_ID = "bench"
 CORES = len(os.sched_getaffinity(0))
-
-
-def seconds_of(process):
-    """CPU seconds of a process so far."""
-    fields = pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def pid_of_minio():
@@ -84,9 +79,9 @@ class Spark:
 
 def run(job, tree, output, environment, endpoint, minio):
     """Images a second of the extract stage, the same without the servers, CPU seconds, waiting."""
-    before = seconds_of(minio) + time.process_time()
+    before = measure.cpu_seconds(minio) + time.process_time()
     cpu = job(tree, output, environment, endpoint)
-    servers_seconds = seconds_of(minio) + time.process_time() - before if endpoint else 0
+    servers_seconds = measure.cpu_seconds(minio) + time.process_time() - before if endpoint else 0
     info = json.loads((output / f"run_info/run_info_{RUN_ID}/part-00000.json").read_text())
     workers = info["worker_seconds"]
     rate = info["images_per_second"]
@@ -113,17 +108,17 @@ def main():
         environment = server.environment()
         job = Spark(environment) if arguments.spark else Program(arguments.program)
 
-        def measure(name, tree, number, endpoint=""):
+        def add(name, tree, number, endpoint=""):
             output = pathlib.Path(scratch) / f"{name}-{number}"
             figures.setdefault(name, []).append(
                 run(job, tree, output, environment, endpoint, minio)
             )
 
         for number in range(arguments.rounds):
-            measure("local", arguments.tree, number)
+            add("local", arguments.tree, number)
             for latency in arguments.latency:
                 with Proxy(server.endpoint, latency=latency / 1000) as proxy:
-                    measure(f"{latency} ms", "s3://bench/in", number, proxy.endpoint)
+                    add(f"{latency} ms", "s3://bench/in", number, proxy.endpoint)
 
     local_rate, _, local_cpu, _ = map(statistics.median, zip(*figures["local"], strict=True))
     print(

@@ -75,18 +75,13 @@ def main():
     jvm = spark.sparkContext._jvm
     pid = jvm.java.lang.ProcessHandle.current().pid()
 
-    def jvm_seconds():
-        with open(f"/proc/{pid}/stat") as file:
-            fields = file.read().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
     spark_run.SparkExecutor = Executor  # type: ignore[misc]
 
     def on_spark(tree):
         measure.fresh(output)
-        start, cpu = time.perf_counter(), jvm_seconds()
+        start, cpu = time.perf_counter(), measure.cpu_seconds(pid)
         spark_run.run(spark, tree, output, run_id="bench")
-        return time.perf_counter() - start, jvm_seconds() - cpu
+        return time.perf_counter() - start, measure.cpu_seconds(pid) - cpu
 
     def alone(tree):
         measure.fresh(output)
@@ -101,9 +96,9 @@ def main():
         seconds, cpu = on_spark(tree)
         jobs.append(seconds)
         jvms.append(cpu)
-        cpu = jvm_seconds()
+        cpu = measure.cpu_seconds(pid)
         run_empty(spark.sparkContext)
-        empties.append(jvm_seconds() - cpu)
+        empties.append(measure.cpu_seconds(pid) - cpu)
         print(measure.run_info(output)["seconds"], flush=True)
     heap = jvm.java.lang.Runtime.getRuntime()
     jvm.java.lang.System.gc()

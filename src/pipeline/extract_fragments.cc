@@ -433,9 +433,10 @@ arrow::Result<Extraction> ExtractFragments(const ExtractionInput& input, Kept* k
   for (const std::string& note : workers.TakeNotes()) log(note);
   *kept = {workers.kept(), input.fragments.complete() ? input.fragments.count() : 0};
   ARROW_RETURN_NOT_OK(worked);
-  result.counts.listed = input.fragments.count();
-  result.counts.resumed = workers.counts().resumed;
-  result.counts.reused = workers.counts().reused;
+  const Counts counts = workers.counts();
+  result.counts.listed = counts.listed;
+  result.counts.resumed = counts.resumed;
+  result.counts.reused = counts.reused;
   if (!workers.reuse_status().ok()) {
     log("features of the run " + input.earlier->run_id() +
         " cannot be reused and are recomputed: " + workers.reuse_status().message());

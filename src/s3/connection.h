@@ -19,6 +19,7 @@
 #include "pomona/item.h"
 #include "pomona/location.h"
 #include "pomona/options.h"
+#include "pomona/transfers.h"
 #include "s3/answers.h"
 #include "s3/credentials.h"
 #include "s3/http.h"
@@ -95,11 +96,11 @@ class S3Connection {
   // Whether TLS guards the bytes on their way.
   bool encrypted() const { return encrypted_; }
 
-  int64_t retries() const { return retries_; }
-
-  // See TransferCounts.
-  Durations first_byte() const { return first_byte_.Load(); }
-  Durations whole() const { return whole_.Load(); }
+  // What its user counted, and what it counts itself.
+  TransferCounts Transfers(int64_t listings, int64_t requests, int64_t bytes,
+                           double seconds) const {
+    return {listings, requests, retries_, bytes, seconds, first_byte_.Load(), whole_.Load()};
+  }
 
   // Waits before the repetition after `attempt` (0 the first), counted as a retry; false: that was
   // the last one.

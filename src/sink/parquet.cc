@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base64.h"
+#include "part_properties.h"
 #include "pomona/sink.h"
 #include "rows.h"
 
@@ -26,8 +27,6 @@ using parquet::schema::GroupNode;
 using parquet::schema::NodePtr;
 using parquet::schema::PrimitiveNode;
 
-// Level 3 saves 3 % of the bytes of real features and takes half as long again.
-constexpr int kZstdLevel = 1;
 constexpr int64_t kPageBytes = 1 << 20;
 
 NodePtr StringField(const std::string& name) {
@@ -111,15 +110,9 @@ std::shared_ptr<parquet::WriterProperties> Properties(const VectorTable& table) 
       (table.layout == VectorLayout::kSpark ? ".values.list.element" : ".list.element");
   // Values are in the plain encoding: byte-stream split would save 6 %, but Spark's vectorized
   // reader, on by default, refuses it (seen with 3.5).
-  return parquet::WriterProperties::Builder()
-      .compression(arrow::Compression::ZSTD)
-      ->compression_level(kZstdLevel)
-      ->enable_page_checksum()
-      // Pages begin with a row, as the index wants it. ClickHouse before 26.1 cut short what crossed
-      // a page where there was none.
-      ->enable_write_page_index()
-      ->data_pagesize(kPageBytes)
-      ->disable_dictionary()
+  parquet::WriterProperties::Builder properties;
+  SetPartProperties(&properties);
+  return properties.data_pagesize(kPageBytes)
       ->enable_dictionary("label")
       // The least and the greatest of all values of all vectors tell a reader nothing.
       ->disable_statistics(values)

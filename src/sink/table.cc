@@ -2,10 +2,10 @@
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
 #include <parquet/arrow/writer.h>
-#include <parquet/properties.h>
 
 #include <utility>
 
+#include "part_properties.h"
 #include "pomona/sink.h"
 
 namespace pomona {
@@ -39,11 +39,7 @@ arrow::Result<std::unique_ptr<TableSink>> MakeTableSink(
     std::shared_ptr<arrow::io::OutputStream> out, const std::shared_ptr<arrow::Schema>& schema,
     const std::vector<std::string>& repeating) {
   parquet::WriterProperties::Builder properties;
-  properties.compression(arrow::Compression::ZSTD)
-      ->compression_level(1)
-      ->enable_page_checksum()
-      ->enable_write_page_index()
-      ->disable_dictionary();
+  SetPartProperties(&properties);
   for (const std::string& column : repeating) properties.enable_dictionary(column);
   ARROW_ASSIGN_OR_RAISE(auto writer,
                         parquet::arrow::FileWriter::Open(*schema, arrow::default_memory_pool(), out,

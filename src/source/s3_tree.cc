@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "guarded.h"
+#include "hex.h"
 #include "object_cache.h"
 #include "pomona/location.h"
 #include "pomona/source.h"
@@ -36,15 +37,18 @@ constexpr int64_t kStartBytes = 4096;
 // request is cheaper than so many bytes for nothing.
 constexpr int64_t kUnasked = int64_t{64} << 10;
 
+// Whether a text has the form of an MD5.
+bool IsMd5(std::string_view text) {
+  return text.size() == 2 * MD5_DIGEST_SIZE &&
+         text.find_first_not_of("0123456789abcdef") == text.npos;
+}
+
 // Whether the bytes are those that the object's ETag stands for: their MD5, or the MD5 of that
 // where they were uploaded in one part. Nothing where it is another one, which cannot be checked.
 std::optional<bool> FitsETag(std::span<const uint8_t> bytes, std::string_view etag) {
-  constexpr size_t kDigits = 2 * MD5_DIGEST_SIZE;
-  const bool one_part = etag.size() == kDigits + 2 && etag.ends_with("-1");
+  const bool one_part = etag.ends_with("-1");
   if (one_part) etag.remove_suffix(2);
-  if (etag.size() != kDigits || etag.find_first_not_of("0123456789abcdef") != etag.npos) {
-    return std::nullopt;
-  }
+  if (!IsMd5(etag)) return std::nullopt;
 
   uint8_t digest[MD5_DIGEST_SIZE];
   for (int round = 0; round <= int{one_part}; ++round) {
@@ -54,23 +58,13 @@ std::optional<bool> FitsETag(std::span<const uint8_t> bytes, std::string_view et
     md5_digest(&context, sizeof digest, digest);
     bytes = digest;
   }
-  for (size_t i = 0; i < kDigits; ++i) {
-    const int nibble = i % 2 == 0 ? digest[i / 2] >> 4 : digest[i / 2] & 15;
-    if (etag[i] != "0123456789abcdef"[nibble]) return false;
-  }
-  return true;
+  return etag == Hex(digest);
 }
 
 // Whether an ETag has the form of a digest, of the bytes or of those of the parts of an upload.
 bool IsDigest(std::string_view etag) {
-  constexpr size_t kDigits = 32;
-  if (etag.starts_with('"') && etag.ends_with('"')) etag = etag.substr(1, etag.size() - 2);
-  const auto all_of = [](std::string_view text, std::string_view characters) {
-    return text.find_first_not_of(characters) == text.npos;
-  };
-  if (etag.size() < kDigits || !all_of(etag.substr(0, kDigits), "0123456789abcdef")) return false;
-  const std::string_view parts = etag.substr(kDigits);
-  return parts.empty() || (parts.starts_with('-') && all_of(parts.substr(1), "0123456789"));
+  const size_t dash = std::min(etag.find('-'), etag.size());
+  return IsMd5(etag.substr(0, dash)) && etag.find_first_not_of("0123456789", dash + 1) == etag.npos;
 }
 
 // Each state of an object has an ETag of its own; 0 where the server gives none. One that is no
@@ -170,13 +164,8 @@ class S3Tree : public Source {
   }
 
   TransferCounts transfers() const override {
-    return {listings_,
-            requests_,
-            connection_->retries(),
-            bytes_,
-            1e-6 * static_cast<double>(microseconds_),
-            connection_->first_byte(),
-            connection_->whole()};
+    return connection_->Transfers(listings_, requests_, bytes_,
+                                  1e-6 * static_cast<double>(microseconds_));
   }
 
  private:

@@ -187,13 +187,7 @@ arrow::Status S3Folder::AbortUploads(const std::vector<std::string>& folders) co
 }
 
 TransferCounts S3Folder::transfers() const {
-  return {0,
-          requests_,
-          connection_->retries(),
-          bytes_,
-          1e-6 * static_cast<double>(microseconds_),
-          connection_->first_byte(),
-          connection_->whole()};
+  return connection_->Transfers(0, requests_, bytes_, 1e-6 * static_cast<double>(microseconds_));
 }
 
 }  // namespace pomona

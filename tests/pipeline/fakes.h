@@ -40,6 +40,15 @@ class MemorySource : public Source {
   std::map<std::string, std::string> files;
   std::function<void(const Item&)> on_read = [](const Item&) {};
 
+  // Each of a colour of its own, so that they determine three components.
+  void AddTwentyImages() {
+    for (int i = 0; i < 20; ++i) {
+      files["a/" + std::to_string(i) + ".png"] =
+          PngOf(static_cast<uint8_t>(i * 11), static_cast<uint8_t>(255 - i * i % 200),
+                static_cast<uint8_t>(i * 37 % 256));
+    }
+  }
+
   const std::string& root() const override {
     static const std::string root = "/tree";
     return root;

@@ -14,11 +14,7 @@ namespace {
 class GivenPcaTest : public testing::Test {
  protected:
   GivenPcaTest() {
-    for (int i = 0; i < 20; ++i) {
-      source_.files["a/" + std::to_string(i) + ".png"] =
-          PngOf(static_cast<uint8_t>(i * 11), static_cast<uint8_t>(255 - i * i % 200),
-                static_cast<uint8_t>(i * 37 % 256));
-    }
+    source_.AddTwentyImages();
     options_.run_id = "first";
     options_.pca_components = 3;
     options_.threads = 2;

@@ -76,11 +76,7 @@ using Calls = std::vector<std::string>;
 class JobTest : public testing::Test {
  protected:
   JobTest() {
-    for (int i = 0; i < 20; ++i) {
-      source_.files["a/" + std::to_string(i) + ".png"] =
-          PngOf(static_cast<uint8_t>(i * 11), static_cast<uint8_t>(255 - i * i % 200),
-                static_cast<uint8_t>(i * 37 % 256));
-    }
+    source_.AddTwentyImages();
     options_.run_id = "r";
     options_.pca_components = 3;
     options_.threads = 2;
