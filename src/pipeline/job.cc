@@ -19,6 +19,7 @@
 #include "pomona/location.h"
 #include "pomona/pca_forms.h"
 #include "refusal.h"
+#include "store/dataset_card.h"
 #include "tasks.h"
 #include "vector_formats.h"
 
@@ -577,7 +578,17 @@ arrow::Status Job::Publish() {
   for (const OutputFolder& folder : folders) {
     if (folder.inner.empty()) summary_.folders.push_back(folder.Path(summary_.run_id));
   }
-  return in_.output.Publish(folders, in_.hooks.cancel, TellUploaded());
+  return in_.output.Publish(folders, in_.hooks.cancel, TellUploaded(), [this] { UpdateCard(); });
+}
+
+// The run is published, and stays so.
+void Job::UpdateCard() const {
+  const auto ours = Guarded([&] { return pomona::UpdateCard(in_.output, summary_.run_id); });
+  if (!ours.ok()) {
+    Log("the dataset card was not written: " + ours.status().message());
+  } else if (!*ours) {
+    Log("no dataset card is written: the README.md in " + details_.output + " is none of Pomona's");
+  }
 }
 
 arrow::Status Job::CheckWritten(const char* what) const {

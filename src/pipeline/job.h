@@ -89,6 +89,7 @@ class Job {
   arrow::Status WriteReports(const Pca& pca);
   arrow::Result<std::vector<Section>> Report();
   arrow::Status Publish();
+  void UpdateCard() const;
 
   using Work = std::function<arrow::Status(size_t task)>;
   arrow::Status RunStage(const TaskStage& stage, size_t tasks, const Work& here,

@@ -1,6 +1,7 @@
 #include <memory>
 #include <string>
 
+#include "dataset_card.h"
 #include "layout.h"
 #include "output.h"
 #include "pomona/published_output.h"
@@ -32,6 +33,12 @@ arrow::Result<PublishedRun> Find(const PublishedFiles& files, const std::string&
                                 "; move it elsewhere, and the run can be deleted");
 }
 
+// The run is gone whatever becomes of this; the next one that is published or removed does it again.
+void ForgetInCard(Output& output) {
+  const auto runs = PublishedRuns(output.published());
+  if (runs.ok()) (void)UpdateCard(output, runs->empty() ? "" : runs->front());
+}
+
 }  // namespace
 
 arrow::Result<PublishedRun> RunToDelete(const std::string& output, const std::string& run_id,
@@ -47,6 +54,8 @@ arrow::Status DeleteRun(const std::string& output, const std::string& run_id, co
   ARROW_RETURN_NOT_OK(Find(opened->published(), run_id));
   ARROW_RETURN_NOT_OK(opened->Lock(cancel));
   const arrow::Status removed = opened->Remove(run_id);
+  // Also of a run of which something stays: it is not published any more.
+  ForgetInCard(*opened);
   opened->Abandon();
   return removed;
 }

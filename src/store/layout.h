@@ -38,6 +38,9 @@ inline constexpr std::string_view kWorkFolder = "_pomona";
 // removed.
 inline constexpr const char* kJournal = "_pomona/publishing";
 
+// Of an output, beside its folders; see dataset_card.h.
+inline constexpr const char* kCardName = "README.md";
+
 inline std::string PartName(size_t part, std::string_view extension) {
   char name[32];
   std::snprintf(name, sizeof name, "part-%05zu.", part);

@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 // What this makes in the work folder beside what WorkFolder does.
 constexpr const char* kRolledBack = "/withdrawn";  // a folder of a run that died meanwhile
 constexpr const char* kProbe = "/probe";           // see TryMoves()
+constexpr const char* kCard = "/card";             // the next one, until it is whole
 
 }  // namespace
 
@@ -91,7 +92,7 @@ arrow::Status LocalOutput::Begin(const std::string& run_id) {
 }
 
 arrow::Status LocalOutput::Publish(const std::vector<OutputFolder>& folders, CancelToken,
-                                   const Poll&) {
+                                   const Poll&, const std::function<void()>& published) {
   ARROW_RETURN_NOT_OK(work_->Seal(folders));
   for (const OutputFolder& folder : folders) ARROW_RETURN_NOT_OK(MakeFolders(KindFolder(folder)));
   ARROW_RETURN_NOT_OK(WriteJournal(work_->run_id()));
@@ -100,11 +101,23 @@ arrow::Status LocalOutput::Publish(const std::vector<OutputFolder>& folders, Can
     (void)RollBack(work_->run_id());  // if this fails as well, the next run does it
     return moved;
   }
+  published();
   // The run is published whatever becomes of this; what stays behind is removed by the next one.
-  (void)RemoveAll(published().Path(kJournal));
-  for (const char* name : {kRolledBack, kProbe}) (void)RemoveAll(work_->path() + name);
+  (void)RemoveAll(path_ + '/' + kJournal);
+  for (const char* name : {kRolledBack, kProbe, kCard}) (void)RemoveAll(work_->path() + name);
   work_->CleanUp();
   return arrow::Status::OK();
+}
+
+arrow::Status LocalOutput::WriteCard(std::string_view text) {
+  const std::string card = path_ + '/' + kCardName, written = work_->path() + kCard;
+  arrow::Status status = text.empty() ? RemoveAll(card) : WriteSmallFile(written, text);
+  if (status.ok() && !text.empty() && rename(written.c_str(), card.c_str()) != 0) {
+    status = DiskError("replace", card, errno);
+  }
+  (void)RemoveAll(written);
+  ARROW_RETURN_NOT_OK(status);
+  return SyncFolder(path_);
 }
 
 // Each folder is durable in its place before the next one moves, so that the last never stands

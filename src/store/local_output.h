@@ -34,7 +34,8 @@ class LocalOutput : public Output {
   PublishedFiles published() const override { return PublishedFiles(path_); }
   arrow::Status Begin(const std::string& run_id) override;
   arrow::Status Publish(const std::vector<OutputFolder>& folders, CancelToken cancel,
-                        const Poll& poll) override;
+                        const Poll& poll, const std::function<void()>& published) override;
+  arrow::Status WriteCard(std::string_view text) override;
   arrow::Status Remove(const std::string& run_id) override;
 
  private:

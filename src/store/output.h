@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "layout.h"
@@ -78,10 +79,15 @@ class Output {
   // Brings the parts staged so far to where they will be published, if that takes time.
   virtual arrow::Status Upload(CancelToken, const Poll&) { return arrow::Status::OK(); }
 
-  // Makes the folders visible, in the order given; the last one makes the run exist. Then the
-  // unfinished work is removed. Errors: nothing is published.
+  // Makes the folders visible, in the order given; the last one makes the run exist. Then
+  // `published` is called, while the output is still held, and the unfinished work is removed.
+  // Errors: nothing is published.
   virtual arrow::Status Publish(const std::vector<OutputFolder>& folders, CancelToken cancel,
-                                const Poll& poll) = 0;
+                                const Poll& poll, const std::function<void()>& published) = 0;
+
+  // Replaces the dataset card, which is of the output and of no run, or removes it where `text` is
+  // empty; see dataset_card.h. It appears whole. REQUIRES: Lock() succeeded.
+  virtual arrow::Status WriteCard(std::string_view text) = 0;
 
   // Ends a run that is not published: what it brought to readers' places is removed, as far as that
   // is possible now; the next run does the rest. Unfinished work stays for it. No call follows.

@@ -125,7 +125,7 @@ arrow::Status S3Output::Upload(CancelToken cancel, const Poll& poll) {
 }
 
 arrow::Status S3Output::Publish(const std::vector<OutputFolder>& folders, CancelToken cancel,
-                                const Poll& poll) {
+                                const Poll& poll, const std::function<void()>& published) {
   ARROW_RETURN_NOT_OK(work_->Seal(folders));
   ARROW_RETURN_NOT_OK(Upload(cancel, poll));
   ARROW_RETURN_NOT_OK(lease_.Confirm());
@@ -134,11 +134,17 @@ arrow::Status S3Output::Publish(const std::vector<OutputFolder>& folders, Cancel
     ARROW_RETURN_NOT_OK(lease_.CheckHeld());
     ARROW_RETURN_NOT_OK(folder_->Put(SuccessOf(folder, work_->run_id()), ""));
   }
+  published();
   // The run is published whatever becomes of this; what stays behind is removed by the next one.
   (void)RemoveWork();
   lease_.Release();
   work_->CleanUp();
   return arrow::Status::OK();
+}
+
+arrow::Status S3Output::WriteCard(std::string_view text) {
+  ARROW_RETURN_NOT_OK(lease_.CheckHeld());
+  return text.empty() ? folder_->RemoveFile(kCardName) : folder_->Put(kCardName, text);
 }
 
 void S3Output::Abandon() {

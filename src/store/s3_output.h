@@ -40,7 +40,8 @@ class S3Output : public Output {
   arrow::Status Begin(const std::string& run_id) override;
   arrow::Status Upload(CancelToken cancel, const Poll& poll) override;
   arrow::Status Publish(const std::vector<OutputFolder>& folders, CancelToken cancel,
-                        const Poll& poll) override;
+                        const Poll& poll, const std::function<void()>& published) override;
+  arrow::Status WriteCard(std::string_view text) override;
   void Abandon() override;
   arrow::Status Remove(const std::string& run_id) override;
   TransferCounts transfers() const override { return folder_->transfers(); }

@@ -52,14 +52,15 @@ class FakeOutput : public Output {
     poll(1);
     return upload;
   }
-  arrow::Status Publish(const std::vector<OutputFolder>& folders, CancelToken,
-                        const Poll&) override {
+  arrow::Status Publish(const std::vector<OutputFolder>& folders, CancelToken, const Poll&,
+                        const std::function<void()>&) override {
     calls.push_back("publish");
     for (const OutputFolder& folder : folders) {
       if (folder.inner.empty()) published_folders.push_back(folder.Path(work_->run_id()));
     }
     return publish;
   }
+  arrow::Status WriteCard(std::string_view) override { return arrow::Status::OK(); }
   void Abandon() override { calls.push_back("abandon"); }
   arrow::Status Remove(const std::string&) override {
     return arrow::Status::NotImplemented("its runs stay");

@@ -368,6 +368,7 @@ TEST(Run, DoesNotPublishAnIdTwice) {
   options.run_id = "r2";
   ASSERT_TRUE(RunOn(source, output.path(), options).ok());
   for (const auto& [name, bytes] : before) {
+    if (name == "README.md") continue;  // tells of the newest run
     EXPECT_EQ(ToldAgain(name, ReadFile(output / name)), bytes) << name;
   }
 }

@@ -14,6 +14,7 @@ from runs import told_again
 
 RUN = "r"  # the run that is disturbed
 BEFORE = "before"  # the run that was published before it
+CARD = "README.md"  # tells of the newest run
 
 
 def calls_in(log):
@@ -89,6 +90,7 @@ class Lab:
         undisturbed = folder / "undisturbed"
         assert self.run(undisturbed).returncode == 0
         self.expected = files_of(undisturbed, RUN)
+        self.cards = [(folder / CARD).read_bytes() for folder in (self.template, undisturbed)]
         assert len(self.expected) == 37
 
     def add_image(self, name):
@@ -132,10 +134,12 @@ class Lab:
         return calls_in(log)
 
     def check_intact(self, output):
-        """The run before is as it was, and the other one whole or not there."""
+        """The run before is as it was, and the other one whole or not there; the card tells of
+        one that is there."""
         found = whole_output(output)
         for name, data in self.before.items():
-            assert found[name] == data, name
+            assert found[name] == data or name == CARD, name
+        assert found[CARD] in self.cards[: 1 + is_published(output)]
         if is_published(output):
             assert files_of(output, RUN) == self.expected
             assert (output / f"run_info/run_info_{RUN}/_SUCCESS").exists()

@@ -27,7 +27,8 @@ def published(bucket, output, folder):
     """The run in `output`, brought to a local folder; it is whole, and nothing is beside it."""
     keys = bucket.keys(output)
     assert [key for key in keys if "_pomona" in key] == []
-    for key in {key.rpartition("/")[0] for key in keys}:
+    assert f"{output}/README.md" in keys
+    for key in {key.rpartition("/")[0] for key in keys} - {output}:
         assert f"{key}/_SUCCESS" in keys
     assert uploads(bucket) == []
     bucket.download(output, folder)

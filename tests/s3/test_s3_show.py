@@ -72,17 +72,32 @@ def test_delete(output):
     assert set(output.keys("out")) == before - gone | {stranger}
 
 
-@pytest.mark.parametrize("by", ["delete", "run"])
-def test_an_interrupted_delete(output, sample_tree, by):
-    """The run is none any more once anything of it is gone, and is removed by who comes next."""
+def delete_some(output, run_id):
+    """The run's end, but not that of its files."""
     with Proxy(output.endpoint) as proxy:
         proxy.decide = lambda verb, path: (
             "access_denied"
             if verb in ("DELETE", "POST") and "run_info" not in path and "_pomona" not in path
             else None
         )
-        failed = delete(output, "one", "--s3-endpoint", proxy.endpoint)
+        failed = delete(output, run_id, "--s3-endpoint", proxy.endpoint)
     assert failed.returncode == 1
+    return failed
+
+
+def test_the_card_is_of_the_newest_run_that_is_left(output):
+    assert b"features_one_2/" in output.get("out/README.md")
+    delete_some(output, "one_2")
+    assert b"features_one/" in output.get("out/README.md")
+    for run_id in ("one_2", "one"):
+        assert delete(output, run_id).returncode == 0
+    assert output.keys("out") == ["out/features/notes.txt"]
+
+
+@pytest.mark.parametrize("by", ["delete", "run"])
+def test_an_interrupted_delete(output, sample_tree, by):
+    """The run is none any more once anything of it is gone, and is removed by who comes next."""
+    failed = delete_some(output, "one")
     assert "cannot remove" in failed.stderr and "permission denied" in failed.stderr
     assert "out/run_info/run_info_one/_SUCCESS" not in output.keys("out")
     assert keys_of(output, "one") != []

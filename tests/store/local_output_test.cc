@@ -26,7 +26,7 @@ arrow::Result<std::unique_ptr<Output>> Open(const std::string& path, const std::
 }
 
 arrow::Status Publish(Output& output, const std::vector<OutputFolder>& folders) {
-  return output.Publish(folders, {}, [](int64_t) {});
+  return output.Publish(folders, {}, [](int64_t) {}, [] {});
 }
 
 TEST(LocalOutput, PublishesWholeFoldersAndCleansUp) {
