@@ -79,6 +79,11 @@ def sql(seen, expected):
     expected.are_nearest(seen["found"]["path"].to_pylist())
 
 
+def datasets(seen, expected):
+    assert seen["features"]["path"][:] == expected.paths
+    expected.same(seen["vectors"])
+
+
 def mllib(seen, expected):
     rows = seen["predictions"].select("path", "features", "number", "prediction").collect()
     rows.sort(key=lambda row: row.path.encode())
@@ -96,6 +101,7 @@ CHECKS = {
     "usearch": usearch,
     "Qdrant": qdrant,
     "DuckDB": sql,
+    "Hugging Face datasets": datasets,
     "Spark MLlib": mllib,
 }
 

@@ -43,6 +43,8 @@ def test_recipe(title, folder, tmp_path):
     python = own if title in OWN and own else sys.executable
     (tmp_path / "out").symlink_to(folder / "out")
     local = {
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(tmp_path / "huggingface"),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "PYSPARK_SUBMIT_ARGS": "--master local[2] pyspark-shell",
     }
