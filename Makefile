@@ -128,6 +128,18 @@ $(RECIPES)/.created: requirements/recipes.txt $(VENV)/.test
 	$(RECIPES)/bin/$(PIP_INSTALL) --require-hashes -r $<
 	touch $@
 
+# The same, of large ones, and other readers of Parquet.
+RECIPES_LONG := $(BUILD)/recipes-long-venv
+
+# Debian's PyTorch, as PyPI's is made for GPUs and brings gigabytes for them.
+TORCH := $(BUILD)/torch-venv
+
+$(TORCH)/.created: requirements/torch.txt $(BUILD)/.packages
+	tools/install_packages.sh python3-torch
+	/usr/bin/python3 -m venv --system-site-packages $(TORCH)
+	$(TORCH)/bin/$(PIP_INSTALL) --require-hashes -r $<
+	touch $@
+
 # What runs the ONNX form of a PCA.
 ONNX := $(BUILD)/onnx-venv
 
@@ -230,6 +242,9 @@ export POMONA_SERVERS := $(abspath $(SERVERS))
 export POMONA_ENCODERS_PYTHON := $(abspath $(ENCODERS)/bin/python)
 export POMONA_PROMTOOL := $(abspath $(SERVERS)/promtool)
 export POMONA_RECIPES_PYTHON := $(abspath $(RECIPES)/bin/python)
+export POMONA_RECIPES_LONG_PYTHON := $(abspath $(RECIPES_LONG)/bin/python)
+export POMONA_TORCH_PYTHON := $(abspath $(TORCH)/bin/python)
+export POMONA_EMR_PYTHON := $(abspath $(EMR_VENV)/bin/python)
 export POMONA_ONNX_PYTHON := $(abspath $(ONNX)/bin/python)
 export POMONA_SPARK4_PYTHON := $(abspath $(SPARK4)/bin/python)
 
@@ -296,7 +311,8 @@ test-fresh:
 	tools/bare_debian.sh bookworm 'make deps && tests/fresh_install.sh'
 
 test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $(BROWSER)/.created \
-  $(SPARK_ENGINES) $(SERVERS)/s3a-4.1.classpath $(SERVERS)/versitygw
+  $(SPARK_ENGINES) $(SERVERS)/s3a-4.1.classpath $(SERVERS)/versitygw $(RECIPES)/.created \
+  $(RECIPES_LONG)/.created $(TORCH)/.created
 	tools/install_packages.sh debootstrap
 	$(call ctest,$(ARM64),--exclude-regex '$(ARM64_EXCLUDE)')
 	$(PYTEST) -m long

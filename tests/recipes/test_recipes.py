@@ -11,10 +11,22 @@ import pytest
 
 LONGEST = 15  # lines: what takes more is no recipe, and the output is wrong
 
-# What `make test` has an environment for; the tests' own has what the others take.
-OWN = {"LanceDB", "FAISS", "usearch", "Qdrant"}
-# Spark takes its time to learn.
-LONG = {"Spark MLlib"}
+# Which Python has what a recipe takes: if none of these, the tests' own.
+OWN = "POMONA_RECIPES_PYTHON"
+LARGE = "POMONA_RECIPES_LONG_PYTHON"
+PYTHONS = {
+    "LanceDB": OWN,
+    "FAISS": OWN,
+    "usearch": OWN,
+    "Qdrant": OWN,
+    "PostgreSQL with pgvector": OWN,
+    "Amazon S3 Vectors": "POMONA_EMR_PYTHON",
+    "ClickHouse": LARGE,
+    "PyTorch": "POMONA_TORCH_PYTHON",
+    "MLflow": LARGE,
+}
+# Downloads of `make test-long`; Spark takes its time to learn.
+LONG = {"ClickHouse", "PyTorch", "Spark MLlib", "MLflow"}
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +40,13 @@ def folder(pomona, tmp_path_factory):
     return folder
 
 
+def python_of(title):
+    if title not in PYTHONS:
+        return sys.executable
+    python = shutil.which(os.environ.get(PYTHONS[title], ""))
+    return python or pytest.skip(f"{PYTHONS[title]} does not name a Python with what it takes")
+
+
 @pytest.mark.parametrize(
     "title",
     [
@@ -37,21 +56,18 @@ def folder(pomona, tmp_path_factory):
 )
 def test_recipe(title, folder, tmp_path):
     assert checks.recipes()[title].count("\n") <= LONGEST
-    own = shutil.which(os.environ.get("POMONA_RECIPES_PYTHON", ""))
-    if title in OWN and not own:
-        pytest.skip("POMONA_RECIPES_PYTHON does not name a Python with what it takes")
-    python = own if title in OWN and own else sys.executable
     (tmp_path / "out").symlink_to(folder / "out")
-    local = {
+    alone = {
         "HF_HUB_OFFLINE": "1",
         "HF_HOME": str(tmp_path / "huggingface"),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "PYSPARK_SUBMIT_ARGS": "--master local[2] pyspark-shell",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     done = subprocess.run(
-        [python, pathlib.Path(checks.__file__), title],
+        [python_of(title), pathlib.Path(checks.__file__), title],
         cwd=tmp_path,
-        env=os.environ | local,
+        env=os.environ | alone,
         capture_output=True,
         text=True,
         check=False,
