@@ -143,6 +143,15 @@ $(TORCH)/.created: requirements/torch.txt $(BUILD)/.packages
 # What runs the ONNX form of a PCA.
 ONNX := $(BUILD)/onnx-venv
 
+# The libraries whose weights are imported, beside Debian's PyTorch and numpy, which fit each other.
+TIMM := $(BUILD)/timm-venv
+
+$(TIMM)/.created: requirements/timm.txt $(BUILD)/.packages
+	tools/install_packages.sh python3-torch python3-torchvision
+	/usr/bin/python3 -m venv --system-site-packages $(TIMM)
+	$(TIMM)/bin/$(PIP_INSTALL) --no-deps --require-hashes -r $<
+	touch $@
+
 # What opens reports, as people do.
 BROWSER := $(BUILD)/browser-venv
 
@@ -246,6 +255,7 @@ export POMONA_RECIPES_LONG_PYTHON := $(abspath $(RECIPES_LONG)/bin/python)
 export POMONA_TORCH_PYTHON := $(abspath $(TORCH)/bin/python)
 export POMONA_EMR_PYTHON := $(abspath $(EMR_VENV)/bin/python)
 export POMONA_ONNX_PYTHON := $(abspath $(ONNX)/bin/python)
+export POMONA_TIMM_PYTHON := $(abspath $(TIMM)/bin/python)
 export POMONA_SPARK4_PYTHON := $(abspath $(SPARK4)/bin/python)
 
 SPARK_ENGINES := $(VENV)/.package $(SPARK4)/.package $(SERVERS)/yarn.classpath $(SERVERS)/s3a-3.5.classpath \
@@ -312,7 +322,7 @@ test-fresh:
 
 test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $(BROWSER)/.created \
   $(SPARK_ENGINES) $(SERVERS)/s3a-4.1.classpath $(SERVERS)/versitygw $(RECIPES)/.created \
-  $(RECIPES_LONG)/.created $(TORCH)/.created
+  $(RECIPES_LONG)/.created $(TORCH)/.created $(TIMM)/.created
 	tools/install_packages.sh debootstrap
 	$(call ctest,$(ARM64),--exclude-regex '$(ARM64_EXCLUDE)')
 	$(PYTEST) -m long

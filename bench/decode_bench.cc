@@ -92,7 +92,7 @@ Bytes MakePng(int width, int height) {
 
 void DecodeFile(benchmark::State& state, const Bytes& file, int scaled_side) {
   pomona::Decoder decoder({}, nullptr, scaled_side);
-  pomona::Resizer resizer(pomona::kInputSize, pomona::kInputSize);
+  pomona::Resizer resizer(pomona::kKerasPreprocessing);
   for (auto _ : state) {
     const auto result = decoder.Decode(file, &resizer);
     if (!std::holds_alternative<pomona::PictureInfo>(result)) state.SkipWithError("rejected");
@@ -141,7 +141,7 @@ void Resize(benchmark::State& state) {
   const int height = static_cast<int>(state.range(1));
   const Bytes rgb = MakePixels(width, height);
   Bytes out(pomona::kPictureBytes);
-  pomona::Resizer resizer(pomona::kInputSize, pomona::kInputSize);
+  pomona::Resizer resizer(pomona::kKerasPreprocessing);
   for (auto _ : state) {
     resizer.Resize(width, height, rgb, out);
     benchmark::DoNotOptimize(out.data());
@@ -166,7 +166,7 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     std::ifstream stream(argv[i], std::ios::binary);
     const Bytes file{std::istreambuf_iterator<char>(stream), {}};
-    for (const int side : {0, pomona::kScaledSide}) {
+    for (const int side : {0, pomona::kKerasPreprocessing.scaled_side()}) {
       benchmark::RegisterBenchmark(
           (std::string(side ? "scaled/" : "") + argv[i]).c_str(),
           [file, side](benchmark::State& state) { DecodeFile(state, file, side); })

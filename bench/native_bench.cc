@@ -89,7 +89,6 @@ void PrintLayers(const std::vector<FoldedLayer>& layers, const Kernels& kernels,
   const Kernels wrapped = {
       .name = kernels.name,
       .lanes = kernels.lanes,
-      .scale = kernels.scale,
       .matmul = [](const MatMulArgs& args) { Timed(timed->matmul, args); },
       .depthwise = [](const DepthwiseArgs& args) { Timed(timed->depthwise, args); }};
   const auto network = Network::Make(layers, kInputSize, wrapped).ValueOrDie();

@@ -3,6 +3,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "command.h"
 #include "output.h"
@@ -10,6 +11,18 @@
 
 namespace pomona::cli {
 namespace {
+
+// "torchvision-v2 (shorter side to 232, bilinear, middle 224x224)"
+std::string Describe(const Preprocessing& preprocessing) {
+  const std::string size = std::to_string(kInputSize) + 'x' + std::to_string(kInputSize);
+  const std::string filter =
+      preprocessing.filter == Preprocessing::Filter::kBicubic ? "bicubic" : "bilinear";
+  const std::string steps = preprocessing.shorter_side
+                                ? "shorter side to " + std::to_string(preprocessing.shorter_side) +
+                                      ", " + filter + ", middle " + size
+                                : "all to " + size + ", " + filter;
+  return std::string(preprocessing.name) + " (" + steps + ')';
+}
 
 arrow::Result<ExitCode> Show(std::string path) {
   if (path.empty()) {
@@ -27,6 +40,7 @@ arrow::Result<ExitCode> Show(std::string path) {
   Print(std::string("imagenet  ") + (weights->is_imagenet() ? "yes" : "no"));
   Print("sha256    " + weights->digest());
   Print("origin    " + weights->origin());
+  Print("pictures  " + Describe(weights->preprocessing()));
   Print("tensors   " + std::to_string(file->tensors().size()) + " (" + std::to_string(values) +
         " values)");
   return ExitCode::kComplete;
@@ -41,8 +55,9 @@ arrow::Result<ExitCode> Fetch(std::string output) {
   return Show(output);
 }
 
-arrow::Result<ExitCode> Import(const std::string& file, const std::string& output) {
-  ARROW_RETURN_NOT_OK(ImportKerasWeights(file, output));
+arrow::Result<ExitCode> Import(const std::string& file, const std::string& output,
+                               const std::string& preprocessing) {
+  ARROW_RETURN_NOT_OK(ImportWeights(file, output, preprocessing));
   return Show(output);
 }
 
@@ -57,6 +72,7 @@ void AddWeightsCommand(CLI::App& app, Action* action) {
     std::string file;
     std::string fetched;
     std::string imported;
+    std::string preprocessing;
   };
   const auto options = std::make_shared<Options>();
 
@@ -74,18 +90,32 @@ void AddWeightsCommand(CLI::App& app, Action* action) {
   fetch->callback([=] { *action = [=] { return Fetch(options->fetched); }; });
 
   CLI::App* import =
-      weights->add_subcommand("import", "Extract the MobileNetV2 from a saved Keras model");
-  import->add_option("FILE", options->file, "Saved Keras model (.keras or HDF5)")->required();
+      weights->add_subcommand("import", "Extract the MobileNetV2 from a saved model");
+  import
+      ->add_option("FILE", options->file,
+                   "Saved Keras model (.keras or HDF5), or state dictionary of torchvision's or "
+                   "timm's MobileNetV2 (.pth or safetensors)")
+      ->required();
   // Not the cache: what lies there is what `run` takes unless told otherwise.
   import
       ->add_option("--output", options->imported,
                    "Where to put the safetensors file (default: beside FILE)")
       ->type_name("FILE");
+  std::vector<std::string> names;
+  for (const Preprocessing& preprocessing : kPreprocessings) names.emplace_back(preprocessing.name);
+  import
+      ->add_option("--preprocessing", options->preprocessing,
+                   "What was done to the pictures of its training: keras, torchvision-v1, "
+                   "torchvision-v2 or timm (default: as the library does, where the file tells it)")
+      ->check(CLI::IsMember(names))
+      ->type_name("NAME");
   import->callback([=] {
     *action = [=] {
-      const std::string beside =
-          std::filesystem::path(options->file).replace_extension("safetensors").string();
-      return Import(options->file, options->imported.empty() ? beside : options->imported);
+      std::filesystem::path beside = options->file;
+      beside.replace_extension(beside.extension() == ".safetensors" ? "pomona.safetensors"
+                                                                    : "safetensors");
+      return Import(options->file, options->imported.empty() ? beside.string() : options->imported,
+                    options->preprocessing);
     };
   });
 }

@@ -32,11 +32,11 @@ struct DTypeInfo {
   size_t size;
 };
 
-constexpr DTypeInfo kDTypes[] = {{DType::kF32, "F32", 4},
-                                 {DType::kF64, "F64", 8},
-                                 {DType::kI32, "I32", 4},
-                                 {DType::kI64, "I64", 8},
-                                 {DType::kU8, "U8", 1}};
+constexpr DTypeInfo kDTypes[] = {
+    {DType::kF32, "F32", 4},   {DType::kF64, "F64", 8}, {DType::kF16, "F16", 2},
+    {DType::kBF16, "BF16", 2}, {DType::kI32, "I32", 4}, {DType::kI64, "I64", 8},
+    {DType::kU8, "U8", 1},
+};
 
 const DTypeInfo& Info(DType dtype) { return *std::ranges::find(kDTypes, dtype, &DTypeInfo::dtype); }
 
@@ -75,7 +75,7 @@ arrow::Result<TensorView> ParseTensor(const nlohmann::json& entry,
   if (info == std::end(kDTypes)) {
     return arrow::Status::Invalid(
         "type ", dtype.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
-        " is not supported (F32, F64, I32, I64 and U8 are)");
+        " is not supported (F32, F64, F16, BF16, I32, I64 and U8 are)");
   }
   tensor.dtype = info->dtype;
 

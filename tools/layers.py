@@ -60,6 +60,7 @@ OWNERS = {
     "options.h": "root",
     "pca.h": "reduce",
     "pca_forms.h": "reduce",
+    "preprocessing.h": "root",
     "printable.h": "root",
     "published_output.h": "store",
     "refusal.h": "root",

@@ -6,28 +6,14 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "pomona/cpu.h"
 #include "pomona/options.h"
+#include "pomona/preprocessing.h"
 #include "pomona/weights.h"
 
 namespace pomona {
-
-// The size of the pictures that the original pipeline feeds to the network.
-inline constexpr int kInputSize = 224;
-inline constexpr size_t kPictureBytes = size_t{kInputSize} * kInputSize * 3;
-
-// The shortest side that a JPEG keeps where it is decoded at a fraction of its size: the resize still
-// has twice as many pixels as it makes.
-inline constexpr int kScaledSide = 2 * kInputSize;
-
-// The name under which outputs record what is done to a picture before the network sees it.
-constexpr std::string_view PreprocessingName(DecodeMode decode) {
-  return decode == DecodeMode::kScaled ? "rgb-jpegscaled448-bicubic224-pillow/scale-127.5-1"
-                                       : "rgb-bicubic224-pillow/scale-127.5-1";
-}
 
 // What one worker needs to run the network: its own activations, nothing shared but the weights.
 //
@@ -50,6 +36,10 @@ class Engine {
 
   virtual std::string_view name() const = 0;
   virtual int features() const = 0;
+
+  // How the pixels of its pictures are made; the scaling is the engine's own.
+  virtual const Preprocessing& preprocessing() const { return kKerasPreprocessing; }
+
   virtual arrow::Result<std::unique_ptr<EngineWorker>> NewWorker() = 0;
 };
 

@@ -50,6 +50,7 @@ class Extractor {
   virtual int features() const = 0;
   virtual const ModelIdentity& model() const = 0;
   virtual std::string_view engine() const = 0;
+  virtual std::string preprocessing() const = 0;  // as outputs record it
 
   // A row for each image, in order, of the columns
   //   path, label: string              null where the image has no path

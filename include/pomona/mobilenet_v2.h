@@ -1,10 +1,20 @@
-// The architecture of MobileNetV2 as Keras builds it (include_top=False, pooling='avg').
+// The architecture of MobileNetV2 without its classifier, as Keras builds it (include_top=False,
+// pooling='avg') and as PyTorch's libraries do (torchvision, timm).
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace pomona {
+
+// The two families differ in where strides of 2 pad, and in the epsilon of their normalisations.
+enum class Framework { kKeras, kPyTorch };
+
+std::string_view FrameworkName(Framework framework);  // "keras", "pytorch"
+
+// Added to the variances: 1e-3, or 1e-5 of PyTorch.
+double BatchNormEpsilon(Framework framework);
 
 // A convolution with its batch normalisation and activation.
 struct ConvLayer {
@@ -16,6 +26,7 @@ struct ConvLayer {
   int in_channels;
   int out_channels;  // equals in_channels where depthwise
   int stride;
+  int pad;            // rows and columns of zeros in front; behind, as many as the windows reach
   bool relu6;         // ReLU6 after the normalisation; projections are linear
   bool add_residual;  // adds the input of its inverted residual block, after the normalisation
 
@@ -23,12 +34,10 @@ struct ConvLayer {
   std::vector<int> KernelShape() const;
 };
 
-inline constexpr double kBatchNormEpsilon = 1e-3;
-
 // The 52 convolutions in the order in which they run, which is also Keras' order of weights.
 // alpha: the width multiplier (1.0 for the network of the original pipeline).
-// Strides of 2 pad (0,1),(0,1); strides of 1 pad (1,1),(1,1).
-std::vector<ConvLayer> MobileNetV2Layers(double alpha);
+// Windows of 3x3 pad 1 in front, but for Keras' of stride 2, which pad behind only.
+std::vector<ConvLayer> MobileNetV2Layers(double alpha, Framework framework = Framework::kKeras);
 
 // Channels of the last convolution, the number of features: 1280 up to alpha 1.0, more above.
 int MobileNetV2Features(double alpha);

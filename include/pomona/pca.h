@@ -69,7 +69,7 @@ struct PcaOptions {
 // What features were made with; empty where nobody said.
 struct FeatureOrigin {
   std::string weights_digest;  // see Weights::digest()
-  std::string preprocessing;   // see PreprocessingName()
+  std::string preprocessing;   // see Preprocessing::RecordedName()
 
   bool operator==(const FeatureOrigin&) const = default;
 };

@@ -104,6 +104,7 @@ struct ModelIdentity {
   std::string digest;
   bool imagenet = false;
   double alpha = 1.0;
+  const Preprocessing* preprocessing = &kKerasPreprocessing;  // of their pictures
 };
 
 // The PCA that options.pca names, for features of this model; nothing where none is named. The

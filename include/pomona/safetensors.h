@@ -12,7 +12,7 @@
 
 namespace pomona {
 
-enum class DType { kF32, kF64, kI32, kI64, kU8 };
+enum class DType { kF32, kF64, kF16, kBF16, kI32, kI64, kU8 };
 
 // A view of one array. The bytes belong to whoever gave the view.
 struct TensorView {

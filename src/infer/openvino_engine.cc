@@ -1,3 +1,4 @@
+#include <array>
 #include <memory>
 #include <openvino/openvino.hpp>
 #include <openvino/opsets/opset13.hpp>
@@ -42,7 +43,7 @@ Node Apply(const FoldedLayer& folded, const Node& input) {
   const size_t out = layer.out_channels;
   const size_t size = layer.kind == ConvLayer::Kind::kPointwise ? 1 : 3;
   const ptrdiff_t after = size == 1 ? 0 : 1;
-  const ptrdiff_t before = layer.stride == 1 ? after : 0;
+  const ptrdiff_t before = layer.pad;
   const ov::Strides strides(2, layer.stride);
   const ov::CoordinateDiff pads_begin(2, before);
   const ov::CoordinateDiff pads_end(2, after);
@@ -70,8 +71,13 @@ std::shared_ptr<ov::Model> BuildNetwork(const Weights& weights) {
   // The scaling stands before the first convolution, not in its kernel: the picture's border is
   // padded with zeros after it.
   Node x = std::make_shared<op::Convert>(picture, ov::element::f32);
-  x = std::make_shared<op::Divide>(x, Constant<float>({}, {127.5f}));
-  x = std::make_shared<op::Subtract>(x, Constant<float>({}, {1.0f}));
+  const Preprocessing& scaling = weights.preprocessing();
+  const auto colors = [](const std::array<float, 3>& values) {
+    return Constant<float>({3}, {values.begin(), values.end()});
+  };
+  x = std::make_shared<op::Divide>(x, Constant<float>({}, {scaling.divisor}));
+  x = std::make_shared<op::Subtract>(x, colors(scaling.mean));
+  x = std::make_shared<op::Divide>(x, colors(scaling.deviation));
   x = std::make_shared<op::Transpose>(x, Constant<int64_t>({4}, {0, 3, 1, 2}));
 
   Node block_input;
@@ -123,11 +129,14 @@ class OpenVinoWorker : public EngineWorker {
 
 class OpenVinoEngine : public Engine {
  public:
-  OpenVinoEngine(ov::CompiledModel network, int features)
-      : network_(std::move(network)), features_(features) {}
+  OpenVinoEngine(ov::CompiledModel network, const Weights& weights)
+      : network_(std::move(network)),
+        features_(MobileNetV2Features(weights.alpha())),
+        preprocessing_(weights.preprocessing()) {}
 
   std::string_view name() const override { return "openvino"; }
   int features() const override { return features_; }
+  const Preprocessing& preprocessing() const override { return preprocessing_; }
 
   arrow::Result<std::unique_ptr<EngineWorker>> NewWorker() override try {
     return std::make_unique<OpenVinoWorker>(network_.create_infer_request(), features_);
@@ -138,6 +147,7 @@ class OpenVinoEngine : public Engine {
  private:
   ov::CompiledModel network_;
   int features_;
+  const Preprocessing preprocessing_;
 };
 
 }  // namespace
@@ -153,7 +163,7 @@ arrow::Result<std::unique_ptr<Engine>> MakeOpenVinoEngine(const Weights& weights
       ov::hint::inference_precision(ov::element::f32),
   };
   ov::CompiledModel network = ov::Core().compile_model(BuildNetwork(weights), "CPU", properties);
-  return std::make_unique<OpenVinoEngine>(std::move(network), MobileNetV2Features(weights.alpha()));
+  return std::make_unique<OpenVinoEngine>(std::move(network), weights);
 } catch (const std::exception& error) {
   return Failed("prepare the network", error);
 }

@@ -1,4 +1,4 @@
-// The weights of Pillow's bicubic resampling along one axis.
+// The weights of Pillow's resampling along one axis.
 #pragma once
 
 #include <algorithm>
@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <span>
 #include <vector>
+
+#include "pomona/preprocessing.h"
 
 namespace pomona {
 
@@ -38,32 +40,41 @@ struct Lines {
 
 struct Axis {
   int in_size = 0;
-  std::vector<Window> windows;  // [output size]
+  int64_t out_size = 0;         // all of them, whether wanted or not
+  std::vector<Window> windows;  // of the wanted outputs
   std::vector<WeightPair> pairs;
 
-  Lines All() const { return {windows, pairs.data(), 0}; }
+  // The inputs that the wanted outputs are made of.
+  int first() const { return windows.front().first; }
+  int end() const { return windows.back().first + windows.back().taps; }
+
+  Lines All() const { return {windows, pairs.data(), first()}; }
   Lines Some(int begin, int end, int first) const {
     return {std::span(windows).subspan(begin, end - begin), pairs.data(), first};
   }
 
-  // Computes the weights unless they are there. Bit for bit those of Pillow: every expression is
-  // in double and in Pillow's order.
-  void Prepare(int new_in_size, int out_size) {
-    if (new_in_size == in_size) return;
+  // Computes the weights of `count` outputs from the one of index `begin` on, unless they are
+  // there. Bit for bit those of Pillow: every expression is in double and in Pillow's order.
+  // REQUIRES: begin and count are always the same for two sizes, and so is the filter.
+  void Prepare(Preprocessing::Filter filter, int new_in_size, int64_t new_out_size, int64_t begin,
+               int count) {
+    if (new_in_size == in_size && new_out_size == out_size) return;
     in_size = 0;  // in case memory ends
+    const bool bicubic = filter == Preprocessing::Filter::kBicubic;
     windows.clear();
     pairs.clear();
-    const double scale = static_cast<double>(new_in_size) / out_size;
+    const double scale = static_cast<double>(new_in_size) / static_cast<double>(new_out_size);
     const double filter_scale = std::max(scale, 1.0);  // widens the filter when shrinking
-    const double support = 2.0 * filter_scale;
-    for (int i = 0; i < out_size; ++i) {
-      const double center = (i + 0.5) * scale;
+    const double support = (bicubic ? 2.0 : 1.0) * filter_scale;
+    for (int64_t i = begin; i < begin + count; ++i) {
+      const double center = (static_cast<double>(i) + 0.5) * scale;
       const int first = std::max(static_cast<int>(center - support + 0.5), 0);
       const int end = std::min(static_cast<int>(center + support + 0.5), new_in_size);
       weights_.clear();
       double sum = 0;
       for (int x = first; x < end; ++x) {
-        weights_.push_back(Bicubic((x - center + 0.5) * (1.0 / filter_scale)));
+        const double at = (x - center + 0.5) * (1.0 / filter_scale);
+        weights_.push_back(bicubic ? Bicubic(at) : Bilinear(at));
         sum += weights_.back();
       }
       windows.push_back({first, end - first, pairs.size()});
@@ -75,6 +86,7 @@ struct Axis {
       }
     }
     in_size = new_in_size;
+    out_size = new_out_size;
   }
 
  private:
@@ -84,6 +96,11 @@ struct Axis {
     if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1;
     if (x < 2.0) return (((x - 5) * x + 8) * x - 4) * a;
     return 0.0;
+  }
+
+  static double Bilinear(double x) {
+    x = std::abs(x);
+    return x < 1.0 ? 1.0 - x : 0.0;
   }
 
   static int32_t ToFixed(double weight, double sum) {

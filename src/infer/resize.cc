@@ -214,6 +214,18 @@ namespace {
 HWY_EXPORT(SumLines);
 HWY_EXPORT(Transpose);
 
+// What of which size a picture becomes on its way.
+struct Frame {
+  int64_t width, height;  // resized
+  int64_t left, top;      // of what is taken of that
+};
+
+// As torchvision's center_crop() has it: round((full - part) / 2.0), of Python, halves to even.
+int64_t Middle(int64_t full, int64_t part) {
+  const int64_t half = (full - part) / 2;
+  return (full - part) % 2 ? half + half % 2 : half;
+}
+
 // Grows only.
 void Reserve(size_t size, std::vector<uint8_t>* buffer) {
   if (buffer->size() < size) buffer->resize(size);
@@ -223,9 +235,11 @@ void Reserve(size_t size, std::vector<uint8_t>* buffer) {
 
 class Resizer::Impl {
  public:
-  Impl(int out_width, int out_height, Cpu cpu)
+  Impl(int out_width, int out_height, Preprocessing::Filter filter, int shorter_side, Cpu cpu)
       : out_width_(out_width),
         out_height_(out_height),
+        filter_(filter),
+        shorter_side_(shorter_side),
         out_stride_(size_t{3} * static_cast<size_t>(out_width)),
         cpu_(cpu),
         picture_(out_stride_ * static_cast<size_t>(out_height)) {}
@@ -233,16 +247,19 @@ class Resizer::Impl {
   void Begin(int width, int height) {
     width_ = width;
     rows_ = dropped_ = finished_ = 0;
-    x_axis_.Prepare(width, out_width_);
-    y_axis_.Prepare(height, out_height_);
+    const Frame frame = FrameOf(width, height);
+    is_copied_ = width == frame.width;
+    left_ = static_cast<size_t>(frame.left);
+    x_axis_.Prepare(filter_, width, frame.width, frame.left, out_width_);
+    y_axis_.Prepare(filter_, height, frame.height, frame.top, out_height_);
     // What a row of the result is made of, a strip, and so much more that rows seldom move.
     int most = 0;
     for (const Window& window : y_axis_.windows) most = std::max(most, window.taps);
     strip_rows_ = RowsAtOnce(width);
     capacity_ = std::min(height, 4 * most + strip_rows_);
     Reserve(out_stride_ * static_cast<size_t>(capacity_), &narrowed_);
-    if (width == out_width_) return;
-    Reserve(size_t{3} * static_cast<size_t>(width) * static_cast<size_t>(strip_rows_), &columns_);
+    if (is_copied_) return;
+    Reserve(ColumnBytes() * static_cast<size_t>(strip_rows_), &columns_);
     Reserve(out_stride_ * static_cast<size_t>(strip_rows_), &out_columns_);
   }
 
@@ -250,30 +267,54 @@ class Resizer::Impl {
     const size_t stride = size_t{3} * static_cast<size_t>(width_);
     while (count > 0) {
       const int strip = std::min(count, strip_rows_);
-      if (rows_ - dropped_ + strip > capacity_) DropRows();
-      Narrow(rows, strip, narrowed_.data() + out_stride_ * static_cast<size_t>(rows_ - dropped_));
-      rows_ += strip;
+      if (rows_ + strip <= y_axis_.first() || finished_ == out_height_) {
+        dropped_ = rows_ += strip;
+      } else {
+        if (rows_ - dropped_ + strip > capacity_) DropRows();
+        Narrow(rows, strip, narrowed_.data() + out_stride_ * static_cast<size_t>(rows_ - dropped_));
+        rows_ += strip;
+        FinishRows();
+      }
       rows += stride * static_cast<size_t>(strip);
       count -= strip;
-      FinishRows();
     }
   }
 
   std::span<const uint8_t> picture() const { return picture_; }
 
  private:
+  Frame FrameOf(int64_t width, int64_t height) const {
+    if (!shorter_side_) return {out_width_, out_height_, 0, 0};
+    // As torchvision's resize() has it: the longer side is rounded down.
+    const int64_t side = shorter_side_;
+    Frame frame = {side, side, 0, 0};
+    (width <= height ? frame.height : frame.width) =
+        side * std::max(width, height) / std::min(width, height);
+    frame.left = Middle(frame.width, out_width_);
+    frame.top = Middle(frame.height, out_height_);
+    return frame;
+  }
+
+  // Of a row, what the wanted columns are made of.
+  size_t ColumnBytes() const {
+    return size_t{3} * static_cast<size_t>(x_axis_.end() - x_axis_.first());
+  }
+
   // The first pass. `count`: up to strip_rows_.
   void Narrow(const uint8_t* rows, int count, uint8_t* out) {
     const size_t rows_count = static_cast<size_t>(count);
-    if (width_ == out_width_) {
-      std::memcpy(out, rows, out_stride_ * rows_count);
+    const size_t stride = size_t{3} * static_cast<size_t>(width_);
+    if (is_copied_) {
+      for (size_t y = 0; y < rows_count; ++y) {
+        std::memcpy(out + y * out_stride_, rows + y * stride + 3 * left_, out_stride_);
+      }
       return;
     }
     const auto transpose = KernelFor(HWY_DISPATCH_TABLE(Transpose), cpu_);
     const auto sum_lines = KernelFor(HWY_DISPATCH_TABLE(SumLines), cpu_);
-    const size_t stride = size_t{3} * static_cast<size_t>(width_);
     const size_t padded = (rows_count + 15) / 16 * 16;
-    transpose(rows, stride, rows_count, stride, columns_.data(), padded);
+    transpose(rows + size_t{3} * static_cast<size_t>(x_axis_.first()), stride, rows_count,
+              ColumnBytes(), columns_.data(), padded);
     sum_lines(x_axis_.All(), columns_.data(), 3 * padded, 3 * padded, out_columns_.data(),
               3 * padded);
     transpose(out_columns_.data(), padded, out_stride_, rows_count, out, out_stride_);
@@ -304,11 +345,15 @@ class Resizer::Impl {
 
   const int out_width_;
   const int out_height_;
+  const Preprocessing::Filter filter_;
+  const int shorter_side_;
   const size_t out_stride_;
   const Cpu cpu_;
   Axis x_axis_;
   Axis y_axis_;
   int width_ = 0;
+  bool is_copied_ = false;  // no column is resampled
+  size_t left_ = 0;         // the first wanted column where they are copied
   int strip_rows_ = 0;
   int rows_ = 0;                      // that came
   int dropped_ = 0;                   // of them
@@ -321,7 +366,11 @@ class Resizer::Impl {
 };
 
 Resizer::Resizer(int out_width, int out_height, Cpu cpu)
-    : impl_(std::make_unique<Impl>(out_width, out_height, cpu)) {}
+    : impl_(
+          std::make_unique<Impl>(out_width, out_height, Preprocessing::Filter::kBicubic, 0, cpu)) {}
+Resizer::Resizer(const Preprocessing& preprocessing, Cpu cpu)
+    : impl_(std::make_unique<Impl>(kInputSize, kInputSize, preprocessing.filter,
+                                   preprocessing.shorter_side, cpu)) {}
 Resizer::~Resizer() = default;
 
 void Resizer::Begin(int width, int height) { impl_->Begin(width, height); }

@@ -1,5 +1,5 @@
-// Bicubic resampling with antialiasing, to the bit as Image.resize() of Pillow 9 to 12 does it on
-// RGB. Pillow 13 resizes the columns first where the height shrinks more.
+// Resampling with antialiasing, to the bit as Image.resize() of Pillow 9 to 12 does it on RGB.
+// Pillow 13 resizes the columns first where the height shrinks more.
 #pragma once
 
 #include <cstdint>
@@ -7,12 +7,14 @@
 #include <span>
 
 #include "pomona/cpu.h"
+#include "pomona/preprocessing.h"
 #include "pomona/row_sink.h"
 
 namespace pomona {
 
 // Resamples pictures of any size to one fixed size, row by row: of a picture it keeps what the next
-// row of the result is made of, out_width wide.
+// row of the result is made of, as wide as the result. Where only the middle is wanted, no other
+// rows and columns are made.
 //
 // The coefficients of the last input width and height are kept, so a run of pictures of one size
 // computes them once; nothing is allocated for a picture no larger than those seen before.
@@ -20,7 +22,10 @@ namespace pomona {
 // Threads: none shared; each worker owns one.
 class Resizer : public RowSink {
  public:
-  // REQUIRES: ResolveCpu(cpu) is no error.
+  // To the network's input. REQUIRES, here and below: ResolveCpu(cpu) is no error.
+  explicit Resizer(const Preprocessing& preprocessing, Cpu cpu = Cpu::kBest);
+
+  // Whole pictures, bicubic.
   Resizer(int out_width, int out_height, Cpu cpu = Cpu::kBest);
   ~Resizer() override;
   Resizer(const Resizer&) = delete;

@@ -26,7 +26,7 @@ constexpr size_t kBlockItems = 1024;
 // Of all rows of a picture, and of what the network would get.
 class PictureHashes : public RowSink {
  public:
-  explicit PictureHashes(Cpu cpu) : resizer_(kInputSize, kInputSize, cpu) {}
+  explicit PictureHashes(Cpu cpu) : resizer_(kKerasPreprocessing, cpu) {}
 
   void Begin(int width, int height) override {
     row_bytes_ = size_t{3} * static_cast<size_t>(width);

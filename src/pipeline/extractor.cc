@@ -130,6 +130,9 @@ class ThreadedExtractor : public Extractor {
   int features() const override { return engine_->features(); }
   const ModelIdentity& model() const override { return model_; }
   std::string_view engine() const override { return engine_->name(); }
+  std::string preprocessing() const override {
+    return model_.preprocessing->RecordedName(options_.decode);
+  }
 
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> Extract(std::span<const Image> images,
                                                              const RunHooks& hooks) override {

@@ -44,7 +44,7 @@ std::string Text(const FeatureOrigin& origin) {
 }  // namespace
 
 FeatureOrigin OriginOf(const ModelIdentity& model, DecodeMode decode) {
-  return {model.digest, std::string(PreprocessingName(decode))};
+  return {model.digest, model.preprocessing->RecordedName(decode)};
 }
 
 arrow::Result<std::optional<Pca>> OpenGivenPca(RunOptions* options, const ModelIdentity& model,

@@ -7,7 +7,6 @@
 
 #include "allowance.h"
 #include "guarded.h"
-#include "pomona/engine.h"
 #include "pomona/row_sink.h"
 #include "stopwatch.h"
 
@@ -55,9 +54,8 @@ ImageMemory::ImageMemory(int64_t bytes)
       pictures(files.bytes(),
                bytes ? MemoryBudget::Excess::kRefused : MemoryBudget::Excess::kAlone) {}
 
-ImageReader::ImageReader(ImageMemory* memory, DecodeMode decode)
-    : memory_(*memory),
-      decoder_({}, &memory->pictures, decode == DecodeMode::kScaled ? kScaledSide : 0) {}
+ImageReader::ImageReader(ImageMemory* memory, int scaled_side)
+    : memory_(*memory), decoder_({}, &memory->pictures, scaled_side) {}
 
 arrow::Result<Outcome> ImageReader::Process(std::string_view path, int64_t size,
                                             const ReadBytes& read, RowSink* rows,

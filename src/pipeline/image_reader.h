@@ -37,8 +37,8 @@ struct ImageMemory {
 // Threads: none shared; each worker owns one.
 class ImageReader {
  public:
-  // memory: outlives this.
-  explicit ImageReader(ImageMemory* memory, DecodeMode decode = DecodeMode::kExact);
+  // memory: outlives this. scaled_side: see Decoder.
+  explicit ImageReader(ImageMemory* memory, int scaled_side = 0);
 
   using ReadBytes = std::function<arrow::Result<std::optional<Reject>>(FileBytes*)>;
   using UseImage = std::function<arrow::Status(const PictureInfo&)>;

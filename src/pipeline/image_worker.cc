@@ -11,7 +11,8 @@ arrow::Result<std::unique_ptr<ImageWorker>> ImageWorker::Make(Engine& engine,
                                                               const RunOptions& options,
                                                               ImageMemory* memory) {
   ARROW_ASSIGN_OR_RAISE(auto worker, engine.NewWorker());
-  return std::unique_ptr<ImageWorker>(new ImageWorker(std::move(worker), options, memory));
+  return std::unique_ptr<ImageWorker>(
+      new ImageWorker(std::move(worker), engine.preprocessing(), options, memory));
 }
 
 arrow::Result<Outcome> ImageWorker::Extract(std::string_view path, int64_t size,

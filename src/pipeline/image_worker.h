@@ -46,10 +46,11 @@ class ImageWorker {
   arrow::Status Infer(std::span<float> features);
   void Describe(const PictureInfo& picture, ImageProperties* image);
 
-  ImageWorker(std::unique_ptr<EngineWorker> engine, const RunOptions& options, ImageMemory* memory)
+  ImageWorker(std::unique_ptr<EngineWorker> engine, const Preprocessing& preprocessing,
+              const RunOptions& options, ImageMemory* memory)
       : engine_(std::move(engine)),
-        reader_(memory, options.decode),
-        resizer_(kInputSize, kInputSize, options.cpu) {}
+        reader_(memory, options.decode == DecodeMode::kScaled ? preprocessing.scaled_side() : 0),
+        resizer_(preprocessing, options.cpu) {}
 
   const std::unique_ptr<EngineWorker> engine_;
   ImageReader reader_;

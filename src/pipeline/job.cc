@@ -147,7 +147,8 @@ arrow::Status Job::Begin() {
     plan_.options = in_.options;
     plan_.engine = engine_->name();
     plan_.weights_digest = in_.model.digest;
-    plan_.recipe = RecipeOf(in_.model.digest, plan_.engine, plan_.options.decode);
+    plan_.preprocessing = in_.model.preprocessing->RecordedName(plan_.options.decode);
+    plan_.recipe = RecipeOf(plan_.weights_digest, plan_.preprocessing, plan_.engine);
     plan_.dimensions = engine_->features();
     FindEarlierRun();
   }

@@ -11,13 +11,12 @@ arrow::Result<std::shared_ptr<const Weights>> OpenWeights(const RunOptions& opti
 }
 
 ModelIdentity IdentityOf(const Weights& weights) {
-  return {weights.digest(), weights.is_imagenet(), weights.alpha()};
+  return {weights.digest(), weights.is_imagenet(), weights.alpha(), &weights.preprocessing()};
 }
 
-std::string RecipeOf(const std::string& weights_digest, std::string_view engine,
-                     DecodeMode decode) {
-  return weights_digest + '\n' + std::string(PreprocessingName(decode)) + '\n' +
-         std::string(engine) + '\n' + kVersion;
+std::string RecipeOf(const std::string& weights_digest, const std::string& preprocessing,
+                     std::string_view engine) {
+  return weights_digest + '\n' + preprocessing + '\n' + std::string(engine) + '\n' + kVersion;
 }
 
 arrow::Result<std::unique_ptr<Engine>> MakeEngine(const Weights& weights,

@@ -18,7 +18,8 @@ namespace pomona {
 ModelIdentity IdentityOf(const Weights& weights);
 
 // What features depend on beside the items.
-std::string RecipeOf(const std::string& weights_digest, std::string_view engine, DecodeMode decode);
+std::string RecipeOf(const std::string& weights_digest, const std::string& preprocessing,
+                     std::string_view engine);
 
 arrow::Result<std::unique_ptr<Engine>> MakeEngine(const Weights& weights,
                                                   const RunOptions& options);

@@ -17,7 +17,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kFormat = "pomona-plan-2";
+constexpr const char* kFormat = "pomona-plan-3";
 
 // But for what belongs to a machine, and for what has its default.
 json OptionsToJson(const RunOptions& options) {
@@ -64,6 +64,7 @@ std::string ToText(const Plan& plan) {
               {"part_rows", plan.options.part_rows},
               {"engine", plan.engine},
               {"weights_digest", plan.weights_digest},
+              {"preprocessing", plan.preprocessing},
               {"recipe", plan.recipe},
               {"dimensions", plan.dimensions},
               {"earlier_run", plan.earlier_run},
@@ -85,6 +86,7 @@ arrow::Result<Plan> Parse(const std::string& text) {
     plan.options.part_rows = parsed.at("part_rows");
     plan.engine = parsed.at("engine");
     plan.weights_digest = parsed.at("weights_digest");
+    plan.preprocessing = parsed.at("preprocessing");
     plan.recipe = parsed.at("recipe");
     plan.dimensions = parsed.at("dimensions");
     plan.earlier_run = parsed.at("earlier_run");
@@ -123,12 +125,17 @@ int64_t Plan::items() const {
   return fragments.empty() ? 0 : static_cast<int64_t>(fragments.back().range.end);
 }
 
-arrow::Status Plan::CheckModel(const std::string& weights, std::string_view engine_name) const {
-  if (weights != weights_digest) {
-    return arrow::Status::Invalid("the weights on this machine are others (", weights,
+arrow::Status Plan::CheckModel(const ModelIdentity& model, std::string_view engine_name) const {
+  if (model.digest != weights_digest) {
+    return arrow::Status::Invalid("the weights on this machine are others (", model.digest,
                                   ") than those of the run ", run_id, " (", weights_digest, ")");
   }
-  if (RecipeOf(weights, engine_name, options.decode) == recipe) return arrow::Status::OK();
+  const std::string pictures = model.preprocessing->RecordedName(options.decode);
+  if (pictures != preprocessing) {
+    return arrow::Status::Invalid("the weights on this machine want other pictures (", pictures,
+                                  ") than those of the run ", run_id, " (", preprocessing, ")");
+  }
+  if (RecipeOf(model.digest, pictures, engine_name) == recipe) return arrow::Status::OK();
   return arrow::Status::Invalid("the run ", run_id,
                                 " was planned by another version or engine of Pomona than this "
                                 "machine's; install the same on all");

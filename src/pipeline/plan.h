@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "pomona/options.h"
+#include "pomona/run.h"
 #include "store/item_spool.h"
 #include "store/work_folder.h"
 
@@ -22,18 +23,19 @@ struct Plan {
   RunOptions options;
   std::string engine;
   std::string weights_digest;
-  std::string recipe;       // see RangeOf()
-  int dimensions = 0;       // of the features
-  std::string earlier_run;  // whose features are reused; empty: none's
-  int64_t unlabelled = 0;   // items in no folder
-  int slices = 1;           // extract tasks to a fragment
+  std::string preprocessing;  // its recorded name
+  std::string recipe;         // see RangeOf()
+  int dimensions = 0;         // of the features
+  std::string earlier_run;    // whose features are reused; empty: none's
+  int64_t unlabelled = 0;     // items in no folder
+  int slices = 1;             // extract tasks to a fragment
   std::vector<ListedFragment> fragments;
   std::string digest;  // of its text
 
   int64_t items() const;
 
   // That an engine of these weights computes what was planned. Errors: Invalid says what is other.
-  arrow::Status CheckModel(const std::string& weights, std::string_view engine_name) const;
+  arrow::Status CheckModel(const ModelIdentity& model, std::string_view engine_name) const;
 
   // The items of a fragment, to be read. What the spool holds may be anybody's: they have to be
   // those that were planned, and below the input. Errors: Invalid, IOError.

@@ -131,7 +131,7 @@ std::string ModelInfoJson(const std::string& run_id, const RunPca& run, const Mo
       {"pca", {{"digest", pca.Digest()}, {"images", pca.rows()}, {"given", run.given}}},
       {"model", "MobileNetV2"},
       {"weights", {{"digest", model.digest}, {"imagenet", model.imagenet}, {"alpha", model.alpha}}},
-      {"preprocessing", PreprocessingName(decode)},
+      {"preprocessing", model.preprocessing->RecordedName(decode)},
       {"engine", engine},
       {"versions", Versions()},
       {"mean", pca.mean()},

@@ -122,7 +122,7 @@ arrow::Result<RunSummary> RunShard(const ShardInput& in) {
     Output& output = *part->output;
     WorkFolder& work = output.work();
     ARROW_ASSIGN_OR_RAISE(const auto engine, in.make_engine());
-    ARROW_RETURN_NOT_OK(plan.CheckModel(in.model.digest, engine->name()));
+    ARROW_RETURN_NOT_OK(plan.CheckModel(in.model, engine->name()));
     if (in.options.decode != plan.options.decode) {
       return arrow::Status::Invalid("the run ", plan.run_id, " was planned with --decode ",
                                     DecodeName(plan.options.decode),

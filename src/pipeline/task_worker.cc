@@ -50,7 +50,7 @@ class Worker : public TaskWorker {
   arrow::Result<std::unique_ptr<Engine>> MakeTheEngine() {
     ARROW_ASSIGN_OR_RAISE(weights_, OpenWeights(plan_.options));
     ARROW_ASSIGN_OR_RAISE(auto engine, MakeEngine(*weights_, plan_.options));
-    ARROW_RETURN_NOT_OK(plan_.CheckModel(weights_->digest(), engine->name()));
+    ARROW_RETURN_NOT_OK(plan_.CheckModel(IdentityOf(*weights_), engine->name()));
     return engine;
   }
 

@@ -150,7 +150,7 @@ ExtractedRun ExtractedRunOf(const Plan& plan, const ItemSpool& items, WorkFolder
           plan.options,
           plan.dimensions,
           {{"pomona.weights_digest", plan.weights_digest},
-           {"pomona.preprocessing", std::string(PreprocessingName(plan.options.decode))},
+           {"pomona.preprocessing", plan.preprocessing},
            {"pomona.engine", plan.engine}},
           plan.recipe};
 }

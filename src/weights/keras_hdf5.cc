@@ -28,10 +28,10 @@
 #include <utility>
 #include <vector>
 
-#include "child.h"
 #include "keras_tensors.h"
-#include "pomona/weights.h"
-#include "zip_member.h"
+#include "mapped_file.h"
+#include "state_dict.h"
+#include "zip_archive.h"
 
 namespace pomona {
 namespace {
@@ -66,7 +66,6 @@ struct StoredTensor {
 constexpr size_t kMaxAttributeBytes = 16 << 20;
 constexpr size_t kMaxTensors = 100'000;
 
-constexpr char kMember[] = "model.weights.h5";
 // Three copies of it fit into what InChild() allows.
 constexpr size_t kMaxMemberBytes = 256 << 20;
 
@@ -403,18 +402,21 @@ arrow::Result<Handle> OpenSaved(const std::string& path) {
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   std::string name = path;
   if (std::string_view(first, sizeof first) == "PK\3\4") {
-    auto member = ReadZipMember(path, kMember, kMaxMemberBytes);
+    ARROW_ASSIGN_OR_RAISE(const auto mapped, MapFile(path));
+    ARROW_ASSIGN_OR_RAISE(const ZipArchive archive, ZipArchive::Open(std::string_view(*mapped)));
+    auto member = archive.Read(kKerasMember, kMaxMemberBytes);
     if (member.status().IsKeyError()) {
-      return arrow::Status::Invalid("is a zip archive without ", kMember, ", not a Keras model");
+      return arrow::Status::Invalid("is a zip archive without ", kKerasMember, " or ",
+                                    kPickleMember, ": neither Keras nor PyTorch wrote it");
     }
     if (member.status().IsCapacityError()) {
       return member.status().WithMessage(member.status().message(), "; import what `unzip ", path,
-                                         ' ', kMember, "` gives");
+                                         ' ', kKerasMember, "` gives");
     }
     ARROW_RETURN_NOT_OK(member);
     H5Pset_fapl_core(access, /*increment=*/1 << 20, /*backing_store=*/false);
     H5Pset_file_image(access, member->data(), member->size());
-    name += std::string("/") + kMember;  // must be no file
+    name += std::string("/") + kKerasMember;  // must be no file
   }
   Handle opened(H5Fopen(name.c_str(), H5F_ACC_RDONLY, access), H5Fclose);
   if (!opened.ok()) {
@@ -437,31 +439,6 @@ arrow::Result<KerasWeights> ReadKerasFile(const std::string& path) {
   std::string why = weights.status().message();
   if (IsShard(path)) why += std::string("; it is one of several files of weights: ") + kSaveWhole;
   return weights.status().WithMessage(path, ": ", why);
-}
-
-arrow::Status ImportKerasWeights(const std::string& keras_path, const std::string& safetensors_path,
-                                 const std::string& origin, bool only_imagenet,
-                                 const KerasReader& reader) {
-  const arrow::Status status = InChild([&]() -> arrow::Status {
-    ARROW_ASSIGN_OR_RAISE(const KerasWeights weights, reader(keras_path));
-    const std::string digest = only_imagenet ? TensorDigest(weights) : "";
-    if (only_imagenet && digest != kImageNetDigest) {
-      return arrow::Status::Invalid("not the ImageNet weights, by their digest ", digest);
-    }
-    return WriteWeights(safetensors_path, weights, origin);
-  });
-  const auto names = [&](const std::string& path) {
-    return status.message().find(path) != std::string::npos;
-  };
-  if (status.ok() || names(keras_path) || names(safetensors_path)) return status;
-  return status.WithMessage(keras_path, ": ", status.message());
-}
-
-arrow::Status ImportKerasWeights(const std::string& keras_path,
-                                 const std::string& safetensors_path) {
-  return ImportKerasWeights(keras_path, safetensors_path,
-                            std::filesystem::path(keras_path).filename(),
-                            /*only_imagenet=*/false);
 }
 
 }  // namespace pomona

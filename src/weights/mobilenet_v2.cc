@@ -35,11 +35,22 @@ std::vector<int> ConvLayer::KernelShape() const {
 
 int MobileNetV2Features(double alpha) { return alpha > 1.0 ? RoundChannels(1280 * alpha) : 1280; }
 
-std::vector<ConvLayer> MobileNetV2Layers(double alpha) {
+std::string_view FrameworkName(Framework framework) {
+  return framework == Framework::kKeras ? "keras" : "pytorch";
+}
+
+double BatchNormEpsilon(Framework framework) {
+  return framework == Framework::kKeras ? 1e-3 : 1e-5;
+}
+
+std::vector<ConvLayer> MobileNetV2Layers(double alpha, Framework framework) {
   using Kind = ConvLayer::Kind;
+  const auto pad = [&](int stride) {
+    return framework == Framework::kKeras && stride == 2 ? 0 : 1;
+  };
   std::vector<ConvLayer> layers;
   int channels = RoundChannels(32 * alpha);
-  layers.push_back({"Conv1", "bn_Conv1", Kind::kConv3x3, 3, channels, 2, true, false});
+  layers.push_back({"Conv1", "bn_Conv1", Kind::kConv3x3, 3, channels, 2, pad(2), true, false});
 
   int block = 0;
   for (const Stage& stage : kStages) {
@@ -51,17 +62,17 @@ std::vector<ConvLayer> MobileNetV2Layers(double alpha) {
       const std::string name = block == 0 ? "expanded_conv" : "block_" + std::to_string(block);
       if (block > 0) {
         layers.push_back({name + "_expand", name + "_expand_BN", Kind::kPointwise, in, expanded, 1,
-                          true, false});
+                          0, true, false});
       }
       layers.push_back({name + "_depthwise", name + "_depthwise_BN", Kind::kDepthwise3x3, expanded,
-                        expanded, stride, true, false});
+                        expanded, stride, pad(stride), true, false});
       layers.push_back({name + "_project", name + "_project_BN", Kind::kPointwise, expanded, out, 1,
-                        false, stride == 1 && in == out});
+                        0, false, stride == 1 && in == out});
       channels = out;
     }
   }
   layers.push_back({"Conv_1", "Conv_1_bn", Kind::kPointwise, channels, MobileNetV2Features(alpha),
-                    1, true, false});
+                    1, 0, true, false});
   return layers;
 }
 

@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <system_error>
 
 #include "keras_tensors.h"
@@ -27,7 +29,10 @@ namespace fs = std::filesystem;
 constexpr char kKindKey[] = "kind";
 constexpr char kKind[] = "mobilenet_v2";
 constexpr char kVersionKey[] = "version";
-constexpr char kFormatVersion[] = "1";
+constexpr char kFormatVersion[] = "1";  // of Keras' network and preprocessing
+constexpr char kNamedVersion[] = "2";   // of those it names; who knows no others refuses it
+constexpr char kFrameworkKey[] = "framework";
+constexpr char kPreprocessingKey[] = "preprocessing";
 constexpr char kAlphaKey[] = "alpha";
 constexpr char kDigestKey[] = "sha256";
 constexpr char kOriginKey[] = "origin";
@@ -37,6 +42,16 @@ constexpr char kFileName[] = "mobilenet_v2_imagenet.safetensors";
 std::string AlphaText(double alpha) {
   char text[32];
   return {text, std::to_chars(text, text + sizeof(text), alpha).ptr};
+}
+
+std::string ColorsText(const std::array<float, 3>& values) {
+  std::string text;
+  for (const float value : values) {
+    char digits[32];
+    const auto end = std::to_chars(digits, digits + sizeof(digits), value).ptr;
+    text += (text.empty() ? "" : ", ") + std::string(digits, end);
+  }
+  return text;
 }
 
 // Where this code was loaded from: the program's folder, or the Python module's.
@@ -85,30 +100,35 @@ arrow::Status CheckValues(const KerasTensor& tensor, std::span<const float> valu
   return arrow::Status::OK();
 }
 
-std::string TensorDigest(std::span<const std::span<const float>> tensors) {
+std::string TensorDigest(std::span<const std::span<const float>> tensors, Framework framework) {
   Sha256 digest;
   for (const std::span<const float> values : tensors) {
     digest.Add({reinterpret_cast<const uint8_t*>(values.data()), values.size_bytes()});
+  }
+  if (framework != Framework::kKeras) {
+    const std::string_view name = FrameworkName(framework);
+    digest.Add(std::span(reinterpret_cast<const uint8_t*>(name.data()), name.size()));
   }
   return digest.Hex();
 }
 
 std::string TensorDigest(const KerasWeights& weights) {
   const std::vector<std::span<const float>> tensors(weights.values.begin(), weights.values.end());
-  return TensorDigest(tensors);
+  return TensorDigest(tensors, weights.framework);
 }
 
-arrow::Result<bool> HasWeights(const std::string& path, const std::string& digest) {
+arrow::Result<bool> HasWeights(const std::string& path, const std::string& digest,
+                               const Preprocessing& preprocessing) {
   std::error_code error;
   if (!fs::exists(fs::symlink_status(path, error))) return false;
-  bool weights = false;
+  const char* held = "something else";
   if (fs::is_regular_file(path, error)) {
     const auto there = Weights::Open(path);
-    weights = there.ok();
-    if (weights && (*there)->digest() == digest) return true;
+    const bool same = there.ok() && (*there)->digest() == digest;
+    if (same && (*there)->preprocessing().name == preprocessing.name) return true;
+    if (there.ok()) held = same ? "the same weights for other pictures" : "other weights";
   }
-  return arrow::Status::AlreadyExists(path, ": is there already, and holds ",
-                                      weights ? "other weights" : "something else",
+  return arrow::Status::AlreadyExists(path, ": is there already, and holds ", held,
                                       "; remove it, or name another file with --output");
 }
 
@@ -123,7 +143,8 @@ arrow::Status WriteWeights(const std::string& path, const KerasWeights& weights,
         {tensors[i].name(), {DType::kF32, tensors[i].shape, std::as_bytes(std::span(values))}});
   }
   const std::string digest = TensorDigest(weights);
-  ARROW_ASSIGN_OR_RAISE(const bool there, HasWeights(path, digest));
+  const Preprocessing& preprocessing = *weights.preprocessing;
+  ARROW_ASSIGN_OR_RAISE(const bool there, HasWeights(path, digest, preprocessing));
   if (there) return arrow::Status::OK();
   const fs::path folder = fs::path(path).parent_path();
   std::error_code error;
@@ -131,12 +152,20 @@ arrow::Status WriteWeights(const std::string& path, const KerasWeights& weights,
   if (error) {
     return arrow::Status::IOError(folder.string(), ": cannot create the folder: ", error.message());
   }
-  return WriteSafetensors(path, named,
-                          {{kKindKey, kKind},
-                           {kVersionKey, kFormatVersion},
-                           {kAlphaKey, AlphaText(weights.alpha)},
-                           {kDigestKey, digest},
-                           {kOriginKey, origin}});
+  std::map<std::string, std::string> metadata = {{kKindKey, kKind},
+                                                 {kVersionKey, kFormatVersion},
+                                                 {kAlphaKey, AlphaText(weights.alpha)},
+                                                 {kDigestKey, digest},
+                                                 {kOriginKey, origin}};
+  if (weights.framework != Framework::kKeras || preprocessing.name != kKerasPreprocessing.name) {
+    metadata[kVersionKey] = kNamedVersion;
+    metadata[kFrameworkKey] = FrameworkName(weights.framework);
+    metadata[kPreprocessingKey] = preprocessing.name;
+    metadata["pixels"] = preprocessing.RecordedName(DecodeMode::kExact);
+    metadata["mean"] = ColorsText(preprocessing.mean);
+    metadata["deviation"] = ColorsText(preprocessing.deviation);
+  }
+  return WriteSafetensors(path, named, metadata);
 }
 
 arrow::Result<std::shared_ptr<const Weights>> Weights::Open(const std::string& path) {
@@ -158,7 +187,17 @@ arrow::Result<std::shared_ptr<const Weights>> Weights::FromFile(
   if (metadata(kKindKey) != kKind) {
     return arrow::Status::Invalid(path, ": holds no weights made by `pomona weights`");
   }
-  if (metadata(kVersionKey) != kFormatVersion) {
+  if (metadata(kVersionKey) == kNamedVersion) {
+    const std::string framework = metadata(kFrameworkKey);
+    const std::string preprocessing = metadata(kPreprocessingKey);
+    weights->preprocessing_ = FindPreprocessing(preprocessing);
+    const bool pytorch = framework == FrameworkName(Framework::kPyTorch);
+    if ((!pytorch && framework != FrameworkName(Framework::kKeras)) || !weights->preprocessing_) {
+      return arrow::Status::Invalid(path, ": is made for '", framework, "' and '", preprocessing,
+                                    "', which this version of Pomona does not know");
+    }
+    if (pytorch) weights->framework_ = Framework::kPyTorch;
+  } else if (metadata(kVersionKey) != kFormatVersion) {
     return arrow::Status::Invalid(path, ": has version '", metadata(kVersionKey), "', not ",
                                   kFormatVersion, "; make it anew with `pomona weights`");
   }
@@ -184,7 +223,7 @@ arrow::Result<std::shared_ptr<const Weights>> Weights::FromFile(
     return arrow::Status::Invalid(path, ": has ", file.tensors().size(), " tensors, not ",
                                   values.size());
   }
-  weights->digest_ = TensorDigest(values);
+  weights->digest_ = TensorDigest(values, weights->framework_);
   if (weights->digest_ != metadata(kDigestKey)) {
     return arrow::Status::Invalid(path, ": was altered: its tensors have the digest ",
                                   weights->digest_, ", not the one it carries");
@@ -198,8 +237,9 @@ std::vector<FoldedLayer> Weights::Fold() const {
   const auto values = [this](const std::string& layer, const char* role) {
     return file_->tensors().at(layer + "/" + role).values<float>();
   };
+  const double epsilon = BatchNormEpsilon(framework_);
   std::vector<FoldedLayer> folded;
-  for (const ConvLayer& layer : MobileNetV2Layers(alpha_)) {
+  for (const ConvLayer& layer : MobileNetV2Layers(alpha_, framework_)) {
     const bool depthwise = layer.kind == ConvLayer::Kind::kDepthwise3x3;
     const auto kernel = values(layer.conv, depthwise ? "depthwise_kernel" : "kernel");
     const auto gamma = values(layer.norm, "gamma");
@@ -211,7 +251,7 @@ std::vector<FoldedLayer> Weights::Fold() const {
     std::vector<double> scale(channels);
     FoldedLayer out{layer, std::vector<float>(kernel.size()), std::vector<float>(channels)};
     for (size_t c = 0; c < channels; ++c) {
-      scale[c] = gamma[c] / std::sqrt(variance[c] + kBatchNormEpsilon);
+      scale[c] = gamma[c] / std::sqrt(variance[c] + epsilon);
       out.bias[c] = static_cast<float>(beta[c] - mean[c] * scale[c]);
     }
     // The output channel is the innermost extent of either layout (HWIO, HWC1).

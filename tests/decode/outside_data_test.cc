@@ -86,7 +86,7 @@ TEST(OutsideDataTest, BadImagesAsInPillow) {
   const fs::path folder = DataFolder("bad-images");
   if (folder.empty()) GTEST_SKIP() << "POMONA_TEST_DATA names no folder with bad-images";
   Decoder decoder;
-  Resizer resizer(kInputSize, kInputSize);
+  Resizer resizer(kKerasPreprocessing);
   Bytes input(kPictureBytes);
   int files = 0;
   for (const Row& row : ReadManifest(folder / "manifest.csv")) {

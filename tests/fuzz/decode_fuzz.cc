@@ -24,7 +24,7 @@ constexpr DecodeLimits kLimits = {.max_pixels = 1 << 20,
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static Decoder used_decoder(kLimits);
-  static Resizer resizer(kInputSize, kInputSize);
+  static Resizer resizer(kKerasPreprocessing);
   static std::vector<uint8_t> input(kPictureBytes);
   static std::vector<uint8_t> input_of_whole(kPictureBytes);
   const auto decoded = used_decoder.Decode({data, size});

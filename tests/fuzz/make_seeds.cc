@@ -22,7 +22,7 @@ std::string ReadHeader(const std::string& path) {
 
 arrow::Status Make(const fs::path& folder) {
   for (const char* target : {"weights", "pca", "keras_hdf5", "globs", "fragment", "checksums",
-                             "csv_part", "http_answer", "s3_listing", "inflate"}) {
+                             "csv_part", "http_answer", "s3_listing", "inflate", "state_dict"}) {
     fs::create_directories(folder / target);
   }
   KerasWeights weights = MadeUpWeights(0.35);
@@ -43,6 +43,12 @@ arrow::Status Make(const fs::path& folder) {
     WriteZip(folder / "keras_hdf5" / (deflated ? "deflated" : "stored"),
              {{"config.json", "{}", deflated}, {"model.weights.h5", hdf5, deflated}});
   }
+
+  const std::vector<TorchTensor> tensors = {{"a.weight", {2, 3}, {1, 2, 3, 4, 5, 6}},
+                                            {"a.bias", {2}, {7, 8}}};
+  WriteFile(folder / "state_dict/pickle", PickleOf(tensors));
+  WriteTorch(folder / "state_dict/new", tensors);
+  WriteTorch(folder / "state_dict/old", tensors, /*old=*/true);
 
   Moments moments(3);
   moments.Add(std::vector<float>{1, 2, 3, 4, 4, 4, 9, 8, 8, 1, 0, 1});

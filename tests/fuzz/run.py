@@ -14,7 +14,16 @@ import sys
 import tempfile
 
 TARGETS = ["decode", "baseline_jpeg", "png", "inflate", "safetensors", "weights", "pca"]
-TARGETS += ["keras_hdf5", "globs", "fragment", "checksums", "csv_part", "http_answer", "s3_listing"]
+TARGETS += [
+    "keras_hdf5",
+    "state_dict",
+    "globs",
+    "fragment",
+    "checksums",
+    "csv_part",
+    "http_answer",
+    "s3_listing",
+]
 # The seeds of other targets that serve as well.
 ALSO = {"safetensors": ["pca", "fragment"], "baseline_jpeg": ["decode"], "png": ["decode"]}
 

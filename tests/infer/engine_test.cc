@@ -36,7 +36,7 @@ std::vector<uint8_t> RandomPictures(size_t count) {
 // Random weights of a scale that neither dies out nor saturates on the way through the network.
 KerasWeights RandomWeights(double alpha) {
   std::mt19937 random(11);
-  KerasWeights weights{alpha, {}};
+  KerasWeights weights{.alpha = alpha, .values = {}};
   for (const KerasTensor& tensor : KerasTensors(alpha)) {
     size_t count = 1;
     for (int64_t extent : tensor.shape) count *= extent;
@@ -69,10 +69,10 @@ struct Activations {
 
 // The layer as Keras computes it, unfolded, in float64. `tensors`: kernel, gamma, beta, mean,
 // variance.
-Activations PlainLayer(const ConvLayer& layer, const std::vector<float>* tensors,
+Activations PlainLayer(const ConvLayer& layer, const std::vector<float>* tensors, double epsilon,
                        const Activations& in) {
   const int taps = layer.kind == ConvLayer::Kind::kPointwise ? 1 : 3;
-  const int before = taps == 3 && layer.stride == 1 ? 1 : 0;
+  const int before = layer.pad;
   Activations out{in.size / layer.stride, layer.out_channels, {}};
   out.values.resize(static_cast<size_t>(out.size) * out.size * out.channels);
   std::vector<double> sums(out.channels);
@@ -95,7 +95,7 @@ Activations PlainLayer(const ConvLayer& layer, const std::vector<float>* tensors
         }
       }
       for (int o = 0; o < out.channels; ++o) {
-        const double normal = (sums[o] - tensors[3][o]) / std::sqrt(tensors[4][o] + 1e-3);
+        const double normal = (sums[o] - tensors[3][o]) / std::sqrt(tensors[4][o] + epsilon);
         const double value = normal * tensors[1][o] + tensors[2][o];
         *result++ = layer.relu6 ? std::clamp(value, 0.0, 6.0) : value;
       }
@@ -106,12 +106,17 @@ Activations PlainLayer(const ConvLayer& layer, const std::vector<float>* tensors
 
 std::vector<double> PlainFeatures(const KerasWeights& weights, std::span<const uint8_t> picture) {
   Activations x{kInputSize, 3, {}};
-  for (uint8_t value : picture) x.values.push_back(value / 127.5 - 1);
+  const bool keras = weights.framework == Framework::kKeras;
+  constexpr double kMean[] = {0.485, 0.456, 0.406}, kDeviation[] = {0.229, 0.224, 0.225};
+  for (size_t i = 0; i < picture.size(); ++i) {
+    x.values.push_back(keras ? picture[i] / 127.5 - 1
+                             : (picture[i] / 255.0 - kMean[i % 3]) / kDeviation[i % 3]);
+  }
   const std::vector<float>* tensors = weights.values.data();
   Activations block_input{0, 0, {}};
-  for (const ConvLayer& layer : MobileNetV2Layers(weights.alpha)) {
+  for (const ConvLayer& layer : MobileNetV2Layers(weights.alpha, weights.framework)) {
     if (layer.conv.ends_with("_expand")) block_input = x;
-    x = PlainLayer(layer, tensors, x);
+    x = PlainLayer(layer, tensors, keras ? 1e-3 : 1e-5, x);
     if (layer.add_residual) {
       for (size_t i = 0; i < x.values.size(); ++i) x.values[i] += block_input.values[i];
     }
@@ -144,8 +149,12 @@ std::vector<float> Infer(EngineWorker& worker, std::span<const uint8_t> pictures
 
 TEST_F(EngineTest, GivesWhatAPlainImplementationGives) {
   const auto pictures = RandomPictures(1);
-  for (const double alpha : {0.35, 1.3}) {
-    const KerasWeights weights = RandomWeights(alpha);
+  for (const double alpha : {0.35, 1.3, 0.5}) {
+    KerasWeights weights = RandomWeights(alpha);
+    if (alpha == 0.5) {
+      weights.framework = Framework::kPyTorch;
+      weights.preprocessing = FindPreprocessing("torchvision-v2");
+    }
     const auto engine = MakeOpenVinoEngine(*Made(weights), 1).ValueOrDie();
     ASSERT_EQ(engine->features(), alpha > 1 ? 1664 : 1280);
     const auto features = Infer(*engine->NewWorker().ValueOrDie(), pictures, engine->features());
@@ -224,7 +233,7 @@ TEST(EngineReferenceTest, GivesTheFeaturesOfTheOriginalPipeline) {
   const auto engine = MakeOpenVinoEngine(*weights, 1).ValueOrDie();
   const auto worker = engine->NewWorker().ValueOrDie();
   Decoder decoder;
-  Resizer resizer(kInputSize, kInputSize);
+  Resizer resizer(kKerasPreprocessing);
   std::vector<uint8_t> picture(kPictureBytes);
 
   const auto rows = ReadReferenceFeatures(reference);

@@ -43,7 +43,7 @@ class NativeEngine : public testing::Test {
 
   std::vector<uint8_t> ReadPictures(const std::vector<std::string>& names) {
     Decoder decoder;
-    Resizer resizer(kInputSize, kInputSize);
+    Resizer resizer(kKerasPreprocessing);
     std::vector<uint8_t> pictures(names.size() * kPictureBytes);
     for (size_t i = 0; i < names.size(); ++i) {
       const std::string file = ReadFile(data_ / "fruits/Training/Apple Braeburn" / names[i]);

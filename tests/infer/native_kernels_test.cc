@@ -40,6 +40,7 @@ ConvLayer PointwiseLayer(int inputs, int outputs, bool relu6, bool add_residual)
           .in_channels = inputs,
           .out_channels = outputs,
           .stride = 1,
+          .pad = 0,
           .relu6 = relu6,
           .add_residual = add_residual};
 }
@@ -60,18 +61,6 @@ float Chain(const FoldedLayer& folded, const float* in, int inputs, int channel)
   }
   EXPECT_NEAR(acc, exact, inputs * std::ldexp(magnitude, -24));
   return acc;
-}
-
-TEST_P(NativeKernels, ScaleIsADivisionAndASubtraction) {
-  std::vector<uint8_t> bytes;
-  for (int i = 0; i < 256 + 13; ++i) bytes.push_back(static_cast<uint8_t>(i));
-  std::vector<float> out(bytes.size() + 1, -7);
-  kernels_->scale(bytes.data(), bytes.size(), out.data());
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    const float quotient = static_cast<float>(bytes[i]) / 127.5f;
-    ASSERT_EQ(out[i], quotient - 1.0f);
-  }
-  EXPECT_EQ(out.back(), -7);
 }
 
 TEST_P(NativeKernels, PointwiseIsTheDocumentedChain) {
@@ -192,6 +181,7 @@ TEST_P(NativeKernels, DepthwiseIsTheDocumentedChain) {
                           .in_channels = channels,
                           .out_channels = channels,
                           .stride = stride,
+                          .pad = 0,
                           .relu6 = true,
                           .add_residual = false};
     const FoldedLayer folded = RandomLayer(layer, &random_);

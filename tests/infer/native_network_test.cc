@@ -12,8 +12,9 @@ namespace pomona::native {
 namespace {
 
 std::vector<float> Features(const std::vector<FoldedLayer>& layers, int size,
-                            const std::vector<uint8_t>& picture, Cpu cpu) {
-  auto network = Network::Make(layers, size, *KernelsFor(cpu)).ValueOrDie();
+                            const std::vector<uint8_t>& picture, Cpu cpu,
+                            const Preprocessing& scaling = kKerasPreprocessing) {
+  auto network = Network::Make(layers, size, *KernelsFor(cpu), scaling).ValueOrDie();
   Scratch scratch = network->NewScratch().ValueOrDie();
   std::vector<float> features(network->features());
   network->Run(picture.data(), scratch, features.data());
@@ -27,19 +28,22 @@ bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
 struct Variant {
   double alpha;
   int size;
+  Framework framework = Framework::kKeras;
 };
 
 class NativeNetwork : public testing::TestWithParam<Variant> {};
 
 TEST_P(NativeNetwork, EqualsTheReferenceAndTheOtherCpus) {
-  const auto [alpha, size] = GetParam();
-  const std::vector<FoldedLayer> layers = RandomLayers(alpha, 1);
+  const auto [alpha, size, framework] = GetParam();
+  const bool keras = framework == Framework::kKeras;
+  const Preprocessing& scaling = keras ? kKerasPreprocessing : *FindPreprocessing("timm");
+  const std::vector<FoldedLayer> layers = RandomLayers(alpha, 1, framework);
   const std::vector<uint8_t> picture = RandomPicture(size, 2);
-  const std::vector<float> features = Features(layers, size, picture, Cpu::kBest);
+  const std::vector<float> features = Features(layers, size, picture, Cpu::kBest, scaling);
 
   // The chain of the documentation, to the bit; and the numbers that the chain stands for.
-  EXPECT_TRUE(SameBits(features, ReferenceFeatures<float>(layers, size, picture)));
-  const std::vector<double> expected = ReferenceFeatures<double>(layers, size, picture);
+  EXPECT_TRUE(SameBits(features, ReferenceFeatures<float>(layers, size, picture, scaling)));
+  const std::vector<double> expected = ReferenceFeatures<double>(layers, size, picture, scaling);
   ASSERT_EQ(features.size(), expected.size());
   double worst = 0, mean = 0;
   for (size_t i = 0; i < features.size(); ++i) {
@@ -52,16 +56,22 @@ TEST_P(NativeNetwork, EqualsTheReferenceAndTheOtherCpus) {
 
   for (Cpu cpu : {Cpu::kAvx512, Cpu::kAvx2, Cpu::kNeon, Cpu::kScalar}) {
     if (KernelsFor(cpu) == nullptr) continue;
-    EXPECT_TRUE(SameBits(features, Features(layers, size, picture, cpu))) << KernelsFor(cpu)->name;
+    EXPECT_TRUE(SameBits(features, Features(layers, size, picture, cpu, scaling)))
+        << KernelsFor(cpu)->name;
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Family, NativeNetwork,
                          testing::Values(Variant{1.0, 224}, Variant{0.35, 96}, Variant{0.35, 256},
                                          Variant{0.5, 128}, Variant{0.75, 160}, Variant{0.75, 192},
-                                         Variant{1.0, 32}, Variant{1.3, 96}, Variant{1.4, 128}),
+                                         Variant{1.0, 32}, Variant{1.3, 96}, Variant{1.4, 128},
+                                         Variant{1.0, 224, Framework::kPyTorch},
+                                         Variant{0.5, 96, Framework::kPyTorch},
+                                         Variant{1.4, 32, Framework::kPyTorch}),
                          [](const auto& info) {
-                           return "alpha" + std::to_string(int(info.param.alpha * 100)) + "_size" +
+                           const bool keras = info.param.framework == Framework::kKeras;
+                           return std::string(keras ? "" : "pytorch_") + "alpha" +
+                                  std::to_string(int(info.param.alpha * 100)) + "_size" +
                                   std::to_string(info.param.size);
                          });
 

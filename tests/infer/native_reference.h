@@ -43,10 +43,11 @@ inline FoldedLayer RandomLayer(const ConvLayer& layer, std::mt19937* random) {
   return folded;
 }
 
-inline std::vector<FoldedLayer> RandomLayers(double alpha, uint32_t seed) {
+inline std::vector<FoldedLayer> RandomLayers(double alpha, uint32_t seed,
+                                             Framework framework = Framework::kKeras) {
   std::mt19937 random(seed);
   std::vector<FoldedLayer> layers;
-  for (const ConvLayer& layer : MobileNetV2Layers(alpha)) {
+  for (const ConvLayer& layer : MobileNetV2Layers(alpha, framework)) {
     layers.push_back(RandomLayer(layer, &random));
   }
   return layers;
@@ -66,7 +67,7 @@ Tensor<T> ReferenceLayer(const FoldedLayer& folded, const Tensor<T>& in,
   const ConvLayer& layer = folded.layer;
   const bool depthwise = layer.kind == ConvLayer::Kind::kDepthwise3x3;
   const int window = layer.kind == ConvLayer::Kind::kPointwise ? 1 : 3;
-  const int pad = window == 3 && layer.stride == 1 ? 1 : 0;
+  const int pad = layer.pad;
   Tensor<T> out(in.size / layer.stride, layer.out_channels);
   for (int y = 0; y < out.size; ++y) {
     for (int x = 0; x < out.size; ++x) {
@@ -99,9 +100,13 @@ Tensor<T> ReferenceLayer(const FoldedLayer& folded, const Tensor<T>& in,
 
 template <class T>
 std::vector<T> ReferenceFeatures(std::span<const FoldedLayer> layers, int size,
-                                 std::span<const uint8_t> picture) {
+                                 std::span<const uint8_t> picture,
+                                 const Preprocessing& scaling = kKerasPreprocessing) {
   Tensor<T> now(size, 3);
-  for (size_t i = 0; i < now.values.size(); ++i) now.values[i] = picture[i] / T{127.5} - 1;
+  for (size_t i = 0; i < now.values.size(); ++i) {
+    now.values[i] =
+        (picture[i] / T{scaling.divisor} - T{scaling.mean[i % 3]}) / T{scaling.deviation[i % 3]};
+  }
   Tensor<T> block_input = now;
   for (const FoldedLayer& folded : layers) {
     now = ReferenceLayer<T>(folded, now, folded.layer.add_residual ? &block_input : nullptr);

@@ -17,6 +17,10 @@ namespace {
 
 using Bytes = std::vector<uint8_t>;
 
+using Filter = Preprocessing::Filter;
+
+double Bilinear(double x) { return std::max(0.0, 1 - std::abs(x)); }
+
 double Bicubic(double x) {
   x = std::abs(x);
   if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
@@ -26,11 +30,11 @@ double Bicubic(double x) {
 
 // What Pillow's resize does to `lines` lines of `in` values each, without a thought for speed.
 // Value i of line l is at values[l * line_step + i * step], in the output likewise with out_*.
-void ResampleLines(int in, int out, int lines, const uint8_t* values, int line_step, int step,
-                   uint8_t* results, int out_line_step, int out_step) {
+void ResampleLines(Filter filter, int in, int out, int lines, const uint8_t* values, int line_step,
+                   int step, uint8_t* results, int out_line_step, int out_step) {
   const double scale = static_cast<double>(in) / out;
   const double filter_scale = std::max(1.0, scale);
-  const double support = 2.0 * filter_scale;
+  const double support = (filter == Filter::kBicubic ? 2.0 : 1.0) * filter_scale;
   for (int index = 0; index < out; ++index) {
     const double center = (index + 0.5) * scale;
     const int begin = std::max(0, static_cast<int>(center - support + 0.5));
@@ -38,7 +42,8 @@ void ResampleLines(int in, int out, int lines, const uint8_t* values, int line_s
     std::vector<double> weights;
     double sum = 0;
     for (int i = begin; i < end; ++i) {
-      weights.push_back(Bicubic((i - center + 0.5) * (1.0 / filter_scale)));
+      const double at = (i - center + 0.5) * (1.0 / filter_scale);
+      weights.push_back(filter == Filter::kBicubic ? Bicubic(at) : Bilinear(at));
       sum += weights.back();
     }
     std::vector<int64_t> fixed;
@@ -54,18 +59,20 @@ void ResampleLines(int in, int out, int lines, const uint8_t* values, int line_s
   }
 }
 
-Bytes Reference(int width, int height, const Bytes& rgb, int out_width, int out_height) {
+Bytes Reference(int width, int height, const Bytes& rgb, int out_width, int out_height,
+                Filter filter = Filter::kBicubic) {
   Bytes rows = rgb;
   if (width != out_width) {
     rows.resize(size_t{3} * out_width * height);
     for (int c = 0; c < 3; ++c) {
-      ResampleLines(width, out_width, height, &rgb[c], 3 * width, 3, &rows[c], 3 * out_width, 3);
+      ResampleLines(filter, width, out_width, height, &rgb[c], 3 * width, 3, &rows[c],
+                    3 * out_width, 3);
     }
   }
   if (height == out_height) return rows;
   Bytes out(size_t{3} * out_width * out_height);
-  ResampleLines(height, out_height, 3 * out_width, rows.data(), 1, 3 * out_width, out.data(), 1,
-                3 * out_width);
+  ResampleLines(filter, height, out_height, 3 * out_width, rows.data(), 1, 3 * out_width,
+                out.data(), 1, 3 * out_width);
   return out;
 }
 
@@ -144,6 +151,53 @@ TEST_F(ResizeTest, ToTheInputOfTheNetwork) {
                                                                       {5000, 1},
                                                                       {1217, 913}}) {
     Check(&resizer, width, height, 224, 224);
+  }
+}
+
+// The sizes and the corners as Python computes them: int(side * longer / shorter), and
+// int(round((size - 224) / 2.0)), as torchvision does.
+TEST_F(ResizeTest, TheMiddleOfTheProportions) {
+  struct Case {
+    const char* preprocessing;
+    int width, height;  // of the picture
+    int full_width, full_height, left, top;
+  };
+  for (const Case& c : {Case{"torchvision-v1", 1, 1, 256, 256, 16, 16},
+                        {"torchvision-v1", 224, 224, 256, 256, 16, 16},
+                        {"torchvision-v1", 256, 256, 256, 256, 16, 16},
+                        {"torchvision-v1", 301, 409, 256, 347, 16, 62},
+                        {"torchvision-v1", 409, 301, 347, 256, 62, 16},
+                        {"timm", 640, 480, 341, 256, 58, 16},
+                        {"timm", 37, 500, 256, 3459, 16, 1618},
+                        {"timm", 256, 300, 256, 300, 16, 38},
+                        {"timm", 257, 255, 258, 256, 17, 16},
+                        {"timm", 1217, 913, 341, 256, 58, 16},
+                        {"torchvision-v2", 500, 37, 3135, 232, 1456, 4},
+                        {"torchvision-v2", 229, 231, 232, 234, 4, 5},
+                        {"torchvision-v2", 232, 300, 232, 300, 4, 38},
+                        {"torchvision-v2", 2, 300, 232, 34800, 4, 17288}}) {
+    const Preprocessing& preprocessing = *FindPreprocessing(c.preprocessing);
+    const Bytes rgb = Noise(c.width, c.height);
+    const Bytes full =
+        Reference(c.width, c.height, rgb, c.full_width, c.full_height, preprocessing.filter);
+    Bytes expected;
+    for (int y = c.top; y < c.top + 224; ++y) {
+      const auto begin = full.begin() + (ptrdiff_t{y} * c.full_width + c.left) * 3;
+      expected.insert(expected.end(), begin, begin + ptrdiff_t{3} * 224);
+    }
+    Resizer resizer(preprocessing);
+    for (const int64_t target : targets_) {
+      Use(target);
+      for (const int piece : {1, 17, 5000}) {
+        resizer.Begin(c.width, c.height);
+        for (int y = 0; y < c.height; y += piece) {
+          resizer.Add(rgb.data() + ptrdiff_t{y} * c.width * 3, std::min(piece, c.height - y));
+        }
+        EXPECT_TRUE(std::ranges::equal(resizer.picture(), expected))
+            << c.preprocessing << ' ' << c.width << 'x' << c.height << " by " << piece << ", "
+            << hwy::TargetName(target);
+      }
+    }
   }
 }
 

@@ -111,6 +111,9 @@ TEST_F(GivenPcaTest, RefusesOneOfOtherFeatures) {
   model_.digest = "digest";
   options_.decode = DecodeMode::kScaled;
   EXPECT_NE(Error().find("jpegscaled"), std::string::npos) << Error();
+  options_.decode = DecodeMode::kExact;
+  model_.preprocessing = FindPreprocessing("timm");
+  EXPECT_NE(Error().find("bicubic256-crop224"), std::string::npos) << Error();
 }
 
 // What says nothing of its features is taken, and a line says so.

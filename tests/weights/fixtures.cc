@@ -181,7 +181,7 @@ void WriteKerasHdf5(const std::string& path, const KerasWeights& weights, KerasL
   Check(H5Fclose(file) >= 0);
 }
 
-void WriteZip(const std::string& path, const std::vector<ZipMember>& members) {
+std::string ZipOf(const std::vector<ZipMember>& members) {
   const auto number = [](size_t value, int bytes) {
     std::string text;
     for (; bytes > 0; --bytes, value >>= 8) text += static_cast<char>(value & 255);
@@ -214,9 +214,187 @@ void WriteZip(const std::string& path, const std::vector<ZipMember>& members) {
     file +=
         "PK\3\4" + common + number(4, 2) + member.name + number(0x9999, 2) + number(0, 2) + data;
   }
-  WriteFile(path, file + directory + "PK\5\6" + number(0, 4) + number(members.size(), 2) +
-                      number(members.size(), 2) + number(directory.size(), 4) +
-                      number(file.size(), 4) + number(0, 2));
+  return file + directory + "PK\5\6" + number(0, 4) + number(members.size(), 2) +
+         number(members.size(), 2) + number(directory.size(), 4) + number(file.size(), 4) +
+         number(0, 2);
+}
+
+void WriteZip(const std::string& path, const std::vector<ZipMember>& members) {
+  WriteFile(path, ZipOf(members));
+}
+
+namespace {
+
+// A builder of models, layer by layer.
+class Model {
+ public:
+  void Conv(const std::string& name, std::vector<int64_t> shape) {
+    Add(name + ".weight", std::move(shape));
+  }
+  void Norm(const std::string& name, int64_t channels) {
+    for (const char* role : {".weight", ".bias", ".running_mean", ".running_var"}) {
+      Add(name + role, {channels});
+    }
+  }
+  void Add(const std::string& name, std::vector<int64_t> shape) {
+    int64_t count = 1;
+    for (const int64_t extent : shape) count *= extent;
+    std::vector<float> values;
+    for (int64_t i = 0; i < count; ++i) {
+      values.push_back(static_cast<float>(tensors.size()) + static_cast<float>(i % 1009) / 1024);
+    }
+    tensors.push_back({name, std::move(shape), std::move(values)});
+  }
+
+  std::vector<TorchTensor> tensors;
+};
+
+// As torchvision's _make_divisible() and timm's make_divisible() do.
+int64_t Divisible(double channels) {
+  const int64_t rounded = std::max<int64_t>(8, static_cast<int64_t>(channels + 4) / 8 * 8);
+  return static_cast<double>(rounded) < 0.9 * channels ? rounded + 8 : rounded;
+}
+
+// Calls first(channels), block(stage, place, in, hidden, out) and last(in, channels).
+template <typename First, typename Block, typename Last>
+void Walk(double alpha, First first, Block block, Last last) {
+  constexpr int kSettings[][3] = {
+      // expansion, channels, repeats: as in the paper
+      {1, 16, 1}, {6, 24, 2}, {6, 32, 3}, {6, 64, 4}, {6, 96, 3}, {6, 160, 3}, {6, 320, 1}};
+  int64_t channels = Divisible(32 * alpha);
+  first(channels);
+  int stage = 0;
+  for (const auto& [expansion, wanted, repeats] : kSettings) {
+    const int64_t out = Divisible(wanted * alpha);
+    for (int place = 0; place < repeats; ++place) {
+      block(stage, place, channels, channels * expansion, out);
+      channels = out;
+    }
+    ++stage;
+  }
+  last(channels, Divisible(1280 * std::max(1.0, alpha)));
+}
+
+std::string LittleEndian(uint64_t number, int bytes) {
+  std::string text;
+  for (; bytes > 0; --bytes, number >>= 8) text += static_cast<char>(number & 255);
+  return text;
+}
+
+std::string Bytes(const std::vector<float>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
+}
+
+}  // namespace
+
+std::vector<TorchTensor> TorchvisionModel(double alpha) {
+  Model model;
+  int number = 1;
+  Walk(
+      alpha,
+      [&](int64_t channels) {
+        model.Conv("features.0.0", {channels, 3, 3, 3});
+        model.Norm("features.0.1", channels);
+      },
+      [&](int, int, int64_t in, int64_t hidden, int64_t out) {
+        const std::string name = "features." + std::to_string(number++) + ".conv.";
+        const bool expands = in != hidden;
+        if (expands) {
+          model.Conv(name + "0.0", {hidden, in, 1, 1});
+          model.Norm(name + "0.1", hidden);
+        }
+        model.Conv(name + (expands ? "1.0" : "0.0"), {hidden, 1, 3, 3});
+        model.Norm(name + (expands ? "1.1" : "0.1"), hidden);
+        model.Conv(name + (expands ? "2" : "1"), {out, hidden, 1, 1});
+        model.Norm(name + (expands ? "3" : "2"), out);
+      },
+      [&](int64_t in, int64_t channels) {
+        model.Conv("features.18.0", {channels, in, 1, 1});
+        model.Norm("features.18.1", channels);
+        model.Add("classifier.1.weight", {10, channels});
+      });
+  return model.tensors;
+}
+
+std::vector<TorchTensor> TimmModel(double alpha) {
+  Model model;
+  Walk(
+      alpha,
+      [&](int64_t channels) {
+        model.Conv("conv_stem", {channels, 3, 3, 3});
+        model.Norm("bn1", channels);
+      },
+      [&](int stage, int place, int64_t in, int64_t hidden, int64_t out) {
+        const std::string name =
+            "blocks." + std::to_string(stage) + "." + std::to_string(place) + ".";
+        if (in != hidden) {
+          model.Conv(name + "conv_pw", {hidden, in, 1, 1});
+          model.Norm(name + "bn1", hidden);
+          model.Conv(name + "conv_dw", {hidden, 1, 3, 3});
+          model.Norm(name + "bn2", hidden);
+          model.Conv(name + "conv_pwl", {out, hidden, 1, 1});
+          model.Norm(name + "bn3", out);
+        } else {
+          model.Conv(name + "conv_dw", {hidden, 1, 3, 3});
+          model.Norm(name + "bn1", hidden);
+          model.Conv(name + "conv_pw", {out, hidden, 1, 1});
+          model.Norm(name + "bn2", out);
+        }
+      },
+      [&](int64_t in, int64_t channels) {
+        model.Conv("conv_head", {channels, in, 1, 1});
+        model.Norm("bn2", channels);
+        model.Add("classifier.weight", {10, channels});
+      });
+  return model.tensors;
+}
+
+std::string PickleOf(const std::vector<TorchTensor>& tensors) {
+  const auto text = [](const std::string& value) {
+    return "X" + LittleEndian(value.size(), 4) + value;
+  };
+  const auto integer = [](int64_t value) {
+    return "J" + LittleEndian(static_cast<uint64_t>(value), 4);
+  };
+  const auto tuple = [&](const std::vector<int64_t>& values) {
+    std::string parts = "(";
+    for (const int64_t value : values) parts += integer(value);
+    return parts + "t";
+  };
+  const std::string ordered = "ccollections\nOrderedDict\n)R";
+  std::string pickle = "\x80\x02" + ordered + "(";
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    std::vector<int64_t> strides(tensors[i].shape.size(), 1);
+    for (size_t d = strides.size(); d-- > 1;) strides[d - 1] = strides[d] * tensors[i].shape[d];
+    pickle += text(tensors[i].name) + "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") +
+              "ctorch\nFloatStorage\n" + text(std::to_string(i)) + text("cpu") +
+              integer(std::ssize(tensors[i].values)) + "tQ" + integer(0) + tuple(tensors[i].shape) +
+              tuple(strides) + "\x89" + ordered + "tR";
+  }
+  return pickle + "u}" + text("_metadata") + ordered + "sb.";
+}
+
+void WriteTorch(const std::string& path, const std::vector<TorchTensor>& tensors, bool old) {
+  if (!old) {
+    std::vector<ZipMember> members = {{"archive/data.pkl", PickleOf(tensors)},
+                                      {"archive/byteorder", "little"}};
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      members.push_back({"archive/data/" + std::to_string(i), Bytes(tensors[i].values)});
+    }
+    return WriteZip(path, members);
+  }
+  std::string file = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M" +
+                     LittleEndian(1001, 2) + ".\x80\x02}X" + LittleEndian(13, 4) +
+                     "little_endian\x88s." + PickleOf(tensors) + "\x80\x02](";
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const std::string key = std::to_string(i);
+    file += "X" + LittleEndian(key.size(), 4) + key;
+  }
+  file += "e.";
+  for (const TorchTensor& tensor : tensors) {
+    file += LittleEndian(tensor.values.size(), 8) + Bytes(tensor.values);
+  }
+  WriteFile(path, file);
 }
 
 }  // namespace pomona

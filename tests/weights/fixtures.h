@@ -35,7 +35,7 @@ inline void WriteFile(const std::string& path, const std::string& bytes) {
 
 // Weights of the right shapes; every value tells its tensor and its place.
 inline KerasWeights MadeUpWeights(double alpha) {
-  KerasWeights weights{alpha, {}};
+  KerasWeights weights{.alpha = alpha, .values = {}};
   for (const KerasTensor& tensor : KerasTensors(alpha)) {
     size_t count = 1;
     for (int64_t extent : tensor.shape) count *= extent;
@@ -88,12 +88,29 @@ inline constexpr KerasLayout kKerasLayouts[] = {
 void WriteKerasHdf5(const std::string& path, const KerasWeights& weights, KerasLayout layout,
                     const std::string& skip = "");
 
+// A model of torchvision's or timm's, with a classifier. Values tell their tensor and their place.
+struct TorchTensor {
+  std::string name;
+  std::vector<int64_t> shape;
+  std::vector<float> values;
+};
+std::vector<TorchTensor> TorchvisionModel(double alpha);
+std::vector<TorchTensor> TimmModel(double alpha);
+
+// What torch.save() pickles of a dictionary of these tensors: storages are called 0, 1, 2, ...
+std::string PickleOf(const std::vector<TorchTensor>& tensors);
+
+// Writes a file as torch.save() does today, in a folder of the archive called "archive", or as it did
+// before version 1.6.
+void WriteTorch(const std::string& path, const std::vector<TorchTensor>& tensors, bool old = false);
+
 // Writes a zip archive of these files, deflated or stored.
 struct ZipMember {
   std::string name;
   std::string bytes;
   bool deflated = false;
 };
+std::string ZipOf(const std::vector<ZipMember>& members);
 void WriteZip(const std::string& path, const std::vector<ZipMember>& members);
 
 }  // namespace pomona

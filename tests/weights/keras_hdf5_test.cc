@@ -20,7 +20,7 @@ class KerasHdf5Test : public FolderTest {
   }
 
   std::string Refusal(const std::string& path) {
-    const auto status = ImportKerasWeights(path, Path("out"));
+    const auto status = ImportWeights(path, Path("out"));
     EXPECT_FALSE(std::filesystem::exists(Path("out")));
     EXPECT_PRED2(Contains, status.message(), path + ": ");
     return status.message();
@@ -56,7 +56,7 @@ TEST_F(KerasHdf5Test, ImportsImageNetWeightsToTheirDigest) {
   if (!weights) GTEST_SKIP() << "POMONA_WEIGHTS names no file of ImageNet weights";
   for (const KerasLayout layout : kKerasLayouts) {
     const std::string out = Path("out.safetensors");
-    const auto status = ImportKerasWeights(Write(*weights, layout), out);
+    const auto status = ImportWeights(Write(*weights, layout), out);
     ASSERT_TRUE(status.ok()) << status.ToString();
     const auto opened = Weights::Open(out).ValueOrDie();
     EXPECT_EQ(opened->digest(), kImageNetDigest) << int(layout);
@@ -163,41 +163,16 @@ TEST_F(KerasHdf5Test, ReadsTheArchivesThatKerasSaves) {
 
 TEST_F(KerasHdf5Test, SaysWhatIsWrongWithAnArchive) {
   const std::string path = Path("model.keras");
-  WriteZip(path, {{"data.pkl", "from elsewhere"}});
+  WriteZip(path, {{"word/document.xml", "from elsewhere"}});
   EXPECT_PRED2(Contains, Refusal(path), "is a zip archive without model.weights.h5");
   WriteZip(path, {{"model.weights.h5", "no HDF5", true}});
   EXPECT_PRED2(Contains, Refusal(path), "cannot be read as HDF5");
 
-  // Where a number stands in the directory, and what to write there.
-  WriteZip(path, {{"model.weights.h5", "no HDF5"}});
-  const std::string archive = ReadFile(path);
-  const size_t entry = archive.find("PK\1\2");
-  const struct {
-    size_t at;
-    char byte;
-    const char* message;
-  } kCases[] = {
-      {8, 1, "is encrypted"},
-      {10, 12, "is compressed by method 12"},
-      {16, 0, "is a damaged zip archive"},     // checksum
-      {23, 0x7f, "import what `unzip"},        // packed size
-      {27, 0x7f, "import what `unzip"},        // size
-      {20, 99, "is a damaged zip archive"},    // packed size
-      {42, 1, "is a damaged zip archive"},     // where the member begins
-      {45, 1, "is a damaged zip archive"},     // the same
-      {28, 0x7f, "is a damaged zip archive"},  // length of the name
-      {0, 'Q', "is a damaged zip archive"},
-  };
-  for (const auto& [at, byte, message] : kCases) {
-    std::string changed = archive;
-    changed[entry + at] = byte;
-    WriteFile(path, changed);
-    EXPECT_PRED2(Contains, Refusal(path), message) << at;
-  }
-  for (size_t length = 4; length < archive.size(); ++length) {
-    WriteFile(path, archive.substr(0, length));
-    EXPECT_PRED2(Contains, Refusal(path), "is a damaged zip archive") << length;
-  }
+  const std::string hdf5 = ReadFile(Write(MadeUpWeights(0.35), KerasLayout::kVariables));
+  std::string archive = ZipOf({{"model.weights.h5", hdf5}});
+  archive[archive.find("PK\1\2") + 27] = 0x7f;  // the size, in the directory
+  WriteFile(path, archive);
+  EXPECT_PRED2(Contains, Refusal(path), "import what `unzip");
 }
 
 TEST_F(KerasHdf5Test, ReadsBfloat16) {
@@ -273,8 +248,8 @@ TEST_F(KerasHdf5Test, SaysItOnOneLine) {
 
 // HDF5 crashes on some files, or runs without end; here the reader does so by itself.
 TEST_F(KerasHdf5Test, OutlivesAReaderThatCrashes) {
-  const auto import = [&](const KerasReader& reader) {
-    const auto status = ImportKerasWeights(Path("m.h5"), Path("out"), "m.h5", false, reader);
+  const auto import = [&](const WeightsReader& reader) {
+    const auto status = ImportWeights(Path("m.h5"), Path("out"), "m.h5", false, reader);
     EXPECT_FALSE(std::filesystem::exists(Path("out")));
     return status.message();
   };
@@ -293,7 +268,7 @@ TEST_F(KerasHdf5Test, OutlivesAReaderThatCrashes) {
 TEST_F(KerasHdf5Test, LeavesAFileThatIsThereAlone) {
   const std::string keras = Write(MadeUpWeights(0.35), KerasLayout::kKeras2);
   const std::string out = Path("out");
-  const auto import = [&] { return ImportKerasWeights(keras, out); };
+  const auto import = [&] { return ImportWeights(keras, out); };
   WriteFile(out, "precious");
   EXPECT_TRUE(import().IsAlreadyExists());
   EXPECT_TRUE(import().message().starts_with(out + ": is there already, and holds something else"));

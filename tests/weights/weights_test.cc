@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <iterator>
 #include <limits>
+#include <set>
 
 #include "fixtures.h"
 
@@ -59,13 +61,16 @@ TEST(MobileNetV2Test, HasTheTensorsOfKeras) {
 
 // Digests by Python's hashlib.
 TEST(TensorDigestTest, IsSha256) {
-  EXPECT_EQ(TensorDigest(std::vector<std::span<const float>>{}),
+  EXPECT_EQ(TensorDigest(std::vector<std::span<const float>>{}, Framework::kKeras),
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   const std::vector<float> zero = {0};
   const std::vector<float> two = {1, -2.5};
   const std::vector<std::span<const float>> tensors = {zero, two};
-  EXPECT_EQ(TensorDigest(tensors),
+  EXPECT_EQ(TensorDigest(tensors, Framework::kKeras),
             "4356516ed57de986ba8080c557e8856871336d6a17b170fb946df125605466c9");
+  // The same bytes and "pytorch".
+  EXPECT_EQ(TensorDigest(tensors, Framework::kPyTorch),
+            "c8fa9bfe1e9023d126daa5266b1c41e480b1cd34f81d77288015a21b19f51e06");
 }
 
 TEST_F(WeightsTest, OpensWhatItWrote) {
@@ -81,24 +86,89 @@ TEST_F(WeightsTest, OpensWhatItWrote) {
 
 TEST_F(WeightsTest, FoldsTheNormalisation) {
   // Folded or not, a layer gives the same: normalise(conv(x)) = folded conv(x) + bias.
-  const std::string path = Path("w.safetensors");
-  ASSERT_TRUE(WriteWeights(path, weights_, "").ok());
-  const auto folded = Weights::Open(path).ValueOrDie()->Fold();
-  ASSERT_EQ(folded.size(), 52u);
-  for (size_t i = 0; i < folded.size(); ++i) {
-    const auto* tensors = &weights_.values[5 * i];
-    const size_t channels = folded[i].bias.size();
-    ASSERT_EQ(folded[i].kernel.size(), tensors[0].size());
-    for (size_t k = 0; k < folded[i].kernel.size(); k += 7) {
-      const size_t c = k % channels;
-      const double deviation = std::sqrt(double{tensors[4][c]} + 1e-3);
-      const double unfolded =
-          tensors[1][c] * (double{tensors[0][k]} - tensors[3][c]) / deviation + tensors[2][c];
-      const double sum = double{folded[i].kernel[k]} + folded[i].bias[c];
-      const double magnitude = std::abs(folded[i].kernel[k]) + std::abs(folded[i].bias[c]);
-      ASSERT_NEAR(sum, unfolded, 1e-7 * magnitude) << folded[i].layer.conv << " " << k;
+  weights_.values[4].assign(weights_.values[4].size(), 1e-4f);  // so small that epsilon counts
+  for (const Framework framework : {Framework::kKeras, Framework::kPyTorch}) {
+    const std::string path = Path(std::string(FrameworkName(framework)));
+    weights_.framework = framework;
+    ASSERT_TRUE(WriteWeights(path, weights_, "").ok());
+    const auto folded = Weights::Open(path).ValueOrDie()->Fold();
+    ASSERT_EQ(folded.size(), 52u);
+    for (size_t i = 0; i < folded.size(); ++i) {
+      const auto* tensors = &weights_.values[5 * i];
+      const size_t channels = folded[i].bias.size();
+      ASSERT_EQ(folded[i].kernel.size(), tensors[0].size());
+      for (size_t k = 0; k < folded[i].kernel.size(); k += 7) {
+        const size_t c = k % channels;
+        const double epsilon = framework == Framework::kKeras ? 1e-3 : 1e-5;
+        const double deviation = std::sqrt(double{tensors[4][c]} + epsilon);
+        const double unfolded =
+            tensors[1][c] * (double{tensors[0][k]} - tensors[3][c]) / deviation + tensors[2][c];
+        const double sum = double{folded[i].kernel[k]} + folded[i].bias[c];
+        const double magnitude = std::abs(folded[i].kernel[k]) + std::abs(folded[i].bias[c]);
+        ASSERT_NEAR(sum, unfolded, 1e-7 * magnitude) << folded[i].layer.conv << " " << k;
+      }
     }
   }
+}
+
+TEST(MobileNetV2Test, PadsAsItsFrameworkDoes) {
+  for (const Framework framework : {Framework::kKeras, Framework::kPyTorch}) {
+    int halving = 0;
+    for (const ConvLayer& layer : MobileNetV2Layers(1.0, framework)) {
+      const bool pointwise = layer.kind == ConvLayer::Kind::kPointwise;
+      const bool behind_only = layer.stride == 2 && framework == Framework::kKeras;
+      EXPECT_EQ(layer.pad, pointwise || behind_only ? 0 : 1) << layer.conv;
+      halving += layer.stride == 2;
+    }
+    EXPECT_EQ(halving, 5);
+  }
+}
+
+TEST_F(WeightsTest, KeepsTheirNetworkAndPictures) {
+  const auto open = [&](Framework framework, const char* preprocessing) {
+    const std::string path = Path(std::string(FrameworkName(framework)) + preprocessing);
+    weights_.framework = framework;
+    weights_.preprocessing = FindPreprocessing(preprocessing);
+    EXPECT_TRUE(WriteWeights(path, weights_, "").ok());
+    return Weights::Open(path).ValueOrDie();
+  };
+  const auto keras = open(Framework::kKeras, "keras");
+  const auto other_pictures = open(Framework::kKeras, "timm");
+  const auto pytorch = open(Framework::kPyTorch, "timm");
+  EXPECT_EQ(keras->digest(), other_pictures->digest());
+  EXPECT_NE(keras->digest(), pytorch->digest());
+  EXPECT_EQ(keras->preprocessing().name, "keras");
+  EXPECT_EQ(other_pictures->preprocessing().name, "timm");
+  EXPECT_EQ(other_pictures->framework(), Framework::kKeras);
+  EXPECT_EQ(pytorch->framework(), Framework::kPyTorch);
+
+  // Who knows nothing of either refuses the file; so do we what we do not know.
+  EXPECT_EQ(SafetensorsFile::Open(keras->path()).ValueOrDie()->metadata().at("version"), "1");
+  EXPECT_EQ(SafetensorsFile::Open(other_pictures->path()).ValueOrDie()->metadata().at("version"),
+            "2");
+  const auto changed = [&](const char* key, const char* value) {
+    return RefusalAfter([&](Views&, Metadata& m) { m[key] = value; });
+  };
+  EXPECT_EQ(changed("origin", "elsewhere"), "");
+  EXPECT_PRED2(Contains, changed("preprocessing", "mine"), "does not know");
+  EXPECT_PRED2(Contains, changed("framework", "jax"), "does not know");
+  EXPECT_PRED2(Contains, changed("framework", "keras"), "was altered");
+}
+
+TEST(PreprocessingTest, IsRecordedByNamesThatDiffer) {
+  EXPECT_EQ(kKerasPreprocessing.RecordedName(DecodeMode::kExact),
+            "rgb-bicubic224-pillow/scale-127.5-1");
+  EXPECT_EQ(kKerasPreprocessing.RecordedName(DecodeMode::kScaled),
+            "rgb-jpegscaled448-bicubic224-pillow/scale-127.5-1");
+  EXPECT_EQ(FindPreprocessing("torchvision-v2")->RecordedName(DecodeMode::kScaled),
+            "rgb-jpegscaled464-bilinear232-crop224-pillow/imagenet-mean-std");
+  std::set<std::string> names;
+  for (const Preprocessing& known : kPreprocessings) {
+    for (const DecodeMode decode : {DecodeMode::kExact, DecodeMode::kScaled}) {
+      names.insert(known.RecordedName(decode));
+    }
+  }
+  EXPECT_EQ(names.size(), 2 * std::size(kPreprocessings));
 }
 
 TEST_F(WeightsTest, RefusesOtherFiles) {
@@ -106,8 +176,8 @@ TEST_F(WeightsTest, RefusesOtherFiles) {
   EXPECT_EQ(RefusalAfter([](Views&, Metadata&) {}), "");
   EXPECT_PRED2(Contains, RefusalAfter([](Views&, Metadata& m) { m.erase("kind"); }),
                "no weights made by");
-  EXPECT_PRED2(Contains, RefusalAfter([](Views&, Metadata& m) { m["version"] = "2"; }),
-               "version '2'");
+  EXPECT_PRED2(Contains, RefusalAfter([](Views&, Metadata& m) { m["version"] = "3"; }),
+               "version '3'");
   for (const char* alpha : {"", "1.0", "2", "nan", "0.35x"}) {
     EXPECT_PRED2(Contains, RefusalAfter([&](Views&, Metadata& m) { m["alpha"] = alpha; }),
                  "alpha '" + std::string(alpha) + "'");

@@ -12,12 +12,11 @@
 // After foreach_target.h: included once for each instruction set.
 #include "infer/native/depthwise-inl.h"
 #include "infer/native/matmul-inl.h"
-#include "infer/native/scale-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace pomona::native::HWY_NAMESPACE {
 
-Kernels MakeKernels(const char* name) { return {name, kLanes, Scale, MatMul, Depthwise}; }
+Kernels MakeKernels(const char* name) { return {name, kLanes, MatMul, Depthwise}; }
 
 }  // namespace pomona::native::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -10,7 +10,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 
 #include "infer/native/packing.h"
 #include "pomona/engine.h"
@@ -72,7 +71,6 @@ struct DepthwiseArgs {
 struct Kernels {
   const char* name;
   int lanes;  // floats in a vector: what weights are packed for
-  void (*scale)(const uint8_t* bytes, size_t n, float* out);  // out = byte / 127.5 - 1
   void (*matmul)(const MatMulArgs& args);
   void (*depthwise)(const DepthwiseArgs& args);
 };

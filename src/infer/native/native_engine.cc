@@ -33,11 +33,13 @@ class NativeWorker final : public EngineWorker {
 
 class NativeEngine final : public Engine {
  public:
-  explicit NativeEngine(std::shared_ptr<const Network> network) : network_(std::move(network)) {}
+  NativeEngine(std::shared_ptr<const Network> network, const Preprocessing& preprocessing)
+      : network_(std::move(network)), preprocessing_(preprocessing) {}
 
   // Without the instruction set, on which results do not depend.
   std::string_view name() const override { return "native"; }
   int features() const override { return network_->features(); }
+  const Preprocessing& preprocessing() const override { return preprocessing_; }
   arrow::Result<std::unique_ptr<EngineWorker>> NewWorker() override {
     ARROW_ASSIGN_OR_RAISE(native::Scratch scratch, network_->NewScratch());
     return std::make_unique<NativeWorker>(network_, std::move(scratch));
@@ -45,6 +47,7 @@ class NativeEngine final : public Engine {
 
  private:
   std::shared_ptr<const Network> network_;
+  const Preprocessing preprocessing_;
 };
 
 }  // namespace
@@ -54,8 +57,9 @@ arrow::Result<std::unique_ptr<Engine>> MakeNativeEngine(const Weights& weights, 
   if (kernels == nullptr) {
     return arrow::Status::NotImplemented("this machine lacks the vector instructions asked for");
   }
-  ARROW_ASSIGN_OR_RAISE(auto network, Network::Make(weights.Fold(), kInputSize, *kernels));
-  return std::make_unique<NativeEngine>(std::move(network));
+  ARROW_ASSIGN_OR_RAISE(
+      auto network, Network::Make(weights.Fold(), kInputSize, *kernels, weights.preprocessing()));
+  return std::make_unique<NativeEngine>(std::move(network), weights.preprocessing());
 }
 
 }  // namespace pomona

@@ -14,8 +14,8 @@ constexpr int kMaxRingRows = 32;
 }  // namespace
 
 arrow::Result<std::unique_ptr<const Network>> Network::Make(std::span<const FoldedLayer> layers,
-                                                            int input_size,
-                                                            const Kernels& kernels) {
+                                                            int input_size, const Kernels& kernels,
+                                                            const Preprocessing& preprocessing) {
   if (input_size < 32 || input_size % 32 != 0) {
     return arrow::Status::Invalid("input size ", input_size, " is not a multiple of 32");
   }
@@ -27,6 +27,14 @@ arrow::Result<std::unique_ptr<const Network>> Network::Make(std::span<const Fold
   std::unique_ptr<Network> network(new Network);
   network->input_size_ = input_size;
   network->kernels_ = &kernels;
+  network->pad_ = layers[0].layer.pad;
+  for (size_t c = 0; c < 3; ++c) {
+    for (size_t byte = 0; byte < 256; ++byte) {
+      network->scaled_[c][byte] =
+          (static_cast<float>(byte) / preprocessing.divisor - preprocessing.mean[c]) /
+          preprocessing.deviation[c];
+    }
+  }
   int size = input_size / 2;
   for (; layers.size() > 1; layers = layers.subspan(3)) {
     const ConvLayer& depthwise = layers[1].layer;
@@ -41,6 +49,7 @@ arrow::Result<std::unique_ptr<const Network>> Network::Make(std::span<const Fold
     block.project = PackMatrix(layers[2], kernels.lanes);
     block.size = size;
     block.stride = depthwise.stride;
+    block.pad = depthwise.pad;
     block.residual = layers[2].layer.add_residual;
     if (!block.expand.panels || !block.depthwise.vectors || !block.project.panels) {
       return arrow::Status::OutOfMemory("no memory for the network's weights");
@@ -107,14 +116,18 @@ arrow::Result<Scratch> Network::NewScratch() const {
 }
 
 void Network::ScaleRows(const uint8_t* picture, int begin, int end, float* scaled) const {
-  const int row_bytes = input_size_ * 3;
+  const ptrdiff_t row_bytes = ptrdiff_t{3} * input_size_;
   for (int y = begin; y < end; ++y, scaled += ScaledRow()) {
-    if (y == input_size_) {
+    if (y < 0 || y >= input_size_) {
       std::fill_n(scaled, ScaledRow(), 0.0f);
       continue;
     }
-    kernels_->scale(picture + static_cast<ptrdiff_t>(y) * row_bytes, row_bytes, scaled);
-    std::fill_n(scaled + row_bytes, 3, 0.0f);
+    const uint8_t* const row = picture + y * row_bytes;
+    float* const out = scaled + ptrdiff_t{3} * pad_;
+    for (ptrdiff_t i = 0; i < row_bytes; i += 3) {
+      for (ptrdiff_t c = 0; c < 3; ++c) out[i + c] = scaled_[c][row[i + c]];
+    }
+    std::fill_n(pad_ ? scaled : scaled + row_bytes, 3, 0.0f);
   }
 }
 
@@ -161,8 +174,7 @@ void Network::RunBlock(const Block& block, const uint8_t* picture, const float* 
   const float* const zeros = memory + layout_.zeros;
   const ptrdiff_t next_ring = block.one_strip() ? 0 : block.ring();
   const int out_size = block.out_size();
-  // A stride of 2 pads below and at the right only, a stride of 1 on all sides.
-  const int pad = block.stride == 1 ? 1 : 0;
+  const int pad = block.pad;
 
   const int ring_rows = block.ring_rows() * (block.one_strip() ? 1 : block.groups());
   for (int row = 0; row < ring_rows; ++row) {
@@ -178,7 +190,7 @@ void Network::RunBlock(const Block& block, const uint8_t* picture, const float* 
     const float* strip_in = in + static_cast<ptrdiff_t>(expanded) * block.size * block.expand.rows;
     if (&block == &blocks_[0]) {
       float* const scaled = memory + layout_.picture;
-      ScaleRows(picture, 2 * expanded, 2 * needed + 1, scaled);
+      ScaleRows(picture, 2 * expanded - pad_, 2 * needed + 1 - pad_, scaled);
       strip_in = scaled;
     }
 

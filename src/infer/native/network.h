@@ -3,12 +3,14 @@
 
 #include <arrow/result.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "infer/native/kernels.h"
+#include "pomona/preprocessing.h"
 
 namespace pomona::native {
 
@@ -20,6 +22,7 @@ struct Block {
   PackedMatrix project;
   int size = 0;           // height and width of the expanded picture
   int stride = 1;         // of the depthwise convolution
+  int pad = 1;            // of it: rows and columns in front
   bool residual = false;  // adds the block's input to its output
   int strip_rows = 1;     // output rows computed at a time
 
@@ -50,9 +53,10 @@ struct Scratch {
 class Network {
  public:
   // layers: MobileNetV2Layers() of any width, with weights. input_size: a multiple of 32.
-  // kernels: must outlive the network.
-  static arrow::Result<std::unique_ptr<const Network>> Make(std::span<const FoldedLayer> layers,
-                                                            int input_size, const Kernels& kernels);
+  // kernels: must outlive the network. preprocessing: its scaling is the network's first step.
+  static arrow::Result<std::unique_ptr<const Network>> Make(
+      std::span<const FoldedLayer> layers, int input_size, const Kernels& kernels,
+      const Preprocessing& preprocessing = kKerasPreprocessing);
 
   int input_size() const { return input_size_; }
   int features() const { return last_.columns; }
@@ -83,7 +87,7 @@ class Network {
   void RunBlock(const Block& block, const uint8_t* picture, const float* in, float* out,
                 float* memory) const;
 
-  // Scales rows [begin, end) of the picture; the row below the picture is zeros.
+  // Scales rows [begin, end) of the picture; those above and below it are zeros.
   void ScaleRows(const uint8_t* picture, int begin, int end, float* scaled) const;
 
   // Writes rows [begin, end) of a group of the expanded picture into its ring. in: the rows'
@@ -92,6 +96,8 @@ class Network {
                   float* ring) const;
 
   int input_size_;
+  int pad_;                                       // of the first convolution, as Block::pad
+  std::array<std::array<float, 256>, 3> scaled_;  // what a byte of each color becomes
   const Kernels* kernels_;
   std::vector<Block> blocks_;
   PackedMatrix last_;  // the last convolution, which is pooled
