@@ -197,6 +197,21 @@ $(SERVERS)/versitygw: $(SERVERS)/go/.installed
 	  -trimpath -ldflags='-s -w' github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
 	touch $@
 
+# Readers of Parquet in other languages, for tests/readers.
+$(SERVERS)/parquet_go: $(wildcard tests/readers/parquet_go/*) $(SERVERS)/go/.installed
+	cd $(<D) && GOTOOLCHAIN=local CGO_ENABLED=0 $(abspath $(SERVERS))/go/go/bin/go build -o $(abspath $@) .
+
+$(SERVERS)/readers/ParquetAvro.class: tests/readers/ParquetAvro.java $(SERVERS)/parquet-avro.classpath
+	mkdir -p $(@D)
+	command -v javac >/dev/null || tools/install_packages.sh default-jdk-headless
+	javac -cp "$$(cat $(SERVERS)/parquet-avro.classpath)" -d $(@D) $<
+
+$(SERVERS)/readers/hyparquet.js: $(addprefix tests/readers/,hyparquet.js package.json package-lock.json)
+	mkdir -p $(@D)
+	command -v npm >/dev/null || tools/install_packages.sh nodejs npm
+	cp $^ $(@D)
+	cd $(@D) && npm ci --silent
+
 # Prometheus' own opinion of metrics and alert rules: one program of Debian's package, not installed.
 $(SERVERS)/promtool: $(BUILD)/.packages
 	mkdir -p $(SERVERS)/prometheus
@@ -322,7 +337,8 @@ test-fresh:
 
 test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $(BROWSER)/.created \
   $(SPARK_ENGINES) $(SERVERS)/s3a-4.1.classpath $(SERVERS)/versitygw $(RECIPES)/.created \
-  $(RECIPES_LONG)/.created $(TORCH)/.created $(TIMM)/.created
+  $(RECIPES_LONG)/.created $(TORCH)/.created $(TIMM)/.created $(SERVERS)/parquet_go \
+  $(addprefix $(SERVERS)/readers/,ParquetAvro.class hyparquet.js)
 	tools/install_packages.sh debootstrap
 	$(call ctest,$(ARM64),--exclude-regex '$(ARM64_EXCLUDE)')
 	$(PYTEST) -m long
