@@ -61,6 +61,7 @@ int Execute(int argc, char** argv) {
   AddShowCommand(app, &action);
   AddDeleteCommand(app, &action);
   AddReportCommand(app, &action);
+  AddAuditCommand(app, &action);
   AddWeightsCommand(app, &action);
   AddSampleCommand(app, &action);
   AddSparkJobCommand(app, &action);

@@ -32,6 +32,11 @@ ALLOWED = {
         "decode": "and their pixels",
         "infer": "which the resize makes small",
     },
+    "audit": {
+        "store": "it is made of a run's published tables, and published as they are",
+        "reduce": "short vectors and distances come from the PCA",
+        "sink": "it writes tables",
+    },
     "pipeline": dict.fromkeys(
         ("s3", "source", "decode", "weights", "infer", "reduce", "sink", "store", "report"),
         "the job joins the stages; it alone sees all of them",
@@ -44,6 +49,7 @@ FRONT_ENDS = {"cli": "cli", "python/src": "python"}
 
 # The room of each public header, so that a stage cannot reach a sister by way of include/pomona.
 OWNERS = {
+    "audit.h": "audit",
     "cancel.h": "root",
     "check.h": "pipeline",
     "cpu.h": "root",

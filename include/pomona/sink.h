@@ -6,6 +6,7 @@
 #include <arrow/result.h>
 #include <arrow/type_fwd.h>
 
+#include <concepts>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -87,13 +88,18 @@ arrow::Result<std::unique_ptr<TableSink>> MakeTableSink(
     std::shared_ptr<arrow::io::OutputStream> out, const std::shared_ptr<arrow::Schema>& schema,
     const std::vector<std::string>& repeating);
 
-// Builds small CSV tables (metadata, errors, variance) in memory, a field at a time, by the same
+// Builds CSV tables without vectors (metadata, errors, variance) in memory, a field at a time, by the same
 // rules as the CSV sink.
 class CsvBuilder {
  public:
   CsvBuilder& Field(std::string_view text);  // quoted where RFC 4180 asks for it
   CsvBuilder& Field(int64_t number);
   CsvBuilder& Field(float number);
+  CsvBuilder& Field(double number);
+  // No pointer becomes one. true, false.
+  CsvBuilder& Field(std::same_as<bool> auto value) {
+    return Field(std::string_view(value ? "true" : "false"));
+  }
   void EndRow();
   const std::string& text() const { return text_; }
   void clear();

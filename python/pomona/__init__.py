@@ -1,14 +1,16 @@
 """Deep features and principal components of labelled images, natively and fast.
 
 `run` does the whole job on a tree of images, `check` tells what it would reject, `Run` reads what
-it published; `Extractor`, `Moments` and `PCA` are its parts, over Arrow; `pomona.spark` runs them
-on a cluster. See docs/python.md of the project.
+it published, `audit` finds duplicates, outliers and wrong labels in it; `Extractor`, `Moments` and
+`PCA` are its parts, over Arrow; `pomona.spark` runs them on a cluster. See docs/python.md of the
+project.
 """
 
 from __future__ import annotations
 
 import pyarrow as _pyarrow  # noqa: F401  its shared libraries are what the module is linked to
 
+from ._audit import AuditSummary, audit, near_pairs
 from ._check import CheckSummary, check
 from ._core import OutputBusy, TooManyRejects
 from ._core import version as __version__
@@ -19,6 +21,7 @@ from ._run import RunSummary, run
 
 __all__ = [
     "PCA",
+    "AuditSummary",
     "CheckSummary",
     "Extractor",
     "Moments",
@@ -28,8 +31,10 @@ __all__ = [
     "Runs",
     "TooManyRejects",
     "__version__",
+    "audit",
     "check",
     "delete",
+    "near_pairs",
     "run",
     "runs",
     "show",

@@ -5,6 +5,7 @@
 
 namespace pomona::python {
 
+void BindAudit(nanobind::module_& module);
 void BindCheck(nanobind::module_& module);
 void BindExtractor(nanobind::module_& module);
 void BindPublished(nanobind::module_& module);

@@ -18,6 +18,7 @@ NB_MODULE(_core, module) {
   py::BindReduce(module);
   py::BindRun(module);
   py::BindCheck(module);
+  py::BindAudit(module);
   py::BindReports(module);
   py::BindSelect(module);
   py::BindPublished(module);

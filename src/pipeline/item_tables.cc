@@ -1,14 +1,13 @@
 #include "item_tables.h"
 
-#include <arrow/builder.h>
 #include <arrow/record_batch.h>
-#include <arrow/table_builder.h>
 #include <arrow/type.h>
 
 #include <vector>
 
 #include "hex.h"
 #include "pomona/sink.h"
+#include "sink/row_builder.h"
 #include "store/layout.h"
 
 namespace pomona {
@@ -30,41 +29,6 @@ std::shared_ptr<arrow::Schema> ErrorsSchema() {
                         arrow::field("stage", arrow::utf8()), arrow::field("reason", arrow::utf8()),
                         arrow::field("message", arrow::utf8())});
 }
-
-// Takes the values of a row one after another.
-class RowBuilder {
- public:
-  static arrow::Result<RowBuilder> Make(const std::shared_ptr<arrow::Schema>& schema) {
-    RowBuilder rows;
-    ARROW_ASSIGN_OR_RAISE(rows.columns_,
-                          arrow::RecordBatchBuilder::Make(schema, arrow::default_memory_pool()));
-    return rows;
-  }
-
-  template <typename... Values>
-  arrow::Status Append(const Values&... values) {
-    int column = 0;
-    arrow::Status status;
-    ((status &= AppendTo(column++, values)), ...);
-    return status;
-  }
-
-  int64_t rows() { return columns_->GetField(0)->length(); }
-  arrow::Result<std::shared_ptr<arrow::RecordBatch>> Flush() { return columns_->Flush(); }
-
- private:
-  arrow::Status AppendTo(int column, std::string_view text) {
-    return columns_->GetFieldAs<arrow::StringBuilder>(column)->Append(text);
-  }
-  arrow::Status AppendTo(int column, int64_t number) {
-    return columns_->GetFieldAs<arrow::Int64Builder>(column)->Append(number);
-  }
-  arrow::Status AppendTo(int column, int32_t number) {
-    return columns_->GetFieldAs<arrow::Int32Builder>(column)->Append(number);
-  }
-
-  std::unique_ptr<arrow::RecordBatchBuilder> columns_;
-};
 
 }  // namespace
 

@@ -1,3 +1,4 @@
+#include "audit_section.h"
 #include "disk.h"
 #include "picture_files.h"
 #include "pomona/report.h"
@@ -16,10 +17,14 @@ arrow::Result<std::string> MakeReport(const std::string& output, const ReportOpt
   const auto read = [&](const std::string& path, FileBytes* bytes) {
     return pictures.Read(path, bytes);
   };
+  const int threads = ThreadCount(options.threads);
   ARROW_ASSIGN_OR_RAISE(
       auto sections,
-      GatherReport(
-          {tables, options.kind, options.images, read, ThreadCount(options.threads), cancel, {}}));
+      GatherReport({tables, options.kind, options.images, read, threads, cancel, {}}));
+  const bool images = options.images && options.kind == ReportKind::kFull;
+  ARROW_ASSIGN_OR_RAISE(auto audit, GatherAudit(files.Audits(), run_id,
+                                                images ? read : ReadPicture(), threads, cancel));
+  if (audit) sections.push_back(*std::move(audit));
   sections.push_back(MakingSection(run_info));
   const std::string file = options.file.empty() ? "report_" + run_id + ".html" : options.file;
   ARROW_RETURN_NOT_OK(

@@ -126,6 +126,13 @@ CsvBuilder& CsvBuilder::Field(float number) {
   return *this;
 }
 
+CsvBuilder& CsvBuilder::Field(double number) {
+  Separate();
+  char text[32];
+  text_.append(text, std::to_chars(text, text + sizeof text, number).ptr);
+  return *this;
+}
+
 void CsvBuilder::EndRow() {
   text_.push_back('\n');
   row_started_ = false;

@@ -35,7 +35,7 @@ arrow::Result<Checksums> ReadChecksums(const PublishedFiles& files, const std::s
       return arrow::Status::Invalid(files.Path(path), ": a line that is no checksum");
     }
     const std::string named = line.substr(kHexChars + kGap.size());
-    if (!IsFileOfRun(named, run_id)) {
+    if (!IsFileOfRun(named, run_id, files.folders())) {
       return arrow::Status::Invalid(files.Path(path),
                                     ": names what is no file of the run: ", named);
     }

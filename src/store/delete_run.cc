@@ -20,8 +20,12 @@ arrow::Result<std::string> Interrupted(const PublishedFiles& files) {
 }
 
 arrow::Result<PublishedRun> Find(const PublishedFiles& files, const std::string& run_id) {
-  std::string stranger;
+  std::string stranger, audit_stranger;
   ARROW_ASSIGN_OR_RAISE(PublishedRun run, FindRun(files, run_id, &stranger));
+  ARROW_ASSIGN_OR_RAISE(const PublishedRun audit, FindRun(files.Audits(), run_id, &audit_stranger));
+  run.files += audit.files;
+  run.bytes += audit.bytes;
+  if (!audit_stranger.empty()) stranger = std::string(kAuditFolder) + '/' + audit_stranger;
   if (run.files == 0) {
     ARROW_ASSIGN_OR_RAISE(const std::string interrupted, Interrupted(files));
     if (interrupted != run_id) {
@@ -39,6 +43,17 @@ void ForgetInCard(Output& output) {
   if (runs.ok()) (void)UpdateCard(output, runs->empty() ? "" : runs->front());
 }
 
+arrow::Status DeleteAudit(const std::string& output, const std::string& run_id, const S3Options& s3,
+                          CancelToken cancel) {
+  ARROW_ASSIGN_OR_RAISE(const auto audits, OpenAudits(output, s3, cancel));
+  ARROW_ASSIGN_OR_RAISE(const PublishedRun audit, FindRun(audits->published(), run_id));
+  if (audit.files == 0) return arrow::Status::OK();
+  ARROW_RETURN_NOT_OK(audits->Lock(cancel));
+  const arrow::Status removed = audits->Remove(run_id);
+  audits->Abandon();
+  return removed;
+}
+
 }  // namespace
 
 arrow::Result<PublishedRun> RunToDelete(const std::string& output, const std::string& run_id,
@@ -53,7 +68,8 @@ arrow::Status DeleteRun(const std::string& output, const std::string& run_id, co
   // Before the lock, which makes the folder where there is none.
   ARROW_RETURN_NOT_OK(Find(opened->published(), run_id));
   ARROW_RETURN_NOT_OK(opened->Lock(cancel));
-  const arrow::Status removed = opened->Remove(run_id);
+  arrow::Status removed = DeleteAudit(output, run_id, s3, cancel);
+  if (removed.ok()) removed = opened->Remove(run_id);
   // Also of a run of which something stays: it is not published any more.
   ForgetInCard(*opened);
   opened->Abandon();

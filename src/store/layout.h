@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -68,29 +69,49 @@ inline constexpr OutputFolder kErrorsParquet{"errors/parquet", "errors"};
 inline constexpr OutputFolder kReport{"report", "report"};
 inline constexpr OutputFolder kRunInfo{"run_info", "run_info"};
 
-// In the order in which they are published; inner folders before the one that they lie in.
-inline constexpr const OutputFolder* kAllFolders[] = {
+// What is published under one run id: in this order, which ends with run_info, whose _SUCCESS says
+// that all of them are there; inner folders before the one that they lie in.
+using OutputFolders = std::span<const OutputFolder* const>;
+
+// Of a run.
+inline constexpr const OutputFolder* kRunFolders[] = {
     &kFeaturesParquet,  &kFeaturesCsv,  &kPcaParquet, &kPcaCsv,   &kMetadata,
     &kMetadataParquet,  &kModelInfo,    &kVariance,   &kPcaModel, &kPcaOnnx,
     &kSparkPcaMetadata, &kSparkPcaData, &kSparkPca,   &kErrors,   &kErrorsParquet,
     &kReport,           &kRunInfo};
 
+// Of an audit, which is published in this folder of an OUTPUT as runs are in OUTPUT, under the id of
+// the run that it is about.
+inline constexpr std::string_view kAuditFolder = "audit";
+inline constexpr OutputFolder kDuplicates{"duplicates", "duplicates"};
+inline constexpr OutputFolder kDuplicatesParquet{"duplicates/parquet", "duplicates"};
+inline constexpr OutputFolder kSplitLeaks{"split_leaks", "split_leaks"};
+inline constexpr OutputFolder kSplitLeaksParquet{"split_leaks/parquet", "split_leaks"};
+inline constexpr OutputFolder kOutliers{"outliers", "outliers"};
+inline constexpr OutputFolder kOutliersParquet{"outliers/parquet", "outliers"};
+inline constexpr OutputFolder kLabelIssues{"label_issues", "label_issues"};
+inline constexpr OutputFolder kLabelIssuesParquet{"label_issues/parquet", "label_issues"};
+inline constexpr const OutputFolder* kAuditFolders[] = {
+    &kDuplicates,        &kDuplicatesParquet,  &kSplitLeaks,
+    &kSplitLeaksParquet, &kOutliers,           &kOutliersParquet,
+    &kLabelIssues,       &kLabelIssuesParquet, &kRunInfo};
+
 // In kReport.
 inline constexpr std::string_view kReportName = "report.html";
 
-// Whether a path, which may be anybody's, is that of one of the run's folders.
-inline bool IsFolderOfRun(std::string_view path, std::string_view run_id) {
-  return std::ranges::any_of(kAllFolders,
+// Whether a path, which may be anybody's, is that of one of the folders of this id.
+inline bool IsFolderOfRun(std::string_view path, std::string_view run_id, OutputFolders folders) {
+  return std::ranges::any_of(folders,
                              [&](const OutputFolder* of) { return of->Path(run_id) == path; });
 }
 
 // The same of a file in one of them.
-inline bool IsFileOfRun(std::string_view path, std::string_view run_id) {
+inline bool IsFileOfRun(std::string_view path, std::string_view run_id, OutputFolders folders) {
   const size_t slash = path.rfind('/');
   if (slash == path.npos) return false;
   const std::string_view name = path.substr(slash + 1);
-  return !name.empty() && name != "." && name != ".." && !IsFolderOfRun(path, run_id) &&
-         IsFolderOfRun(path.substr(0, slash), run_id);
+  return !name.empty() && name != "." && name != ".." && !IsFolderOfRun(path, run_id, folders) &&
+         IsFolderOfRun(path.substr(0, slash), run_id, folders);
 }
 
 }  // namespace pomona

@@ -24,7 +24,7 @@ constexpr const char* kCard = "/card";             // the next one, until it is 
 }  // namespace
 
 arrow::Status LocalOutput::Lock(CancelToken) {
-  for (const OutputFolder* folder : kAllFolders) {
+  for (const OutputFolder* folder : folders_) {
     ARROW_RETURN_NOT_OK(CheckFolders(path_, std::string(folder->kind)));
   }
   ARROW_ASSIGN_OR_RAISE(work_, WorkFolder::Open(path_));
@@ -80,7 +80,7 @@ arrow::Status LocalOutput::Deliver(CancelToken cancel) {
 arrow::Status LocalOutput::Begin(const std::string& run_id) {
   ARROW_ASSIGN_OR_RAISE(const bool is_published, Exists(PublishedFolder(kRunInfo, run_id)));
   if (is_published) return RunExists(run_id, path_);
-  for (const OutputFolder* folder : kAllFolders) {
+  for (const OutputFolder* folder : folders_) {
     const std::string path = PublishedFolder(*folder, run_id);
     ARROW_ASSIGN_OR_RAISE(const bool taken, Exists(path));
     if (taken) {
@@ -164,7 +164,7 @@ arrow::Status LocalOutput::RollBackUnfinished() const {
 arrow::Status LocalOutput::RollBack(const std::string& run_id) const {
   const std::string bin = work_->path() + kRolledBack;
   // No std::views::reverse: clang 14 of Debian 12 cannot compile it with GCC's library.
-  for (auto folder = std::rbegin(kAllFolders); folder != std::rend(kAllFolders); ++folder) {
+  for (auto folder = std::rbegin(folders_); folder != std::rend(folders_); ++folder) {
     ARROW_RETURN_NOT_OK(RemoveAll(bin));
     const std::string published = PublishedFolder(**folder, run_id);
     std::error_code error;
@@ -181,7 +181,7 @@ arrow::Status LocalOutput::RollBack(const std::string& run_id) const {
 // it is an empty folder, which the next try takes away.
 arrow::Status LocalOutput::TryMoves() const {
   std::set<std::string> places;  // where the folders will stand, or above
-  for (const OutputFolder* folder : kAllFolders) {
+  for (const OutputFolder* folder : folders_) {
     std::string place = path_;
     for (const fs::path& name : fs::path(folder->kind)) {
       ARROW_ASSIGN_OR_RAISE(const bool there, Exists(place + '/' + name.string()));

@@ -18,7 +18,8 @@ namespace pomona {
 class LocalOutput : public Output {
  public:
   // `path`: absolute.
-  explicit LocalOutput(std::string path) : path_(std::move(path)) {}
+  explicit LocalOutput(std::string path, OutputFolders folders = kRunFolders)
+      : path_(std::move(path)), folders_(folders) {}
 
   const std::string& location() const override { return path_; }
   const std::string& folder() const override { return path_; }
@@ -31,7 +32,7 @@ class LocalOutput : public Output {
   void Abandon() override;
 
   WorkFolder& work() override { return *work_; }
-  PublishedFiles published() const override { return PublishedFiles(path_); }
+  PublishedFiles published() const override { return PublishedFiles(path_, folders_); }
   arrow::Status Begin(const std::string& run_id) override;
   arrow::Status Publish(const std::vector<OutputFolder>& folders, CancelToken cancel,
                         const Poll& poll, const std::function<void()>& published) override;
@@ -48,6 +49,7 @@ class LocalOutput : public Output {
   std::string KindFolder(const OutputFolder& folder) const;
 
   const std::string path_;
+  const OutputFolders folders_;
   std::optional<ScratchFolder> scratch_;  // of one that takes part
   std::unique_ptr<FolderLock> shared_;    // of one that takes part together with others
   std::unique_ptr<WorkFolder> work_;

@@ -106,6 +106,12 @@ arrow::Status RunExists(const std::string& run_id, const std::string& location);
 
 // The output that a path or URI names. Errors: those of LocalPath() and S3Connection::Open().
 arrow::Result<std::unique_ptr<Output>> OpenOutput(const std::string& path_or_uri,
+                                                  const S3Options& s3, CancelToken cancel,
+                                                  OutputFolders folders = kRunFolders);
+
+// Where the audits of an output's runs are published. Errors: as above; Invalid where the place is a
+// link.
+arrow::Result<std::unique_ptr<Output>> OpenAudits(const std::string& path_or_uri,
                                                   const S3Options& s3, CancelToken cancel);
 
 }  // namespace pomona

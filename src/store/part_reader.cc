@@ -147,6 +147,19 @@ class ParquetPart : public PartReader {
   std::vector<int16_t> definition_, repetition_;
 };
 
+// Of all tables that are read back.
+constexpr const char* kCsvColumns[] = {
+    "path", "label", "features_string", "pca_features_string",
+    // errors
+    "stage", "reason", "message",
+    // duplicates, and what of it other tables of an audit lack
+    "group", "representative", "distance", "kind", "label_conflict",
+    // outliers
+    "residual", "mahalanobis", "outlier_score", "is_outlier_issue",
+    // label_issues
+    "label_distance", "nearest_label", "nearest_label_distance", "neighbour_agreement",
+    "suggested_label", "label_score", "is_label_issue"};
+
 // Arrow's reader of CSV waits for ever for a thread that cannot be had; this throws.
 arrow::Status StartArrowsThreads() {
   arrow::internal::Executor* const pools[] = {arrow::io::default_io_context().executor(),
@@ -170,10 +183,7 @@ arrow::Result<std::shared_ptr<arrow::csv::StreamingReader>> OpenCsv(const Publis
   parse.ignore_empty_lines = false;
   auto convert = arrow::csv::ConvertOptions::Defaults();
   convert.check_utf8 = false;
-  for (const char* name :
-       {"path", "label", "features_string", "pca_features_string", "stage", "reason", "message"}) {
-    convert.column_types[name] = arrow::binary();
-  }
+  for (const char* name : kCsvColumns) convert.column_types[name] = arrow::binary();
   return arrow::csv::StreamingReader::Make(arrow::io::default_io_context(), std::move(file), read,
                                            parse, convert);
 }

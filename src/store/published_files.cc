@@ -33,10 +33,12 @@ constexpr int64_t kMaxSmallFile = int64_t{64} << 20;
 
 }  // namespace
 
-PublishedFiles::PublishedFiles(std::string output) : output_(std::move(output)) {}
+PublishedFiles::PublishedFiles(std::string output, OutputFolders folders)
+    : output_(std::move(output)), folders_(folders) {}
 
-PublishedFiles::PublishedFiles(std::string output, std::shared_ptr<S3Connection> connection)
-    : output_(std::move(output)), connection_(std::move(connection)) {}
+PublishedFiles::PublishedFiles(std::string output, std::shared_ptr<S3Connection> connection,
+                               OutputFolders folders)
+    : output_(std::move(output)), folders_(folders), connection_(std::move(connection)) {}
 
 arrow::Result<PublishedFiles> PublishedFiles::Open(const std::string& output, const S3Options& s3,
                                                    CancelToken cancel) {

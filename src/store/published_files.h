@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "layout.h"
 #include "pomona/cancel.h"
 #include "pomona/options.h"
 
@@ -25,16 +26,23 @@ class S3Connection;
 class PublishedFiles {
  public:
   // Of a local folder, by its absolute path.
-  explicit PublishedFiles(std::string output);
+  explicit PublishedFiles(std::string output, OutputFolders folders = kRunFolders);
 
   // Of an output on S3. REQUIRES: a normal URI, of the connection's bucket.
-  PublishedFiles(std::string output, std::shared_ptr<S3Connection> connection);
+  PublishedFiles(std::string output, std::shared_ptr<S3Connection> connection,
+                 OutputFolders folders = kRunFolders);
 
   // Of the output that a path or URI names. Errors: those of LocalPath() and S3Connection::Open().
   static arrow::Result<PublishedFiles> Open(const std::string& output, const S3Options& s3,
                                             CancelToken cancel);
 
+  // The audits of its runs.
+  PublishedFiles Audits() const {
+    return {Path(std::string(kAuditFolder)), connection_, kAuditFolders};
+  }
+
   const std::string& output() const { return output_; }
+  OutputFolders folders() const { return folders_; }
   std::string Path(const std::string& below) const { return output_ + '/' + below; }
 
   // Bytes worth asking for at once.
@@ -63,6 +71,7 @@ class PublishedFiles {
 
  private:
   std::string output_;
+  OutputFolders folders_;
   std::shared_ptr<S3Connection> connection_;  // null: local
 };
 

@@ -25,9 +25,10 @@ void AddFile(const arrow::fs::FileInfo& file, const OutputFolder& folder, Publis
 }
 
 // Not by the checksums: they are the first to go. Hidden files are a system's leftovers.
-bool IsOurs(const arrow::fs::FileInfo& entry, const std::string& path, const std::string& run_id) {
+bool IsOurs(const arrow::fs::FileInfo& entry, const std::string& path, const std::string& run_id,
+            OutputFolders folders) {
   const std::string name = entry.base_name();
-  if (entry.IsDirectory()) return IsFolderOfRun(path, run_id);
+  if (entry.IsDirectory()) return IsFolderOfRun(path, run_id, folders);
   return entry.IsFile() &&
          (name.starts_with("part-") || name.starts_with("_items-") || name == kSuccess ||
           name == kChecksumsName || name == kReportName || name.starts_with('.'));
@@ -37,7 +38,7 @@ bool IsOurs(const arrow::fs::FileInfo& entry, const std::string& path, const std
 
 arrow::Result<std::vector<PublishedRun>> FindRuns(const PublishedFiles& files) {
   std::set<std::string_view> kinds;
-  for (const OutputFolder* folder : kAllFolders) kinds.insert(folder->kind);
+  for (const OutputFolder* folder : files.folders()) kinds.insert(folder->kind);
   std::map<std::string, PublishedRun> found;
   for (const std::string_view kind : kinds) {
     // With what is in the folders of all runs, rather than to ask for each of them.
@@ -47,7 +48,7 @@ arrow::Result<std::vector<PublishedRun>> FindRuns(const PublishedFiles& files) {
       const fs::path above = fs::path(file.path()).lexically_relative(root).parent_path();
       if (above.empty()) continue;
       const std::string name = *above.begin();
-      for (const OutputFolder* folder : kAllFolders) {
+      for (const OutputFolder* folder : files.folders()) {
         const std::string prefix = std::string(folder->name) + '_';
         if (folder->kind != kind || !name.starts_with(prefix)) continue;
         const std::string id = name.substr(prefix.size());
@@ -71,13 +72,13 @@ arrow::Result<PublishedRun> FindRun(const PublishedFiles& files, const std::stri
   ARROW_RETURN_NOT_OK(CheckRunId(run_id));
   PublishedRun run;
   run.run_id = run_id;
-  for (const OutputFolder* folder : kAllFolders) {
+  for (const OutputFolder* folder : files.folders()) {
     const std::string path = folder->Path(run_id);
     ARROW_ASSIGN_OR_RAISE(const auto listed, files.List(path));
     for (const arrow::fs::FileInfo& entry : listed) {
       AddFile(entry, *folder, &run);
       const std::string below = path + '/' + entry.base_name();
-      if (stranger && !IsOurs(entry, below, run_id)) *stranger = below;
+      if (stranger && !IsOurs(entry, below, run_id, files.folders())) *stranger = below;
     }
   }
   return run;

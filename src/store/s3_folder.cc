@@ -43,8 +43,9 @@ arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenToUpload(const s
 
 arrow::Result<std::unique_ptr<S3Folder>> S3Folder::Open(const std::string& uri,
                                                         const S3Options& options,
-                                                        CancelToken cancel) {
+                                                        CancelToken cancel, OutputFolders folders) {
   std::unique_ptr<S3Folder> folder(new S3Folder);
+  folder->folders_ = folders;
   ARROW_ASSIGN_OR_RAISE(folder->uri_, NormalS3Uri(uri));
   ARROW_ASSIGN_OR_RAISE(folder->connection_, S3Connection::Open(folder->uri_, options, cancel));
   return folder;

@@ -25,11 +25,11 @@ class S3Folder {
  public:
   // Errors: those of S3Connection::Open().
   static arrow::Result<std::unique_ptr<S3Folder>> Open(const std::string& uri,
-                                                       const S3Options& options,
-                                                       CancelToken cancel);
+                                                       const S3Options& options, CancelToken cancel,
+                                                       OutputFolders folders = kRunFolders);
 
   const std::string& uri() const { return uri_; }
-  PublishedFiles files() const { return {uri_, connection_}; }
+  PublishedFiles files() const { return {uri_, connection_, folders_}; }
   S3Connection& connection() const { return *connection_; }
 
   // "" where there is no such object.
@@ -60,6 +60,7 @@ class S3Folder {
                          CancelToken cancel);
 
   std::string uri_;
+  OutputFolders folders_ = kRunFolders;
   std::shared_ptr<S3Connection> connection_;
   std::atomic<int64_t> requests_ = 0, bytes_ = 0, microseconds_ = 0;
 };

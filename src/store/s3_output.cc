@@ -26,9 +26,9 @@ std::string Below(const std::string& name) { return std::string(kWorkFolder) + '
 }  // namespace
 
 arrow::Result<std::unique_ptr<Output>> S3Output::Open(const std::string& uri,
-                                                      const S3Options& options,
-                                                      CancelToken cancel) {
-  ARROW_ASSIGN_OR_RAISE(auto folder, S3Folder::Open(uri, options, cancel));
+                                                      const S3Options& options, CancelToken cancel,
+                                                      OutputFolders folders) {
+  ARROW_ASSIGN_OR_RAISE(auto folder, S3Folder::Open(uri, options, cancel, folders));
   ARROW_ASSIGN_OR_RAISE(const std::string cache, CacheFolder());
   const std::string name = Sha256().Add(folder->uri()).Hex().substr(0, 16);
   const std::string local = fs::path(cache) / "outputs" / name;
@@ -188,7 +188,7 @@ arrow::Status S3Output::RollBackUnfinished() {
   ARROW_ASSIGN_OR_RAISE(const bool is_published, published().Exists(SuccessOf(kRunInfo, run_id)));
   if (is_published) return arrow::Status::OK();
   std::vector<std::string> folders;
-  for (const OutputFolder* folder : kAllFolders) folders.push_back(folder->Path(run_id));
+  for (const OutputFolder* folder : published().folders()) folders.push_back(folder->Path(run_id));
   ARROW_RETURN_NOT_OK(folder_->AbortUploads(folders));
   return RollBack(run_id);
 }
@@ -196,7 +196,8 @@ arrow::Status S3Output::RollBackUnfinished() {
 // The run's existence ends first.
 arrow::Status S3Output::RollBack(const std::string& run_id) {
   // No std::views::reverse: see LocalOutput::RollBack().
-  for (auto folder = std::rbegin(kAllFolders); folder != std::rend(kAllFolders); ++folder) {
+  const OutputFolders folders = folder_->files().folders();
+  for (auto folder = std::rbegin(folders); folder != std::rend(folders); ++folder) {
     ARROW_RETURN_NOT_OK(folder_->RemoveFolder((*folder)->Path(run_id)));
   }
   return folder_->Put(kJournal, "");

@@ -25,7 +25,8 @@ class S3Output : public Output {
  public:
   // Errors: those of S3Connection::Open(); Invalid where there is no place for a cache.
   static arrow::Result<std::unique_ptr<Output>> Open(const std::string& uri,
-                                                     const S3Options& options, CancelToken cancel);
+                                                     const S3Options& options, CancelToken cancel,
+                                                     OutputFolders folders);
 
   const std::string& location() const override { return folder_->uri(); }
   const std::string& folder() const override { return local_; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -44,6 +45,13 @@ class Verifier {
     CheckFiles();
     CheckRunInfo();
     CheckTables();
+    ARROW_RETURN_NOT_OK(cancel_.Check());
+    return std::move(result_);
+  }
+
+  // Of an audit only the files.
+  arrow::Result<VerifyResult> VerifyFiles() {
+    CheckFiles();
     ARROW_RETURN_NOT_OK(cancel_.Check());
     return std::move(result_);
   }
@@ -100,11 +108,12 @@ void Verifier::CheckFiles() {
   for (const std::string& path : names_) {
     // And those that one inside another lies in.
     fs::path folder = fs::path(path).parent_path();
-    for (; IsFolderOfRun(folder.string(), result_.run_id); folder = folder.parent_path()) {
+    for (; IsFolderOfRun(folder.string(), result_.run_id, files_.folders());
+         folder = folder.parent_path()) {
       folders.insert(folder);
     }
   }
-  for (const OutputFolder* folder : kAllFolders) {
+  for (const OutputFolder* folder : files_.folders()) {
     const std::string path = folder->Path(result_.run_id);
     const auto listed = files_.List(path);
     if (!listed.ok()) {
@@ -116,9 +125,10 @@ void Verifier::CheckFiles() {
       const std::string name = info.base_name();
       success = success || name == kSuccess;
       const std::string below = path + "/" + name;
-      const bool known = name == kSuccess || name == kChecksumsName || names_.contains(below) ||
-                         name.starts_with('.') ||
-                         (info.IsDirectory() && IsFolderOfRun(below, result_.run_id));
+      const bool known =
+          name == kSuccess || name == kChecksumsName || names_.contains(below) ||
+          name.starts_with('.') ||
+          (info.IsDirectory() && IsFolderOfRun(below, result_.run_id, files_.folders()));
       if (!known) Report(files_.Path(path) + "/" + name + ": no file of this run");
     }
     if (folders.contains(path) && !success) {
@@ -309,7 +319,14 @@ arrow::Result<VerifyResult> Verify(const std::string& output, const std::string&
                                    const S3Options& s3, CancelToken cancel) {
   ARROW_ASSIGN_OR_RAISE(const PublishedFiles files, PublishedFiles::Open(output, s3, cancel));
   ARROW_ASSIGN_OR_RAISE(const std::string id, FindRunId(files, run_id));
-  return Verifier(files, id, cancel).Verify();
+  ARROW_ASSIGN_OR_RAISE(VerifyResult result, Verifier(files, id, cancel).Verify());
+  const PublishedFiles audits = files.Audits();
+  ARROW_ASSIGN_OR_RAISE(const bool audited, audits.Exists(kRunInfo.Path(id)));
+  if (!audited) return result;
+  ARROW_ASSIGN_OR_RAISE(VerifyResult audit, Verifier(audits, id, cancel).VerifyFiles());
+  result.files += audit.files;
+  std::ranges::move(audit.problems, std::back_inserter(result.problems));
+  return result;
 }
 
 }  // namespace pomona

@@ -267,3 +267,39 @@ def test_a_run_without_rejects_says_so(sample_run):
     rejects = Page(report(sample_run)).sections["rejects"]
     assert rejects["intro"] == "None: every image gave features."
     assert rejects["blocks"] == []
+
+
+def test_an_audit_is_a_section_of_its_own(pomona, run, data, tmp_path):
+    output = run(data / "fruits", *OPTIONS)
+
+    def page():
+        file = tmp_path / "page.html"
+        subprocess.run([pomona, "report", output, "--output", file], check=True)
+        return Page(file)
+
+    assert "audit" not in page().sections
+    subprocess.run([pomona, "audit", output, "--near", "0.97", "--neighbours", "3"], check=True)
+    found = page()
+    headlines = [line["value"] for line in found.sections["audit"]["headlines"]]
+    tables = {
+        name: pyarrow.parquet.read_table(
+            output / f"audit/{name}/parquet/{name}_{RUN_ID}"
+        ).to_pylist()
+        for name in ("duplicates", "split_leaks", "outliers", "label_issues")
+    }
+    assert headlines == [
+        len(tables["duplicates"]),
+        len(tables["split_leaks"]),
+        sum(row["is_outlier_issue"] for row in tables["outliers"]),
+        sum(row["is_label_issue"] for row in tables["label_issues"]),
+    ]
+    duplicates = found.block("audit", "table", "Duplicates: groups with several labels first")
+    names = [column["name"] for column in duplicates["columns"]]
+    assert names == ["picture", "path", "label", "group", "distance", "kind", "label_conflict"]
+    assert len(duplicates["rows"]) == 300
+    assert duplicates["more"] == f"and {headlines[0] - 300} more"
+    for shown, row in zip(duplicates["rows"], tables["duplicates"][:300], strict=True):
+        assert shown[1:4] == [row["path"], row["label"], str(row["group"])]
+        assert float(shown[4]) == pytest.approx(row["distance"], rel=1e-3, abs=1e-12)
+    picture = Image.open(io.BytesIO(base64.b64decode(duplicates["rows"][0][0])))
+    assert max(picture.size) == 64

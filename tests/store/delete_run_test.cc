@@ -16,21 +16,21 @@ namespace {
 namespace fs = std::filesystem;
 
 void Publish(const TempFolder& output, const std::string& id) {
-  for (const OutputFolder* folder : kAllFolders) {
+  for (const OutputFolder* folder : kRunFolders) {
     output.Write(folder->Path(id) + "/part-00000", "data");
     output.Write(SuccessOf(*folder, id), "");
   }
 }
 
 bool IsWhole(const TempFolder& output, const std::string& id) {
-  return std::ranges::all_of(kAllFolders, [&](const OutputFolder* folder) {
+  return std::ranges::all_of(kRunFolders, [&](const OutputFolder* folder) {
     return ReadFile(output / (folder->Path(id) + "/part-00000")) == "data" &&
            fs::exists(output / SuccessOf(*folder, id));
   });
 }
 
 bool IsGone(const TempFolder& output, const std::string& id) {
-  return std::ranges::none_of(kAllFolders, [&](const OutputFolder* folder) {
+  return std::ranges::none_of(kRunFolders, [&](const OutputFolder* folder) {
     return fs::exists(output / folder->Path(id));
   });
 }
@@ -41,7 +41,7 @@ TEST(DeleteRun, RemovesARunAndNothingElse) {
   output.Write("features/csv/notes.txt", "mine");
   output.Write("_pomona/fragments/000003-0123456789abcdef.safetensors", "unfinished");
   const PublishedRun run = *RunToDelete(output.path(), "a");
-  EXPECT_EQ(run.files, static_cast<int64_t>(2 * std::size(kAllFolders)));
+  EXPECT_EQ(run.files, static_cast<int64_t>(2 * std::size(kRunFolders)));
   EXPECT_TRUE(run.published_ns);
   EXPECT_TRUE(IsWhole(output, "a"));
   ASSERT_TRUE(DeleteRun(output.path(), "a").ok());

@@ -1,0 +1,70 @@
+// pomona audit: what a published run says about its images.
+#include "pomona/audit.h"
+
+#include <memory>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "command.h"
+#include "interrupt.h"
+#include "output.h"
+#include "progress.h"
+
+namespace pomona::cli {
+
+void AddAuditCommand(CLI::App& app, Action* action) {
+  struct Options {
+    std::string output;
+    AuditOptions audit;
+  };
+  const auto options = std::make_shared<Options>();
+  AuditOptions& audit = options->audit;
+
+  CLI::App* command = app.add_subcommand(
+      "audit", "Find duplicates, leaks, outliers and wrong labels in a published run");
+  command->add_option("OUTPUT", options->output, "Folder that the run was published in")
+      ->required();
+  command->add_option("--run-id", audit.run_id, "The run to audit (default: the latest)")
+      ->type_name("ID");
+  command->add_option("--near", audit.near, "Least cosine of the features of near duplicates")
+      ->capture_default_str()
+      ->type_name("COSINE");
+  command->add_option("--neighbours", audit.neighbours, "Nearest images that vote on a label")
+      ->capture_default_str()
+      ->check(kAtLeastOne)
+      ->type_name("N");
+  command
+      ->add_option_function<std::vector<std::string>>(
+          "--split",
+          [&audit](const std::vector<std::string>& texts) {
+            for (const std::string& text : texts) {
+              auto rule = ParseSplitRule(text);
+              if (!rule.ok()) throw CLI::ValidationError(rule.status().message());
+              audit.splits.push_back(*std::move(rule));
+            }
+          },
+          "Part of the data set that images belong to (default: by folders named train, test, val)")
+      ->type_name("GLOB=NAME")
+      ->allow_extra_args(false);
+  command->add_option("--threads", audit.threads, "Worker threads (default: 0, as many as cores)")
+      ->type_name("N");
+  AddS3Options(command, &audit.s3);
+  command->callback([options, action] {
+    *action = [options]() -> arrow::Result<ExitCode> {
+      ProgressPrinter printer(ProgressStyle::kAuto);
+      const auto show = [&](std::string_view stage, int64_t done, int64_t total) {
+        printer({stage, done, total, {}});
+      };
+      const auto audited = Audit(options->output, options->audit, {show, CatchInterrupts()});
+      printer.Finish();
+      ARROW_ASSIGN_OR_RAISE(const AuditSummary summary, audited);
+      std::istringstream lines(Describe(summary));
+      for (std::string line; std::getline(lines, line);) Print(line);
+      return ExitCode::kComplete;
+    };
+  });
+}
+
+}  // namespace pomona::cli

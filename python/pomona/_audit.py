@@ -1,0 +1,52 @@
+"""What the features of a run say about its images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Unpack
+
+import pyarrow as pa
+
+from . import _core, _options, _progress
+from ._core import AuditSummary
+
+
+def audit(
+    output: str | os.PathLike[str],
+    run_id: str | None = None,
+    *,
+    near: float = 0.98,
+    neighbours: int = 10,
+    split: Sequence[str] = (),
+    threads: int = 0,
+    progress: _progress.Progress = None,
+    **s3: Unpack[_options.S3Options],
+) -> AuditSummary:
+    """Finds duplicates, leaks between splits, outliers and wrong labels in a published run.
+
+    Publishes tables below `output`/audit (docs/audit.md of the project), in place of those of an
+    earlier audit of the run, and returns their counts. `run_id`: the run published last where it
+    is None. `near`: the least cosine of the features of near duplicates. `neighbours`: how many
+    nearest images vote on a label. `split`: "GLOB=NAME" each, the part of the data set that images
+    belong to. `progress`: as for `run`.
+
+    Raises ValueError where there is no such run or an option cannot work; OutputBusy where another
+    audit is under way there; OSError, MemoryError.
+    """
+    with _progress.hook(progress) as hook:
+        return _core.audit(
+            os.fspath(output), run_id or "", near, neighbours, list(split), threads, hook, dict(s3)
+        )
+
+
+def near_pairs(features: Any, cosine: float, *, threads: int = 0) -> pa.Table:
+    """All pairs of rows whose cosine is at least `cosine`, as comparing each with each gives them.
+
+    `features`: a matrix of float32, or an Arrow array of lists of them, such as the column of a
+    run. Columns: a and b, the numbers of the rows (uint32, a < b), and cosine (float64); in their
+    order. A row of zeros is near none.
+
+    Raises ValueError for a cosine not in (0, 1] and features that are not finite.
+    """
+    return _core.near_pairs(features, cosine, threads)

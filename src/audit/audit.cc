@@ -1,0 +1,218 @@
+#include "pomona/audit.h"
+
+#include <algorithm>
+#include <cctype>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <utility>
+
+#include "duplicates.h"
+#include "guarded.h"
+#include "label_issues.h"
+#include "outliers.h"
+#include "pomona/pca.h"
+#include "pomona/version.h"
+#include "published_rows.h"
+#include "row_file.h"
+#include "sha256.h"
+#include "stopwatch.h"
+#include "store/checksums.h"
+#include "store/output.h"
+#include "tables.h"
+#include "tiles.h"
+
+namespace pomona {
+namespace {
+
+using audit::DuplicateGroup;
+using audit::LabelVerdict;
+using audit::OutlierScores;
+using audit::PublishedRows;
+
+// What an audit finds.
+struct Findings {
+  std::vector<DuplicateGroup> duplicates;
+  OutlierScores outliers;
+  std::vector<LabelVerdict> labels;
+};
+
+arrow::Status Check(const AuditOptions& options) {
+  if (!(options.near > 0 && options.near <= 1)) {
+    return arrow::Status::Invalid("near: a cosine above 0 and up to 1, not ", options.near);
+  }
+  if (options.neighbours < 1) {
+    return arrow::Status::Invalid("neighbours: at least 1, not ", options.neighbours);
+  }
+  return ResolveCpu(options.cpu).status();
+}
+
+arrow::Result<Pca> ReadPca(const PublishedFiles& files, const std::string& run_id) {
+  const std::string path = kPcaModel.Path(run_id) + '/' + PartName(0, "safetensors");
+  ARROW_ASSIGN_OR_RAISE(const std::string bytes, files.Read(path));
+  return Pca::Deserialize(std::as_bytes(std::span(bytes)), files.Path(path));
+}
+
+arrow::Result<Findings> Find(const PublishedRows& rows, const audit::RowFile& features,
+                             const AuditOptions& options, int threads, const AuditHooks& hooks) {
+  Findings found;
+  const audit::Tiles tiles(rows.short_vectors, rows.dimensions);
+  const auto tell = [&](std::string_view stage) {
+    return [&hooks, stage, total = static_cast<int64_t>(tiles.size())](int64_t done) {
+      if (hooks.progress) hooks.progress(stage, done, total);
+    };
+  };
+  ARROW_ASSIGN_OR_RAISE(found.duplicates, FindDuplicates(rows, tiles, features, options, threads,
+                                                         hooks.cancel, tell("compare")));
+  found.outliers = audit::ScoreOutliers(rows.residual, rows.mahalanobis);
+  ARROW_ASSIGN_OR_RAISE(found.labels, audit::JudgeLabels(rows, tiles, options.neighbours, threads,
+                                                         options.cpu, hooks.cancel, tell("vote")));
+  return found;
+}
+
+void Count(const Findings& found, AuditSummary* summary) {
+  summary->groups = std::ssize(found.duplicates);
+  for (const DuplicateGroup& group : found.duplicates) {
+    summary->duplicates += std::ssize(group.members);
+    summary->same_bytes +=
+        std::ranges::count_if(group.members, &DuplicateGroup::Member::same_bytes);
+    summary->label_conflicts += group.label_conflict;
+    summary->split_leaks += group.split_leak;
+  }
+  summary->outliers = std::ranges::count_if(
+      found.outliers.scores, [](double score) { return score < OutlierScores::kIssue; });
+  summary->label_issues = std::ranges::count_if(found.labels, &LabelVerdict::is_issue);
+}
+
+// `run`: the checksum of the checksums of the run that was audited.
+std::string InfoJson(const AuditSummary& summary, const AuditOptions& options,
+                     const std::string& run) {
+  nlohmann::ordered_json splits = nlohmann::ordered_json::array();
+  for (const SplitRule& rule : options.splits) splits.push_back(rule.glob.text() + '=' + rule.name);
+  const nlohmann::ordered_json info = {
+      {"run_id", summary.run_id},
+      {"audited_run_sha256sums", run},
+      {"options", {{"near", options.near}, {"neighbours", options.neighbours}, {"split", splits}}},
+      {"counts",
+       {{"rows", summary.rows},
+        {"groups", summary.groups},
+        {"duplicates", summary.duplicates},
+        {"same_bytes", summary.same_bytes},
+        {"label_conflicts", summary.label_conflicts},
+        {"split_leaks", summary.split_leaks},
+        {"outliers", summary.outliers},
+        {"label_issues", summary.label_issues}}},
+      {"versions", {{"pomona", kVersion}}}};
+  return info.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+// REQUIRES: the output is locked.
+arrow::Status Publish(const PublishedRows& rows, const Findings& found, const std::string& info,
+                      Output& output, AuditSummary* summary, CancelToken cancel) {
+  ARROW_ASSIGN_OR_RAISE(const bool earlier,
+                        output.published().Exists(kRunInfo.Path(summary->run_id)));
+  if (earlier) ARROW_RETURN_NOT_OK(output.Remove(summary->run_id));
+  ARROW_RETURN_NOT_OK(output.Begin(summary->run_id));
+  WorkFolder& work = output.work();
+  ARROW_RETURN_NOT_OK(WriteDuplicates(rows, found.duplicates, work));
+  ARROW_RETURN_NOT_OK(WriteSplitLeaks(rows, found.duplicates, work));
+  ARROW_RETURN_NOT_OK(WriteOutliers(rows, found.outliers, work));
+  ARROW_RETURN_NOT_OK(WriteLabelIssues(rows, found.labels, work));
+  ARROW_RETURN_NOT_OK(work.WritePart(kRunInfo, 0, "json", info));
+  std::vector<OutputFolder> folders;
+  for (const OutputFolder* folder : kAuditFolders) {
+    folders.push_back(*folder);
+    summary->folders.push_back(std::string(kAuditFolder) + '/' + folder->Path(summary->run_id));
+  }
+  return output.Publish(folders, cancel, [](int64_t) {}, [] {});
+}
+
+arrow::Result<AuditSummary> AuditRun(const std::string& output, const AuditOptions& options,
+                                     const AuditHooks& hooks) {
+  const CancelToken cancel = hooks.cancel;
+  ARROW_RETURN_NOT_OK(Check(options));
+  Stopwatch watch;
+  AuditSummary summary;
+  const int threads = ThreadCount(options.threads);
+  ARROW_ASSIGN_OR_RAISE(const PublishedFiles files,
+                        PublishedFiles::Open(output, options.s3, cancel));
+  ARROW_ASSIGN_OR_RAISE(summary.run_id, FindRunId(files, options.run_id));
+  ARROW_ASSIGN_OR_RAISE(const std::string sums, files.Sha256Of(ChecksumsPath(summary.run_id)));
+  ARROW_ASSIGN_OR_RAISE(const Pca pca, ReadPca(files, summary.run_id));
+
+  ARROW_ASSIGN_OR_RAISE(const auto audits, OpenAudits(output, options.s3, cancel));
+  ARROW_RETURN_NOT_OK(audits->Lock(cancel));
+  const auto audited = Guarded([&]() -> arrow::Status {
+    ARROW_RETURN_NOT_OK(audits->Clear(/*fresh=*/true));
+    ARROW_ASSIGN_OR_RAISE(
+        const auto features,
+        audit::RowFile::Create(audits->work().path(), static_cast<size_t>(pca.dimensions())));
+    ARROW_ASSIGN_OR_RAISE(const PublishedRows rows,
+                          ReadPublishedRows(files, summary.run_id, pca, features, threads,
+                                            options.cpu, cancel, [&](int64_t done, int64_t total) {
+                                              if (hooks.progress)
+                                                hooks.progress("read", done, total);
+                                            }));
+    summary.rows = static_cast<int64_t>(rows.size());
+    ARROW_ASSIGN_OR_RAISE(const Findings found, Find(rows, features, options, threads, hooks));
+    Count(found, &summary);
+    ARROW_RETURN_NOT_OK(cancel.Check());
+    return Publish(rows, found, InfoJson(summary, options, sums), *audits, &summary, cancel);
+  });
+  if (!audited.ok()) {
+    audits->Abandon();
+    return audited;
+  }
+  watch.Lap(&summary.seconds);
+  return summary;
+}
+
+// "1 group", "2 groups".
+std::string Counted(int64_t count, const std::string& what) {
+  return std::to_string(count) + ' ' + what + (count == 1 ? "" : "s");
+}
+
+}  // namespace
+
+arrow::Result<SplitRule> ParseSplitRule(std::string_view text) {
+  const size_t sign = text.rfind('=');
+  if (sign == text.npos || sign == 0 || sign + 1 == text.size()) {
+    return arrow::Status::Invalid("split: '", text,
+                                  "': expected GLOB=NAME, such as 'holdout/*=test'");
+  }
+  ARROW_ASSIGN_OR_RAISE(Glob glob, Glob::Parse(text.substr(0, sign)));
+  return SplitRule{std::move(glob), std::string(text.substr(sign + 1))};
+}
+
+std::string SplitOf(std::string_view relative_path, const std::vector<SplitRule>& rules) {
+  for (const SplitRule& rule : rules) {
+    if (rule.glob.Matches(relative_path)) return rule.name;
+  }
+  for (size_t slash; (slash = relative_path.find('/')) != relative_path.npos;) {
+    std::string folder(relative_path.substr(0, slash));
+    std::ranges::transform(folder, folder.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
+    if (folder == "train" || folder == "training") return "train";
+    if (folder == "test") return "test";
+    if (folder == "val" || folder == "validation") return "val";
+    relative_path.remove_prefix(slash + 1);
+  }
+  return "";
+}
+
+std::string Describe(const AuditSummary& summary) {
+  return "run " + summary.run_id + ": " + Counted(summary.rows, "image") + "\n" +
+         Counted(summary.groups, "group") +
+         " of duplicates: " + Counted(summary.duplicates, "image") + ", " +
+         std::to_string(summary.same_bytes) + " with the same bytes as another; " +
+         Counted(summary.label_conflicts, "group") + " with conflicting labels, " +
+         std::to_string(summary.split_leaks) + " in more than one split\n" +
+         Counted(summary.outliers, "outlier") + ", " + Counted(summary.label_issues, "label issue");
+}
+
+arrow::Result<AuditSummary> Audit(const std::string& output, const AuditOptions& options,
+                                  const AuditHooks& hooks) {
+  return Guarded([&] { return AuditRun(output, options, hooks); });
+}
+
+}  // namespace pomona

@@ -1,0 +1,109 @@
+#include "duplicates.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <set>
+#include <utility>
+
+#include "groups.h"
+#include "kernels.h"
+#include "tasks.h"
+
+namespace pomona::audit {
+namespace {
+
+// One thread's way to the cosine of two rows.
+class Cosines {
+ public:
+  Cosines(const PublishedRows& rows, const RowFile& features, size_t width, Cpu cpu)
+      : rows_(rows), first_(features), second_(features), width_(width), cpu_(cpu) {}
+
+  // 0 where one of them is all zeros.
+  arrow::Result<double> Of(uint32_t a, uint32_t b) {
+    const double squares = rows_.norms[a] * rows_.norms[b];
+    if (!(squares > 0)) return 0;
+    ARROW_ASSIGN_OR_RAISE(const float* const first, first_.Read(a));
+    ARROW_ASSIGN_OR_RAISE(const float* const second, second_.Read(b));
+    return Dot(first, second, width_, cpu_) / std::sqrt(squares);
+  }
+
+ private:
+  const PublishedRows& rows_;
+  RowFile::Reader first_, second_;  // each keeps its own, so that the one does not drop the other's
+  const size_t width_;
+  const Cpu cpu_;
+};
+
+// Joins what has the same bytes, and marks it.
+std::vector<bool> JoinSameBytes(const PublishedRows& rows, Groups* groups) {
+  std::vector<uint32_t> order(rows.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::ranges::sort(order, [&](uint32_t a, uint32_t b) {
+    return std::tie(rows.content[a], a) < std::tie(rows.content[b], b);
+  });
+  std::vector<bool> same(rows.size());
+  for (size_t i = 1; i < order.size(); ++i) {
+    const uint32_t a = order[i - 1], b = order[i];
+    if (rows.content[a] != rows.content[b]) continue;
+    same[a] = same[b] = true;
+    groups->Join(a, b);
+  }
+  return same;
+}
+
+}  // namespace
+
+arrow::Result<std::vector<DuplicateGroup>> FindDuplicates(
+    const PublishedRows& rows, const Tiles& tiles, const RowFile& features,
+    const AuditOptions& options, int threads, CancelToken cancel, const TilesDone& poll) {
+  Groups groups(rows.size());
+  const std::vector<bool> same_bytes = JoinSameBytes(rows, &groups);
+  std::vector<Cosines> cosines(static_cast<size_t>(threads),
+                               Cosines(rows, features, features.width(), options.cpu));
+  const auto compare = [&](uint32_t a, uint32_t b, int thread) -> arrow::Status {
+    // Where the rows are many and alike, this spares nearly all the work.
+    if (groups.First(a) == groups.First(b)) return arrow::Status::OK();
+    ARROW_ASSIGN_OR_RAISE(const double cosine, cosines[static_cast<size_t>(thread)].Of(a, b));
+    if (cosine >= options.near) groups.Join(a, b);
+    return arrow::Status::OK();
+  };
+  const auto least = static_cast<float>(options.near - kMargin);
+  ARROW_RETURN_NOT_OK(ForEachPair(tiles, least, threads, cancel, compare, poll, options.cpu));
+
+  std::vector<uint32_t> sizes(rows.size());
+  for (uint32_t row = 0; row < rows.size(); ++row) ++sizes[groups.First(row)];
+  std::vector<DuplicateGroup> found;
+  std::vector<uint32_t> places(rows.size());  // of a first row's group
+  for (uint32_t row = 0; row < rows.size(); ++row) {
+    const uint32_t first = groups.First(row);
+    if (sizes[first] < 2) continue;
+    if (row == first) {
+      places[row] = static_cast<uint32_t>(found.size());
+      found.emplace_back();
+    }
+    DuplicateGroup& group = found[places[first]];
+    group.members.push_back({row, 0, same_bytes[row]});
+    group.splits.push_back(SplitOf(rows.relative_path(row), options.splits));
+    group.label_conflict = group.label_conflict || rows.labels[row] != rows.labels[first];
+  }
+  const auto complete = [&](size_t i, int thread) -> arrow::Status {
+    DuplicateGroup& group = found[i];
+    const uint32_t first = group.members.front().row;
+    for (DuplicateGroup::Member& member : group.members) {
+      if (rows.content[member.row] == rows.content[first]) continue;
+      ARROW_ASSIGN_OR_RAISE(const double cosine,
+                            cosines[static_cast<size_t>(thread)].Of(first, member.row));
+      member.distance = std::max(0.0, 1 - cosine);
+    }
+    std::set<std::string> splits(group.splits.begin(), group.splits.end());
+    splits.erase("");
+    group.split_leak = splits.size() > 1;
+    return arrow::Status::OK();
+  };
+  ARROW_RETURN_NOT_OK(ParallelFor(found.size(), threads, cancel, complete));
+  std::ranges::stable_partition(found, &DuplicateGroup::label_conflict);
+  return found;
+}
+
+}  // namespace pomona::audit

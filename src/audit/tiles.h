@@ -1,0 +1,71 @@
+// Short vectors in tiles of neighbours, so that most tiles need not be compared at all.
+#pragma once
+
+#include <hwy/aligned_allocator.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include <arrow/status.h>
+
+#include "kernels.h"
+#include "pomona/cancel.h"
+#include "pomona/cpu.h"
+
+namespace pomona::audit {
+
+// Rows are cut in halves by the dimension in which they spread most, and these again, down to tiles
+// of kTile; each tile knows the box that it fills. Two tiles whose boxes lie too far apart have no
+// pair that is near.
+//
+// Threads: safe to share once made.
+class Tiles {
+ public:
+  // vectors: n x dimensions, none longer than 1.
+  Tiles(std::span<const float> vectors, size_t dimensions);
+
+  size_t size() const { return tiles_; }
+  size_t dimensions() const { return dimensions_; }
+
+  // The row that stands at a place of a tile; kNoRow where the last places are not filled.
+  uint32_t row(size_t tile, size_t place) const { return rows_[tile * kTile + place]; }
+  static constexpr uint32_t kNoRow = std::numeric_limits<uint32_t>::max();
+
+  // As FindPairs() takes them.
+  const float* vectors(size_t tile) const { return vectors_.get() + tile * dimensions_ * kTile; }
+
+  // The product of two of their vectors is at most this, but for rounding.
+  float MostOf(size_t a, size_t b) const;
+
+ private:
+  void Cut(std::span<const float> vectors, size_t first, size_t last);
+  void Fill(std::span<const float> vectors, size_t tile);
+
+  const size_t dimensions_;
+  const size_t tiles_;
+  std::vector<uint32_t> rows_;
+  hwy::AlignedFreeUniquePtr<float[]> vectors_;
+  std::vector<float> boxes_;  // of each tile the least and then the largest value by dimension
+};
+
+// Hears how many tiles were compared, on the calling thread.
+using TilesDone = std::function<void(int64_t done)>;
+
+// Hands over every pair of rows a < b whose product is at least `product`, on any of the threads, of
+// which `thread` is the number. Order: none. Errors: `use`'s; Cancelled.
+using UsePair = std::function<arrow::Status(uint32_t a, uint32_t b, int thread)>;
+arrow::Status ForEachPair(const Tiles& tiles, float product, int threads, CancelToken cancel,
+                          const UsePair& use, const TilesDone& poll, Cpu cpu = Cpu::kBest);
+
+// Hands over for each row the `count` others whose products with it are largest, that first; of equal
+// ones the first row comes first. Fewer where there are no more rows. Threads, errors: as above.
+using UseNearest =
+    std::function<arrow::Status(uint32_t row, std::span<const uint32_t> nearest, int thread)>;
+arrow::Status ForEachNearest(const Tiles& tiles, size_t count, int threads, CancelToken cancel,
+                             const UseNearest& use, const TilesDone& poll, Cpu cpu = Cpu::kBest);
+
+}  // namespace pomona::audit

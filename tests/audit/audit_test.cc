@@ -1,0 +1,196 @@
+#include "pomona/audit.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "fakes.h"
+#include "pomona/published_output.h"
+#include "pomona/run.h"
+#include "pomona/verify.h"
+#include "published.h"
+#include "store/local_output.h"
+#include "temp_folder.h"
+
+namespace pomona {
+namespace {
+
+namespace fs = std::filesystem;
+
+class AuditTest : public testing::Test {
+ protected:
+  AuditTest() {
+    run_.run_id = "r";
+    run_.pca_components = 3;
+    run_.threads = 2;
+    run_.fragment_items = 8;
+    run_.part_rows = 8;
+    audit_.near = 1;
+    audit_.neighbours = 3;
+    audit_.threads = 2;
+    source_.AddTwentyImages();
+  }
+
+  void RunIt() {
+    const auto summary = pomona::Run(source_, FakeEngine::Factory(), {"digest", false, 1.0},
+                                     "/tree", output_.path(), run_);
+    ASSERT_TRUE(summary.ok()) << summary.status();
+  }
+
+  arrow::Result<AuditSummary> AuditIt() { return Audit(output_.path(), audit_); }
+
+  std::string Table(const std::string& name) const {
+    return ReadFile(output_ / ("audit/" + name + "/" + name + "_r/part-00000.csv"));
+  }
+
+  MemorySource source_;
+  RunOptions run_;
+  AuditOptions audit_;
+  const TempFolder output_;
+};
+
+TEST_F(AuditTest, FindsDuplicatesConflictsAndLeaks) {
+  const std::string grape = PngOf(90, 0, 160), lime = PngOf(120, 250, 0);
+  source_.files["train/grape/1.png"] = source_.files["test/grape/2.png"] = grape;
+  source_.files["b/lime/1.png"] = lime;
+  // Another file of the same picture, and of another label.
+  source_.files["c/pear/1.png"] = PngOf(120, 250, 0, 5, 4);
+  RunIt();
+  const auto summary = AuditIt();
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->rows, 24);
+  EXPECT_EQ(summary->groups, 2);
+  EXPECT_EQ(summary->duplicates, 4);
+  EXPECT_EQ(summary->same_bytes, 2);
+  EXPECT_EQ(summary->label_conflicts, 1);
+  EXPECT_EQ(summary->split_leaks, 1);
+  EXPECT_EQ(Table("duplicates"),
+            "path,label,group,representative,distance,kind,label_conflict\n"
+            "/tree/b/lime/1.png,lime,0,/tree/b/lime/1.png,0,near,true\n"
+            "/tree/c/pear/1.png,pear,0,/tree/b/lime/1.png,0,near,true\n"
+            "/tree/test/grape/2.png,grape,1,/tree/test/grape/2.png,0,same_bytes,false\n"
+            "/tree/train/grape/1.png,grape,1,/tree/test/grape/2.png,0,same_bytes,false\n");
+  EXPECT_EQ(Table("split_leaks"),
+            "path,label,split,group,representative,distance,kind\n"
+            "/tree/test/grape/2.png,grape,test,1,/tree/test/grape/2.png,0,same_bytes\n"
+            "/tree/train/grape/1.png,grape,train,1,/tree/test/grape/2.png,0,same_bytes\n");
+  EXPECT_EQ(summary->folders.back(), "audit/run_info/run_info_r");
+  for (const std::string& folder : summary->folders) {
+    EXPECT_TRUE(fs::exists(output_ / folder + "/_SUCCESS")) << folder;
+  }
+  EXPECT_FALSE(fs::exists(output_ / "audit/_pomona"));
+  const auto info =
+      nlohmann::json::parse(ReadFile(output_ / "audit/run_info/run_info_r/part-00000.json"));
+  EXPECT_EQ(info["counts"]["split_leaks"], 1);
+  EXPECT_EQ(info["options"]["near"], 1.0);
+}
+
+TEST_F(AuditTest, RulesForSplitsComeFirst) {
+  source_.files["a/x/1.png"] = source_.files["b/x/2.png"] = PngOf(90, 0, 160);
+  audit_.splits.push_back(*ParseSplitRule("b/*=holdout"));
+  RunIt();
+  EXPECT_EQ(AuditIt()->split_leaks, 0);  // one of them belongs to no part
+  audit_.splits.push_back(*ParseSplitRule("*=rest"));
+  EXPECT_EQ(AuditIt()->split_leaks, 1);
+  EXPECT_NE(Table("split_leaks").find("/tree/b/x/2.png,x,holdout,"), std::string::npos);
+}
+
+TEST_F(AuditTest, TheSameBytesOnAnyThreadsAndFromEitherFormat) {
+  source_.files["c/1.png"] = source_.files["b/2.png"] = PngOf(90, 0, 160);
+  audit_.near = 0.99;
+  RunIt();
+  ASSERT_TRUE(AuditIt().ok());
+  const auto expected = Published(output_ / "audit");
+  EXPECT_EQ(expected.size(), 16u);  // four tables, in two formats, and their _SUCCESS
+  for (const int threads : {1, 5}) {
+    audit_.threads = threads;
+    ASSERT_TRUE(AuditIt().ok());
+    EXPECT_EQ(Published(output_ / "audit"), expected);
+  }
+  ASSERT_TRUE(DeleteRun(output_.path(), "r").ok());
+  run_.formats.parquet = false;
+  RunIt();
+  ASSERT_TRUE(AuditIt().ok());
+  EXPECT_EQ(Published(output_ / "audit"), expected);
+}
+
+TEST_F(AuditTest, VerifyKnowsItsFilesAndDeleteTakesThem) {
+  RunIt();
+  const int64_t files = Verify(output_.path(), "r")->files;
+  ASSERT_TRUE(AuditIt().ok());
+  EXPECT_EQ(Verify(output_.path(), "r")->problems, std::vector<std::string>());
+  EXPECT_EQ(Verify(output_.path(), "r")->files, files + 9);
+  EXPECT_GT(RunToDelete(output_.path(), "r")->files, files + 9);
+
+  output_.Write("audit/outliers/outliers_r/part-00000.csv", "other");
+  const auto damaged = Verify(output_.path(), "r")->problems;
+  ASSERT_EQ(damaged.size(), 1u);
+  EXPECT_NE(damaged[0].find("audit/outliers/outliers_r/part-00000.csv: its checksum is wrong"),
+            std::string::npos);
+
+  output_.Write("audit/outliers/outliers_r/mine.txt", "");
+  EXPECT_NE(DeleteRun(output_.path(), "r").message().find("mine.txt"), std::string::npos);
+  fs::remove(output_ / "audit/outliers/outliers_r/mine.txt");
+  ASSERT_TRUE(DeleteRun(output_.path(), "r").ok());
+  EXPECT_TRUE(Published(output_.path()).empty());
+}
+
+TEST_F(AuditTest, AnUnfinishedRunBesideItStays) {
+  RunIt();
+  output_.Write("_pomona/fragments/mine", "");
+  ASSERT_TRUE(AuditIt().ok());
+  EXPECT_TRUE(fs::exists(output_ / "_pomona/fragments/mine"));
+}
+
+TEST_F(AuditTest, NothingIsPublishedOfWhatFails) {
+  EXPECT_TRUE(AuditIt().status().IsInvalid());
+  RunIt();
+  audit_.near = 0;
+  EXPECT_NE(AuditIt().status().message().find("near"), std::string::npos);
+  audit_.near = 1;
+  audit_.neighbours = 0;
+  EXPECT_NE(AuditIt().status().message().find("neighbours"), std::string::npos);
+  audit_.neighbours = 3;
+  audit_.run_id = "another";
+  EXPECT_TRUE(AuditIt().status().IsInvalid());
+  audit_.run_id = "";
+  {
+    LocalOutput other(output_ / "audit", kAuditFolders);
+    ASSERT_TRUE(other.Lock({}).ok());
+    EXPECT_FALSE(AuditIt().ok());
+  }
+  ASSERT_TRUE(AuditIt().ok());
+  const auto before = Published(output_ / "audit");
+
+  const std::atomic<bool> cancelled = true;
+  EXPECT_TRUE(Audit(output_.path(), audit_, {{}, CancelToken(&cancelled)}).status().IsCancelled());
+  const std::string part = "features/parquet/features_r/part-00001.parquet";
+  const std::string bytes = ReadFile(output_ / part);
+  output_.Write(part, bytes.substr(0, bytes.size() / 2));
+  EXPECT_NE(AuditIt().status().message().find(part), std::string::npos);
+  output_.Write(part, ReadFile(output_ / "features/parquet/features_r/part-00002.parquet"));
+  EXPECT_NE(AuditIt().status().message().find(part), std::string::npos);
+  output_.Write("run_info/run_info_r/_items-part-00000.safetensors", "");
+  EXPECT_NE(AuditIt().status().message().find("its checksum is wrong"), std::string::npos);
+  EXPECT_EQ(Published(output_ / "audit"), before);
+}
+
+TEST(SplitsTest, AreNamedByFoldersAndRules) {
+  EXPECT_EQ(SplitOf("Training/kiwi/1.png", {}), "train");
+  EXPECT_EQ(SplitOf("data/TEST/kiwi/train/1.png", {}), "test");
+  EXPECT_EQ(SplitOf("Validation/1.png", {}), "val");
+  EXPECT_EQ(SplitOf("kiwi/train.png", {}), "");
+  EXPECT_EQ(SplitOf("trainer/1.png", {}), "");
+  EXPECT_EQ(SplitOf("test/1.png", {*ParseSplitRule("test/*=a=b")}), "test");
+  EXPECT_EQ(SplitOf("test/1.png", {*ParseSplitRule("test/*=b")}), "b");
+  for (const char* text : {"", "=", "a=", "=b", "ab", "[=x"}) {
+    EXPECT_TRUE(ParseSplitRule(text).status().IsInvalid()) << text;
+  }
+}
+
+}  // namespace
+}  // namespace pomona

@@ -1,0 +1,99 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "kernels.h"
+#include "pomona/audit.h"
+#include "reduce/random_rows.h"
+
+namespace pomona {
+namespace {
+
+constexpr int kWidth = 70;
+
+// Groups of rows around random ones; every so many equal, scaled or zero.
+std::vector<float> Rows(size_t count) {
+  std::vector<float> rows = RandomRows(count, kWidth, 11);
+  for (float& value : rows) value -= 0.5F;  // in all directions
+  const std::vector<float> noise = RandomRows(count, kWidth, 12);
+  for (size_t row = 1; row < count; ++row) {
+    float* const values = &rows[row * kWidth];
+    if (row % 5 != 0) {
+      for (size_t i = 0; i < kWidth; ++i) {
+        values[i] = rows[(row - row % 5) * kWidth + i] +
+                    0.02F * static_cast<float>(row % 5) * noise[row * kWidth + i];
+      }
+    }
+    if (row % 31 == 6) std::copy_n(values - kWidth, kWidth, values);
+    if (row % 37 == 7)
+      std::transform(values, values + kWidth, values, [](float x) { return 8 * x; });
+    if (row % 41 == 8) std::fill_n(values, kWidth, 0.0F);
+  }
+  return rows;
+}
+
+std::vector<NearPair> EachWithEach(const std::vector<float>& rows, double least) {
+  const auto count = static_cast<uint32_t>(rows.size() / kWidth);
+  const auto dot = [&](size_t a, size_t b) {
+    return audit::Dot(&rows[a * kWidth], &rows[b * kWidth], kWidth);
+  };
+  std::vector<NearPair> pairs;
+  for (uint32_t a = 0; a < count; ++a) {
+    for (uint32_t b = a + 1; b < count; ++b) {
+      const double squares = dot(a, a) * dot(b, b);
+      const double cosine = squares > 0 ? dot(a, b) / std::sqrt(squares) : 0;
+      if (cosine >= least) pairs.push_back({a, b, cosine});
+    }
+  }
+  return pairs;
+}
+
+TEST(NearPairsTest, AreThoseOfComparingEachWithEach) {
+  const std::vector<float> rows = Rows(400);
+  size_t before = 0;
+  for (const double least : {1.0, 0.995, 0.98, 0.9, 0.5}) {
+    const std::vector<NearPair> expected = EachWithEach(rows, least);
+    EXPECT_GT(expected.size(), before) << least;
+    before = expected.size();
+    for (const int threads : {1, 2}) {
+      EXPECT_EQ(*NearPairs(rows, kWidth, least, threads), expected) << least;
+    }
+  }
+}
+
+// At the very cosine of a pair, and just above it.
+TEST(NearPairsTest, AThresholdIsReachedExactly) {
+  const std::vector<float> rows = Rows(25);
+  for (const NearPair& pair : EachWithEach(rows, 0.9)) {
+    const auto at = *NearPairs(rows, kWidth, pair.cosine);
+    EXPECT_NE(std::ranges::find(at, pair), at.end());
+    if (pair.cosine >= 1) continue;
+    const auto above = *NearPairs(rows, kWidth, std::nextafter(pair.cosine, 2));
+    EXPECT_EQ(std::ranges::find(above, pair), above.end());
+  }
+}
+
+TEST(NearPairsTest, FewRowsAndRowsOfOneNumber) {
+  EXPECT_TRUE(NearPairs({}, kWidth, 0.5)->empty());
+  EXPECT_TRUE(NearPairs(Rows(1), kWidth, 0.5)->empty());
+  const std::vector<float> numbers = {1, -1, 2, 0};
+  EXPECT_EQ(*NearPairs(numbers, 1, 0.5), (std::vector<NearPair>{{0, 2, 1.0}}));
+}
+
+TEST(NearPairsTest, RefusesWhatCannotWork) {
+  std::vector<float> rows = Rows(9);
+  for (const double least : {0.0, -1.0, 1.5, std::nan("")}) {
+    EXPECT_TRUE(NearPairs(rows, kWidth, least).status().IsInvalid());
+  }
+  EXPECT_TRUE(NearPairs(rows, kWidth + 1, 0.9).status().IsInvalid());
+  EXPECT_TRUE(NearPairs(rows, 0, 0.9).status().IsInvalid());
+  rows[3 * kWidth + 5] = std::numeric_limits<float>::infinity();
+  const std::string message = NearPairs(rows, kWidth, 0.9).status().message();
+  EXPECT_NE(message.find("row 3"), std::string::npos) << message;
+}
+
+}  // namespace
+}  // namespace pomona

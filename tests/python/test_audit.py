@@ -1,0 +1,184 @@
+"""pomona audit against scikit-learn, numpy and planted truth."""
+
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pomona
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+from runs import RUN_ID
+
+
+def table(output, name):
+    return pq.read_table(output / f"audit/{name}/parquet/{name}_{RUN_ID}")
+
+
+def features_of(output):
+    column = pq.read_table(output / f"features/parquet/features_{RUN_ID}")["features"]
+    return column.combine_chunks().flatten().to_numpy().reshape(len(column), -1)
+
+
+def unit_rows(features):
+    rows = features.astype(np.float64)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def fruits(fruits_run, tmp_path_factory):
+    """A run of the real images, to audit."""
+    output = tmp_path_factory.mktemp("fruits") / "out"
+    shutil.copytree(fruits_run, output)
+    return output
+
+
+@pytest.mark.parametrize("near", [0.995, 0.98, 0.95, 0.871])
+def test_pairs_and_groups_are_scikit_learns(fruits, near):
+    from scipy.sparse.csgraph import connected_components
+    from sklearn.neighbors import NearestNeighbors
+
+    rows = unit_rows(features_of(fruits))
+    radius = np.sqrt(2 - 2 * near)
+    index = NearestNeighbors(radius=radius, algorithm="brute").fit(rows)
+    graph = index.radius_neighbors_graph(mode="connectivity")
+
+    pairs = pomona.near_pairs(features_of(fruits), near)
+    found = np.stack([pairs["a"].to_numpy(), pairs["b"].to_numpy()], axis=1)
+    upper = np.transpose(np.triu(graph.toarray(), 1).nonzero())
+    np.testing.assert_array_equal(found, upper)
+    exact = np.einsum("ij,ij->i", rows[found[:, 0]], rows[found[:, 1]])
+    np.testing.assert_allclose(pairs["cosine"].to_numpy(), exact, rtol=0, atol=1e-12)
+
+    summary = pomona.audit(fruits, near=near)
+    count, component = connected_components(graph, directed=False)
+    sizes = np.bincount(component, minlength=count)
+    assert summary.groups == (sizes > 1).sum()
+    duplicates = table(fruits, "duplicates")
+    assert summary.duplicates == len(duplicates) == sizes[sizes > 1].sum()
+    path = pq.read_table(fruits / f"features/parquet/features_{RUN_ID}")["path"].to_pylist()
+    place = {name: row for row, name in enumerate(path)}
+    members = [place[name] for name in duplicates["path"].to_pylist()]
+    first = [place[name] for name in duplicates["representative"].to_pylist()]
+    assert all(component[a] == component[b] for a, b in zip(members, first, strict=True))
+    assert first == [int(np.flatnonzero(component == component[row])[0]) for row in members]
+    distances = 1 - np.einsum("ij,ij->i", rows[members], rows[first])
+    np.testing.assert_allclose(duplicates["distance"].to_numpy(), distances, rtol=0, atol=1e-12)
+
+
+def test_outliers_are_those_that_numpy_finds(fruits):
+    pomona.audit(fruits)
+    outliers = table(fruits, "outliers")
+    model = pomona.PCA.load(fruits / f"model_info/pca_model_{RUN_ID}/part-00000.safetensors")
+    centred = features_of(fruits).astype(np.float64) - model.mean_
+    scores = centred @ model.components_.T
+    distance = np.sqrt((scores**2 / model.explained_variance_).sum(axis=1))
+    residual = np.linalg.norm(centred - scores @ model.components_, axis=1)
+    np.testing.assert_allclose(outliers["mahalanobis"].to_numpy(), distance, rtol=1e-9)
+    np.testing.assert_allclose(outliers["residual"].to_numpy(), residual, rtol=1e-9)
+
+    def excess(values):
+        first, third = np.quantile(values, [0.25, 0.75], method="inverted_cdf")
+        return np.maximum(0, values - third) / (third - first)
+
+    score = 1 / (1 + np.maximum(excess(residual), excess(distance)))
+    np.testing.assert_allclose(outliers["outlier_score"].to_numpy(), score, rtol=1e-7)
+    issue = outliers["is_outlier_issue"].to_numpy()
+    np.testing.assert_array_equal(issue, outliers["outlier_score"].to_numpy() < 0.25)
+
+
+def test_csv_and_parquet_hold_the_same(fruits):
+    pomona.audit(fruits, near=0.99)
+    for name in ("duplicates", "split_leaks", "outliers", "label_issues"):
+        parquet = table(fruits, name)
+        text = pyarrow.csv.read_csv(
+            fruits / f"audit/{name}/{name}_{RUN_ID}/part-00000.csv",
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=parquet.schema, strings_can_be_null=False
+            ),
+        )
+        assert text.equals(parquet.replace_schema_metadata())
+
+
+@pytest.fixture(scope="module")
+def planted(data, run, tmp_path_factory):
+    """Of a turning fruit some frames, far apart; beside them what was done to some of these."""
+    from PIL import Image, ImageEnhance
+
+    tree = tmp_path_factory.mktemp("planted") / "tree"
+    kept = []
+    for label in sorted((data / "fruits/Training").iterdir()):
+        frames = sorted(label.iterdir(), key=lambda file: (len(file.name), file.name))[::10]
+        for file in frames:
+            copy = tree / "train" / label.name / file.name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+            kept.append(copy)
+    assert len(kept) > 150
+
+    def plant(source, name, image=None, **how):
+        file = tree / "test" / source.parent.name / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if image is None:
+            shutil.copyfile(source, file)
+        else:
+            image.save(file, **how)
+
+    opened = Image.open(kept[3])
+    plant(kept[0], "copied.jpg")
+    plant(kept[3], "darker.png", ImageEnhance.Brightness(opened).enhance(0.9))
+    plant(kept[3], "stored.png", opened)
+    plant(kept[6], "larger.png", Image.open(kept[6]).resize((200, 200), Image.Resampling.LANCZOS))
+    wrong = tree / "train" / "Lemon" / "wrong.jpg"
+    shutil.copyfile(data / "fruits/Training/Raspberry/12_100.jpg", wrong)
+    return run(tree)
+
+
+def test_planted_duplicates_leak_and_a_wrong_label_shows(planted):
+    output = planted
+    summary = pomona.audit(output)
+    leaks = table(output, "split_leaks").to_pylist()
+    found = {row["path"].rsplit("/", 1)[1]: row for row in leaks if row["split"] == "test"}
+    assert found["copied.jpg"]["kind"] == "same_bytes"
+    for name in ("darker.png", "stored.png", "larger.png"):
+        assert found[name]["kind"] == "near", name
+    assert len(found) == 4
+    assert summary.same_bytes == 2
+
+    issues = table(output, "label_issues").to_pylist()
+    (wrong,) = [row for row in issues if row["path"].endswith("/wrong.jpg")]
+    assert wrong["is_label_issue"]
+    assert wrong["suggested_label"] == wrong["nearest_label"] == "Raspberry"
+    assert wrong["label_score"] == min(row["label_score"] for row in issues)
+
+
+def test_the_program_says_what_it_found(pomona, planted):
+    output = planted
+    done = subprocess.run(
+        [pomona, "audit", output, "--split", "train/*=a", "--split", "test/*=b"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    info = json.loads((output / f"audit/run_info/run_info_{RUN_ID}/part-00000.json").read_text())
+    assert info["options"]["split"] == ["train/*=a", "test/*=b"]
+    counts = info["counts"]
+    assert f"{counts['groups']} groups of duplicates: {counts['duplicates']} images" in done.stdout
+    assert {row["split"] for row in table(output, "split_leaks").to_pylist()} == {"a", "b"}
+    verified = subprocess.run([pomona, "verify", output], capture_output=True, check=False)
+    assert verified.returncode == 0, verified.stdout
+    mistaken = subprocess.run(
+        [pomona, "audit", output, "--split", "train"], capture_output=True, text=True, check=False
+    )
+    assert mistaken.returncode == 2
+    assert "GLOB=NAME" in mistaken.stderr
+
+
+def test_pairs_of_arrow_and_of_nothing():
+    rows = np.array([[1, 0], [2, 0], [0, 1], [0, 0], [0, 0]], np.float32)
+    pairs = pomona.near_pairs(pyarrow.array(rows.tolist(), pyarrow.list_(pyarrow.float32())), 0.9)
+    assert pairs.to_pylist() == [{"a": 0, "b": 1, "cosine": 1.0}]
+    assert pomona.near_pairs(np.zeros((0, 4), np.float32), 0.9).num_rows == 0
+    with pytest.raises(ValueError, match="cosine"):
+        pomona.near_pairs(rows, 1.5)
