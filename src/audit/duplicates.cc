@@ -102,7 +102,9 @@ arrow::Result<std::vector<DuplicateGroup>> FindDuplicates(
     return arrow::Status::OK();
   };
   ARROW_RETURN_NOT_OK(ParallelFor(found.size(), threads, cancel, complete));
-  std::ranges::stable_partition(found, &DuplicateGroup::label_conflict);
+  // No std::ranges::stable_partition: clang 14 of Debian 12 cannot compile it with GCC's library.
+  std::stable_partition(found.begin(), found.end(),
+                        [](const DuplicateGroup& group) { return group.label_conflict; });
   return found;
 }
 
