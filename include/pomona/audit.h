@@ -64,7 +64,7 @@ struct AuditSummary {
 };
 
 struct AuditHooks {
-  // Called several times a second, always on the thread that called Audit(): how far its stage is,
+  // Called every so often, always on the thread that called Audit(): how far its stage is,
   // "read", "compare" or "vote".
   std::function<void(std::string_view stage, int64_t done, int64_t total)> progress = {};
 
@@ -78,8 +78,8 @@ std::string Describe(const AuditSummary& summary);
 // below OUTPUT/audit, in place of those of an earlier audit of this run. Of the same run and options
 // they are the same bytes, on any threads and CPU.
 //
-// Memory: some 350 bytes an image and its path, beyond a few MiB for each thread. Disk, until it is
-// done: 5 KiB an image, in OUTPUT/audit, or on this machine where OUTPUT is on S3.
+// Memory: some 700 bytes an image and its path twice, beyond some 10 MiB for each thread. Disk, until it
+// is done: 5 KiB an image, in OUTPUT/audit, or on this machine where OUTPUT is on S3.
 // Errors: Invalid where there is no such run, an option cannot work, or its files are not those that
 // were published; RunRefusal::kOutputBusy where another audit is under way there; Cancelled; IOError.
 // Nothing is published then.
@@ -97,7 +97,8 @@ struct NearPair {
 
 // All pairs of rows whose cosine is at least `least`, above 0 and at most 1, in order: those that
 // comparing each with each gives. A row of zeros is near none.
-// rows: n x dimensions, finite, row-major. Memory: a fifth of theirs, and the pairs.
+// rows: n x dimensions, finite, row-major. Memory: some 500 bytes a row, and the pairs.
+// `hooks`: as above, stage "compare".
 // Errors: Invalid; Cancelled.
 arrow::Result<std::vector<NearPair>> NearPairs(std::span<const float> rows, int dimensions,
                                                double least, int threads = 0,

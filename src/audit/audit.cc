@@ -17,8 +17,10 @@
 #include "row_file.h"
 #include "sha256.h"
 #include "stopwatch.h"
+#include "store/audit_state.h"
 #include "store/checksums.h"
 #include "store/output.h"
+#include "store/run_files.h"
 #include "tables.h"
 #include "tiles.h"
 
@@ -49,7 +51,8 @@ arrow::Status Check(const AuditOptions& options) {
 
 arrow::Result<Pca> ReadPca(const PublishedFiles& files, const std::string& run_id) {
   const std::string path = kPcaModel.Path(run_id) + '/' + PartName(0, "safetensors");
-  ARROW_ASSIGN_OR_RAISE(const std::string bytes, files.Read(path));
+  ARROW_ASSIGN_OR_RAISE(const Checksums checksums, ReadChecksums(files, run_id));
+  ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadChecked(files, checksums, path));
   return Pca::Deserialize(std::as_bytes(std::span(bytes)), files.Path(path));
 }
 
@@ -91,7 +94,7 @@ std::string InfoJson(const AuditSummary& summary, const AuditOptions& options,
   for (const SplitRule& rule : options.splits) splits.push_back(rule.glob.text() + '=' + rule.name);
   const nlohmann::ordered_json info = {
       {"run_id", summary.run_id},
-      {"audited_run_sha256sums", run},
+      {kAuditedRun, run},
       {"options", {{"near", options.near}, {"neighbours", options.neighbours}, {"split", splits}}},
       {"counts",
        {{"rows", summary.rows},
@@ -106,14 +109,27 @@ std::string InfoJson(const AuditSummary& summary, const AuditOptions& options,
   return info.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-// REQUIRES: the output is locked.
-arrow::Status Publish(const PublishedRows& rows, const Findings& found, const std::string& info,
-                      Output& output, AuditSummary* summary, CancelToken cancel) {
-  ARROW_ASSIGN_OR_RAISE(const bool earlier,
-                        output.published().Exists(kRunInfo.Path(summary->run_id)));
-  if (earlier) ARROW_RETURN_NOT_OK(output.Remove(summary->run_id));
-  ARROW_RETURN_NOT_OK(output.Begin(summary->run_id));
+// What is audited, and where.
+struct Run {
+  const PublishedFiles& files;
+  const std::string& id;
+  std::string checksum;  // of its checksums, as it was when the audit began
+};
+
+arrow::Status CheckUnchanged(const Run& run) {
+  const auto now = run.files.Sha256Of(ChecksumsPath(run.id));
+  if (now.ok() && *now == run.checksum) return arrow::Status::OK();
+  return arrow::Status::Invalid("the run ", run.id, " in ", run.files.output(),
+                                " was removed or made anew while it was audited; try again");
+}
+
+// An earlier audit of the run goes when all is written that takes its place. REQUIRES: the output is
+// locked.
+arrow::Status Publish(const Run& run, const PublishedRows& rows, const Findings& found,
+                      const std::string& info, Output& output, AuditSummary* summary,
+                      CancelToken cancel) {
   WorkFolder& work = output.work();
+  ARROW_RETURN_NOT_OK(work.Begin(run.id));
   ARROW_RETURN_NOT_OK(WriteDuplicates(rows, found.duplicates, work));
   ARROW_RETURN_NOT_OK(WriteSplitLeaks(rows, found.duplicates, work));
   ARROW_RETURN_NOT_OK(WriteOutliers(rows, found.outliers, work));
@@ -122,8 +138,13 @@ arrow::Status Publish(const PublishedRows& rows, const Findings& found, const st
   std::vector<OutputFolder> folders;
   for (const OutputFolder* folder : kAuditFolders) {
     folders.push_back(*folder);
-    summary->folders.push_back(std::string(kAuditFolder) + '/' + folder->Path(summary->run_id));
+    summary->folders.push_back(std::string(kAuditFolder) + '/' + folder->Path(run.id));
   }
+  ARROW_RETURN_NOT_OK(cancel.Check());
+  ARROW_RETURN_NOT_OK(CheckUnchanged(run));
+  // Or what is left of one.
+  ARROW_ASSIGN_OR_RAISE(const PublishedRun earlier, FindRun(output.published(), run.id));
+  if (earlier.files > 0) ARROW_RETURN_NOT_OK(output.Remove(run.id));
   return output.Publish(folders, cancel, [](int64_t) {}, [] {});
 }
 
@@ -137,29 +158,34 @@ arrow::Result<AuditSummary> AuditRun(const std::string& output, const AuditOptio
   ARROW_ASSIGN_OR_RAISE(const PublishedFiles files,
                         PublishedFiles::Open(output, options.s3, cancel));
   ARROW_ASSIGN_OR_RAISE(summary.run_id, FindRunId(files, options.run_id));
-  ARROW_ASSIGN_OR_RAISE(const std::string sums, files.Sha256Of(ChecksumsPath(summary.run_id)));
-  ARROW_ASSIGN_OR_RAISE(const Pca pca, ReadPca(files, summary.run_id));
+  Run run{files, summary.run_id, {}};
+  ARROW_ASSIGN_OR_RAISE(run.checksum, files.Sha256Of(ChecksumsPath(run.id)));
+  ARROW_ASSIGN_OR_RAISE(const Pca pca, ReadPca(files, run.id));
 
   ARROW_ASSIGN_OR_RAISE(const auto audits, OpenAudits(output, options.s3, cancel));
   ARROW_RETURN_NOT_OK(audits->Lock(cancel));
   const auto audited = Guarded([&]() -> arrow::Status {
     ARROW_RETURN_NOT_OK(audits->Clear(/*fresh=*/true));
-    ARROW_ASSIGN_OR_RAISE(
-        const auto features,
-        audit::RowFile::Create(audits->work().path(), static_cast<size_t>(pca.dimensions())));
-    ARROW_ASSIGN_OR_RAISE(const PublishedRows rows,
-                          ReadPublishedRows(files, summary.run_id, pca, features, threads,
-                                            options.cpu, cancel, [&](int64_t done, int64_t total) {
-                                              if (hooks.progress)
-                                                hooks.progress("read", done, total);
-                                            }));
+    PublishedRows rows;
+    Findings found;
+    {
+      ARROW_ASSIGN_OR_RAISE(const auto features,
+                            audit::RowFile::Create(audits->work().MomentsPath("rows", "audit"),
+                                                   static_cast<size_t>(pca.dimensions())));
+      const auto tell = [&](int64_t done, int64_t total) {
+        if (hooks.progress) hooks.progress("read", done, total);
+      };
+      ARROW_ASSIGN_OR_RAISE(rows, ReadPublishedRows(files, run.id, pca, features, threads,
+                                                    options.cpu, cancel, tell));
+      ARROW_ASSIGN_OR_RAISE(found, Find(rows, features, options, threads, hooks));
+    }
     summary.rows = static_cast<int64_t>(rows.size());
-    ARROW_ASSIGN_OR_RAISE(const Findings found, Find(rows, features, options, threads, hooks));
     Count(found, &summary);
-    ARROW_RETURN_NOT_OK(cancel.Check());
-    return Publish(rows, found, InfoJson(summary, options, sums), *audits, &summary, cancel);
+    return Publish(run, rows, found, InfoJson(summary, options, run.checksum), *audits, &summary,
+                   cancel);
   });
   if (!audited.ok()) {
+    (void)audits->Clear(/*fresh=*/true);
     audits->Abandon();
     return audited;
   }

@@ -85,7 +85,6 @@ arrow::Result<std::vector<DuplicateGroup>> FindDuplicates(
     DuplicateGroup& group = found[places[first]];
     group.members.push_back({row, 0, same_bytes[row]});
     group.splits.push_back(SplitOf(rows.relative_path(row), options.splits));
-    group.label_conflict = group.label_conflict || rows.labels[row] != rows.labels[first];
   }
   const auto complete = [&](size_t i, int thread) -> arrow::Status {
     DuplicateGroup& group = found[i];
@@ -96,9 +95,13 @@ arrow::Result<std::vector<DuplicateGroup>> FindDuplicates(
                             cosines[static_cast<size_t>(thread)].Of(first, member.row));
       member.distance = std::max(0.0, 1 - cosine);
     }
-    std::set<std::string> splits(group.splits.begin(), group.splits.end());
-    splits.erase("");
+    std::set<std::string> splits(group.splits.begin(), group.splits.end()), labels;
+    for (const DuplicateGroup::Member& member : group.members) {
+      labels.insert(rows.label(member.row));
+    }
+    for (std::set<std::string>* names : {&splits, &labels}) names->erase("");
     group.split_leak = splits.size() > 1;
+    group.label_conflict = labels.size() > 1;
     return arrow::Status::OK();
   };
   ARROW_RETURN_NOT_OK(ParallelFor(found.size(), threads, cancel, complete));

@@ -23,7 +23,7 @@ struct DuplicateGroup {
   };
   std::vector<Member> members;      // in path order, at least two
   std::vector<std::string> splits;  // of each; empty where none has any
-  bool label_conflict = false;      // more than one label
+  bool label_conflict = false;      // more than one label, beside none
   bool split_leak = false;          // more than one split
 };
 

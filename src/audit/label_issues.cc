@@ -42,6 +42,8 @@ void CompareWithCentroids(const PublishedRows& rows, std::span<const double> cen
     const double distance = std::max(0.0, 1 - cosine);
     if (label == rows.labels[row]) {
       verdict->label_distance = distance;
+    } else if (rows.label_names[label].empty()) {
+      continue;  // no label
     } else if (verdict->nearest_label == kNoLabel || distance < verdict->nearest_label_distance) {
       verdict->nearest_label = label;
       verdict->nearest_label_distance = distance;
@@ -93,8 +95,8 @@ arrow::Result<std::vector<LabelVerdict>> JudgeLabels(const PublishedRows& rows, 
     }
     return arrow::Status::OK();
   };
-  ARROW_RETURN_NOT_OK(
-      ParallelFor((rows.size() + kRowsAtOnce - 1) / kRowsAtOnce, threads, cancel, compare));
+  ARROW_RETURN_NOT_OK(ParallelFor((rows.size() + kRowsAtOnce - 1) / kRowsAtOnce, threads, cancel,
+                                  compare, [&] { poll(0); }));
 
   std::vector<int64_t> sizes(rows.label_names.size());
   for (const uint32_t label : rows.labels) ++sizes[label];
@@ -119,8 +121,10 @@ arrow::Result<std::vector<LabelVerdict>> JudgeLabels(const PublishedRows& rows, 
   }
   for (uint32_t row = 0; row < rows.size(); ++row) {
     LabelVerdict& verdict = verdicts[row];
-    verdict.is_issue = judged(row) && verdict.suggested_label != rows.labels[row] &&
-                       others[row] >= agreement[verdict.suggested_label];
+    const uint32_t suggested = verdict.suggested_label;
+    // How often the neighbours of a label's only image have it nobody knows.
+    verdict.is_issue = judged(row) && suggested != rows.labels[row] && sizes[suggested] > 1 &&
+                       others[row] >= agreement[suggested];
   }
   return verdicts;
 }

@@ -7,6 +7,9 @@
 namespace pomona::audit {
 namespace {
 
+// Distances that differ by no more are the same.
+constexpr double kRounding = 1e-9;
+
 struct Quartiles {
   double first, third;
 };
@@ -25,9 +28,10 @@ Quartiles QuartilesOf(std::span<const double> values) {
 
 // By how many distances between the quartiles it lies above the third.
 double Excess(double value, const Quartiles& of) {
-  if (value <= of.third) return 0;
+  const double rounding = kRounding * of.third;
+  if (value <= of.third + rounding) return 0;
   const double range = of.third - of.first;
-  return range > 0 ? (value - of.third) / range : std::numeric_limits<double>::infinity();
+  return range > rounding ? (value - of.third) / range : std::numeric_limits<double>::infinity();
 }
 
 }  // namespace

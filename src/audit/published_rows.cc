@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <unordered_map>
 #include <utility>
 
 #include "kernels.h"
 #include "reduce/kernels.h"
-#include "sha256.h"
 #include "store/checksums.h"
 #include "store/item_record.h"
 #include "store/layout.h"
@@ -26,6 +26,7 @@ struct Part {
   size_t first_row = 0;
   size_t rows = 0;
   uint32_t root = 0;
+  std::vector<int64_t> checksums = {};  // of the rows
   Texts paths = {};
   std::vector<uint32_t> labels = {};  // places in
   std::vector<std::string> label_names = {};
@@ -74,20 +75,19 @@ arrow::Status Reading::ReadRecords() {
   ARROW_ASSIGN_OR_RAISE(const Checksums checksums, ReadChecksums(files_, run_id_));
   for (size_t part = 0;; ++part) {
     const std::string path = kRunInfo.Path(run_id_) + '/' + ItemRecordName(part);
-    const auto expected = checksums.find(path);
-    if (expected == checksums.end()) break;
-    ARROW_ASSIGN_OR_RAISE(const std::string bytes, files_.Read(path));
-    const std::span data(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
-    if (Sha256().Add(data).Hex() != expected->second) {
-      return arrow::Status::Invalid(files_.Path(path), ": its checksum is wrong");
-    }
+    if (!checksums.contains(path)) break;
+    ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadChecked(files_, checksums, path));
     ARROW_ASSIGN_OR_RAISE(const ItemRecord record, ItemRecord::Parse(files_.Path(path), bytes));
     parts_.push_back({.first_row = rows_.content.size(),
                       .rows = record.images.size(),
-                      .root = static_cast<uint32_t>(record.root.size() / 2)});
+                      .root = static_cast<uint32_t>(record.root.size() / 2),
+                      .checksums = {record.checksums.begin(), record.checksums.end()}});
     for (const ImageProperties& image : record.images) {
       rows_.content.push_back(image.content_sha256);
     }
+  }
+  if (rows_.content.size() >= std::numeric_limits<uint32_t>::max()) {
+    return arrow::Status::Invalid("an audit takes up to 2^32 images, not ", rows_.content.size());
   }
   if (!parts_.empty()) return arrow::Status::OK();
   return arrow::Status::Invalid(files_.Path(kRunInfo.Path(run_id_)),
@@ -117,6 +117,13 @@ arrow::Status Reading::ReadPart(size_t number, CancelToken cancel) {
     for (size_t i = 0; i < block.rows(); ++i) {
       if (block.paths[i].size() < part.root) {
         return arrow::Status::Invalid(files_.Path(path), ": a path outside of the tree");
+      }
+      const size_t width = static_cast<size_t>(pca_.dimensions());
+      const auto features = std::span(block.floats).subspan(i * width, width);
+      const std::string_view relative = std::string_view(block.paths[i]).substr(part.root);
+      if (RowChecksum(relative, features) != part.checksums[rows + i]) {
+        return arrow::Status::Invalid(files_.Path(path), ": the row of ", block.paths[i],
+                                      " is not as it was published");
       }
       part.paths.Add(block.paths[i]);
       const auto [known, is_new] = labels.emplace(block.labels[i], labels.size());

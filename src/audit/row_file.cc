@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <limits>
 #include <utility>
 
@@ -14,26 +13,25 @@ namespace pomona::audit {
 namespace {
 
 // Pairs that are compared one after another are neighbours, so that few rows serve many.
-constexpr size_t kKept = 4096;
+constexpr size_t kKept = 512;
 constexpr uint32_t kNone = std::numeric_limits<uint32_t>::max();
 
 }  // namespace
 
-RowFile::RowFile(int fd, std::string folder, size_t width)
-    : fd_(fd), folder_(std::move(folder)), width_(width) {}
+RowFile::RowFile(int fd, std::string path, size_t width)
+    : fd_(fd), path_(std::move(path)), width_(width) {}
 
 RowFile::RowFile(RowFile&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), folder_(std::move(other.folder_)), width_(other.width_) {}
+    : fd_(std::exchange(other.fd_, -1)), path_(std::move(other.path_)), width_(other.width_) {}
 
 RowFile::~RowFile() {
   if (fd_ >= 0) close(fd_);
 }
 
-arrow::Result<RowFile> RowFile::Create(const std::string& folder, size_t width) {
-  std::string path = folder + "/rows-XXXXXX";
-  const int fd = mkostemp(path.data(), O_CLOEXEC);
-  if (fd < 0) return DiskError("create a file in", folder, errno);
-  RowFile file(fd, folder, width);
+arrow::Result<RowFile> RowFile::Create(const std::string& path, size_t width) {
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fd < 0) return DiskError("create", path, errno);
+  RowFile file(fd, path, width);
   if (unlink(path.c_str()) != 0) return DiskError("remove", path, errno);
   return file;
 }
@@ -44,7 +42,7 @@ arrow::Status RowFile::Write(size_t first_row, std::span<const float> rows) cons
   while (!bytes.empty()) {
     const ssize_t written = pwrite(fd_, bytes.data(), bytes.size(), at);
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return DiskError("write rows to a file in", folder_, errno);
+    if (written < 0) return DiskError("write rows to", path_, errno);
     bytes = bytes.subspan(static_cast<size_t>(written));
     at += written;
   }
@@ -56,8 +54,8 @@ RowFile::Reader::Reader(const RowFile& file)
 
 arrow::Result<const float*> RowFile::Reader::Read(uint32_t row) {
   // Neighbours of a tile come from all over the file: mixed, they seldom meet in one place.
-  const size_t place = (row * uint32_t{2654435761U}) >> 20;
-  static_assert(kKept == size_t{1} << 12);
+  const size_t place = (row * uint32_t{2654435761U}) >> 23;
+  static_assert(kKept == size_t{1} << 9);
   float* const kept = rows_.data() + place * file_.width_;
   if (kept_[place] == row) return kept;
   kept_[place] = kNone;
@@ -66,7 +64,7 @@ arrow::Result<const float*> RowFile::Reader::Read(uint32_t row) {
   while (!bytes.empty()) {
     const ssize_t read = pread(file_.fd_, bytes.data(), bytes.size(), at);
     if (read < 0 && errno == EINTR) continue;
-    if (read <= 0) return DiskError("read rows from a file in", file_.folder_, read ? errno : EIO);
+    if (read <= 0) return DiskError("read rows from", file_.path_, read ? errno : EIO);
     bytes = bytes.subspan(static_cast<size_t>(read));
     at += read;
   }

@@ -16,8 +16,8 @@ namespace pomona::audit {
 // Threads: writing of different rows from any number; reading by a Reader each, once all is written.
 class RowFile {
  public:
-  // In `folder`. width: numbers in a row.
-  static arrow::Result<RowFile> Create(const std::string& folder, size_t width);
+  // At `path` for a moment. width: numbers in a row.
+  static arrow::Result<RowFile> Create(const std::string& path, size_t width);
   ~RowFile();
   RowFile(RowFile&& other) noexcept;
   RowFile& operator=(RowFile&&) = delete;
@@ -42,10 +42,10 @@ class RowFile {
   };
 
  private:
-  RowFile(int fd, std::string folder, size_t width);
+  RowFile(int fd, std::string path, size_t width);
 
   int fd_;
-  std::string folder_;
+  std::string path_;
   size_t width_;
 };
 

@@ -22,7 +22,7 @@ class Nearest {
     uint32_t row;
   };
 
-  explicit Nearest(size_t count) : count_(count) { rows_.reserve(count + 1); }
+  explicit Nearest(size_t count) : count_(count) {}
 
   void clear() { rows_.clear(); }
   bool full() const { return rows_.size() == count_; }

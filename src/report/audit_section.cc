@@ -73,14 +73,16 @@ double NumberOf(const std::string& text) {
   return number;
 }
 
-// Of a number with a fraction four digits; all else as it stands.
-std::string Text(const std::string& field) {
-  double number = 0;
-  const char* const end = field.data() + field.size();
-  const auto parsed = std::from_chars(field.data(), end, number);
-  if (parsed.ec != std::errc() || parsed.ptr != end || field.find('.') == field.npos) return field;
+bool IsNumber(std::string_view column) {
+  return column.ends_with("distance") || column.ends_with("score") ||
+         column.ends_with("agreement") || column == "residual" || column == "mahalanobis";
+}
+
+// Four digits of a number are enough to look at.
+std::string Text(std::string_view column, const std::string& field) {
+  if (!IsNumber(column)) return field;
   char text[32];
-  std::snprintf(text, sizeof text, "%.4g", number);
+  std::snprintf(text, sizeof text, "%.4g", NumberOf(field));
   return text;
 }
 
@@ -117,12 +119,8 @@ arrow::Result<Rows> ReadRows(const PublishedFiles& audits, const std::string& ru
 
 }  // namespace
 
-arrow::Result<std::optional<Section>> GatherAudit(const PublishedFiles& audits,
-                                                  const std::string& run_id,
-                                                  const ReadPicture& read, int threads,
-                                                  CancelToken cancel) {
-  ARROW_ASSIGN_OR_RAISE(const bool audited, audits.Exists(SuccessOf(kRunInfo, run_id)));
-  if (!audited) return std::nullopt;
+arrow::Result<Section> GatherAudit(const PublishedFiles& audits, const std::string& run_id,
+                                   const ReadPicture& read, int threads, CancelToken cancel) {
   Section section{.id = "audit",
                   .title = "Audit",
                   .intro =
@@ -146,7 +144,7 @@ arrow::Result<std::optional<Section>> GatherAudit(const PublishedFiles& audits,
         line[0] = Base64(*thumbnail);
       }
       for (const size_t place : table.picked) {
-        line.push_back(place == 0 ? rows.first[i][0] : Text(rows.first[i][place]));
+        line.push_back(Text(table.columns[place], rows.first[i][place]));
       }
       shown.push_back(std::move(line));
     }

@@ -3,7 +3,6 @@
 
 #include <arrow/result.h>
 
-#include <optional>
 #include <string>
 
 #include "pictures.h"
@@ -12,11 +11,9 @@
 
 namespace pomona {
 
-// Nothing where the run was not audited. `read`: of the pictures to be shown; none where there are to be
-// none. Errors: of the tables; Cancelled.
-arrow::Result<std::optional<Section>> GatherAudit(const PublishedFiles& audits,
-                                                  const std::string& run_id,
-                                                  const ReadPicture& read, int threads,
-                                                  CancelToken cancel);
+// Of the audit of a run. `read`: of the pictures to be shown; none where there are to be none. Errors:
+// of the tables; Cancelled.
+arrow::Result<Section> GatherAudit(const PublishedFiles& audits, const std::string& run_id,
+                                   const ReadPicture& read, int threads, CancelToken cancel);
 
 }  // namespace pomona

@@ -3,6 +3,7 @@
 #include "picture_files.h"
 #include "pomona/report.h"
 #include "report.h"
+#include "store/audit_state.h"
 
 namespace pomona {
 
@@ -22,9 +23,13 @@ arrow::Result<std::string> MakeReport(const std::string& output, const ReportOpt
       auto sections,
       GatherReport({tables, options.kind, options.images, read, threads, cancel, {}}));
   const bool images = options.images && options.kind == ReportKind::kFull;
-  ARROW_ASSIGN_OR_RAISE(auto audit, GatherAudit(files.Audits(), run_id,
-                                                images ? read : ReadPicture(), threads, cancel));
-  if (audit) sections.push_back(*std::move(audit));
+  ARROW_ASSIGN_OR_RAISE(const AuditState audit, FindAudit(files, run_id));
+  if (audit == AuditState::kOfThisRun) {
+    ARROW_ASSIGN_OR_RAISE(
+        Section section,
+        GatherAudit(files.Audits(), run_id, images ? read : ReadPicture(), threads, cancel));
+    sections.push_back(std::move(section));
+  }
   sections.push_back(MakingSection(run_info));
   const std::string file = options.file.empty() ? "report_" + run_id + ".html" : options.file;
   ARROW_RETURN_NOT_OK(

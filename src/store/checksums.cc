@@ -1,8 +1,11 @@
 #include "checksums.h"
 
+#include <cstdint>
+#include <span>
 #include <sstream>
 
 #include "layout.h"
+#include "sha256.h"
 
 namespace pomona {
 namespace {
@@ -21,6 +24,17 @@ std::string ChecksumsText(const Checksums& checksums) {
   for (const auto& [path, sha256] : checksums)
     text.append(sha256).append(kGap).append(path) += '\n';
   return text;
+}
+
+arrow::Result<std::string> ReadChecked(const PublishedFiles& files, const Checksums& checksums,
+                                       const std::string& below) {
+  ARROW_ASSIGN_OR_RAISE(std::string bytes, files.Read(below));
+  const auto expected = checksums.find(below);
+  const std::span data(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  if (expected == checksums.end() || Sha256().Add(data).Hex() != expected->second) {
+    return arrow::Status::Invalid(files.Path(below), ": its checksum is wrong");
+  }
+  return bytes;
 }
 
 arrow::Result<Checksums> ReadChecksums(const PublishedFiles& files, const std::string& run_id) {

@@ -20,6 +20,11 @@ inline constexpr const char* kChecksumsName = "_SHA256SUMS";
 std::string ChecksumsPath(const std::string& run_id);
 std::string ChecksumsText(const Checksums& checksums);
 
+// The content of a file of a run, which is as it was published. Errors: those of Read(); Invalid where
+// it is another, or none of the run's.
+arrow::Result<std::string> ReadChecked(const PublishedFiles& files, const Checksums& checksums,
+                                       const std::string& below);
+
 // All paths are of files in the run's folders. Errors: IOError, Invalid; both name the file.
 arrow::Result<Checksums> ReadChecksums(const PublishedFiles& files, const std::string& run_id);
 

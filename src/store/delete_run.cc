@@ -46,8 +46,6 @@ void ForgetInCard(Output& output) {
 arrow::Status DeleteAudit(const std::string& output, const std::string& run_id, const S3Options& s3,
                           CancelToken cancel) {
   ARROW_ASSIGN_OR_RAISE(const auto audits, OpenAudits(output, s3, cancel));
-  ARROW_ASSIGN_OR_RAISE(const PublishedRun audit, FindRun(audits->published(), run_id));
-  if (audit.files == 0) return arrow::Status::OK();
   ARROW_RETURN_NOT_OK(audits->Lock(cancel));
   const arrow::Status removed = audits->Remove(run_id);
   audits->Abandon();
@@ -67,8 +65,10 @@ arrow::Status DeleteRun(const std::string& output, const std::string& run_id, co
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Output> opened, OpenOutput(output, s3, cancel));
   // Before the lock, which makes the folder where there is none.
   ARROW_RETURN_NOT_OK(Find(opened->published(), run_id));
+  ARROW_ASSIGN_OR_RAISE(const PublishedRun audit, FindRun(opened->published().Audits(), run_id));
   ARROW_RETURN_NOT_OK(opened->Lock(cancel));
-  arrow::Status removed = DeleteAudit(output, run_id, s3, cancel);
+  arrow::Status removed;
+  if (audit.files > 0) removed = DeleteAudit(output, run_id, s3, cancel);
   if (removed.ok()) removed = opened->Remove(run_id);
   // Also of a run of which something stays: it is not published any more.
   ForgetInCard(*opened);

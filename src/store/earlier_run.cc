@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "layout.h"
-#include "sha256.h"
 
 namespace pomona {
 namespace {
@@ -15,12 +14,6 @@ constexpr size_t kRecentRuns = 10;
 
 std::string RecordPath(const std::string& run_id, size_t part) {
   return kRunInfo.Path(run_id) + "/" + ItemRecordName(part);
-}
-
-std::string Sha256OfBytes(std::string_view bytes) {
-  return Sha256()
-      .Add(std::span(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()))
-      .Hex();
 }
 
 // The rows of a run; 0 where it was made by another recipe.
@@ -83,11 +76,7 @@ arrow::Status EarlierRun::OpenPart(const Item& wanted) {
     if (checksums_.empty()) {
       ARROW_ASSIGN_OR_RAISE(checksums_, ReadChecksums(files_, run_id_));
     }
-    ARROW_ASSIGN_OR_RAISE(const std::string bytes, files_.Read(path));
-    const auto expected = checksums_.find(path);
-    if (expected == checksums_.end() || expected->second != Sha256OfBytes(bytes)) {
-      return arrow::Status::Invalid(files_.Path(path), ": its checksum is wrong");
-    }
+    ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadChecked(files_, checksums_, path));
     ARROW_ASSIGN_OR_RAISE(record_, ItemRecord::Parse(files_.Path(path), bytes));
     by_whole_path_ = path_wanted.starts_with(record_.root) || record_.root.starts_with(root_wanted);
     const std::string last = by_whole_path_ ? record_.root + record_.last_path : record_.last_path;

@@ -94,7 +94,8 @@ class Output {
   virtual void Abandon() {}
 
   // Removes a published run, or what is left of one: its existence first. What is interrupted is
-  // finished by the next Lock(). REQUIRES: Lock() succeeded, and Begin() was not called.
+  // finished by the next Lock(). REQUIRES: Lock() succeeded, and Begin() or Publish() of this run was not
+  // called.
   virtual arrow::Status Remove(const std::string& run_id) = 0;
 
   // What Upload() and Publish() have sent.

@@ -152,8 +152,8 @@ constexpr const char* kCsvColumns[] = {
     "path", "label", "features_string", "pca_features_string",
     // errors
     "stage", "reason", "message",
-    // duplicates, and what of it other tables of an audit lack
-    "group", "representative", "distance", "kind", "label_conflict",
+    // duplicates and split_leaks
+    "group", "representative", "distance", "kind", "label_conflict", "split",
     // outliers
     "residual", "mahalanobis", "outlier_score", "is_outlier_issue",
     // label_issues

@@ -160,6 +160,7 @@ void S3Output::Abandon() {
 }
 
 arrow::Status S3Output::Remove(const std::string& run_id) {
+  ARROW_RETURN_NOT_OK(lease_.Confirm());
   ARROW_RETURN_NOT_OK(folder_->Put(kJournal, run_id));
   // Of a folder, any object may go first.
   ARROW_RETURN_NOT_OK(folder_->RemoveFile(SuccessOf(kRunInfo, run_id)));

@@ -10,6 +10,7 @@
 #include <span>
 #include <utility>
 
+#include "audit_state.h"
 #include "checksums.h"
 #include "item_record.h"
 #include "layout.h"
@@ -321,11 +322,15 @@ arrow::Result<VerifyResult> Verify(const std::string& output, const std::string&
   ARROW_ASSIGN_OR_RAISE(const std::string id, FindRunId(files, run_id));
   ARROW_ASSIGN_OR_RAISE(VerifyResult result, Verifier(files, id, cancel).Verify());
   const PublishedFiles audits = files.Audits();
-  ARROW_ASSIGN_OR_RAISE(const bool audited, audits.Exists(kRunInfo.Path(id)));
-  if (!audited) return result;
+  const auto state = FindAudit(files, id);
+  if (state.ok() && *state == AuditState::kNone) return result;
   ARROW_ASSIGN_OR_RAISE(VerifyResult audit, Verifier(audits, id, cancel).VerifyFiles());
   result.files += audit.files;
   std::ranges::move(audit.problems, std::back_inserter(result.problems));
+  if (state.ok() && *state == AuditState::kOfAnother) {
+    result.problems.push_back(audits.Path(kRunInfo.Path(id)) + ": the audit of another run");
+  }
+  result.problems.resize(std::min(result.problems.size(), kMaxProblems));
   return result;
 }
 

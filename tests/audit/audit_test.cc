@@ -10,6 +10,8 @@
 
 #include "fakes.h"
 #include "pomona/published_output.h"
+#include "pomona/refusal.h"
+#include "pomona/report.h"
 #include "pomona/run.h"
 #include "pomona/verify.h"
 #include "published.h"
@@ -111,6 +113,12 @@ TEST_F(AuditTest, TheSameBytesOnAnyThreadsAndFromEitherFormat) {
     ASSERT_TRUE(AuditIt().ok());
     EXPECT_EQ(Published(output_ / "audit"), expected);
   }
+  for (const Cpu cpu : {Cpu::kScalar, Cpu::kAvx2, Cpu::kAvx512, Cpu::kNeon}) {
+    if (!ResolveCpu(cpu).ok()) continue;
+    audit_.cpu = cpu;
+    ASSERT_TRUE(AuditIt().ok());
+    EXPECT_EQ(Published(output_ / "audit"), expected) << CpuName(cpu);
+  }
   ASSERT_TRUE(DeleteRun(output_.path(), "r").ok());
   run_.formats.parquet = false;
   RunIt();
@@ -139,6 +147,45 @@ TEST_F(AuditTest, VerifyKnowsItsFilesAndDeleteTakesThem) {
   EXPECT_TRUE(Published(output_.path()).empty());
 }
 
+// One that was removed and made anew under its id, by hand.
+TEST_F(AuditTest, AnAuditOfAnotherRunIsNotThisOnes) {
+  source_.files["c/1.png"] = source_.files["b/2.png"] = PngOf(90, 0, 160);
+  RunIt();
+  ASSERT_TRUE(AuditIt().ok());
+  ReportOptions report;
+  report.file = output_ / "page.html";
+  const auto shows_audit = [&] {
+    EXPECT_TRUE(MakeReport(output_.path(), report).ok());
+    return ReadFile(report.file).find("data-audit") != std::string::npos;
+  };
+  EXPECT_TRUE(shows_audit());
+  fs::rename(output_ / "audit", output_ / "kept");
+  ASSERT_TRUE(DeleteRun(output_.path(), "r").ok());
+  fs::rename(output_ / "kept", output_ / "audit");
+  source_.files.erase("c/1.png");
+  RunIt();
+  const auto problems = Verify(output_.path(), "r")->problems;
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_NE(problems[0].find("the audit of another run"), std::string::npos);
+  EXPECT_FALSE(shows_audit());
+  EXPECT_EQ(AuditIt()->groups, 0);
+  EXPECT_TRUE(Verify(output_.path(), "r")->problems.empty());
+}
+
+TEST_F(AuditTest, WhatIsLeftOfOneStandsInNobodysWay) {
+  RunIt();
+  ASSERT_TRUE(AuditIt().ok());
+  fs::remove_all(output_ / "audit/run_info/run_info_r");
+  ASSERT_TRUE(AuditIt().ok());
+  output_.Write("audit/_pomona/run/rows-audit.safetensors", "of one that was killed");
+  ASSERT_TRUE(AuditIt().ok());
+  EXPECT_FALSE(fs::exists(output_ / "audit/_pomona"));
+  fs::remove_all(output_ / "audit");
+  output_.Write("audit", "a file");
+  EXPECT_FALSE(AuditIt().ok());
+  EXPECT_TRUE(DeleteRun(output_.path(), "r").ok());
+}
+
 TEST_F(AuditTest, AnUnfinishedRunBesideItStays) {
   RunIt();
   output_.Write("_pomona/fragments/mine", "");
@@ -161,7 +208,7 @@ TEST_F(AuditTest, NothingIsPublishedOfWhatFails) {
   {
     LocalOutput other(output_ / "audit", kAuditFolders);
     ASSERT_TRUE(other.Lock({}).ok());
-    EXPECT_FALSE(AuditIt().ok());
+    EXPECT_EQ(RefusalOf(AuditIt().status()), RunRefusal::kOutputBusy);
   }
   ASSERT_TRUE(AuditIt().ok());
   const auto before = Published(output_ / "audit");
@@ -174,6 +221,15 @@ TEST_F(AuditTest, NothingIsPublishedOfWhatFails) {
   EXPECT_NE(AuditIt().status().message().find(part), std::string::npos);
   output_.Write(part, ReadFile(output_ / "features/parquet/features_r/part-00002.parquet"));
   EXPECT_NE(AuditIt().status().message().find(part), std::string::npos);
+  // As many rows, but those of another part.
+  output_.Write(part, ReadFile(output_ / "features/parquet/features_r/part-00000.parquet"));
+  EXPECT_NE(AuditIt().status().message().find("part-00001.parquet: "), std::string::npos);
+  output_.Write(part, bytes);
+  const std::string model = "model_info/pca_model_r/part-00000.safetensors";
+  const std::string pca = ReadFile(output_ / model);
+  output_.Write(model, pca + " ");
+  EXPECT_NE(AuditIt().status().message().find(model), std::string::npos);
+  output_.Write(model, pca);
   output_.Write("run_info/run_info_r/_items-part-00000.safetensors", "");
   EXPECT_NE(AuditIt().status().message().find("its checksum is wrong"), std::string::npos);
   EXPECT_EQ(Published(output_ / "audit"), before);

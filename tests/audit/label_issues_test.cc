@@ -80,6 +80,11 @@ TEST(LabelIssuesTest, WhatCannotBeJudgedIsNoIssue) {
     EXPECT_FALSE(verdicts[row].is_issue);
     EXPECT_EQ(verdicts[row].score, 1);
   }
+  // The only image of a label is nobody's model.
+  for (const LabelVerdict& verdict :
+       Judge(RowsOf({{"kiwi", {0, 0}}, {"kiwi", {1, 0}}, {"plum", {0, 1}}}), 1)) {
+    EXPECT_FALSE(verdict.is_issue);
+  }
   // One label, one image.
   EXPECT_EQ(Judge(RowsOf({{"kiwi", {0, 0}}}), 10)[0].nearest_label, kNoLabel);
   for (const LabelVerdict& verdict : Judge(RowsOf({{"kiwi", {0, 0}}, {"kiwi", {1, 0}}}), 10)) {

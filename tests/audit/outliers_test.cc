@@ -34,6 +34,10 @@ TEST(OutliersTest, WhereMostAreAlikeAnyOtherStandsOut) {
   const std::vector<double> alike(5, 0.0);
   EXPECT_EQ(ScoreOutliers(alike, alike).scores, (std::vector<double>(5, 1.0)));
   EXPECT_EQ(ScoreOutliers(std::vector<double>{0, 0, 0, 0, 1e-3}, alike).scores.back(), 0);
+  // What rounding makes of equal distances is none.
+  EXPECT_EQ(ScoreOutliers(std::vector<double>{7, 7, 7, 7 + 1e-14}, std::vector<double>(4, 1))
+                .scores.back(),
+            1);
   EXPECT_TRUE(ScoreOutliers({}, {}).scores.empty());
   EXPECT_EQ(ScoreOutliers(std::vector<double>{3}, std::vector<double>{5}).scores[0], 1);
 }

@@ -14,7 +14,7 @@ TEST(RowFileTest, GivesBackWhatWasWritten) {
   const TempFolder folder;
   constexpr size_t kWidth = 3;
   constexpr uint32_t kRows = 30000;  // more than a reader keeps
-  const auto file = RowFile::Create(folder.path(), kWidth).ValueOrDie();
+  const auto file = RowFile::Create(folder / "rows", kWidth).ValueOrDie();
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
   std::vector<float> rows(kRows * kWidth);
   for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<float>(i);
@@ -33,7 +33,7 @@ TEST(RowFileTest, GivesBackWhatWasWritten) {
 }
 
 TEST(RowFileTest, NamesAFolderThatIsNotThere) {
-  const auto file = RowFile::Create("/nowhere", 1);
+  const auto file = RowFile::Create("/nowhere/rows", 1);
   EXPECT_NE(file.status().message().find("/nowhere"), std::string::npos);
 }
 

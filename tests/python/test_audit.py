@@ -166,6 +166,10 @@ def test_the_program_says_what_it_found(pomona, planted):
     counts = info["counts"]
     assert f"{counts['groups']} groups of duplicates: {counts['duplicates']} images" in done.stdout
     assert {row["split"] for row in table(output, "split_leaks").to_pylist()} == {"a", "b"}
+    page = output / "page.html"
+    subprocess.run([pomona, "report", output, "--output", page], check=True)
+    assert "Duplicates in several parts of the data set" in page.read_text(encoding="utf-8")
+    page.unlink()
     verified = subprocess.run([pomona, "verify", output], capture_output=True, check=False)
     assert verified.returncode == 0, verified.stdout
     mistaken = subprocess.run(
