@@ -216,7 +216,9 @@ arrow::Result<bool> IsOurs(const PublishedFiles& files) {
   ARROW_ASSIGN_OR_RAISE(const bool there, files.Exists(kCardName));
   if (!there) return true;
   ARROW_ASSIGN_OR_RAISE(const std::string text, files.Read(kCardName));
-  return text.find('\n' + std::string(kMarker) + '\n') != std::string::npos;
+  // At its very beginning: further down it may be quoted. Git may have changed the line ends.
+  const std::string marker(kMarker);
+  return text.starts_with("---\n" + marker + '\n') || text.starts_with("---\r\n" + marker + "\r\n");
 }
 
 }  // namespace

@@ -40,7 +40,9 @@ arrow::Result<PublishedRun> Find(const PublishedFiles& files, const std::string&
 // The run is gone whatever becomes of this; the next one that is published or removed does it again.
 void ForgetInCard(Output& output) {
   const auto runs = PublishedRuns(output.published());
-  if (runs.ok()) (void)UpdateCard(output, runs->empty() ? "" : runs->front());
+  if (!runs.ok()) return;
+  // None is better than one of a run that is gone.
+  if (!UpdateCard(output, runs->empty() ? "" : runs->front()).ok()) (void)UpdateCard(output, "");
 }
 
 arrow::Status DeleteAudit(const std::string& output, const std::string& run_id, const S3Options& s3,

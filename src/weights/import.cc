@@ -64,10 +64,10 @@ arrow::Status ImportWeights(const std::string& path, const std::string& safetens
     }
     return WriteWeights(safetensors_path, weights, origin);
   });
-  const auto names = [&](const std::string& file) {
-    return status.message().find(file) != std::string::npos;
-  };
-  if (status.ok() || names(path) || names(safetensors_path)) return status;
+  if (status.ok() || status.message().starts_with(path + ": ") ||
+      status.message().find(safetensors_path) != std::string::npos) {
+    return status;
+  }
   return status.WithMessage(path, ": ", status.message());
 }
 

@@ -158,9 +158,13 @@ const Preprocessing* TorchvisionPreprocessing(const std::string& path, std::stri
   const std::string digest =
       Sha256().Add(std::span(reinterpret_cast<const uint8_t*>(file.data()), file.size())).Hex();
   const std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
-  for (const auto& [known, preprocessing] :
-       {std::pair("b0353104", "torchvision-v1"), std::pair("7ebf99e0", "torchvision-v2")}) {
-    if (digest.starts_with(known) || name.find(known) != name.npos) {
+  constexpr std::pair<std::string_view, const char*> kKnown[] = {{"b0353104", "torchvision-v1"},
+                                                                 {"7ebf99e0", "torchvision-v2"}};
+  for (const auto& [known, preprocessing] : kKnown) {
+    if (digest.starts_with(known)) return FindPreprocessing(preprocessing);
+  }
+  for (const auto& [known, preprocessing] : kKnown) {
+    if (name == "mobilenet_v2-" + std::string(known) + ".pth") {
       return FindPreprocessing(preprocessing);
     }
   }
@@ -205,7 +209,7 @@ arrow::Result<KerasWeights> Read(const std::string& path) {
 
 arrow::Result<KerasWeights> ReadPyTorchFile(const std::string& path) {
   auto weights = Read(path);
-  if (weights.ok() || weights.status().message().find(path) != std::string::npos) return weights;
+  if (weights.ok() || weights.status().message().starts_with(path + ": ")) return weights;
   return weights.status().WithMessage(path, ": ", weights.status().message());
 }
 

@@ -129,8 +129,12 @@ arrow::Result<StateDict> StateDict::Open(const std::string& path) {
                   .type = view.dtype,
                   .storage = {},
                   .bytes = {reinterpret_cast<const char*>(view.bytes.data()), view.bytes.size()}};
-    int64_t stride = 1;
-    for (size_t i = view.shape.size(); i-- > 0; stride *= view.shape[i]) tensor.strides[i] = stride;
+    // Beside an extent of 0 others may be of any size; of such a tensor no value is read.
+    uint64_t stride = 1;
+    for (size_t i = view.shape.size(); i-- > 0;) {
+      tensor.strides[i] = static_cast<int64_t>(stride);
+      stride *= static_cast<uint64_t>(view.shape[i]);
+    }
     state.tensors_.emplace(name, std::move(tensor));
   }
   return state;

@@ -122,7 +122,8 @@ TEST_F(DatasetCard, LeavesAReadmeOfSomebodyElseAlone) {
   ASSERT_TRUE(Writes("a"));
   std::string theirs = Card();
   theirs.erase(4, theirs.find('\n', 4) - 3);  // the line that says whose it is
-  for (const std::string& readme : {std::string("# My fruits\n"), std::string(), theirs}) {
+  const std::string quoting = "# My fruits\n\n```\n" + Card() + "```\n";
+  for (const std::string& readme : {std::string("# My fruits\n"), std::string(), theirs, quoting}) {
     output_.Write("README.md", readme);
     for (const char* run_id : {"a", ""}) {
       EXPECT_FALSE(Writes(run_id)) << readme;

@@ -140,8 +140,12 @@ TEST_F(PyTorchTest, ThePreprocessingIsKnownOrHasToBeNamed) {
   EXPECT_EQ(v2->preprocessing().name, "torchvision-v2");
   EXPECT_EQ(v1->digest(), v2->digest());
 
-  const std::string named = Path("my_mobilenet_v2-7ebf99e0.pth");
+  // As it was downloaded; what somebody made of it may be for any pictures.
+  const std::string named = Path("mobilenet_v2-7ebf99e0.pth");
   WriteTorch(named, TorchvisionModel(0.35));
+  const std::string tuned = Path("mobilenet_v2-7ebf99e0-tuned.pth");
+  WriteTorch(tuned, TorchvisionModel(0.35));
+  EXPECT_PRED2(Contains, Refusal(tuned), "give --preprocessing torchvision-v1");
   EXPECT_EQ(imported(named, "")->preprocessing().name, "torchvision-v2");
   EXPECT_EQ(imported(named, "timm")->preprocessing().name, "timm");
   EXPECT_EQ(imported(Write(TimmModel(0.35)), "")->preprocessing().name, "timm");
