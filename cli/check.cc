@@ -88,6 +88,7 @@ void PrintSummary(const CheckSummary& summary, const CheckArguments& arguments) 
 
 arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
   const std::atomic<bool>* const cancel = CatchInterrupts();
+  if (!arguments.junit.empty()) ARROW_RETURN_NOT_OK(JunitReport::CheckWritable(arguments.junit));
   ARROW_ASSIGN_OR_RAISE(const auto source,
                         OpenTree(arguments.input, arguments.options.run.s3, cancel));
   CheckOptions options = arguments.options;

@@ -191,18 +191,42 @@ arrow::Status OutputFile::Close() {
   return arrow::Status::OK();
 }
 
-arrow::Status ReplaceFile(const std::string& path,
-                          const std::function<arrow::Status(OutputFile&)>& write) {
+namespace {
+
+// Beside a file that is to be replaced.
+std::string TemporaryName(const std::string& path) {
   // Other machines may write to the same folder, and processes there have the same numbers.
   static const std::string process = std::to_string(std::random_device()());
   static std::atomic<unsigned> counter = 0;
-  const std::string temporary =
-      path + ".tmp" + std::to_string(getpid()) + '.' + process + '.' + std::to_string(counter++);
-  const auto created = OutputFile::Create(temporary);
-  if (!created.ok()) {
-    return DiskError("create", path, arrow::internal::ErrnoFromStatus(created.status()));
+  return path + ".tmp" + std::to_string(getpid()) + '.' + process + '.' + std::to_string(counter++);
+}
+
+arrow::Result<std::shared_ptr<OutputFile>> CreateBeside(const std::string& path,
+                                                        const std::string& temporary) {
+  struct stat info;
+  if (lstat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+    return arrow::Status::IOError("cannot write ", path, ": it is ",
+                                  S_ISLNK(info.st_mode) ? "a link" : "no regular file",
+                                  "; only regular files are replaced");
   }
-  const auto& file = *created;
+  auto created = OutputFile::Create(temporary);
+  if (created.ok()) return created;
+  return DiskError("create", path, arrow::internal::ErrnoFromStatus(created.status()));
+}
+
+}  // namespace
+
+arrow::Status CheckReplaceable(const std::string& path) {
+  const std::string temporary = TemporaryName(path);
+  ARROW_RETURN_NOT_OK(CreateBeside(path, temporary));
+  unlink(temporary.c_str());
+  return arrow::Status::OK();
+}
+
+arrow::Status ReplaceFile(const std::string& path,
+                          const std::function<arrow::Status(OutputFile&)>& write) {
+  const std::string temporary = TemporaryName(path);
+  ARROW_ASSIGN_OR_RAISE(const auto file, CreateBeside(path, temporary));
   const auto fill = [&]() -> arrow::Status {
     ARROW_RETURN_NOT_OK(write(*file));
     ARROW_RETURN_NOT_OK(file->Close());

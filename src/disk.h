@@ -95,7 +95,12 @@ class OutputFile : public arrow::io::OutputStream {
 
 // Makes the file of this name of what `write` gives it. It appears whole and durable, or not at
 // all: it is written beside its place under a temporary name.
+// Errors: also IOError, of no errno, where something else than a file has this name: a pipe, whose
+// reader would wait for ever, or a link, of which it is not known what is meant.
 arrow::Status ReplaceFile(const std::string& path,
                           const std::function<arrow::Status(OutputFile&)>& write);
+
+// What would keep ReplaceFile() from making a file of this name, as far as can be told before.
+arrow::Status CheckReplaceable(const std::string& path);
 
 }  // namespace pomona

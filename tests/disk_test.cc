@@ -1,6 +1,7 @@
 #include "disk.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,6 +51,53 @@ TEST(ScratchFolder, OfAKilledProcessGoesWithTheNext) {
   EXPECT_TRUE(fs::exists(alive.path()));
   EXPECT_TRUE(fs::exists(next.path()));
   EXPECT_TRUE(fs::exists(above / "pomona-somebody's/file"));
+}
+
+arrow::Status WriteNew(const std::string& path) {
+  return ReplaceFile(path, [](OutputFile& file) { return file.Write("new", 3); });
+}
+
+TEST(ReplaceFile, MakesAFileOrReplacesOne) {
+  const TempFolder folder;
+  const std::string path = folder / "file";
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(CheckReplaceable(path).ok());
+    ASSERT_TRUE(WriteNew(path).ok());
+    EXPECT_EQ(ReadFile(path), "new");
+    folder.Write("file", "old");
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 1);
+}
+
+TEST(ReplaceFile, LeavesAloneWhatIsNoFile) {
+  const TempFolder folder;
+  folder.Write("file", "old");
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+  fs::create_directory(folder / "folder");
+  fs::create_symlink("file", folder / "link");
+  fs::create_symlink("none", folder / "dangling");
+  for (const char* name : {"pipe", "folder", "link", "dangling"}) {
+    const fs::file_type before = fs::symlink_status(folder / name).type();
+    for (const arrow::Status& status : {CheckReplaceable(folder / name), WriteNew(folder / name)}) {
+      EXPECT_TRUE(status.IsIOError()) << status;
+      EXPECT_NE(status.message().find("only regular files are replaced"), std::string::npos);
+    }
+    EXPECT_EQ(fs::symlink_status(folder / name).type(), before) << name;
+  }
+  EXPECT_EQ(ReadFile(folder / "file"), "old");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 5);
+  EXPECT_TRUE(CheckReplaceable("/dev/stdout").IsIOError());
+}
+
+TEST(ReplaceFile, SaysBeforeThatItCannot) {
+  const TempFolder folder;
+  for (const arrow::Status& status :
+       {CheckReplaceable(folder / "none/file"), WriteNew(folder / "none/file")}) {
+    EXPECT_TRUE(status.IsIOError());
+    EXPECT_NE(status.message().find("cannot create " + folder.path() + "/none/file: No such"),
+              std::string::npos)
+        << status;
+  }
 }
 
 }  // namespace

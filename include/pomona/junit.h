@@ -26,7 +26,11 @@ class JunitReport {
   // `name`: of the suite, as the input's. Whatever names hold, it is well-formed XML 1.0 in UTF-8.
   std::string Text(const std::string& name, bool passed) const;
 
-  // Writes it to a local file, whole or not at all. Errors: IOError.
+  // What would keep Write() from this file, as far as can be told before there is anything to write.
+  static arrow::Status CheckWritable(const std::string& file);
+
+  // Writes it to a local file, whole or not at all. Errors: IOError, also where a link, a pipe or the
+  // like has this name.
   arrow::Status Write(const std::string& file, const std::string& name, bool passed) const;
 
  private:

@@ -37,6 +37,7 @@ struct Checked {
 
 arrow::Result<Checked> CheckTree(const std::string& input, const CheckOptions& options,
                                  const std::string& junit, const RunHooks& hooks) {
+  if (!junit.empty()) ARROW_RETURN_NOT_OK(JunitReport::CheckWritable(junit));
   ARROW_ASSIGN_OR_RAISE(const auto source, OpenTree(input, options.run.s3, hooks.cancel));
   Checked checked;
   JunitReport report;

@@ -85,6 +85,11 @@ std::string JunitReport::Text(const std::string& name, bool passed) const {
          counts + ">\n" + cases + "  </testsuite>\n</testsuites>\n";
 }
 
+arrow::Status JunitReport::CheckWritable(const std::string& file) {
+  ARROW_ASSIGN_OR_RAISE(const std::string path, LocalPath(file));
+  return CheckReplaceable(path);
+}
+
 arrow::Status JunitReport::Write(const std::string& file, const std::string& name,
                                  bool passed) const {
   ARROW_ASSIGN_OR_RAISE(const std::string path, LocalPath(file));

@@ -14,6 +14,8 @@ arrow::Result<std::string> MakeReport(const std::string& output, const ReportOpt
   ARROW_ASSIGN_OR_RAISE(const std::string run_id, FindRunId(files, options.run_id));
   const RunTables tables({files}, run_id);
   ARROW_ASSIGN_OR_RAISE(const nlohmann::json run_info, tables.ReadRunInfo());
+  const std::string file = options.file.empty() ? "report_" + run_id + ".html" : options.file;
+  ARROW_RETURN_NOT_OK(CheckReplaceable(file));
   PictureFiles pictures(options.s3, cancel);
   const auto read = [&](const std::string& path, FileBytes* bytes) {
     return pictures.Read(path, bytes);
@@ -31,7 +33,6 @@ arrow::Result<std::string> MakeReport(const std::string& output, const ReportOpt
     sections.push_back(std::move(section));
   }
   sections.push_back(MakingSection(run_info));
-  const std::string file = options.file.empty() ? "report_" + run_id + ".html" : options.file;
   ARROW_RETURN_NOT_OK(
       ReplaceFile(file, [&](OutputFile& out) { return WriteReport(run_id, sections, &out); }));
   return file;

@@ -58,6 +58,23 @@ def test_junit_fails_when_the_gate_does(pomona, tree, tmp_path, bound, code, tag
     assert not others
 
 
+@pytest.mark.parametrize("name", ["none/junit.xml", "folder", "pipe", "link"])
+def test_junit_that_cannot_be_written_is_said_at_once(pomona, tree, tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("elsewhere")
+    before = sorted(os.listdir(tmp_path))
+    check = [pomona, "check", tree, "--junit", tmp_path / name]
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("pomona: cannot ") and name in done.stderr
+    package = pytest.importorskip("pomona", reason="the package is not installed")
+    seen = []
+    with pytest.raises(OSError, match=name):
+        package.check(tree, junit=tmp_path / name, progress=lambda *told: seen.append(told))
+    assert not seen and sorted(os.listdir(tmp_path)) == before
+
+
 def test_python_checks_what_a_run_rejects(tree, tmp_path):
     pomona = pytest.importorskip("pomona", reason="the package is not installed")
     junit = tmp_path / "junit.xml"
