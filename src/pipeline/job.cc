@@ -74,18 +74,20 @@ Job::Job(const JobInput& input)
 
 arrow::Result<RunSummary> Job::Run() {
   const arrow::Status locked = Guarded([&] { return in_.output.Lock(in_.hooks.cancel); });
-  if (!locked.ok()) return WithCure(locked, kept_, in_.output.folder(), 0);
+  if (!locked.ok()) {
+    EndOutput();
+    return WithCure(locked, kept_, in_.output.folder(), 0);
+  }
   auto summary = Guarded([&] { return RunSteps(); });
   const int64_t space_needed = summary.ok() ? 0 : SpaceNeeded();
   if (!summary.ok()) in_.output.Abandon();
-  if (in_.metrics) in_.metrics->HearWrites(in_.output.transfers());
+  EndOutput();
   if (summary.ok()) return summary;
   return WithCure(summary.status(), kept_, in_.output.folder(), space_needed);
 }
 
 arrow::Status Job::PlanForOthers() {
-  ARROW_RETURN_NOT_OK(in_.output.Lock(in_.hooks.cancel));
-  const arrow::Status status = Guarded([&]() -> arrow::Status {
+  const auto plan = [&]() -> arrow::Status {
     // Somebody may have planned it before we came in.
     const WorkFolder& work = in_.output.work();
     ARROW_RETURN_NOT_OK(work.Prepare());
@@ -95,12 +97,15 @@ arrow::Status Job::PlanForOthers() {
     if (plan_.fragments.empty()) return NoFiles(in_.input, listing_->filter(), in_.options);
     TellOfFilter(*listing_, in_.hooks);
     return WritePlan();
-  });
+  };
+  arrow::Status status = in_.output.Lock(in_.hooks.cancel);
   if (status.ok()) {
-    in_.output.Leave();
-  } else {
-    in_.output.Abandon();
+    if (in_.metrics) in_.metrics->HearPlanning(true);
+    status = Guarded(plan);
+    if (in_.metrics) in_.metrics->HearPlanning(false);
+    status.ok() ? in_.output.Leave() : in_.output.Abandon();
   }
+  EndOutput();
   return status;
 }
 
@@ -628,6 +633,10 @@ void Job::Measure(const Extraction& extraction, const TransferCounts& reads) con
 void Job::Tell(const Progress& progress) const {
   if (in_.metrics) in_.metrics->HearWrites(in_.output.transfers());
   if (in_.hooks.progress) in_.hooks.progress(progress);
+}
+
+void Job::EndOutput() const {
+  if (in_.metrics) in_.metrics->EndOutput(in_.output.transfers());
 }
 
 Output::Poll Job::TellUploaded() const {

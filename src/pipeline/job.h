@@ -108,6 +108,7 @@ class Job {
   int64_t SpaceNeeded() const;
   void Tell(const Progress& progress) const;
   void Measure(const Extraction& extraction, const TransferCounts& reads) const;
+  void EndOutput() const;
   Output::Poll TellUploaded() const;
   void Log(const std::string& text) const;
 

@@ -1,5 +1,6 @@
 #include "metrics.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,8 +28,10 @@ constexpr std::chrono::milliseconds kLookEvery{100};  // whether the run is to e
 // Bounds of a histogram's buckets, in doublings of a microsecond: 128 us to 17 s.
 constexpr int kFirstBound = 7, kLastBound = 24;
 
-// Those of Progress.
-constexpr std::string_view kStages[] = {"list", "extract", "fit", "write", "upload"};
+// Those of Progress, and two that only shards are in: one lists for all of them, and each may wait for
+// another. Neither finishes files of its own then.
+constexpr std::string_view kPlan = "plan", kWait = "wait";
+constexpr std::string_view kStages[] = {kPlan, "list", "extract", kWait, "fit", "write", "upload"};
 
 double Now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -233,14 +236,20 @@ arrow::Result<std::unique_ptr<MetricsFile>> MetricsFile::Start(const std::string
   made->metrics_.started = Now();
   const arrow::Status written = made->Write();
   if (!written.ok()) return arrow::Status::Invalid("metrics: ", written.message());
-  made->thread_ = std::thread([made = made.get()] { made->WriteEverySoOften(); });
-  return made;
+  const arrow::Status started = Guarded([made = made.get()] {
+    made->thread_ = std::thread([made] { made->WriteEverySoOften(); });
+    return arrow::Status::OK();
+  });
+  if (started.ok()) return made;
+  (void)made->Finish(/*success=*/false);
+  return started;
 }
 
 MetricsFile::~MetricsFile() { StopWriting(); }
 
 void MetricsFile::Hear(const Progress& progress) {
   const std::lock_guard lock(mutex_);
+  if (planning_) return;
   metrics_.stage = progress.stage;
   if (progress.stage == "list") {
     metrics_.counts.listed = std::max(metrics_.counts.listed, progress.done);
@@ -259,13 +268,25 @@ void MetricsFile::HearExtraction(const Extraction& extraction, const TransferCou
   metrics_.reads = reads;
 }
 
+void MetricsFile::HearPlanning(bool planning) {
+  const std::lock_guard lock(mutex_);
+  planning_ = planning;
+  if (planning) metrics_.stage = kPlan;
+}
+
+void MetricsFile::HearWaiting() {
+  const std::lock_guard lock(mutex_);
+  metrics_.stage = kWait;
+}
+
 void MetricsFile::HearWrites(const TransferCounts& writes) {
   const std::lock_guard lock(mutex_);
   metrics_.writes = ended_writes_;
   metrics_.writes += writes;
 }
 
-void MetricsFile::EndOutput() {
+void MetricsFile::EndOutput(const TransferCounts& writes) {
+  HearWrites(writes);
   const std::lock_guard lock(mutex_);
   ended_writes_ = metrics_.writes;
 }
@@ -288,11 +309,25 @@ arrow::Status MetricsFile::Write() {
     metrics_.updated = Now();
     text = MetricsText(metrics_);
   }
-  return Guarded([&] {
-    return ReplaceFile(file_, [&](OutputFile& file) {
+  return Guarded([&]() -> arrow::Status {
+    const auto there = IdentityOf(file_);
+    if (written_ && there && there != written_) {
+      return arrow::Status::Invalid(file_, ": another run writes it now");
+    }
+    ARROW_RETURN_NOT_OK(ReplaceFile(file_, [&](OutputFile& file) {
       return file.Write(text.data(), static_cast<int64_t>(text.size()));
-    });
+    }));
+    written_ = IdentityOf(file_);
+    return arrow::Status::OK();
   });
+}
+
+// The number of a file that is gone may be given to the next one, but not at the same time.
+std::optional<MetricsFile::Identity> MetricsFile::IdentityOf(const std::string& file) {
+  struct stat info;
+  if (lstat(file.c_str(), &info) != 0) return std::nullopt;
+  return Identity{static_cast<int64_t>(info.st_dev), static_cast<int64_t>(info.st_ino),
+                  info.st_mtim.tv_sec, info.st_mtim.tv_nsec};
 }
 
 void MetricsFile::WriteEverySoOften() {

@@ -28,23 +28,30 @@ JobInput JobOf(const ShardInput& in, Output& output, bool planned) {
 // Says once what is waited for.
 class Wait {
  public:
-  explicit Wait(const RunHooks& hooks) : hooks_(hooks) {}
+  explicit Wait(const ShardInput& in) : in_(in) {}
   arrow::Status operator()(const char* what) {
-    if (hooks_.log && !std::exchange(told_, true)) hooks_.log(what);
+    if (in_.metrics) in_.metrics->HearWaiting();
+    if (in_.hooks.log && !std::exchange(told_, true)) in_.hooks.log(what);
     std::this_thread::sleep_for(kLookEvery);
-    return hooks_.cancel.Check();
+    return in_.hooks.cancel.Check();
   }
 
  private:
-  const RunHooks& hooks_;
+  const ShardInput& in_;
   bool told_ = false;
 };
+
+// Nothing more is asked of this one.
+void EndOutput(const ShardInput& in, const Output& output) {
+  if (in.metrics) in.metrics->EndOutput(output.transfers());
+}
 
 // What a run's id being taken means: it is published, or something else stands in its place.
 arrow::Result<RunSummary> Taken(const ShardInput& in, const arrow::Status& status) {
   ARROW_ASSIGN_OR_RAISE(const auto output, in.open_output());
   const std::string success = SuccessOf(kRunInfo, in.options.run_id);
   ARROW_ASSIGN_OR_RAISE(const bool published, output->published().Exists(success));
+  EndOutput(in, *output);
   if (!published) return status;
   RunSummary summary;
   summary.run_id = in.options.run_id;
@@ -59,7 +66,7 @@ struct Part {
 
 // Takes part in the run, which is planned where it was not. AlreadyExists: it is published.
 arrow::Result<Part> TakePart(const ShardInput& in) {
-  Wait wait(in.hooks);
+  Wait wait(in);
   while (true) {
     Part part;
     ARROW_ASSIGN_OR_RAISE(part.output, in.open_output());
@@ -75,6 +82,7 @@ arrow::Result<Part> TakePart(const ShardInput& in) {
       joined = plan.status();
       if (!joined.IsKeyError() && !joined.IsInvalid()) return joined;
     }
+    EndOutput(in, *part.output);
     // Without a work folder, a plan, or with another run's, it is for this shard to plan.
     arrow::Status planned = joined;
     if (!IsBusy(joined)) {
@@ -91,7 +99,7 @@ arrow::Result<Part> TakePart(const ShardInput& in) {
 // Fits, writes and publishes, unless another shard does. `patient`: waits for whoever holds the
 // output.
 arrow::Result<RunSummary> PublishShards(const ShardInput& in, bool patient) {
-  Wait wait(in.hooks);
+  Wait wait(in);
   while (true) {
     ARROW_ASSIGN_OR_RAISE(const auto output, in.open_output());
     auto summary = Job(JobOf(in, *output, /*planned=*/true)).Run();
@@ -167,8 +175,8 @@ arrow::Result<RunSummary> RunShard(const ShardInput& in) {
       paths.push_back(work.FragmentPath(fragment));
     }
     ARROW_ASSIGN_OR_RAISE(summary.fragments_missing, work.CountMissing(paths));
-    if (in.metrics) in.metrics->EndOutput();
     output.Leave();
+    EndOutput(in, output);
   }
   if (summary.fragments_missing == 0) return PublishShards(in, /*patient=*/true);
   watch.Lap(&summary.seconds);

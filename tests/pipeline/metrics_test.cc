@@ -1,13 +1,17 @@
 #include "metrics.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sys/stat.h>
 
 #include <atomic>
 #include <filesystem>
 #include <iterator>
+#include <memory>
 #include <set>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "fakes.h"
 #include "pomona/run.h"
@@ -206,6 +210,86 @@ TEST_F(MetricsFileTest, WhatCannotBeWrittenIsSaidAtOnce) {
   EXPECT_FALSE(fs::exists(folder_ / "out"));
   options_.metrics = "s3://bucket/pomona.prom";
   EXPECT_TRUE(Run().status().IsInvalid());
+}
+
+TEST_F(MetricsFileTest, ReplacesNothingButAFile) {
+  ASSERT_EQ(mkfifo(options_.metrics.c_str(), 0600), 0);
+  const auto summary = Run();
+  EXPECT_TRUE(summary.status().IsInvalid()) << summary.status();
+  EXPECT_NE(summary.status().message().find("only regular files"), std::string::npos);
+  EXPECT_TRUE(fs::is_fifo(options_.metrics));
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
+}
+
+// A thread cannot be had whose stack has no room.
+TEST_F(MetricsFileTest, ARunThatHasNoThreadHasEnded) {
+  pthread_attr_t usual, vast;
+  ASSERT_EQ(pthread_getattr_default_np(&usual), 0);
+  pthread_attr_init(&vast);
+  pthread_attr_setstacksize(&vast, size_t{1} << 50);
+  ASSERT_EQ(pthread_setattr_default_np(&vast), 0);
+  const auto summary = Run();
+  pthread_setattr_default_np(&usual);
+  EXPECT_TRUE(summary.status().IsIOError()) << summary.status();
+  EXPECT_TRUE(Has(Written(), "pomona_run_success{file=\"pomona\"} 0"));
+  EXPECT_FALSE(Has(Written(), "pomona_run_end_timestamp_seconds{file=\"pomona\"} 0")) << Written();
+}
+
+// The later of two has the file, and the earlier says that it lost it.
+TEST_F(MetricsFileTest, OfTwoRunsOneHasIt) {
+  std::vector<std::string> told;
+  hooks_.log = [&](const std::string& line) { told.push_back(line); };
+  std::unique_ptr<MetricsFile> later;
+  hooks_.progress = [&](const Progress&) {
+    if (!later) later = *MetricsFile::Start(options_.metrics, "another", "one", {});
+  };
+  ASSERT_TRUE(Run().ok());
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_NE(told[0].find("another run writes it now"), std::string::npos) << told[0];
+  EXPECT_NE(Written().find("input=\"another\""), std::string::npos) << Written();
+  EXPECT_TRUE(later->Finish(true).ok());
+  EXPECT_TRUE(Has(Written(), "pomona_run_success{file=\"pomona\"} 1"));
+  // One that somebody removed is written again.
+  told.clear();
+  hooks_.progress = [&](const Progress&) { fs::remove(options_.metrics); };
+  options_.run_id = "r2";
+  ASSERT_TRUE(Run().ok());
+  EXPECT_TRUE(told.empty());
+  EXPECT_TRUE(Has(Written(), "pomona_run_success{file=\"pomona\"} 1"));
+}
+
+TEST_F(MetricsFileTest, CountersOfAShardThatPlansNeverGoDown) {
+  const auto metrics = *MetricsFile::Start(options_.metrics, "in", "out", {});
+  const auto written = [&](const std::string& name) {
+    EXPECT_TRUE(metrics->Finish(false).ok());
+    const std::string text = Written();
+    const size_t at = text.find('\n' + name + ' ');
+    EXPECT_NE(at, std::string::npos) << name;
+    return std::stoll(text.substr(text.find(' ', at + 1) + 1));
+  };
+  const std::string listed = "pomona_items_listed_total{file=\"pomona\"}";
+  const std::string requests = "pomona_s3_requests_total{file=\"pomona\",direction=\"write\"}";
+  TransferCounts writes;
+  writes.requests = 7;
+  // It lists for all, and gives the output up.
+  metrics->HearPlanning(true);
+  metrics->Hear({"list", 1'000, 0, {}});
+  metrics->HearWrites(writes);
+  EXPECT_EQ(written(listed), 0);
+  EXPECT_EQ(written(requests), 7);
+  metrics->HearPlanning(false);
+  metrics->EndOutput(writes);
+  EXPECT_EQ(written(requests), 7);
+  // It does its part, through another one.
+  metrics->HearWrites({});
+  EXPECT_EQ(written(requests), 7);
+  writes.requests = 2;
+  metrics->HearWrites(writes);
+  EXPECT_EQ(written(requests), 9);
+  Progress progress{"extract", 3, 10, {}};
+  progress.counts.listed = 10;
+  metrics->Hear(progress);
+  EXPECT_EQ(written(listed), 10);
 }
 
 }  // namespace

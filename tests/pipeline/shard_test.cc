@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -96,7 +97,8 @@ class ShardTest : public testing::Test {
       if (carried_) return std::make_unique<CarriedOutput>(output_.path());
       return std::make_unique<LocalOutput>(output_.path());
     };
-    return RunShard({source, "/tree", open, make_engine_, model_, options, hooks_});
+    return RunShard(
+        {source, "/tree", open, make_engine_, model_, options, hooks_, nullptr, metrics_.get()});
   }
 
   void ExpectPublished() const {
@@ -109,6 +111,7 @@ class ShardTest : public testing::Test {
   const ModelIdentity model_{"digest", false, 1.0};
   RunOptions options_;
   RunHooks hooks_;
+  std::unique_ptr<MetricsFile> metrics_;
   bool carried_ = false;
   const TempFolder whole_, output_;
 };
@@ -270,6 +273,39 @@ TEST_F(ShardTest, RejectsAreCountedOverAllShards) {
   const auto refused = Run("2/2");
   EXPECT_EQ(RefusalOf(refused.status()), RunRefusal::kTooManyRejects) << refused.status();
   EXPECT_FALSE(fs::exists(output_ / "run_info"));
+}
+
+// Whoever waits is not stuck: see deploy/monitoring.
+TEST_F(ShardTest, ItsMetricsTellWhatItDoesNotDoForItself) {
+  std::atomic<bool> cancel = false;
+  hooks_.cancel = &cancel;
+  options_.metrics = output_ / "pomona.prom";
+  const auto has = [&](const std::string& line) {
+    return ReadFile(options_.metrics).find('\n' + line + '\n') != std::string::npos;
+  };
+  // Metrics are written at once where a run is to end.
+  const auto wait_for_end = [&] {
+    while (has("pomona_run_end_timestamp_seconds{file=\"pomona\"} 0")) std::this_thread::yield();
+  };
+  for (const std::string stage : {"plan", "wait"}) {
+    metrics_ = *MetricsFile::Start(options_.metrics, "/tree", output_.path(), &cancel);
+    LocalOutput other(output_.path());
+    if (stage == "wait") {
+      ASSERT_TRUE(other.Lock({}).ok());
+      hooks_.log = [&](const std::string&) { cancel = true; };
+    }
+    hooks_.progress = [&](const Progress& progress) {
+      metrics_->Hear(progress);
+      ASSERT_EQ(progress.stage, "list");
+      cancel = true;
+      wait_for_end();
+    };
+    EXPECT_TRUE(Run("1/2").status().IsCancelled());
+    wait_for_end();
+    EXPECT_TRUE(has("pomona_run_stage{file=\"pomona\",stage=\"" + stage + "\"} 1")) << stage;
+    EXPECT_TRUE(has("pomona_run_stage{file=\"pomona\",stage=\"list\"} 0")) << stage;
+    cancel = false;
+  }
 }
 
 }  // namespace

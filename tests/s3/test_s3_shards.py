@@ -1,6 +1,10 @@
 """Shards that share an output on S3, each with a cache of its own, as on machines of their own."""
 
+from collections import Counter
+
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from proxy import Proxy
 from runs import told_again
 
 OPTIONS = ["--progress", "none", "--pca-components", "10"]
@@ -85,3 +89,19 @@ def test_a_whole_run_goes_on(tree, tmp_path):
     assert whole.returncode == 0, whole.stderr
     assert "resumed 121 items of an unfinished run" in whole.stdout
     assert not [key for key in tree.keys("out") if "_pomona" in key]
+
+
+def test_metrics_tell_of_each_request(tree, tmp_path):
+    """Of who plans, and of who makes the fragments and publishes: both open the output twice."""
+    for part in ("2/2", "1/2"):
+        file = tmp_path / "pomona.prom"
+        with Proxy(tree.endpoint) as proxy:
+            endpoint = ("--s3-endpoint", proxy.endpoint)
+            shard(tree, tmp_path, part, "--metrics", file, *endpoint)
+        told = Counter()
+        for family in text_string_to_metric_families(file.read_text()):
+            for sample in family.samples:
+                told[sample.name] += sample.value
+        # One that nobody answered in time was repeated.
+        unanswered = proxy.requests.total() - told["pomona_s3_request_seconds_count"]
+        assert 0 <= unanswered <= told["pomona_s3_retries_total"], part
