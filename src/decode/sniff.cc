@@ -89,6 +89,9 @@ constexpr auto kSignatures = std::to_array<Signature>({
 struct Extension {
   std::string_view text;
   Announced announced;
+  // Of files of quite another kind as well, so that it announces nothing, and only says what an
+  // image is called that is one by its bytes.
+  bool shared = false;
 };
 
 constexpr auto kExtensions = std::to_array<Extension>({
@@ -184,14 +187,14 @@ constexpr auto kExtensions = std::to_array<Extension>({
     {"fff", Unread("Hasselblad FFF")},
     {"erf", Unread("Epson ERF")},
     {"mef", Unread("Mamiya MEF")},
-    {"mos", Unread("Leaf MOS")},
     {"kdc", Unread("Kodak KDC")},
-    {"dcr", Unread("Kodak DCR")},
     {"k25", Unread("Kodak K25")},
-    {"gpr", Unread("GoPro GPR")},
-    {"ori", Unread("Olympus ORI")},
-    {"ptx", Unread("Pentax PTX")},
-    {"rwz", Unread("Rawzor RWZ")},
+    {"mos", Unread("Leaf MOS"), true},     // Modelica's scripts
+    {"dcr", Unread("Kodak DCR"), true},    // Shockwave
+    {"gpr", Unread("GoPro GPR"), true},    // GNAT's projects
+    {"ori", Unread("Olympus ORI"), true},  // what somebody kept of any file
+    {"ptx", Unread("Pentax PTX"), true},   // CUDA's assembly
+    {"rwz", Unread("Rawzor RWZ"), true},   // Outlook's rules
 });
 
 // The header of a bitmap begins with its size: one of those that exist.
@@ -291,17 +294,17 @@ std::optional<Announced> AnnouncedByBytes(std::span<const uint8_t> first) {
   return std::nullopt;
 }
 
-std::optional<Announced> AnnouncedByName(std::string_view path) {
+// Null where it is no image's.
+const Extension* ExtensionOf(std::string_view path) {
   const std::string_view name = path.substr(path.rfind('/') + 1);
   const size_t dot = name.rfind('.');
-  if (dot == std::string_view::npos) return std::nullopt;
+  if (dot == std::string_view::npos) return nullptr;
   std::string extension(name.substr(dot + 1));
   std::transform(extension.begin(), extension.end(), extension.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   const auto found = std::find_if(kExtensions.begin(), kExtensions.end(),
                                   [&](const Extension& known) { return known.text == extension; });
-  if (found == kExtensions.end()) return std::nullopt;
-  return found->announced;
+  return found == kExtensions.end() ? nullptr : &*found;
 }
 
 }  // namespace
@@ -330,7 +333,10 @@ std::optional<ImageFormat> SniffFormat(std::span<const uint8_t> first) {
   return announced->format;
 }
 
-bool HasImageExtension(std::string_view path) { return AnnouncedByName(path).has_value(); }
+bool HasImageExtension(std::string_view path) {
+  const Extension* extension = ExtensionOf(path);
+  return extension && !extension->shared;
+}
 
 bool IsAppleDouble(std::span<const uint8_t> first) {
   return View(first).starts_with("\0\5\x16\7"sv);
@@ -342,7 +348,7 @@ bool IsImage(std::string_view path, std::span<const uint8_t> first) {
 
 std::string_view UnreadFormatName(std::span<const uint8_t> first, std::string_view path) {
   if (const auto announced = AnnouncedByBytes(first)) return announced->unread;
-  if (const auto announced = AnnouncedByName(path)) return announced->unread;
+  if (const Extension* extension = ExtensionOf(path)) return extension->announced.unread;
   return {};
 }
 

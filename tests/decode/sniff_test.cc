@@ -116,6 +116,14 @@ TEST(SniffTest, Extensions) {
   EXPECT_FALSE(HasImageExtension("/a.jpg/notes.txt"));
   EXPECT_FALSE(HasImageExtension("/a.jpg/notes"));
   EXPECT_FALSE(HasImageExtension("jpg"));
+  // Of CUDA's assembly and the like as well.
+  for (const char* path :
+       {"/a/b.ptx", "/a/b.PTX", "/a/b.ori", "/a/b.rwz", "/a/b.gpr", "/a/b.mos"}) {
+    EXPECT_FALSE(HasImageExtension(path)) << path;
+    EXPECT_FALSE(IsImage(path, ToBytes("//\n.version 8.5\n.target sm_90\n"))) << path;
+    EXPECT_TRUE(IsImage(path, ToBytes(std::string_view("II*\0", 4)))) << path;
+    EXPECT_NE(UnreadFormatName({}, path), "") << path;
+  }
 }
 
 }  // namespace
