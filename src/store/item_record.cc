@@ -57,7 +57,9 @@ arrow::Result<ItemRecord> ItemRecord::Parse(const std::string& path, std::string
     }
   }
   ARROW_ASSIGN_OR_RAISE(const TensorView images, record.file->Get("image"));
-  ARROW_ASSIGN_OR_RAISE(record.images, ImagesIn(images));
+  auto read = ImagesIn(images);
+  if (!read.ok()) return read.status().WithMessage(path, ": ", read.status().message());
+  record.images = *std::move(read);
   const auto& metadata = record.file->metadata();
   for (const auto& [name, text] : {std::pair{"recipe", &record.recipe},
                                    {"root", &record.root},

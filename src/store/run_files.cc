@@ -37,23 +37,25 @@ bool IsOurs(const arrow::fs::FileInfo& entry, const std::string& path, const std
 }  // namespace
 
 arrow::Result<std::vector<PublishedRun>> FindRuns(const PublishedFiles& files) {
-  std::set<std::string_view> kinds;
-  for (const OutputFolder* folder : files.folders()) kinds.insert(folder->kind);
+  // What lies in another one is listed with it.
+  std::set<std::string> kinds;
+  for (const OutputFolder* folder : files.folders()) kinds.emplace(folder->kind);
+  std::erase_if(kinds, [&](const std::string& kind) {
+    return kinds.contains(fs::path(kind).parent_path().string());
+  });
   std::map<std::string, PublishedRun> found;
-  for (const std::string_view kind : kinds) {
+  for (const std::string& kind : kinds) {
     // With what is in the folders of all runs, rather than to ask for each of them.
-    ARROW_ASSIGN_OR_RAISE(const auto listed, files.List(std::string(kind), true));
-    const std::string root = files.Path(std::string(kind));
+    ARROW_ASSIGN_OR_RAISE(const auto listed, files.List(kind, true));
     for (const arrow::fs::FileInfo& file : listed) {
-      const fs::path above = fs::path(file.path()).lexically_relative(root).parent_path();
-      if (above.empty()) continue;
-      const std::string name = *above.begin();
+      const std::string above =
+          fs::path(file.path()).lexically_relative(files.output()).parent_path();
       for (const OutputFolder* folder : files.folders()) {
-        const std::string prefix = std::string(folder->name) + '_';
-        if (folder->kind != kind || !name.starts_with(prefix)) continue;
-        const std::string id = name.substr(prefix.size());
-        const bool inside = fs::path(folder->kind) / above == folder->Path(id);
-        if (inside && CheckRunId(id).ok()) AddFile(file, *folder, &found[id]);
+        const std::string prefix = std::string(folder->kind).append("/").append(folder->name) + '_';
+        if (!above.starts_with(prefix)) continue;
+        const std::string rest = above.substr(prefix.size());
+        const std::string id = rest.substr(0, rest.find('/'));
+        if (above == folder->Path(id) && CheckRunId(id).ok()) AddFile(file, *folder, &found[id]);
       }
     }
   }

@@ -78,7 +78,7 @@ class Verifier {
   void CheckErrors(int64_t rejects);
   void CheckPart(size_t part, const std::vector<Table>& tables, const Pca& pca);
   arrow::Status CheckBlock(Table::Kind kind, const std::string& path, const RowBlock& block,
-                           const RowBlock& first, int64_t first_row) const;
+                           const RowBlock& first, std::optional<int64_t>* next_id) const;
 
   const PublishedFiles files_;
   const CancelToken cancel_;
@@ -86,6 +86,8 @@ class Verifier {
   std::set<std::string> names_;  // of files, that have a checksum
   std::optional<int64_t> rows_;  // that run_info tells
   std::string last_path_;        // of the row before
+  // Of the row that follows in the images' table; none once that was left out of a part.
+  std::optional<int64_t> next_id_ = 0;
   std::vector<double> projected_;
 };
 
@@ -253,6 +255,8 @@ void Verifier::CheckPart(size_t part, const std::vector<Table>& tables, const Pc
     walk.reader = *std::move(reader);
     walks.push_back(std::move(walk));
   }
+  std::optional<int64_t> next_id = std::exchange(next_id_, std::nullopt);
+  bool told_of_order = false;
   while (!(cancel_.requested())) {
     std::erase_if(walks, [&](Walk& walk) {
       arrow::Status read = walk.reader->Read(&walk.block);
@@ -262,13 +266,12 @@ void Verifier::CheckPart(size_t part, const std::vector<Table>& tables, const Pc
       Report(read);
       return !read.ok();
     });
-    if (std::ranges::all_of(walks, [](const Walk& walk) { return walk.block.rows() == 0; })) return;
+    if (std::ranges::all_of(walks, [](const Walk& walk) { return walk.block.rows() == 0; })) break;
 
     const Walk& first = walks.front();
-    const int64_t first_row = result_.rows;
     result_.rows += static_cast<int64_t>(first.block.rows());
     for (const std::string& path : first.block.paths) {
-      if (path <= last_path_) {
+      if (path <= last_path_ && !std::exchange(told_of_order, true)) {
         Report(files_.Path(first.path) + ": " + path + " stands after " + last_path_);
       }
       last_path_ = path;
@@ -280,23 +283,26 @@ void Verifier::CheckPart(size_t part, const std::vector<Table>& tables, const Pc
     }
     const auto differs = [&](const Walk& walk) {
       const arrow::Status same =
-          CheckBlock(walk.table->kind, files_.Path(walk.path), walk.block, first.block, first_row);
+          CheckBlock(walk.table->kind, files_.Path(walk.path), walk.block, first.block, &next_id);
       Report(same);
       return !same.ok();
     };
     walks.erase(std::remove_if(walks.begin() + 1, walks.end(), differs), walks.end());
   }
+  const auto has_ids = [](const Walk& walk) { return walk.table->folder == &kMetadataParquet; };
+  if (std::ranges::any_of(walks, has_ids)) next_id_ = next_id;
 }
 
-// Against the block of the same rows of the first table. `first_row`: the number of its first.
+// Against the block of the same rows of the first table. `next_id`: as next_id_.
 arrow::Status Verifier::CheckBlock(Table::Kind kind, const std::string& path, const RowBlock& block,
-                                   const RowBlock& first, int64_t first_row) const {
+                                   const RowBlock& first, std::optional<int64_t>* next_id) const {
   if (block.paths != first.paths || block.labels != first.labels) {
     return arrow::Status::Invalid(path, ": other rows than the other tables have");
   }
-  for (size_t i = 0; i < block.ids.size(); ++i) {
-    if (block.ids[i] == first_row + static_cast<int64_t>(i)) continue;
-    return arrow::Status::Invalid(path, ": ", block.paths[i], " has another number than its place");
+  for (size_t i = 0; i < block.ids.size() && *next_id; ++i, ++**next_id) {
+    if (block.ids[i] == **next_id) continue;
+    return arrow::Status::Invalid(path, ": ", block.paths[i], " has the number ", block.ids[i],
+                                  " in the place of ", **next_id);
   }
   if (kind == Table::Kind::kFeatures && block.floats != first.floats) {
     return arrow::Status::Invalid(path, ": other features than in the other format");

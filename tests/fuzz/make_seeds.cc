@@ -6,6 +6,7 @@
 
 #include "store/checksums.h"
 #include "store/fragment.h"
+#include "store/item_record.h"
 #include "weights/fixtures.h"
 
 namespace pomona {
@@ -21,8 +22,9 @@ std::string ReadHeader(const std::string& path) {
 }
 
 arrow::Status Make(const fs::path& folder) {
-  for (const char* target : {"weights", "pca", "keras_hdf5", "globs", "fragment", "checksums",
-                             "csv_part", "http_answer", "s3_listing", "inflate", "state_dict"}) {
+  for (const char* target :
+       {"weights", "pca", "keras_hdf5", "globs", "fragment", "item_record", "checksums", "csv_part",
+        "http_answer", "s3_listing", "inflate", "state_dict"}) {
     fs::create_directories(folder / target);
   }
   KerasWeights weights = MadeUpWeights(0.35);
@@ -63,6 +65,13 @@ arrow::Status Make(const fs::path& folder) {
   report.images.assign(2, {NameOf("PNG"), NameOf("RGB"), 3, 4, {}});
   ARROW_RETURN_NOT_OK(WriteFragment(folder / "fragment/four", {10, 14, "key"}, report,
                                     std::vector<float>(6, 0.5f), moments));
+
+  ItemRecordBuilder record;
+  for (int i = 0; i < 3; ++i) {
+    record.Add({"/t/a/" + std::to_string(i), 3, 10 + i, 20 + i, 30 + i}, report.images[0],
+               std::vector<float>{1, 2});
+  }
+  ARROW_RETURN_NOT_OK(record.Write(folder / "item_record/three", "recipe"));
 
   for (const int level : {0, 1, 9}) {
     std::string text(3'000, 'a');

@@ -19,13 +19,18 @@ TARGETS += [
     "state_dict",
     "globs",
     "fragment",
+    "item_record",
     "checksums",
     "csv_part",
     "http_answer",
     "s3_listing",
 ]
 # The seeds of other targets that serve as well.
-ALSO = {"safetensors": ["pca", "fragment"], "baseline_jpeg": ["decode"], "png": ["decode"]}
+ALSO = {
+    "safetensors": ["pca", "fragment", "item_record"],
+    "baseline_jpeg": ["decode"],
+    "png": ["decode"],
+}
 
 LIMITS = ["-timeout=10", "-rss_limit_mb=600"]
 # HDF5 is not ours to mend: go on after its crashes and judge them at the end.

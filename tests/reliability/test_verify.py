@@ -150,6 +150,7 @@ FEATURES_CSV = f"features/csv/features_{RUN}/part-00000.csv"
 PCA = f"pca/parquet/pca_{RUN}/part-00001.parquet"
 PCA_CSV = f"pca/csv/pca_{RUN}/part-00000.csv"
 METADATA = f"metadata/metadata_{RUN}/part-00000.csv"
+FIRST_IMAGES = f"metadata/parquet/metadata_{RUN}/part-00000.parquet"
 IMAGES = f"metadata/parquet/metadata_{RUN}/part-00001.parquet"
 ERRORS = f"errors/errors_{RUN}/part-00000.csv"
 ERRORS_PARQUET = f"errors/parquet/errors_{RUN}/part-00000.parquet"
@@ -171,7 +172,8 @@ MODEL = f"model_info/model_info_{RUN}/part-00000.json"
         (edit(METADATA, r"(\n[^\n]*)(\n[^\n]*)", r"\2\1"), f"{METADATA}: other rows"),
         (edit(METADATA, r"\n[^\n]*\n", "\n"), f"{METADATA}: other rows"),
         (edit_parquet(IMAGES, lambda rows: rows[:-1]), f"{IMAGES}: other rows"),
-        (edit_parquet(IMAGES, renumbered), "has another number than its place"),
+        (edit_parquet(IMAGES, renumbered), f"{IMAGES}: "),
+        (edit_parquet(IMAGES, renumbered), " in the place of "),
         (edit(ERRORS, r"\n.*", "\n"), f"{ERRORS}: 0 rows, but 1 rejects"),
         (edit_parquet(ERRORS_PARQUET, lambda rows: rows * 2), f"{ERRORS_PARQUET}: 2 rows, but 1"),
         (edit(MODEL, r'(_images_processed": )13', r"\g<1>14"), "number of images"),
@@ -181,13 +183,35 @@ MODEL = f"model_info/model_info_{RUN}/part-00000.json"
 )
 def test_what_checksums_cannot_tell(verify, output, change, problem):
     """Files that are wrong in themselves, as an error in the program might leave them."""
+    finished = verify_changed(verify, output, change)
+    assert finished.returncode == 1
+    assert problem in finished.stdout, finished.stdout
+    assert "checksum" not in finished.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "problem", "told", "others"),
+    [
+        (edit_parquet(FIRST_IMAGES, renumbered), " has the number -1 in the place of 0", 1, 0),
+        # All other tables differ from it,
+        (edit_parquet(FEATURES, lambda rows: rows[::-1]), " stands after ", 1, 5),
+        # and so does the number of rows; but those of the next part have the numbers that they had.
+        (edit_parquet(FEATURES, lambda rows: rows[:-1]), ": other rows than the other", 5, 1),
+    ],
+)
+def test_one_mistake_is_told_once(verify, output, change, problem, told, others):
+    """Of a table, that is, not for each row and part that follows."""
+    *problems, _ = verify_changed(verify, output, change).stdout.splitlines()
+    assert sum(problem in line for line in problems) == told, problems
+    assert len(problems) == told + others, problems
+
+
+def verify_changed(verify, output, change):
+    """With the checksums of what was changed."""
     change(output)
     lines = []
     for line in sums_of(output).read_text().splitlines():
         name = line.split("  ", 1)[1]
         lines.append(f"{hashlib.sha256((output / name).read_bytes()).hexdigest()}  {name}\n")
     sums_of(output).write_text("".join(lines))
-    finished = verify(output)
-    assert finished.returncode == 1
-    assert problem in finished.stdout, finished.stdout
-    assert "checksum" not in finished.stdout
+    return verify(output)

@@ -31,7 +31,9 @@ TEST(FindRuns, GivesThemNewestFirstWithTheirSizes) {
   output.Write("model_info/model_info_new/part-00000.json", "12");
   output.Write("model_info/spark_pca_new/data/part-00000.parquet", "1");
   output.Write("model_info/spark_pca_new/more/part-00000.parquet",
-               "1");                                       // which is no folder of it
+               "1");  // which is no folder of it
+  output.Write("errors/parquet/errors_new/part-00000.parquet", "12");
+  output.Write("errors/parquet/errors_new/more/part-00000.parquet", "1");
   output.Write("errors/errors_half/part-00000.csv", "1");  // of a run that is half removed
   output.Write("errors/errors_a b/part-00000.csv", "1");   // no run can be called so
   output.Write("errors/notes.txt", "1");
@@ -40,8 +42,8 @@ TEST(FindRuns, GivesThemNewestFirstWithTheirSizes) {
   const auto runs = *FindRuns(PublishedFiles(output.path()));
   ASSERT_EQ(runs.size(), 4u);
   EXPECT_EQ(runs[0].run_id, "new");
-  EXPECT_EQ(runs[0].files, 6);
-  EXPECT_EQ(runs[0].bytes, 11);
+  EXPECT_EQ(runs[0].files, 7);
+  EXPECT_EQ(runs[0].bytes, 13);
   EXPECT_EQ(runs[1].run_id, "old");
   EXPECT_EQ(runs[1].files, 3);
   EXPECT_EQ(runs[2].run_id, "new_2");
