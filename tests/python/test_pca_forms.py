@@ -7,6 +7,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import time
 
 import numpy as np
 import pyarrow.parquet
@@ -180,6 +181,24 @@ def test_shards_project_by_it(pomona, sample_tree, fitted, tmp_path):
         given = ["--pca", model(fitted), "--shard", shard]
         assert call(pomona, sample_tree, tmp_path, *given).returncode == 0
     assert tables(tmp_path, ID) == tables(fitted, ID)
+
+
+def test_a_killed_run_projects_by_it_when_it_resumes(pomona, fitted, tmp_path):
+    subprocess.run([pomona, "sample", tmp_path / "tree", "--images", "480"], check=True)
+    whole = call(pomona, tmp_path / "tree", tmp_path / "whole", "--pca", model(fitted))
+    assert whole.returncode == 0, whole.stderr
+    given = ["--run-id", ID, "--quiet", "--pca", model(fitted)]
+    job = [pomona, "run", tmp_path / "tree", tmp_path / "out", *given]
+    with subprocess.Popen([*job, "--threads", "1"]) as process:
+        while not list(tmp_path.glob("out/_pomona/fragments/*")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    assert not (tmp_path / "out/pca").exists()
+    resumed = call(pomona, tmp_path / "tree", tmp_path / "out", "--pca", model(fitted))
+    assert resumed.returncode == 0, resumed.stderr
+    assert tables(tmp_path / "out", ID) == tables(tmp_path / "whole", ID)
+    assert model(tmp_path / "out").read_bytes() == model(fitted).read_bytes()
 
 
 def test_what_does_not_fit(pomona, sample_tree, fitted, tmp_path):

@@ -71,6 +71,25 @@ def test_local_to_s3(bucket, sample_tree, sample_run, tmp_path):
     assert "the run test is already published in" in again.stderr
 
 
+def test_by_an_earlier_fit_that_lies_there(bucket, pomona, sample_tree, sample_run, tmp_path):
+    """The file on S3 gives what the local one gives."""
+    pca = sample_run / "model_info/pca_model_test/part-00000.safetensors"
+    bucket.put("fits/pca.safetensors", pca.read_bytes())
+    given = ["--run-id", "test", "--limit", "30", "--progress", "none", "--pca"]
+    command = [pomona, "run", sample_tree, tmp_path / "local", *given, pca]
+    subprocess.run(command, check=True, capture_output=True)
+    remote = bucket.url("fits/pca.safetensors")
+    finished = bucket.run("run", sample_tree, bucket.url("out"), *given, remote)
+    assert finished.returncode == 0, finished.stderr
+    (tmp_path / "s3").mkdir()
+    output = published(bucket, "out", tmp_path / "s3")
+    assert_same(output, tmp_path / "local", str(sample_tree), sample_tree)
+    model = output / "model_info/pca_model_test/part-00000.safetensors"
+    assert model.read_bytes() == pca.read_bytes()
+    missing = bucket.run("run", sample_tree, bucket.url("out2"), *given, bucket.url("fits/none"))
+    assert missing.returncode == 1 and "fits/none: No such file" in missing.stderr
+
+
 def test_a_journal_leads_nowhere_else(sample_bucket):
     """The output may be anybody's."""
     bucket = sample_bucket

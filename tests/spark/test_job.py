@@ -138,6 +138,17 @@ def test_options(spark, run, tree, tmp_path, options):
     check(output, expected)
 
 
+def test_by_an_earlier_fit(spark, run, tree, expected, tmp_path):
+    """The file is the driver's; what it says reaches the executors with the work."""
+    pca = expected / f"model_info/pca_model_{RUN_ID}/part-00000.safetensors"
+    given = run(tree, "--pca", pca, "--include", "*ple*")
+    output = tmp_path / "out"
+    spark_run.run(spark, str(tree), str(output), run_id=RUN_ID, pca=str(pca), include="*ple*")
+    check(output, given)
+    name = f"model_info/pca_model_{RUN_ID}/part-00000.safetensors"
+    assert (output / name).read_bytes() == pca.read_bytes()
+
+
 def own_weights(pomona, path):
     """ImageNet's with one tensor changed."""
     package = pathlib.Path(pomona_package.__file__).parent / "mobilenet_v2_imagenet.safetensors"
