@@ -17,6 +17,7 @@ from typing import NamedTuple
 class Cost(NamedTuple):
     seconds: float  # wall clock, from the start of the process to its exit
     peak_mib: float  # largest resident set
+    cpu_seconds: float  # user's and system's
 
 
 def run(command):
@@ -33,7 +34,7 @@ def run(command):
                 f"{' '.join(map(str, command))}\nended with {process.returncode}:\n"
                 + output.read().decode(errors="replace")
             )
-    return Cost(seconds, usage.ru_maxrss / 1024)
+    return Cost(seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
 
 
 def cpu_seconds(pid):

@@ -78,7 +78,7 @@ def main():
     print("| | seconds | images/s | peak MiB | time / pomona's | memory / pomona's |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name in names:
-        seconds, peaks = zip(*costs[name], strict=True)
+        seconds, peaks, _ = zip(*costs[name], strict=True)
         print(
             f"| {name} | {measure.spread(seconds, 2)} | {images / medians[name].seconds:.0f} "
             f"| {measure.spread(peaks, 0)} | {medians[name].seconds / ours.seconds:.2f} "
