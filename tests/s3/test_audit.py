@@ -1,0 +1,60 @@
+"""`pomona audit` of a run on S3: its tables are those of the same run in a folder."""
+
+import pytest
+
+OPTIONS = ["--progress", "none", "--pca-components", "10", "--run-id", "r", "--report", "none"]
+AUDIT = ["--near", "0.9"]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Where audits are made before they are uploaded."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
+
+
+def audits(bucket, output):
+    """The bytes of the tables by their paths below the output."""
+    return {
+        key.removeprefix(f"{output}/"): bucket.get(key)
+        for key in bucket.keys(f"{output}/audit")
+        if "/run_info/" not in key
+    }
+
+
+def test_audit(sample_bucket, cache, tmp_path):
+    bucket = sample_bucket
+    done = bucket.run("run", bucket.url("in"), bucket.url("audited"), *OPTIONS)
+    assert done.returncode == 0, done.stderr
+    keys = bucket.keys("audited")
+    done = bucket.run("audit", bucket.url("audited"), *AUDIT)
+    assert done.returncode == 0, done.stderr
+    assert "120 images" in done.stdout
+    found = audits(bucket, "audited")
+    assert len(found) == 16
+    assert not [key for key in bucket.keys("audited") if "/_pomona/" in key]
+
+    bucket.download("audited", tmp_path / "local")
+    local = bucket.run("audit", tmp_path / "local", *AUDIT)
+    assert local.stdout == done.stdout
+    for path, content in found.items():
+        assert (tmp_path / "local" / path).read_bytes() == content, path
+
+    # Another one takes its place, and damage to it shows.
+    done = bucket.run("audit", bucket.url("audited"), "--near", "1")
+    assert done.returncode == 0, done.stderr
+    assert audits(bucket, "audited") != found
+    assert bucket.run("verify", bucket.url("audited")).returncode == 0
+    table = "audited/audit/outliers/outliers_r/part-00000.csv"
+    sound = bucket.get(table)
+    bucket.put(table, sound[:-1])
+    damaged = bucket.run("verify", bucket.url("audited"))
+    assert damaged.returncode == 1
+    assert f"{bucket.url(table)}: its checksum is wrong" in damaged.stdout
+    bucket.put(table, sound)
+
+    done = bucket.run("delete", bucket.url("audited"), "--run-id", "r", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert not [key for key in bucket.keys("audited") if key in keys or "_r/" in key]
