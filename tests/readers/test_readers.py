@@ -31,6 +31,7 @@ PACKAGES = {
     "datasets": (None, "datasets"),
     "LanceDB": (OWN, "lancedb"),
     "Spark 3.5": (None, "pyspark"),
+    "Spark 4.1": ("POMONA_SPARK4_PYTHON", "pyspark"),
     "Daft": (LARGE, "daft"),
     "DataFusion": (LARGE, "datafusion"),
     "chdb": (LARGE, "chdb"),
