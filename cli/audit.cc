@@ -62,6 +62,7 @@ void AddAuditCommand(CLI::App& app, Action* action) {
       ARROW_ASSIGN_OR_RAISE(const AuditSummary summary, audited);
       std::istringstream lines(Describe(summary));
       for (std::string line; std::getline(lines, line);) Print(line);
+      Print("written to " + options->output + "/audit");
       return ExitCode::kComplete;
     };
   });
