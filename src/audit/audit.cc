@@ -1,7 +1,6 @@
 #include "pomona/audit.h"
 
 #include <algorithm>
-#include <cctype>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -15,7 +14,6 @@
 #include "pomona/version.h"
 #include "published_rows.h"
 #include "row_file.h"
-#include "sha256.h"
 #include "stopwatch.h"
 #include "store/audit_state.h"
 #include "store/checksums.h"

@@ -1,7 +1,6 @@
 #include "duplicates.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <set>
 #include <utility>
@@ -19,13 +18,10 @@ class Cosines {
   Cosines(const PublishedRows& rows, const RowFile& features, size_t width, Cpu cpu)
       : rows_(rows), first_(features), second_(features), width_(width), cpu_(cpu) {}
 
-  // 0 where one of them is all zeros.
   arrow::Result<double> Of(uint32_t a, uint32_t b) {
-    const double squares = rows_.norms[a] * rows_.norms[b];
-    if (!(squares > 0)) return 0;
     ARROW_ASSIGN_OR_RAISE(const float* const first, first_.Read(a));
     ARROW_ASSIGN_OR_RAISE(const float* const second, second_.Read(b));
-    return Dot(first, second, width_, cpu_) / std::sqrt(squares);
+    return Cosine(first, second, width_, rows_.norms[a] * rows_.norms[b], cpu_);
   }
 
  private:

@@ -4,6 +4,7 @@
 // the dimensions, Dot() because a product of two float32 is exact in float64.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -30,5 +31,11 @@ size_t FindPairs(const float* a, const float* b, size_t dimensions, const float*
 
 // The scalar product of two vectors of n values, added up in 16 sums that take turns.
 double Dot(const float* a, const float* b, size_t n, Cpu cpu = Cpu::kBest);
+
+// The cosine of two rows; `squares`: the product of the squares of their lengths. Exactly 1 of equal
+// rows, and 0 where one of them is all zeros.
+inline double Cosine(const float* a, const float* b, size_t n, double squares, Cpu cpu) {
+  return squares > 0 ? Dot(a, b, n, cpu) / std::sqrt(squares) : 0;
+}
 
 }  // namespace pomona::audit

@@ -54,10 +54,6 @@ arrow::Result<std::vector<NearPair>> FindNearPairs(std::span<const float> rows, 
   std::vector<float> vectors(count * shorten.dimensions());
   const auto make = [&](size_t block, int) {
     const size_t first = block * kRowsAtOnce, n = std::min(kRowsAtOnce, count - first);
-    for (size_t row = first; row < first + n; ++row) {
-      const float* const values = rows.data() + row * width;
-      norms[row] = audit::Dot(values, values, width, cpu);
-    }
     const size_t dimensions = shorten.dimensions();
     shorten.Make(rows.subspan(first * width, n * width), std::span(norms).subspan(first, n),
                  std::span(vectors).subspan(first * dimensions, n * dimensions), cpu);
@@ -69,10 +65,8 @@ arrow::Result<std::vector<NearPair>> FindNearPairs(std::span<const float> rows, 
 
   std::vector<std::vector<NearPair>> found(static_cast<size_t>(threads));
   const auto compare = [&](uint32_t a, uint32_t b, int thread) {
-    const double squares = norms[a] * norms[b];
-    if (!(squares > 0)) return arrow::Status::OK();
-    const double cosine = audit::Dot(rows.data() + a * width, rows.data() + b * width, width, cpu) /
-                          std::sqrt(squares);
+    const double cosine = audit::Cosine(rows.data() + a * width, rows.data() + b * width, width,
+                                        norms[a] * norms[b], cpu);
     if (cosine >= least) found[static_cast<size_t>(thread)].push_back({a, b, cosine});
     return arrow::Status::OK();
   };

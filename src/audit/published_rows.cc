@@ -8,7 +8,6 @@
 #include <unordered_map>
 #include <utility>
 
-#include "kernels.h"
 #include "reduce/kernels.h"
 #include "store/checksums.h"
 #include "store/item_record.h"
@@ -97,14 +96,9 @@ arrow::Status Reading::ReadRecords() {
 
 arrow::Status Reading::ReadPart(size_t number, CancelToken cancel) {
   Part& part = parts_[number];
-  std::string path = kFeaturesParquet.Path(run_id_) + '/' + PartName(number, "parquet");
-  auto open = OpenParquetPart;
-  ARROW_ASSIGN_OR_RAISE(const bool has_parquet, files_.Exists(path));
-  if (!has_parquet) {
-    path = kFeaturesCsv.Path(run_id_) + '/' + PartName(number, "csv");
-    open = OpenCsvPart;
-  }
-  ARROW_ASSIGN_OR_RAISE(const auto reader, open(files_, path, pca_.dimensions()));
+  std::string path;
+  ARROW_ASSIGN_OR_RAISE(const auto reader,
+                        OpenFeaturesPart(files_, run_id_, number, pca_.dimensions(), &path));
   std::unordered_map<std::string, uint32_t> labels;
   size_t rows = 0;
   for (RowBlock block;; rows += block.rows()) {
@@ -144,17 +138,15 @@ arrow::Status Reading::Take(const RowBlock& block, size_t first_row) {
   const auto width = static_cast<size_t>(pca_.dimensions());
   const auto components = static_cast<size_t>(pca_.components());
   const std::span norms(rows_.norms.data() + first_row, block.rows());
-  for (size_t i = 0; i < block.rows(); ++i) {
-    const float* const row = block.floats.data() + i * width;
-    norms[i] = Dot(row, row, width, cpu_);
-    if (!std::isfinite(norms[i])) {
-      return arrow::Status::Invalid("features that are no numbers, of ", block.paths[i]);
-    }
-  }
   shorten_.Make(block.floats, norms,
                 std::span(rows_.short_vectors)
                     .subspan(first_row * rows_.dimensions, block.rows() * rows_.dimensions),
                 cpu_);
+  for (size_t i = 0; i < block.rows(); ++i) {
+    if (!std::isfinite(norms[i])) {
+      return arrow::Status::Invalid("features that are no numbers, of ", block.paths[i]);
+    }
+  }
 
   const std::span<const double> mean = pca_.mean(), scale = pca_.scale();
   std::vector<double> scores(block.rows() * components);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "kernels.h"
 #include "reduce/kernels.h"
 
 namespace pomona::audit {
@@ -48,13 +49,15 @@ ShortVectors::ShortVectors(const Pca& pca) : width_(static_cast<size_t>(pca.dime
   }
 }
 
-void ShortVectors::Make(std::span<const float> rows, std::span<const double> norms,
-                        std::span<float> out, Cpu cpu) const {
+void ShortVectors::Make(std::span<const float> rows, std::span<double> norms, std::span<float> out,
+                        Cpu cpu) const {
   const size_t inside = dimensions() - 1;
   std::vector<double> coordinates(norms.size() * inside);
   reduce::ProjectRows(rows.data(), norms.size(), width_, nullptr, nullptr, basis_.data(), inside,
                       coordinates.data(), cpu);
   for (size_t row = 0; row < norms.size(); ++row) {
+    const float* const features = rows.data() + row * width_;
+    norms[row] = Dot(features, features, width_, cpu);
     float* const vector = out.data() + row * dimensions();
     const double length = std::sqrt(norms[row]);
     const double scale = length > 0 ? 1 / length : 0;

@@ -28,8 +28,8 @@ class ShortVectors {
   // Of what lies in the basis and, last, the length of what is left.
   size_t dimensions() const { return basis_.size() / width_ + 1; }
 
-  // rows: n x width. norms: their lengths, squared. out: n x dimensions(). Of a row of zeros, zeros.
-  void Make(std::span<const float> rows, std::span<const double> norms, std::span<float> out,
+  // rows: n x width. Gives the squares of their lengths, and n x dimensions(): of a row of zeros, zeros.
+  void Make(std::span<const float> rows, std::span<double> norms, std::span<float> out,
             Cpu cpu = Cpu::kBest) const;
 
  private:

@@ -92,9 +92,9 @@ arrow::Status WriteDuplicates(const PublishedRows& rows, std::span<const Duplica
     const DuplicateGroup& group = groups[g];
     const std::string_view representative = rows.paths[group.members.front().row];
     for (const DuplicateGroup::Member& member : group.members) {
-      ARROW_RETURN_NOT_OK(writer.Append(
-          rows.paths[member.row], std::string_view(rows.label(member.row)), static_cast<int64_t>(g),
-          representative, member.distance, KindOf(member), group.label_conflict));
+      ARROW_RETURN_NOT_OK(writer.Append(rows.paths[member.row], rows.label(member.row),
+                                        static_cast<int64_t>(g), representative, member.distance,
+                                        KindOf(member), group.label_conflict));
     }
   }
   return writer.Finish();
@@ -118,10 +118,9 @@ arrow::Status WriteSplitLeaks(const PublishedRows& rows, std::span<const Duplica
     const std::string_view representative = rows.paths[group.members.front().row];
     for (size_t i = 0; i < group.members.size(); ++i) {
       const DuplicateGroup::Member& member = group.members[i];
-      ARROW_RETURN_NOT_OK(writer.Append(rows.paths[member.row],
-                                        std::string_view(rows.label(member.row)),
-                                        std::string_view(group.splits[i]), static_cast<int64_t>(g),
-                                        representative, member.distance, KindOf(member)));
+      ARROW_RETURN_NOT_OK(writer.Append(rows.paths[member.row], rows.label(member.row),
+                                        group.splits[i], static_cast<int64_t>(g), representative,
+                                        member.distance, KindOf(member)));
     }
   }
   return writer.Finish();
@@ -141,9 +140,8 @@ arrow::Status WriteOutliers(const PublishedRows& rows, const OutlierScores& outl
   ARROW_ASSIGN_OR_RAISE(auto writer, TableWriter::Create(table, work));
   for (size_t row = 0; row < rows.size(); ++row) {
     const double score = outliers.scores[row];
-    ARROW_RETURN_NOT_OK(writer.Append(rows.paths[row], std::string_view(rows.label(row)),
-                                      rows.residual[row], rows.mahalanobis[row], score,
-                                      score < OutlierScores::kIssue));
+    ARROW_RETURN_NOT_OK(writer.Append(rows.paths[row], rows.label(row), rows.residual[row],
+                                      rows.mahalanobis[row], score, score < OutlierScores::kIssue));
   }
   return writer.Finish();
 }
@@ -168,11 +166,10 @@ arrow::Status WriteLabelIssues(const PublishedRows& rows, std::span<const LabelV
     const std::string_view nearest = verdict.nearest_label == kNoLabel
                                          ? std::string_view()
                                          : rows.label_names[verdict.nearest_label];
-    ARROW_RETURN_NOT_OK(writer.Append(rows.paths[row], std::string_view(rows.label(row)),
-                                      verdict.label_distance, nearest,
-                                      verdict.nearest_label_distance, verdict.agreement,
-                                      std::string_view(rows.label_names[verdict.suggested_label]),
-                                      verdict.score, verdict.is_issue));
+    ARROW_RETURN_NOT_OK(writer.Append(rows.paths[row], rows.label(row), verdict.label_distance,
+                                      nearest, verdict.nearest_label_distance, verdict.agreement,
+                                      rows.label_names[verdict.suggested_label], verdict.score,
+                                      verdict.is_issue));
   }
   return writer.Finish();
 }

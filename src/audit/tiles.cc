@@ -24,7 +24,6 @@ class Nearest {
 
   explicit Nearest(size_t count) : count_(count) {}
 
-  void clear() { rows_.clear(); }
   bool full() const { return rows_.size() == count_; }
   float least() const { return rows_.front().product; }
 

@@ -83,14 +83,8 @@ arrow::Status EarlierRun::OpenPart(const Item& wanted) {
     if (last < (by_whole_path_ ? path_wanted : path_wanted.substr(root_wanted.size()))) continue;
     if (record_.recipe != recipe_) return arrow::Status::Invalid(files_.Path(path), ": changed");
 
-    const auto name = [&](const OutputFolder& folder, std::string_view extension) {
-      return folder.Path(run_id_) + "/" + PartName(part, extension);
-    };
-    features_ = name(kFeaturesParquet, "parquet");
-    ARROW_ASSIGN_OR_RAISE(const bool has_parquet, files_.Exists(features_));
-    if (!has_parquet) features_ = name(kFeaturesCsv, "csv");
-    const auto open = has_parquet ? OpenParquetPart : OpenCsvPart;
-    ARROW_ASSIGN_OR_RAISE(reader_, open(files_, features_, dimensions_));
+    ARROW_ASSIGN_OR_RAISE(reader_,
+                          OpenFeaturesPart(files_, run_id_, part, dimensions_, &features_));
     part_row_ = row_ = 0;
     return ReadBlock();
   }

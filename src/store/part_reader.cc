@@ -12,6 +12,8 @@
 #include <charconv>
 #include <functional>
 
+#include "layout.h"
+
 namespace pomona {
 namespace {
 
@@ -275,6 +277,16 @@ arrow::Result<std::unique_ptr<PartReader>> OpenParquetPart(const PublishedFiles&
 arrow::Result<std::unique_ptr<PartReader>> OpenCsvPart(const PublishedFiles& files,
                                                        const std::string& path, int dimensions) {
   return OpenPart<CsvPart>(files, path, dimensions);
+}
+
+arrow::Result<std::unique_ptr<PartReader>> OpenFeaturesPart(const PublishedFiles& files,
+                                                            const std::string& run_id, size_t part,
+                                                            int dimensions, std::string* path) {
+  *path = kFeaturesParquet.Path(run_id) + '/' + PartName(part, "parquet");
+  ARROW_ASSIGN_OR_RAISE(const bool has_parquet, files.Exists(*path));
+  if (has_parquet) return OpenParquetPart(files, *path, dimensions);
+  *path = kFeaturesCsv.Path(run_id) + '/' + PartName(part, "csv");
+  return OpenCsvPart(files, *path, dimensions);
 }
 
 arrow::Status ForEachCsvRow(const PublishedFiles& files, const std::string& path, int columns,

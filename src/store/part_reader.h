@@ -48,6 +48,11 @@ arrow::Result<std::unique_ptr<PartReader>> OpenParquetPart(const PublishedFiles&
 arrow::Result<std::unique_ptr<PartReader>> OpenCsvPart(const PublishedFiles& files,
                                                        const std::string& path, int dimensions);
 
+// Of the features of a run's part, in whichever format it has them, and the path below the output.
+arrow::Result<std::unique_ptr<PartReader>> OpenFeaturesPart(const PublishedFiles& files,
+                                                            const std::string& run_id, size_t part,
+                                                            int dimensions, std::string* path);
+
 // Hands over the fields of each row below the header of a CSV file of ours, one after another.
 // Errors: `use`'s, too.
 using UseCsvRow = std::function<arrow::Status(std::span<const std::string_view> fields)>;

@@ -6,7 +6,6 @@
 #include <numeric>
 #include <vector>
 
-#include "kernels.h"
 #include "reduce/random_rows.h"
 
 namespace pomona::audit {
@@ -22,9 +21,6 @@ Pca FitTo(const std::vector<float>& rows, PcaOptions options) {
 
 std::vector<float> Shorten(const ShortVectors& shorten, const std::vector<float>& rows) {
   std::vector<double> norms(rows.size() / kWidth);
-  for (size_t i = 0; i < norms.size(); ++i) {
-    norms[i] = Dot(&rows[i * kWidth], &rows[i * kWidth], kWidth);
-  }
   std::vector<float> vectors(norms.size() * shorten.dimensions());
   shorten.Make(rows, norms, vectors);
   return vectors;
