@@ -73,7 +73,7 @@ Job::Job(const JobInput& input)
     : in_(input), started_(input.hooks.started.value_or(Clock::now())) {}
 
 arrow::Result<RunSummary> Job::Run() {
-  const arrow::Status locked = Guarded([&] { return in_.output.Lock(in_.hooks.cancel); });
+  const arrow::Status locked = Guarded([&] { return Lock(); });
   if (!locked.ok()) {
     EndOutput();
     return WithCure(locked, kept_, in_.output.folder(), 0);
@@ -98,7 +98,7 @@ arrow::Status Job::PlanForOthers() {
     TellOfFilter(*listing_, in_.hooks);
     return WritePlan();
   };
-  arrow::Status status = in_.output.Lock(in_.hooks.cancel);
+  arrow::Status status = Lock();
   if (status.ok()) {
     if (in_.metrics) in_.metrics->HearPlanning(true);
     status = Guarded(plan);
@@ -107,6 +107,13 @@ arrow::Status Job::PlanForOthers() {
   }
   EndOutput();
   return status;
+}
+
+// What one that died left undone is done first, whatever becomes of this run.
+arrow::Status Job::Lock() {
+  ARROW_RETURN_NOT_OK(in_.output.Lock(in_.hooks.cancel));
+  if (in_.output.met_interrupted()) RefreshCard(in_.output);
+  return arrow::Status::OK();
 }
 
 arrow::Result<RunSummary> Job::RunSteps() {

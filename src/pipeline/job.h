@@ -70,6 +70,7 @@ class Job {
  private:
   using Clock = std::chrono::steady_clock;
 
+  arrow::Status Lock();
   arrow::Result<RunSummary> RunSteps();
   arrow::Status Begin();
   void FindEarlierRun();

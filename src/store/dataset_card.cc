@@ -237,4 +237,10 @@ arrow::Result<bool> UpdateCard(Output& output, const std::string& run_id) {
   return true;
 }
 
+void RefreshCard(Output& output) {
+  const auto runs = PublishedRuns(output.published());
+  if (!runs.ok()) return;
+  if (!UpdateCard(output, runs->empty() ? "" : runs->front()).ok()) (void)UpdateCard(output, "");
+}
+
 }  // namespace pomona

@@ -37,14 +37,6 @@ arrow::Result<PublishedRun> Find(const PublishedFiles& files, const std::string&
                                 "; move it elsewhere, and the run can be deleted");
 }
 
-// The run is gone whatever becomes of this; the next one that is published or removed does it again.
-void ForgetInCard(Output& output) {
-  const auto runs = PublishedRuns(output.published());
-  if (!runs.ok()) return;
-  // None is better than one of a run that is gone.
-  if (!UpdateCard(output, runs->empty() ? "" : runs->front()).ok()) (void)UpdateCard(output, "");
-}
-
 arrow::Status DeleteAudit(const std::string& output, const std::string& run_id, const S3Options& s3,
                           CancelToken cancel) {
   ARROW_ASSIGN_OR_RAISE(const auto audits, OpenAudits(output, s3, cancel));
@@ -73,7 +65,7 @@ arrow::Status DeleteRun(const std::string& output, const std::string& run_id, co
   if (audit.files > 0) removed = DeleteAudit(output, run_id, s3, cancel);
   if (removed.ok()) removed = opened->Remove(run_id);
   // Also of a run of which something stays: it is not published any more.
-  ForgetInCard(*opened);
+  RefreshCard(*opened);
   opened->Abandon();
   return removed;
 }

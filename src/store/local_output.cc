@@ -146,7 +146,7 @@ arrow::Status LocalOutput::WriteJournal(const std::string& run_id) const {
 }
 
 // A journal without its line end was not flushed, so nothing was moved after it.
-arrow::Status LocalOutput::RollBackUnfinished() const {
+arrow::Status LocalOutput::RollBackUnfinished() {
   const std::string journal = published().Path(kJournal);
   ARROW_ASSIGN_OR_RAISE(const bool died_publishing, Exists(journal));
   if (!died_publishing) return arrow::Status::OK();
@@ -154,6 +154,7 @@ arrow::Status LocalOutput::RollBackUnfinished() const {
   if (text.ends_with('\n')) {
     const std::string run_id = text.substr(0, text.size() - 1);
     ARROW_RETURN_NOT_OK(CheckJournal(journal, run_id));
+    met_interrupted_ = true;
     ARROW_ASSIGN_OR_RAISE(const bool is_published, Exists(PublishedFolder(kRunInfo, run_id)));
     if (!is_published) return RollBack(run_id);
   }

@@ -41,7 +41,7 @@ class LocalOutput : public Output {
 
  private:
   arrow::Status WriteJournal(const std::string& run_id) const;
-  arrow::Status RollBackUnfinished() const;
+  arrow::Status RollBackUnfinished();
   arrow::Status RollBack(const std::string& run_id) const;
   arrow::Status TryMoves() const;
   arrow::Status Move(const std::vector<OutputFolder>& folders) const;

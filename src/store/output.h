@@ -54,6 +54,10 @@ class Output {
   // there is no such work folder; IOError.
   virtual arrow::Status Join(const std::string& run_id, bool together) = 0;
 
+  // Whether Lock() met one that died while it published or removed a run, so that the dataset card
+  // may be of another run than the newest.
+  bool met_interrupted() const { return met_interrupted_; }
+
   // REQUIRES of all that follow: Lock() or Join() succeeded.
 
   // What is unfinished, on this machine.
@@ -100,6 +104,9 @@ class Output {
 
   // What Upload() and Publish() have sent.
   virtual TransferCounts transfers() const { return {}; }
+
+ protected:
+  bool met_interrupted_ = false;
 };
 
 // Of a run id that is taken. Errors: AlreadyExists, always.

@@ -186,8 +186,9 @@ arrow::Status S3Output::RollBackUnfinished() {
   ARROW_ASSIGN_OR_RAISE(const std::string run_id, folder_->ReadText(kJournal));
   if (run_id.empty()) return arrow::Status::OK();
   ARROW_RETURN_NOT_OK(CheckJournal(location() + '/' + kJournal, run_id));
+  met_interrupted_ = true;
   ARROW_ASSIGN_OR_RAISE(const bool is_published, published().Exists(SuccessOf(kRunInfo, run_id)));
-  if (is_published) return arrow::Status::OK();
+  if (is_published) return folder_->Put(kJournal, "");
   std::vector<std::string> folders;
   for (const OutputFolder* folder : published().folders()) folders.push_back(folder->Path(run_id));
   ARROW_RETURN_NOT_OK(folder_->AbortUploads(folders));

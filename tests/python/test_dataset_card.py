@@ -102,6 +102,32 @@ def test_it_follows_the_newest_run(pomona, sample_tree, tmp_path):
     assert not (output / "README.md").exists()
 
 
+def test_what_a_kill_left_undone_is_done_by_whoever_comes_next(pomona, sample_tree, tmp_path):
+    """The journal is removed after the card is written."""
+    output = tmp_path / "out"
+    run(pomona, sample_tree, output, "a")
+    card = output / "README.md"
+    first = card.read_bytes()
+    card.unlink()
+    journal = output / "_pomona/publishing"
+    journal.parent.mkdir(exist_ok=True)
+    journal.write_text("a\n")
+    again = [pomona, "run", sample_tree, output, "--run-id", "a", "--progress", "none"]
+    done = subprocess.run(again, capture_output=True, text=True)
+    assert "already published" in done.stderr
+    assert card.read_bytes() == first
+    assert not journal.exists()
+    # A kill in the middle of `pomona delete`: the card is of a run that is gone.
+    shutil.rmtree(output / "run_info/run_info_a")
+    journal.parent.mkdir(exist_ok=True)
+    journal.write_text("a\n")
+    (tmp_path / "empty").mkdir()
+    failed = subprocess.run([pomona, "run", tmp_path / "empty", output], capture_output=True)
+    assert failed.returncode == 1
+    assert not card.exists()
+    assert list(output.rglob("*_a")) == []
+
+
 def test_a_readme_of_somebody_else_stays(pomona, sample_tree, tmp_path):
     output = tmp_path / "out"
     output.mkdir()

@@ -236,6 +236,23 @@ def test_what_a_killed_run_uploaded_in_part_is_aborted(bucket, sample_tree):
     assert left == begun[0]
 
 
+def test_killed_before_the_card_was_written(sample_bucket, sample_tree, sample_run, tmp_path):
+    url = sample_bucket.url("cardless")
+    command = ["run", sample_bucket.url("in"), url, *OPTIONS]
+    assert sample_bucket.run(*command).returncode == 0
+    sample_bucket.files.delete_file(f"{sample_bucket.name}/cardless/README.md")
+    sample_bucket.put("cardless/_pomona/publishing", b"test")
+    again = sample_bucket.run(*command)
+    assert again.returncode == 1
+    assert "already published" in again.stderr
+    assert_same(
+        published(sample_bucket, "cardless", tmp_path),
+        sample_run,
+        sample_bucket.url("in"),
+        sample_tree,
+    )
+
+
 @pytest.mark.parametrize("seed", A_FEW)
 def test_killed_at_any_time(sample_bucket, sample_tree, sample_run, tmp_path, seed):
     """Slowed down so that half of the time goes into the publication."""
