@@ -152,6 +152,14 @@ $(TIMM)/.created: requirements/timm.txt $(BUILD)/.packages
 	$(TIMM)/bin/$(PIP_INSTALL) --no-deps --require-hashes -r $<
 	touch $@
 
+# What shows projections; without the models that it brings for texts.
+ATLAS := $(BUILD)/atlas-venv
+
+$(ATLAS)/.created: requirements/atlas.txt $(BUILD)/.packages
+	$(PYTHON) -m venv $(ATLAS)
+	$(ATLAS)/bin/$(PIP_INSTALL) --no-deps --require-hashes -r $<
+	touch $@
+
 # What opens reports, as people do.
 BROWSER := $(BUILD)/browser-venv
 
@@ -267,6 +275,7 @@ export POMONA_ENCODERS_PYTHON := $(abspath $(ENCODERS)/bin/python)
 export POMONA_PROMTOOL := $(abspath $(SERVERS)/promtool)
 export POMONA_RECIPES_PYTHON := $(abspath $(RECIPES)/bin/python)
 export POMONA_RECIPES_LONG_PYTHON := $(abspath $(RECIPES_LONG)/bin/python)
+export POMONA_ATLAS_PYTHON := $(abspath $(ATLAS)/bin/python)
 export POMONA_TORCH_PYTHON := $(abspath $(TORCH)/bin/python)
 export POMONA_EMR_PYTHON := $(abspath $(EMR_VENV)/bin/python)
 export POMONA_ONNX_PYTHON := $(abspath $(ONNX)/bin/python)
@@ -337,7 +346,7 @@ test-fresh:
 
 test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $(BROWSER)/.created \
   $(SPARK_ENGINES) $(SERVERS)/s3a-4.1.classpath $(SERVERS)/versitygw $(RECIPES)/.created \
-  $(RECIPES_LONG)/.created $(TORCH)/.created $(TIMM)/.created $(SERVERS)/parquet_go \
+  $(RECIPES_LONG)/.created $(ATLAS)/.created $(TORCH)/.created $(TIMM)/.created $(SERVERS)/parquet_go \
   $(addprefix $(SERVERS)/readers/,ParquetAvro.class hyparquet.js)
 	tools/install_packages.sh debootstrap
 	$(call ctest,$(ARM64),--exclude-regex '$(ARM64_EXCLUDE)')

@@ -2,6 +2,7 @@
 folder that holds `out`, by a Python that has the packages it takes."""
 
 import contextlib
+import io
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -139,6 +141,16 @@ def mllib(seen, expected):
     seen["spark"].stop()
 
 
+def atlas(seen, expected):
+    with zipfile.ZipFile("atlas.zip") as archive:
+        assert "index.html" in archive.namelist()
+        shown = pq.read_table(io.BytesIO(archive.read("data/dataset.parquet")))
+    assert shown["path"].to_pylist() == expected.paths
+    assert shown["label"].to_pylist() == expected.labels
+    drawn = np.stack([shown["x"].to_numpy(), shown["y"].to_numpy()], axis=1)
+    assert np.array_equal(drawn, expected.components[:, :2])
+
+
 def mlflow(seen, expected):
     run = seen["mlflow"].get_run(seen["logged"].info.run_id)
     assert run.info.run_name == "demo"
@@ -161,6 +173,7 @@ CHECKS = {
     "Hugging Face datasets": datasets,
     "PyTorch": pytorch,
     "Spark MLlib": mllib,
+    "Embedding Atlas": atlas,
     "MLflow": mlflow,
 }
 

@@ -23,10 +23,11 @@ PYTHONS = {
     "Amazon S3 Vectors": "POMONA_EMR_PYTHON",
     "ClickHouse": LARGE,
     "PyTorch": "POMONA_TORCH_PYTHON",
+    "Embedding Atlas": "POMONA_ATLAS_PYTHON",
     "MLflow": LARGE,
 }
 # Downloads of `make test-long`; Spark takes its time to learn.
-LONG = {"ClickHouse", "PyTorch", "Spark MLlib", "MLflow"}
+LONG = {"ClickHouse", "PyTorch", "Spark MLlib", "Embedding Atlas", "MLflow"}
 
 
 @pytest.fixture(scope="module")
