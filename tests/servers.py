@@ -229,6 +229,9 @@ def write_properties(path, properties):
 @contextlib.contextmanager
 def yarn(folder):
     """A ResourceManager and a NodeManager of two cores and 6 GiB."""
+    # It places containers by chance, weighted by what is free to all: none may be where root, for
+    # whom some is kept, still writes.
+    assert shutil.disk_usage(folder).free > 0, f"{folder}: YARN needs free space on its disk"
     jars = class_path("yarn")
     java_home, program = java()
     conf = folder / "conf"
