@@ -1,5 +1,5 @@
 // pomona audit: what a published run says about its images.
-#include "pomona/audit.h"
+#include "audit.h"
 
 #include <memory>
 #include <sstream>
@@ -10,9 +10,24 @@
 #include "command.h"
 #include "interrupt.h"
 #include "output.h"
-#include "progress.h"
 
 namespace pomona::cli {
+
+arrow::Status AuditRun(const std::string& output, const AuditOptions& options,
+                       ProgressStyle progress, bool quiet) {
+  ProgressPrinter printer(quiet ? ProgressStyle::kNone : progress);
+  const auto show = [&](std::string_view stage, int64_t done, int64_t total) {
+    printer({stage, done, total, {}});
+  };
+  const auto audited = Audit(output, options, {show, CatchInterrupts()});
+  printer.Finish();
+  ARROW_ASSIGN_OR_RAISE(const AuditSummary summary, audited);
+  if (quiet) return arrow::Status::OK();
+  std::istringstream lines(Describe(summary));
+  for (std::string line; std::getline(lines, line);) Print(line);
+  Print("written to " + output + "/audit");
+  return arrow::Status::OK();
+}
 
 void AddAuditCommand(CLI::App& app, Action* action) {
   struct Options {
@@ -35,6 +50,9 @@ void AddAuditCommand(CLI::App& app, Action* action) {
       ->capture_default_str()
       ->check(kAtLeastOne)
       ->type_name("N");
+  command->add_option("--knn", audit.knn, "Publish the K nearest images of each, too")
+      ->check(kAtLeastOne)
+      ->type_name("K");
   command
       ->add_option_function<std::vector<std::string>>(
           "--split",
@@ -53,16 +71,8 @@ void AddAuditCommand(CLI::App& app, Action* action) {
   AddS3Options(command, &audit.s3);
   command->callback([options, action] {
     *action = [options]() -> arrow::Result<ExitCode> {
-      ProgressPrinter printer(ProgressStyle::kAuto);
-      const auto show = [&](std::string_view stage, int64_t done, int64_t total) {
-        printer({stage, done, total, {}});
-      };
-      const auto audited = Audit(options->output, options->audit, {show, CatchInterrupts()});
-      printer.Finish();
-      ARROW_ASSIGN_OR_RAISE(const AuditSummary summary, audited);
-      std::istringstream lines(Describe(summary));
-      for (std::string line; std::getline(lines, line);) Print(line);
-      Print("written to " + options->output + "/audit");
+      ARROW_RETURN_NOT_OK(
+          AuditRun(options->output, options->audit, ProgressStyle::kAuto, /*quiet=*/false));
       return ExitCode::kComplete;
     };
   });

@@ -68,6 +68,7 @@ void AddShowCommand(CLI::App& app, Action* action);
 void AddDeleteCommand(CLI::App& app, Action* action);
 void AddReportCommand(CLI::App& app, Action* action);
 void AddAuditCommand(CLI::App& app, Action* action);
+void AddNeighboursCommand(CLI::App& app, Action* action);
 void AddWeightsCommand(CLI::App& app, Action* action);
 void AddSampleCommand(CLI::App& app, Action* action);
 void AddSparkJobCommand(CLI::App& app, Action* action);

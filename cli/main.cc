@@ -62,6 +62,7 @@ int Execute(int argc, char** argv) {
   AddDeleteCommand(app, &action);
   AddReportCommand(app, &action);
   AddAuditCommand(app, &action);
+  AddNeighboursCommand(app, &action);
   AddWeightsCommand(app, &action);
   AddSampleCommand(app, &action);
   AddSparkJobCommand(app, &action);

@@ -8,6 +8,7 @@
 #include <sstream>
 #include <string>
 
+#include "audit.h"
 #include "command.h"
 #include "interrupt.h"
 #include "output.h"
@@ -25,6 +26,7 @@ struct RunArguments {
   RunOptions options;
   ProgressStyle progress = ProgressStyle::kAuto;
   bool quiet = false;
+  bool audit = false;
 };
 
 // When this process was started, which is before its libraries were loaded.
@@ -69,6 +71,20 @@ void PrintSummary(const RunSummary& summary, const RunArguments& arguments) {
   for (const std::string& folder : summary.folders) Print("  " + folder);
 }
 
+// By default options.
+arrow::Status AuditIt(const RunSummary& summary, const RunArguments& arguments) {
+  AuditOptions options;
+  options.run_id = summary.run_id;
+  options.threads = arguments.options.threads;
+  options.cpu = arguments.options.cpu;
+  options.s3 = arguments.options.s3;
+  const arrow::Status audited =
+      AuditRun(arguments.output, options, arguments.progress, arguments.quiet);
+  if (audited.ok()) return audited;
+  return audited.WithMessage("the run ", summary.run_id,
+                             " is published, but was not audited: ", audited.message());
+}
+
 arrow::Result<ExitCode> RunJob(const RunArguments& arguments) {
   ProgressPrinter printer(arguments.quiet ? ProgressStyle::kNone : arguments.progress);
   RunHooks hooks;
@@ -90,6 +106,7 @@ arrow::Result<ExitCode> RunJob(const RunArguments& arguments) {
         summary->fragments_missing > 0 ? "this shard is done" : "the run is published";
     PrintError(printed.message() + "; " + done + " all the same");
   }
+  if (arguments.audit && summary->published()) ARROW_RETURN_NOT_OK(AuditIt(*summary, arguments));
   return ExitCode::kComplete;
 }
 
@@ -137,6 +154,8 @@ void AddRunCommand(CLI::App& app, Action* action) {
          },
          "auto (default), bar, log or none")
       ->type_name("STYLE");
+  run->add_flag("--audit", arguments->audit,
+                "Then audit the run, as `pomona audit OUTPUT` does; the report comes before");
   run->add_flag("--quiet", arguments->quiet, "Print errors only");
   AddLogFormat(run);
   run->callback([arguments, action] {

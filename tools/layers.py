@@ -59,6 +59,7 @@ OWNERS = {
     "executor.h": "pipeline",
     "extractor.h": "pipeline",
     "glob.h": "root",
+    "index.h": "audit",
     "item.h": "root",
     "junit.h": "pipeline",
     "location.h": "root",

@@ -42,6 +42,9 @@ struct AuditOptions {
   // How many nearest images vote on a label; at least 1.
   int neighbours = 10;
 
+  // How many nearest images of each are published as a table of their own; 0: none.
+  int knn = 0;
+
   std::vector<SplitRule> splits;
 
   int threads = 0;  // see ThreadCount()
@@ -65,7 +68,7 @@ struct AuditSummary {
 
 struct AuditHooks {
   // Called every so often, always on the thread that called Audit(): how far its stage is,
-  // "read", "compare" or "vote".
+  // "read", "compare", "vote" or "search".
   std::function<void(std::string_view stage, int64_t done, int64_t total)> progress = {};
 
   CancelToken cancel = {};
@@ -78,7 +81,8 @@ std::string Describe(const AuditSummary& summary);
 // below OUTPUT/audit, in place of those of an earlier audit of this run. Of the same run and options
 // they are the same bytes, on any threads and CPU.
 //
-// Memory: some 700 bytes an image and its path twice, beyond some 10 MiB for each thread. Disk, until it
+// Memory: some 700 bytes an image and its path twice, 12 bytes for each of its nearest that is
+// published, beyond some 10 MiB for each thread. Disk, until it
 // is done: 5 KiB an image, in OUTPUT/audit, or on this machine where OUTPUT is on S3.
 // Errors: Invalid where there is no such run, an option cannot work, or its files are not those that
 // were published; RunRefusal::kOutputBusy where another audit is under way there; Cancelled; IOError.

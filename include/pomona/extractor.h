@@ -45,6 +45,13 @@ class Extractor {
   static arrow::Result<std::unique_ptr<Extractor>> Make(const Weights& weights,
                                                         const RunOptions& options);
 
+  // The same of features that can be compared with others, made with `origin`: pictures are decoded
+  // as they were for these, whatever the options say.
+  // Errors: also Invalid, with the cure, where the weights are others.
+  static arrow::Result<std::unique_ptr<Extractor>> MakeFor(const FeatureOrigin& origin,
+                                                           const Weights& weights,
+                                                           const RunOptions& options);
+
   virtual ~Extractor() = default;
 
   virtual int features() const = 0;

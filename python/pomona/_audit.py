@@ -18,6 +18,7 @@ def audit(
     *,
     near: float = 0.98,
     neighbours: int = 10,
+    knn: int = 0,
     split: Sequence[str] = (),
     threads: int = 0,
     progress: _progress.Progress = None,
@@ -28,15 +29,24 @@ def audit(
     Publishes tables below `output`/audit (docs/audit.md of the project), in place of those of an
     earlier audit of the run, and returns their counts. `run_id`: the run published last where it
     is None. `near`: the least cosine of the features of near duplicates. `neighbours`: how many
-    nearest images vote on a label. `split`: "GLOB=NAME" each, the part of the data set that images
-    belong to. `progress`: as for `run`.
+    nearest images vote on a label. `knn`: how many nearest images of each are published as a table
+    of their own; 0: none. `split`: "GLOB=NAME" each, the part of the data set that images belong
+    to. `progress`: as for `run`.
 
     Raises ValueError where there is no such run or an option cannot work; OutputBusy where another
     audit is under way there; OSError, MemoryError.
     """
     with _progress.hook(progress) as hook:
         return _core.audit(
-            os.fspath(output), run_id or "", near, neighbours, list(split), threads, hook, dict(s3)
+            os.fspath(output),
+            run_id or "",
+            near,
+            neighbours,
+            knn,
+            list(split),
+            threads,
+            hook,
+            dict(s3),
         )
 
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "arrow_bridge.h"
+#include "audit_hooks.h"
 #include "bind.h"
 #include "errors.h"
 #include "hooks.h"
@@ -41,22 +42,6 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> TableOf(const std::vector<Nea
                                   std::ssize(pairs), std::move(columns));
 }
 
-// REQUIRES: the hooks outlive what is returned.
-AuditHooks AuditHooksOf(const CallHooks& hooks) {
-  const RunHooks& heard = hooks.hooks();
-  const auto tell = [&heard](std::string_view stage, int64_t done, int64_t total) {
-    heard.progress({stage, done, total, {}});
-  };
-  return {tell, heard.cancel};
-}
-
-// The rows in one piece.
-std::span<const float> OnePiece(const Rows& rows, std::vector<float>* copy) {
-  if (rows.blocks().size() == 1) return rows.blocks().front();
-  for (const auto& block : rows.blocks()) copy->insert(copy->end(), block.begin(), block.end());
-  return *copy;
-}
-
 }  // namespace
 
 void BindAudit(nb::module_& module) {
@@ -79,13 +64,14 @@ void BindAudit(nb::module_& module) {
 
   module.def(
       "audit",
-      [](const std::string& output, const std::string& run_id, double near, int neighbours,
+      [](const std::string& output, const std::string& run_id, double near, int neighbours, int knn,
          const std::vector<std::string>& split, int threads, const nb::object& progress,
          const nb::dict& s3) {
         AuditOptions options;
         options.run_id = run_id;
         options.near = near;
         options.neighbours = neighbours;
+        options.knn = knn;
         options.threads = threads;
         options.s3 = OptionsOf(s3).s3;
         for (const std::string& text : split) {
@@ -101,7 +87,7 @@ void BindAudit(nb::module_& module) {
         hooks.Rethrow();
         return ValueOf(std::move(summary));
       },
-      nb::arg("output"), nb::arg("run_id"), nb::arg("near"), nb::arg("neighbours"),
+      nb::arg("output"), nb::arg("run_id"), nb::arg("near"), nb::arg("neighbours"), nb::arg("knn"),
       nb::arg("split"), nb::arg("threads"), nb::arg("progress").none(), nb::arg("s3"));
 
   module.def(

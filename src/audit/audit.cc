@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <utility>
 
 #include "duplicates.h"
 #include "guarded.h"
 #include "label_issues.h"
+#include "neighbours.h"
 #include "outliers.h"
 #include "pomona/pca.h"
 #include "pomona/version.h"
@@ -27,6 +29,7 @@ namespace {
 
 using audit::DuplicateGroup;
 using audit::LabelVerdict;
+using audit::Neighbours;
 using audit::OutlierScores;
 using audit::PublishedRows;
 
@@ -35,6 +38,7 @@ struct Findings {
   std::vector<DuplicateGroup> duplicates;
   OutlierScores outliers;
   std::vector<LabelVerdict> labels;
+  std::optional<Neighbours> neighbours;  // where they were asked for
 };
 
 arrow::Status Check(const AuditOptions& options) {
@@ -44,14 +48,10 @@ arrow::Status Check(const AuditOptions& options) {
   if (options.neighbours < 1) {
     return arrow::Status::Invalid("neighbours: at least 1, not ", options.neighbours);
   }
+  if (options.knn < 0) {
+    return arrow::Status::Invalid("knn: at least 1, or 0 for no such table, not ", options.knn);
+  }
   return ResolveCpu(options.cpu).status();
-}
-
-arrow::Result<Pca> ReadPca(const PublishedFiles& files, const std::string& run_id) {
-  const std::string path = kPcaModel.Path(run_id) + '/' + PartName(0, "safetensors");
-  ARROW_ASSIGN_OR_RAISE(const Checksums checksums, ReadChecksums(files, run_id));
-  ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadChecked(files, checksums, path));
-  return Pca::Deserialize(std::as_bytes(std::span(bytes)), files.Path(path));
 }
 
 arrow::Result<Findings> Find(const PublishedRows& rows, const audit::RowFile& features,
@@ -68,6 +68,11 @@ arrow::Result<Findings> Find(const PublishedRows& rows, const audit::RowFile& fe
   found.outliers = audit::ScoreOutliers(rows.residual, rows.mahalanobis);
   ARROW_ASSIGN_OR_RAISE(found.labels, audit::JudgeLabels(rows, tiles, options.neighbours, threads,
                                                          options.cpu, hooks.cancel, tell("vote")));
+  if (options.knn > 0) {
+    ARROW_ASSIGN_OR_RAISE(found.neighbours,
+                          FindNeighbours(rows, tiles, features, options.knn, threads, options.cpu,
+                                         hooks.cancel, tell("search")));
+  }
   return found;
 }
 
@@ -90,20 +95,23 @@ std::string InfoJson(const AuditSummary& summary, const AuditOptions& options,
                      const std::string& run) {
   nlohmann::ordered_json splits = nlohmann::ordered_json::array();
   for (const SplitRule& rule : options.splits) splits.push_back(rule.glob.text() + '=' + rule.name);
-  const nlohmann::ordered_json info = {
-      {"run_id", summary.run_id},
-      {kAuditedRun, run},
-      {"options", {{"near", options.near}, {"neighbours", options.neighbours}, {"split", splits}}},
-      {"counts",
-       {{"rows", summary.rows},
-        {"groups", summary.groups},
-        {"duplicates", summary.duplicates},
-        {"same_bytes", summary.same_bytes},
-        {"label_conflicts", summary.label_conflicts},
-        {"split_leaks", summary.split_leaks},
-        {"outliers", summary.outliers},
-        {"label_issues", summary.label_issues}}},
-      {"versions", {{"pomona", kVersion}}}};
+  const nlohmann::ordered_json chosen = {{"near", options.near},
+                                         {"neighbours", options.neighbours},
+                                         {"knn", options.knn},
+                                         {"split", splits}};
+  const nlohmann::ordered_json info = {{"run_id", summary.run_id},
+                                       {kAuditedRun, run},
+                                       {"options", chosen},
+                                       {"counts",
+                                        {{"rows", summary.rows},
+                                         {"groups", summary.groups},
+                                         {"duplicates", summary.duplicates},
+                                         {"same_bytes", summary.same_bytes},
+                                         {"label_conflicts", summary.label_conflicts},
+                                         {"split_leaks", summary.split_leaks},
+                                         {"outliers", summary.outliers},
+                                         {"label_issues", summary.label_issues}}},
+                                       {"versions", {{"pomona", kVersion}}}};
   return info.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
@@ -132,9 +140,11 @@ arrow::Status Publish(const Run& run, const PublishedRows& rows, const Findings&
   ARROW_RETURN_NOT_OK(WriteSplitLeaks(rows, found.duplicates, work));
   ARROW_RETURN_NOT_OK(WriteOutliers(rows, found.outliers, work));
   ARROW_RETURN_NOT_OK(WriteLabelIssues(rows, found.labels, work));
+  if (found.neighbours) ARROW_RETURN_NOT_OK(WriteNeighbours(rows, *found.neighbours, work));
   ARROW_RETURN_NOT_OK(work.WritePart(kRunInfo, 0, "json", info));
   std::vector<OutputFolder> folders;
   for (const OutputFolder* folder : kAuditFolders) {
+    if (!found.neighbours && folder->name == kNeighbours.name) continue;
     folders.push_back(*folder);
     summary->folders.push_back(std::string(kAuditFolder) + '/' + folder->Path(run.id));
   }
@@ -158,7 +168,7 @@ arrow::Result<AuditSummary> AuditRun(const std::string& output, const AuditOptio
   ARROW_ASSIGN_OR_RAISE(summary.run_id, FindRunId(files, options.run_id));
   Run run{files, summary.run_id, {}};
   ARROW_ASSIGN_OR_RAISE(run.checksum, files.Sha256Of(ChecksumsPath(run.id)));
-  ARROW_ASSIGN_OR_RAISE(const Pca pca, ReadPca(files, run.id));
+  ARROW_ASSIGN_OR_RAISE(const Pca pca, audit::ReadPublishedPca(files, run.id));
 
   ARROW_ASSIGN_OR_RAISE(const auto audits, OpenAudits(output, options.s3, cancel));
   ARROW_RETURN_NOT_OK(audits->Lock(cancel));

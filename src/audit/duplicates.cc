@@ -5,31 +5,13 @@
 #include <set>
 #include <utility>
 
+#include "cosines.h"
 #include "groups.h"
-#include "kernels.h"
+#include "short_vectors.h"
 #include "tasks.h"
 
 namespace pomona::audit {
 namespace {
-
-// One thread's way to the cosine of two rows.
-class Cosines {
- public:
-  Cosines(const PublishedRows& rows, const RowFile& features, size_t width, Cpu cpu)
-      : rows_(rows), first_(features), second_(features), width_(width), cpu_(cpu) {}
-
-  arrow::Result<double> Of(uint32_t a, uint32_t b) {
-    ARROW_ASSIGN_OR_RAISE(const float* const first, first_.Read(a));
-    ARROW_ASSIGN_OR_RAISE(const float* const second, second_.Read(b));
-    return Cosine(first, second, width_, rows_.norms[a] * rows_.norms[b], cpu_);
-  }
-
- private:
-  const PublishedRows& rows_;
-  RowFile::Reader first_, second_;  // each keeps its own, so that the one does not drop the other's
-  const size_t width_;
-  const Cpu cpu_;
-};
 
 // Joins what has the same bytes, and marks it.
 std::vector<bool> JoinSameBytes(const PublishedRows& rows, Groups* groups) {
@@ -56,7 +38,7 @@ arrow::Result<std::vector<DuplicateGroup>> FindDuplicates(
   Groups groups(rows.size());
   const std::vector<bool> same_bytes = JoinSameBytes(rows, &groups);
   std::vector<Cosines> cosines(static_cast<size_t>(threads),
-                               Cosines(rows, features, features.width(), options.cpu));
+                               Cosines(rows.norms, features, options.cpu));
   const auto compare = [&](uint32_t a, uint32_t b, int thread) -> arrow::Status {
     // Where the rows are many and alike, this spares nearly all the work.
     if (groups.First(a) == groups.First(b)) return arrow::Status::OK();
@@ -89,7 +71,7 @@ arrow::Result<std::vector<DuplicateGroup>> FindDuplicates(
       if (rows.content[member.row] == rows.content[first]) continue;
       ARROW_ASSIGN_OR_RAISE(const double cosine,
                             cosines[static_cast<size_t>(thread)].Of(first, member.row));
-      member.distance = std::max(0.0, 1 - cosine);
+      member.distance = Distance(cosine);
     }
     std::set<std::string> splits(group.splits.begin(), group.splits.end()), labels;
     for (const DuplicateGroup::Member& member : group.members) {

@@ -40,11 +40,12 @@ constexpr size_t kRows = 6;
 #endif
 static_assert(kTile % kRows == 0 && kTile % (kVectors * kLanes) == 0);
 
-size_t FindPairs(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, size_t dimensions,
-                 const float* HWY_RESTRICT thresholds, TilePair* HWY_RESTRICT found) {
+size_t FindPairs(const float* HWY_RESTRICT a, size_t rows, const float* HWY_RESTRICT b,
+                 size_t dimensions, const float* HWY_RESTRICT thresholds,
+                 TilePair* HWY_RESTRICT found) {
   const Tag tag;
   size_t count = 0;
-  for (size_t first_row = 0; first_row < kTile; first_row += kRows) {
+  for (size_t first_row = 0; first_row < rows; first_row += kRows) {
     for (size_t first = 0; first < kTile; first += kVectors * kLanes) {
       Vec sum[kRows][kVectors];
       for (size_t i = 0; i < kRows; ++i) {
@@ -117,9 +118,9 @@ namespace pomona::audit {
 HWY_EXPORT(FindPairs);
 HWY_EXPORT(Dot);
 
-size_t FindPairs(const float* a, const float* b, size_t dimensions, const float* thresholds,
-                 TilePair* found, Cpu cpu) {
-  return KernelFor(HWY_DISPATCH_TABLE(FindPairs), cpu)(a, b, dimensions, thresholds, found);
+size_t FindPairs(const float* a, size_t rows, const float* b, size_t dimensions,
+                 const float* thresholds, TilePair* found, Cpu cpu) {
+  return KernelFor(HWY_DISPATCH_TABLE(FindPairs), cpu)(a, rows, b, dimensions, thresholds, found);
 }
 
 double Dot(const float* a, const float* b, size_t n, Cpu cpu) {

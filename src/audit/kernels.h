@@ -24,10 +24,10 @@ struct TilePair {
 };
 
 // Finds the pairs of vectors of two tiles whose product is at least thresholds[the place in a].
-// a, b: dimensions x kTile values each, at multiples of 64 bytes. found: room for kTile * kTile.
-// Returns how many there are.
-size_t FindPairs(const float* a, const float* b, size_t dimensions, const float* thresholds,
-                 TilePair* found, Cpu cpu = Cpu::kBest);
+// a, b: dimensions x kTile values each, at multiples of 64 bytes; only the first `rows` vectors of a
+// count, and maybe some of zeros behind them. found: room for kTile * kTile. Returns how many there are.
+size_t FindPairs(const float* a, size_t rows, const float* b, size_t dimensions,
+                 const float* thresholds, TilePair* found, Cpu cpu = Cpu::kBest);
 
 // The scalar product of two vectors of n values, added up in 16 sums that take turns.
 double Dot(const float* a, const float* b, size_t n, Cpu cpu = Cpu::kBest);

@@ -52,11 +52,11 @@ void CompareWithCentroids(const PublishedRows& rows, std::span<const double> cen
 }
 
 // `other`: the share of the neighbours that have the label suggested in place of its own.
-void Count(const PublishedRows& rows, uint32_t row, std::span<const uint32_t> nearest,
+void Count(const PublishedRows& rows, uint32_t row, std::span<const NearRow> nearest,
            LabelVerdict* verdict, double* other) {
   std::vector<std::pair<uint32_t, int>> votes;  // by label, the nearest's first
-  for (const uint32_t neighbour : nearest) {
-    const uint32_t label = rows.labels[neighbour];
+  for (const NearRow& neighbour : nearest) {
+    const uint32_t label = rows.labels[neighbour.row];
     const auto known = std::ranges::find(votes, label, &std::pair<uint32_t, int>::first);
     if (known != votes.end()) {
       ++known->second;
@@ -104,13 +104,13 @@ arrow::Result<std::vector<LabelVerdict>> JudgeLabels(const PublishedRows& rows, 
     return sizes[rows.labels[row]] > 1 && !rows.label(row).empty();
   };
   std::vector<double> others(rows.size());
-  const auto count = [&](uint32_t row, std::span<const uint32_t> nearest, int) {
+  const auto count = [&](uint32_t row, std::span<const NearRow> nearest, int) {
     verdicts[row].suggested_label = rows.labels[row];
     if (judged(row)) Count(rows, row, nearest, &verdicts[row], &others[row]);
     return arrow::Status::OK();
   };
-  ARROW_RETURN_NOT_OK(
-      ForEachNearest(tiles, static_cast<size_t>(neighbours), threads, cancel, count, poll, cpu));
+  ARROW_RETURN_NOT_OK(ForEachNearest(tiles, tiles, static_cast<size_t>(neighbours), {}, threads,
+                                     cancel, count, poll, cpu));
 
   std::vector<double> agreement(rows.label_names.size());
   for (uint32_t row = 0; row < rows.size(); ++row) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <span>
 #include <unordered_map>
 #include <utility>
 
@@ -190,6 +191,13 @@ void Reading::Join() {
 }
 
 }  // namespace
+
+arrow::Result<Pca> ReadPublishedPca(const PublishedFiles& files, const std::string& run_id) {
+  const std::string path = kPcaModel.Path(run_id) + '/' + PartName(0, "safetensors");
+  ARROW_ASSIGN_OR_RAISE(const Checksums checksums, ReadChecksums(files, run_id));
+  ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadChecked(files, checksums, path));
+  return Pca::Deserialize(std::as_bytes(std::span(bytes)), files.Path(path));
+}
 
 arrow::Result<PublishedRows> ReadPublishedRows(const PublishedFiles& files,
                                                const std::string& run_id, const Pca& pca,

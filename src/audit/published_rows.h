@@ -59,6 +59,9 @@ struct PublishedRows {
   std::vector<double> mahalanobis;               // and how far from its mean it lies inside
 };
 
+// The PCA that was published with a run. Errors: Invalid where it is not as it was published; IOError.
+arrow::Result<Pca> ReadPublishedPca(const PublishedFiles& files, const std::string& run_id);
+
 // Reads them, and stores the features in `features`. `poll`: hears on the calling thread how many rows
 // of how many were read. Errors: Invalid where files are not as they were
 // published; Cancelled; IOError.

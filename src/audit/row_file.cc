@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <filesystem>
 #include <limits>
 #include <utility>
 
@@ -30,6 +32,18 @@ RowFile::~RowFile() {
 
 arrow::Result<RowFile> RowFile::Create(const std::string& path, size_t width) {
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fd < 0) return DiskError("create", path, errno);
+  RowFile file(fd, path, width);
+  if (unlink(path.c_str()) != 0) return DiskError("remove", path, errno);
+  return file;
+}
+
+arrow::Result<RowFile> RowFile::CreateTemporary(size_t width) {
+  std::error_code error;
+  const auto folder = std::filesystem::temp_directory_path(error);
+  if (error) return DiskError("find the folder for temporary files", "$TMPDIR", error.value());
+  std::string path = folder / "pomona-rows-XXXXXX";
+  const int fd = mkostemp(path.data(), O_CLOEXEC);
   if (fd < 0) return DiskError("create", path, errno);
   RowFile file(fd, path, width);
   if (unlink(path.c_str()) != 0) return DiskError("remove", path, errno);

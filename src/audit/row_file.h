@@ -18,6 +18,8 @@ class RowFile {
  public:
   // At `path` for a moment. width: numbers in a row.
   static arrow::Result<RowFile> Create(const std::string& path, size_t width);
+  // In the folder for temporary files.
+  static arrow::Result<RowFile> CreateTemporary(size_t width);
   ~RowFile();
   RowFile(RowFile&& other) noexcept;
   RowFile& operator=(RowFile&&) = delete;

@@ -174,4 +174,27 @@ arrow::Status WriteLabelIssues(const PublishedRows& rows, std::span<const LabelV
   return writer.Finish();
 }
 
+arrow::Status WriteNeighbours(const PublishedRows& rows, const Neighbours& neighbours,
+                              WorkFolder& work) {
+  const Table table = {
+      kNeighbours,
+      kNeighboursParquet,
+      arrow::schema({arrow::field("path", arrow::utf8()), arrow::field("label", arrow::utf8()),
+                     arrow::field("rank", arrow::int64()), arrow::field("neighbour", arrow::utf8()),
+                     arrow::field("neighbour_label", arrow::utf8()),
+                     arrow::field("distance", arrow::float64())}),
+      {"path", "label", "neighbour_label"}};
+  ARROW_ASSIGN_OR_RAISE(auto writer, TableWriter::Create(table, work));
+  for (size_t row = 0; row < rows.size(); ++row) {
+    for (size_t i = 0; i < neighbours.count; ++i) {
+      const size_t at = row * neighbours.count + i;
+      const uint32_t other = neighbours.rows[at];
+      ARROW_RETURN_NOT_OK(writer.Append(rows.paths[row], rows.label(row),
+                                        static_cast<int64_t>(i + 1), rows.paths[other],
+                                        rows.label(other), neighbours.distances[at]));
+    }
+  }
+  return writer.Finish();
+}
+
 }  // namespace pomona::audit

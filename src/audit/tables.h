@@ -7,6 +7,7 @@
 
 #include "duplicates.h"
 #include "label_issues.h"
+#include "neighbours.h"
 #include "outliers.h"
 #include "published_rows.h"
 #include "store/work_folder.h"
@@ -23,5 +24,7 @@ arrow::Status WriteOutliers(const PublishedRows& rows, const OutlierScores& outl
                             WorkFolder& work);
 arrow::Status WriteLabelIssues(const PublishedRows& rows, std::span<const LabelVerdict> verdicts,
                                WorkFolder& work);
+arrow::Status WriteNeighbours(const PublishedRows& rows, const Neighbours& neighbours,
+                              WorkFolder& work);
 
 }  // namespace pomona::audit

@@ -3,6 +3,7 @@
 
 #include <hwy/aligned_allocator.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -10,7 +11,7 @@
 #include <span>
 #include <vector>
 
-#include <arrow/status.h>
+#include <arrow/result.h>
 
 #include "kernels.h"
 #include "pomona/cancel.h"
@@ -33,19 +34,22 @@ class Tiles {
 
   // The row that stands at a place of a tile; kNoRow where the last places are not filled.
   uint32_t row(size_t tile, size_t place) const { return rows_[tile * kTile + place]; }
+  size_t filled(size_t tile) const { return std::min(kTile, count_ - tile * kTile); }
   static constexpr uint32_t kNoRow = std::numeric_limits<uint32_t>::max();
 
   // As FindPairs() takes them.
   const float* vectors(size_t tile) const { return vectors_.get() + tile * dimensions_ * kTile; }
 
-  // The product of two of their vectors is at most this, but for rounding.
-  float MostOf(size_t a, size_t b) const;
+  // The product of a vector of tile a and one of tile b of others is at most this, but for rounding.
+  float MostOf(size_t a, const Tiles& others, size_t b) const;
+  float MostOf(size_t a, size_t b) const { return MostOf(a, *this, b); }
 
  private:
   void Cut(std::span<const float> vectors, size_t first, size_t last);
   void Fill(std::span<const float> vectors, size_t tile);
 
   const size_t dimensions_;
+  const size_t count_;  // of rows
   const size_t tiles_;
   std::vector<uint32_t> rows_;
   hwy::AlignedFreeUniquePtr<float[]> vectors_;
@@ -61,11 +65,28 @@ using UsePair = std::function<arrow::Status(uint32_t a, uint32_t b, int thread)>
 arrow::Status ForEachPair(const Tiles& tiles, float product, int threads, CancelToken cancel,
                           const UsePair& use, const TilesDone& poll, Cpu cpu = Cpu::kBest);
 
-// Hands over for each row the `count` others whose products with it are largest, that first; of equal
-// ones the first row comes first. Fewer where there are no more rows. Threads, errors: as above.
+// Another row, and how near it is: the more, the nearer.
+struct NearRow {
+  double product = 0;
+  uint32_t row = 0;
+};
+
+// What the products of short vectors only bound. Null: they themselves count.
+struct ExactProduct {
+  // Of a row of `of` and one of `among`, on any of the threads.
+  std::function<arrow::Result<double>(uint32_t a, uint32_t b, int thread)> of = {};
+
+  // It is above the product of their vectors by no more than this.
+  double margin = 0;
+};
+
+// Hands over for each row of `of` the `count` rows of `among` whose (exact) products with it are
+// largest, that first; of equal ones the first row comes first. Fewer where there are no more rows.
+// Where both are the same, the row itself is none of them. Threads, errors: as above.
 using UseNearest =
-    std::function<arrow::Status(uint32_t row, std::span<const uint32_t> nearest, int thread)>;
-arrow::Status ForEachNearest(const Tiles& tiles, size_t count, int threads, CancelToken cancel,
+    std::function<arrow::Status(uint32_t row, std::span<const NearRow> nearest, int thread)>;
+arrow::Status ForEachNearest(const Tiles& of, const Tiles& among, size_t count,
+                             const ExactProduct& exact, int threads, CancelToken cancel,
                              const UseNearest& use, const TilesDone& poll, Cpu cpu = Cpu::kBest);
 
 }  // namespace pomona::audit

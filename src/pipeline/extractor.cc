@@ -241,6 +241,21 @@ arrow::Result<std::unique_ptr<Extractor>> Extractor::Make(const Weights& weights
   });
 }
 
+arrow::Result<std::unique_ptr<Extractor>> Extractor::MakeFor(const FeatureOrigin& origin,
+                                                             const Weights& weights,
+                                                             const RunOptions& options) {
+  RunOptions like = options;
+  for (const DecodeMode decode : {DecodeMode::kExact, DecodeMode::kScaled}) {
+    like.decode = decode;
+    if (OriginOf(IdentityOf(weights), decode) == origin) return Make(weights, like);
+  }
+  const FeatureOrigin here = OriginOf(IdentityOf(weights), options.decode);
+  return arrow::Status::Invalid(
+      weights.path(), ": holds the weights ", here.weights_digest, ", for the preprocessing ",
+      here.preprocessing, ", but the features were made with the weights ", origin.weights_digest,
+      " and the preprocessing ", origin.preprocessing, "; name their file by --weights");
+}
+
 std::shared_ptr<arrow::Schema> ExtractorSchema() {
   const auto text = arrow::utf8();
   return arrow::schema({

@@ -160,7 +160,9 @@ constexpr const char* kCsvColumns[] = {
     "residual", "mahalanobis", "outlier_score", "is_outlier_issue",
     // label_issues
     "label_distance", "nearest_label", "nearest_label_distance", "neighbour_agreement",
-    "suggested_label", "label_score", "is_label_issue"};
+    "suggested_label", "label_score", "is_label_issue",
+    // neighbours
+    "rank", "neighbour", "neighbour_label"};
 
 // Arrow's reader of CSV waits for ever for a thread that cannot be had; this throws.
 arrow::Status StartArrowsThreads() {

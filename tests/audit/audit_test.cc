@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -124,6 +125,48 @@ TEST_F(AuditTest, TheSameBytesOnAnyThreadsAndFromEitherFormat) {
   RunIt();
   ASSERT_TRUE(AuditIt().ok());
   EXPECT_EQ(Published(output_ / "audit"), expected);
+}
+
+TEST_F(AuditTest, NeighboursAreATableWhereTheyAreAskedFor) {
+  source_.files["c/1.png"] = source_.files["b/2.png"] = PngOf(90, 0, 160);
+  source_.files["c/black.png"] = PngOf(0, 0, 0);
+  RunIt();
+  audit_.knn = 4;
+  ASSERT_TRUE(AuditIt().ok());
+  const std::string table = Table("neighbours");
+  EXPECT_TRUE(table.starts_with("path,label,rank,neighbour,neighbour_label,distance\n"));
+  EXPECT_EQ(std::ranges::count(table, '\n'), 1 + 4 * 23);
+  EXPECT_NE(table.find("/tree/b/2.png,b,1,/tree/c/1.png,c,0\n/tree/b/2.png,b,2,"),
+            std::string::npos);
+  // As near to all, so the first ones.
+  EXPECT_NE(table.find("/tree/c/black.png,c,1,/tree/a/0.png,a,1\n"
+                       "/tree/c/black.png,c,2,/tree/a/1.png,a,1\n"),
+            std::string::npos);
+  const auto expected = Published(output_ / "audit");
+  EXPECT_EQ(expected.size(), 20u);
+  EXPECT_EQ(Verify(output_.path(), "r")->problems, std::vector<std::string>());
+  for (const Cpu cpu : {Cpu::kScalar, Cpu::kAvx2, Cpu::kAvx512, Cpu::kNeon}) {
+    if (!ResolveCpu(cpu).ok()) continue;
+    audit_.cpu = cpu;
+    audit_.threads = audit_.threads % 3 + 1;
+    ASSERT_TRUE(AuditIt().ok());
+    EXPECT_EQ(Published(output_ / "audit"), expected) << CpuName(cpu);
+  }
+
+  // One without takes it away.
+  audit_.knn = 0;
+  ASSERT_TRUE(AuditIt().ok());
+  EXPECT_FALSE(fs::exists(output_ / "audit/neighbours/neighbours_r"));
+  EXPECT_EQ(Verify(output_.path(), "r")->problems, std::vector<std::string>());
+
+  // More than there are others.
+  audit_.knn = 1000;
+  ASSERT_TRUE(AuditIt().ok());
+  EXPECT_EQ(std::ranges::count(Table("neighbours"), '\n'), 1 + 22 * 23);
+  ASSERT_TRUE(DeleteRun(output_.path(), "r").ok());
+  EXPECT_TRUE(Published(output_.path()).empty());
+  audit_.knn = -1;
+  EXPECT_NE(AuditIt().status().message().find("knn"), std::string::npos);
 }
 
 TEST_F(AuditTest, VerifyKnowsItsFilesAndDeleteTakesThem) {

@@ -57,11 +57,23 @@ TEST_F(KernelsTest, PairsAreThoseOfFusedMultiplyAddsOnEveryCpu) {
   for (const int64_t target : targets_) {
     Use(target);
     std::vector<TilePair> pairs(kTile * kTile);
-    const size_t count = FindPairs(a.get(), b.get(), kDimensions, thresholds.data(), pairs.data());
+    const size_t count =
+        FindPairs(a.get(), kTile, b.get(), kDimensions, thresholds.data(), pairs.data());
     Found found;
     for (size_t p = 0; p < count; ++p) found.emplace(pairs[p].a, pairs[p].b, pairs[p].product);
     EXPECT_EQ(found.size(), count) << hwy::TargetName(target);
     EXPECT_EQ(found, expected) << hwy::TargetName(target);
+
+    // Of the first vectors of a alone.
+    constexpr uint32_t kFirst = 13;
+    const size_t fewer =
+        FindPairs(a.get(), kFirst, b.get(), kDimensions, thresholds.data(), pairs.data());
+    const auto is_first = [](const auto& pair) { return std::get<0>(pair) < kFirst; };
+    Found first;
+    for (size_t p = 0; p < fewer; ++p) first.emplace(pairs[p].a, pairs[p].b, pairs[p].product);
+    EXPECT_EQ(std::ranges::count_if(first, is_first), std::ranges::count_if(expected, is_first));
+    EXPECT_TRUE(std::ranges::includes(expected, first));
+    EXPECT_LT(fewer, expected.size());
   }
 }
 

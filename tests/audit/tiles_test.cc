@@ -117,11 +117,11 @@ TEST(TilesTest, NearestAreThoseOfComparingEachWithEach) {
     std::vector<std::vector<uint32_t>> found(count);
     std::mutex mutex;
     ASSERT_TRUE(ForEachNearest(
-                    tiles, kNearest, 2, {},
-                    [&](uint32_t row, std::span<const uint32_t> nearest, int) {
+                    tiles, tiles, kNearest, {}, 2, {},
+                    [&](uint32_t row, std::span<const NearRow> nearest, int) {
                       const std::lock_guard lock(mutex);
                       EXPECT_TRUE(found[row].empty());
-                      found[row].assign(nearest.begin(), nearest.end());
+                      for (const NearRow& near : nearest) found[row].push_back(near.row);
                       return arrow::Status::OK();
                     },
                     [](int64_t) {})
@@ -134,6 +134,47 @@ TEST(TilesTest, NearestAreThoseOfComparingEachWithEach) {
       std::ranges::sort(all);
       std::vector<uint32_t> expected;
       for (size_t i = 0; i < std::min(kNearest, all.size()); ++i) expected.push_back(all[i].second);
+      ASSERT_EQ(found[a], expected) << a;
+    }
+  }
+}
+
+// Of other vectors, by numbers that the products only bound.
+TEST(TilesTest, NearestByExactProducts) {
+  const std::vector<float> all = Vectors(650);
+  const std::vector<float> vectors(all.begin() + 250 * kDimensions, all.end());
+  const std::vector<float> queries(all.begin(), all.begin() + 250 * kDimensions);
+  constexpr double kSlack = 0.01;  // by how much a product may fall short
+  const auto exact = [&](uint32_t a, uint32_t b) {
+    double sum = 0;
+    for (size_t d = 0; d < kDimensions; ++d) {
+      sum += double{queries[a * kDimensions + d]} * vectors[b * kDimensions + d];
+    }
+    // Coarse, so that many are equal; far below the product, or a little above.
+    return std::floor(10 * sum) / 10 - (a * 31 + b * 17) % 5 * 0.2 +
+           ((a + b) % 3 == 0 ? kSlack : 0);
+  };
+  const Tiles of(queries, kDimensions), among(vectors, kDimensions);
+  for (const size_t count : {size_t{1}, size_t{9}, size_t{400}}) {
+    std::vector<std::vector<uint32_t>> found(250);
+    ASSERT_TRUE(ForEachNearest(
+                    of, among, count,
+                    {[&](uint32_t a, uint32_t b, int) { return exact(a, b); }, kSlack}, 2, {},
+                    [&](uint32_t row, std::span<const NearRow> nearest, int) {
+                      for (const NearRow& near : nearest) {
+                        EXPECT_EQ(near.product, exact(row, near.row));
+                        found[row].push_back(near.row);
+                      }
+                      return arrow::Status::OK();
+                    },
+                    [](int64_t) {})
+                    .ok());
+    for (uint32_t a = 0; a < 250; ++a) {
+      std::vector<std::pair<double, uint32_t>> sorted;
+      for (uint32_t b = 0; b < 400; ++b) sorted.emplace_back(-exact(a, b), b);
+      std::ranges::sort(sorted);
+      std::vector<uint32_t> expected;
+      for (size_t i = 0; i < count; ++i) expected.push_back(sorted[i].second);
       ASSERT_EQ(found[a], expected) << a;
     }
   }

@@ -60,3 +60,34 @@ def test_audit(sample_bucket, cache, tmp_path):
     done = bucket.run("delete", bucket.url("audited"), "--run-id", "r", "--yes")
     assert done.returncode == 0, done.stderr
     assert not [key for key in bucket.keys("audited") if key in keys or "_r/" in key]
+
+
+def test_neighbours(sample_bucket, cache, tmp_path):
+    bucket = sample_bucket
+    done = bucket.run("run", bucket.url("in"), bucket.url("near"), *OPTIONS)
+    assert done.returncode == 0, done.stderr
+    before = bucket.keys("near")
+    bucket.download("near", tmp_path / "local")
+    published = bucket.url(next(key for key in bucket.keys("in") if key.endswith(".jpg")))
+    picture = tmp_path / "picture.jpg"
+    picture.write_bytes(bucket.get(bucket.keys("in")[7]))
+    for image in (published, picture):
+        asked = ["--image", image, "-k", "5"]
+        done = bucket.run("neighbours", bucket.url("near"), *asked)
+        assert done.returncode == 0, done.stderr
+        assert len(done.stdout.splitlines()) == 6
+        assert done.stdout == bucket.run("neighbours", tmp_path / "local", *asked).stdout
+    assert bucket.keys("near") == before
+    done = bucket.run("neighbours", bucket.url("near"), "--image", bucket.url("in/none.jpg"))
+    assert done.returncode == 1
+    assert "neither the path of an image of the run r" in done.stderr
+
+    done = bucket.run("audit", bucket.url("near"), "--knn", "3")
+    assert done.returncode == 0, done.stderr
+    assert bucket.run("audit", tmp_path / "local", "--knn", "3").returncode == 0
+    table = "audit/neighbours/neighbours_r/part-00000.csv"
+    assert bucket.get(f"near/{table}") == (tmp_path / "local" / table).read_bytes()
+    done = bucket.run("audit", bucket.url("near"))
+    assert done.returncode == 0, done.stderr
+    assert not bucket.keys("near/audit/neighbours")
+    assert bucket.run("verify", bucket.url("near")).returncode == 0
