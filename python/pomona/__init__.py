@@ -1,9 +1,9 @@
 """Deep features and principal components of labelled images, natively and fast.
 
 `run` does the whole job on a tree of images, `check` tells what it would reject, `Run` reads what
-it published, `audit` finds duplicates, outliers and wrong labels in it; `Extractor`, `Moments` and
-`PCA` are its parts, over Arrow; `pomona.spark` runs them on a cluster. See docs/python.md of the
-project.
+it published, `audit` finds duplicates, outliers and wrong labels in it, `Index` what is nearest to
+a picture; `Extractor`, `Moments` and `PCA` are its parts, over Arrow; `pomona.spark` runs them on a
+cluster. See docs/python.md of the project.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ._check import CheckSummary, check
 from ._core import OutputBusy, TooManyRejects
 from ._core import version as __version__
 from ._extractor import Extractor
+from ._index import Index
 from ._pca import PCA, Moments
 from ._published import Run, Runs, delete, runs, show
 from ._run import RunSummary, run
@@ -24,6 +25,7 @@ __all__ = [
     "AuditSummary",
     "CheckSummary",
     "Extractor",
+    "Index",
     "Moments",
     "OutputBusy",
     "Run",

@@ -13,38 +13,38 @@ import pyarrow.compute as pc
 
 def images(data: Any) -> Any:
     """Several images: an Arrow array of binary or string, or a list of single ones."""
-    if isinstance(data, (str, bytes, bytearray, memoryview, os.PathLike)) or _is_pillow(data):
+    if isinstance(data, (str, bytes, bytearray, memoryview, os.PathLike)) or is_pillow(data):
         raise TypeError("images: several are expected; put a single one into a list")
     if getattr(data, "ndim", None) == 3:
         raise TypeError("images: several are expected; put the pixels of a single one into a list")
-    array = _arrow(data, "images")
+    array = arrow(data, "images")
     return [_pixels(image) for image in data] if array is None else array
 
 
 def names(data: Any) -> Any:
     """The names of images: an Arrow array of string, or a sequence."""
-    array = None if data is None else _arrow(data, "paths")
+    array = None if data is None else arrow(data, "paths")
     return data if array is None else array
 
 
 def vectors(data: Any) -> Any:
     """Rows of features: an Arrow array of lists of floats, or a matrix."""
-    array = _arrow(data, "rows")
+    array = arrow(data, "rows")
     return _matrix(data) if array is None else _lists(array)
 
 
-def _is_pillow(data: Any) -> bool:
+def is_pillow(data: Any) -> bool:
     pillow = sys.modules.get("PIL.Image")  # who has not imported it has no image of it
     return pillow is not None and isinstance(data, pillow.Image)
 
 
 def _pixels(image: Any) -> Any:
-    if not _is_pillow(image):
+    if not is_pillow(image):
         return image
     return numpy.asarray(image.convert("RGB"))
 
 
-def _arrow(data: Any, name: str) -> pa.Array | pa.ChunkedArray | None:
+def arrow(data: Any, name: str) -> pa.Array | pa.ChunkedArray | None:
     """The array that `data` offers by the protocols of Arrow, in one of the plain layouts."""
     try:
         if hasattr(data, "__arrow_c_array__"):

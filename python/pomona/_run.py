@@ -7,11 +7,15 @@ import logging
 import os
 from typing import Any, Unpack
 
-from . import _core, _html, _options, _progress, _tables
+from . import _audit, _core, _html, _options, _progress, _tables
 
 
 class RunSummary(_core.RunSummary):
-    """A published run, or what a shard made of one; its tables are those of pomona.Run."""
+    """A published run, or what a shard made of one; its tables are those of pomona.Run.
+
+    `audit`: what its audit found, where one was asked for and the run was published."""
+
+    audit: _core.AuditSummary | None = None
 
     def __init__(self, made: _core.RunSummary, output: str, s3: dict[str, Any]) -> None:
         super().__init__(made)
@@ -38,6 +42,7 @@ def run(
     output: str | os.PathLike[str],
     *,
     progress: _progress.Progress = None,
+    audit: bool = False,
     **options: Unpack[_options.RunOptions],
 ) -> RunSummary:
     """Runs the job on the tree `input` and publishes it in the folder `output`.
@@ -51,6 +56,9 @@ def run(
     times a second. What it raises, and Ctrl-C, stops the run, which the same call resumes. What
     the user should know besides goes to the logger "pomona".
 
+    `audit`: call pomona.audit() once the run is published, with default options, for the summary's
+    `audit`. The run stays published where that raises.
+
     Raises ValueError for options or input that cannot work, OSError (FileNotFoundError for a folder
     that is not there), MemoryError, OutputBusy where another run is writing to `output`, and
     TooManyRejects. Nothing is published then.
@@ -60,5 +68,14 @@ def run(
     output = os.fspath(output)
     with _progress.hook(progress) as hook:
         made = _core.run(os.fspath(input), output, hook, log, dict(options))
-    s3 = {name: value for name, value in options.items() if name.startswith("s3_")}
-    return RunSummary(made, output, s3)
+    s3: dict[str, Any] = {name: value for name, value in options.items() if name.startswith("s3_")}
+    summary = RunSummary(made, output, s3)
+    if audit and made.published:
+        summary.audit = _audit.audit(
+            output,
+            made.run_id,
+            threads=options.get("threads", _options.DEFAULTS.threads),
+            progress=progress,
+            **s3,
+        )
+    return summary

@@ -8,6 +8,7 @@ namespace pomona::python {
 void BindAudit(nanobind::module_& module);
 void BindCheck(nanobind::module_& module);
 void BindExtractor(nanobind::module_& module);
+void BindIndex(nanobind::module_& module);
 void BindPublished(nanobind::module_& module);
 void BindReduce(nanobind::module_& module);
 void BindRun(nanobind::module_& module);

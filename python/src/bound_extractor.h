@@ -1,6 +1,8 @@
 // pomona._core.Extractor.
 #pragma once
 
+#include <nanobind/nanobind.h>
+
 #include <memory>
 
 #include "pomona/extractor.h"
@@ -11,5 +13,8 @@ namespace pomona::python {
 struct BoundExtractor {
   std::unique_ptr<Extractor> made;
 };
+
+// What names weights: a path, their bytes, or None, for the default ones. The options get a path.
+std::shared_ptr<const Weights> WeightsOf(nanobind::handle weights, RunOptions* options);
 
 }  // namespace pomona::python

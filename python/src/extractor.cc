@@ -151,6 +151,8 @@ class Images {
   std::vector<nb::ndarray<const uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>> pixels_;
 };
 
+}  // namespace
+
 std::shared_ptr<const Weights> WeightsOf(nb::handle weights, RunOptions* options) {
   if (nb::isinstance<nb::bytes>(weights)) {
     const auto bytes = nb::borrow<nb::bytes>(weights);
@@ -162,8 +164,6 @@ std::shared_ptr<const Weights> WeightsOf(nb::handle weights, RunOptions* options
   }
   return ValueOf(OpenWeights(*options));
 }
-
-}  // namespace
 
 void BindExtractor(nb::module_& module) {
   nb::class_<BoundExtractor>(module, "Extractor", "What pomona.Extractor is made of.")

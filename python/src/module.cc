@@ -19,6 +19,7 @@ NB_MODULE(_core, module) {
   py::BindRun(module);
   py::BindCheck(module);
   py::BindAudit(module);
+  py::BindIndex(module);
   py::BindReports(module);
   py::BindSelect(module);
   py::BindPublished(module);

@@ -79,6 +79,7 @@ void BindRun(nb::module_& module) {
               "Of a shard: what others have to make before one of them publishes the run.")
       .def_ro("published_elsewhere", &RunSummary::published_elsewhere,
               "Another shard has published the run.")
+      .def_prop_ro("published", &RunSummary::published, "Whether this call published the run.")
       .def("__repr__", &Describe);
 
   module.def(

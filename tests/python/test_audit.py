@@ -186,3 +186,51 @@ def test_pairs_of_arrow_and_of_nothing():
     assert pomona.near_pairs(np.zeros((0, 4), np.float32), 0.9).num_rows == 0
     with pytest.raises(ValueError, match="cosine"):
         pomona.near_pairs(rows, 1.5)
+
+
+def run_and_audit(program, tree, output, *options):
+    return subprocess.run(
+        [program, "run", tree, output, "--pca-components", "5", "--run-id", RUN_ID, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_run_is_audited_after_it(pomona, sample_tree, tmp_path):
+    done = run_and_audit(pomona, sample_tree, tmp_path / "out", "--audit")
+    assert done.returncode == 0, done.stderr
+    alone = subprocess.run(
+        [pomona, "audit", tmp_path / "out"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith(alone.stdout)
+    quiet = run_and_audit(pomona, sample_tree, tmp_path / "quiet", "--audit", "--quiet")
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+    assert table(tmp_path / "quiet", "outliers").equals(table(tmp_path / "out", "outliers"))
+
+
+def test_a_run_whose_audit_fails_stays_published(pomona, sample_tree, tmp_path):
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "audit").write_text("in its way")
+    done = run_and_audit(pomona, sample_tree, output, "--audit")
+    assert done.returncode == 1
+    assert f"the run {RUN_ID} is published, but was not audited: " in done.stderr
+    verified = subprocess.run([pomona, "verify", output], capture_output=True, check=False)
+    assert verified.returncode == 0, verified.stdout
+    # What is not published is not audited.
+    more = ["--audit", "--max-rejects", "0", "--fresh"]
+    (tree := tmp_path / "tree/a").mkdir(parents=True)
+    (tree / "bad.jpg").write_bytes(b"\xff\xd8\xff")
+    for image in sorted(sample_tree.rglob("*.jpg"))[:9]:
+        shutil.copy(image, tree)
+    done = run_and_audit(pomona, tree.parent, tmp_path / "none", *more)
+    assert done.returncode == 3
+    assert not (tmp_path / "none/audit").exists()
+
+
+def test_in_python_a_runs_audit_is_its_summarys(sample_tree, tmp_path):
+    summary = pomona.run(sample_tree, tmp_path / "out", pca_components=5, audit=True)
+    again = pomona.audit(tmp_path / "out")
+    assert repr(summary.audit) == repr(again)
+    assert pomona.run(sample_tree, tmp_path / "out", pca_components=5).audit is None

@@ -41,6 +41,14 @@ digest: str = extractor.weights_digest
 pomona.Extractor(thread=1)  # call-arg
 pomona.Extractor(engine="tensorflow")  # arg-type
 
+index = pomona.Index(pathlib.Path("out"), "demo", threads=2, s3_anonymous=True)
+near: int = index.search(["a.jpg"], k=3).num_rows + len(index) + index.n_features
+index.search(["a.jpg"], "3")  # arg-type
+pomona.Index("out", weight="w")  # call-arg
+audited = pomona.run("in", "out", audit=True).audit
+issues: int = audited.outliers  # union-attr
+pomona.audit("out", knn=5)
+
 pca = pomona.PCA(10, center=True).fit(table).fit(pomona.Moments(3).add(table))
 shape: tuple[int, ...] = pca.components_.shape + pca.mean_.shape + pca.explained_variance_.shape
 ratio: float = pca.explained_variance_ratio_.sum()
