@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -14,9 +16,13 @@
 namespace pomona {
 namespace {
 
-// Rows of a table, each with a picture at its left, and bytes of the pictures of all.
+// Rows of a table, each with a picture at its left, and bytes of the pictures of one table.
 constexpr size_t kMostRows = 300;
-constexpr size_t kMostPictureBytes = 1'600'000;
+constexpr size_t kMostPictureBytes = 400'000;
+
+// Pictures beside an image's own, in so many rows of a table.
+constexpr size_t kNearest = 3;
+constexpr size_t kMostRowsBeside = 50;
 
 using Row = std::vector<std::string>;
 
@@ -117,6 +123,31 @@ arrow::Result<Rows> ReadRows(const PublishedFiles& audits, const std::string& ru
   return rows;
 }
 
+// Of some images the nearest others, that first, by the table of them.
+struct Nearest {
+  std::vector<std::string> paths = {};
+  std::string text = {};  // labels and distances
+};
+using NearestOf = std::unordered_map<std::string, Nearest>;
+
+// `nearest` has the paths of the images.
+arrow::Status ReadNearest(const PublishedFiles& audits, const std::string& run_id,
+                          CancelToken cancel, NearestOf* nearest) {
+  enum Place { kPath, kLabel, kRank, kNeighbour, kNeighbourLabel, kDistance, kColumns };
+  const auto take = [&](std::span<const std::string_view> fields) -> arrow::Status {
+    const auto found = nearest->find(std::string(fields[kPath]));
+    if (found == nearest->end() || found->second.paths.size() == kNearest) return cancel.Check();
+    Nearest& of = found->second;
+    of.paths.emplace_back(fields[kNeighbour]);
+    of.text.append(of.text.empty() ? "" : ", ")
+        .append(fields[kNeighbourLabel])
+        .append(" ")
+        .append(Text("distance", std::string(fields[kDistance])));
+    return cancel.Check();
+  };
+  return ForEachCsvRow(audits, kNeighbours.Path(run_id) + '/' + PartName(0, "csv"), kColumns, take);
+}
+
 }  // namespace
 
 arrow::Result<Section> GatherAudit(const PublishedFiles& audits, const std::string& run_id,
@@ -126,32 +157,61 @@ arrow::Result<Section> GatherAudit(const PublishedFiles& audits, const std::stri
                   .intro =
                       "What the features say about the images: which are there twice, which "
                       "are unlike all others, which labels look wrong."};
-  size_t picture_bytes = 0;
-  for (const Shown& table : Tables()) {
-    ARROW_ASSIGN_OR_RAISE(const Rows rows, ReadRows(audits, run_id, table, cancel));
-    std::vector<Pictured> pictures(rows.first.size());
+  const std::vector<Shown> tables = Tables();
+  std::vector<Rows> rows;
+  for (const Shown& table : tables) {
+    ARROW_ASSIGN_OR_RAISE(rows.emplace_back(), ReadRows(audits, run_id, table, cancel));
+  }
+  NearestOf nearest;
+  ARROW_ASSIGN_OR_RAISE(const bool has_nearest, audits.Exists(SuccessOf(kNeighbours, run_id)));
+  if (has_nearest) {
+    for (const Rows& of : rows) {
+      for (const Row& row : of.first) nearest.try_emplace(row.front());
+    }
+    ARROW_RETURN_NOT_OK(ReadNearest(audits, run_id, cancel, &nearest));
+  }
+  const size_t beside = has_nearest ? kNearest : 0;
+  for (size_t t = 0; t < tables.size(); ++t) {
+    const Shown& table = tables[t];
+    // Of each row the image, and those nearest to it.
+    std::vector<std::string> paths;
+    for (size_t i = 0; i < rows[t].first.size(); ++i) {
+      const std::string& path = rows[t].first[i].front();
+      paths.push_back(path);
+      if (i < kMostRowsBeside) std::ranges::copy(nearest[path].paths, std::back_inserter(paths));
+      paths.resize((i + 1) * (beside + 1));
+    }
+    std::vector<Pictured> pictures(paths.size());
     if (read) {
-      std::vector<std::string> paths;
-      for (const Row& row : rows.first) paths.push_back(row.front());
       ARROW_ASSIGN_OR_RAISE(pictures, MakePictures(paths, read, threads, threads, cancel));
     }
+    size_t picture_bytes = 0;
+    const auto picture = [&](size_t at) -> Json {
+      const auto& thumbnail = pictures[at].thumbnail;
+      if (!thumbnail || picture_bytes + thumbnail->size() > kMostPictureBytes) return nullptr;
+      picture_bytes += thumbnail->size();
+      return Base64(*thumbnail);
+    };
     Json shown = Json::array();
-    for (size_t i = 0; i < rows.first.size(); ++i) {
-      Json line = Json::array({nullptr});
-      const auto& thumbnail = pictures[i].thumbnail;
-      if (thumbnail && picture_bytes + thumbnail->size() <= kMostPictureBytes) {
-        picture_bytes += thumbnail->size();
-        line[0] = Base64(*thumbnail);
-      }
+    for (size_t i = 0; i < rows[t].first.size(); ++i) {
+      const Row& row = rows[t].first[i];
+      const size_t at = i * (beside + 1);
+      Json line = Json::array({picture(at)});
+      for (size_t other = 1; other <= beside; ++other) line.push_back(picture(at + other));
+      if (has_nearest) line.push_back(nearest[row.front()].text);
       for (const size_t place : table.picked) {
-        line.push_back(Text(table.columns[place], rows.first[i][place]));
+        line.push_back(Text(table.columns[place], row[place]));
       }
       shown.push_back(std::move(line));
     }
     std::vector<Column> columns = {{"picture", kPicture}};
+    for (size_t other = 1; other <= beside; ++other) {
+      columns.push_back({"nearest " + std::to_string(other), kPicture});
+    }
+    if (has_nearest) columns.push_back({"of the nearest: label, distance"});
     for (const size_t place : table.picked) columns.push_back({table.columns[place]});
-    const int64_t rest = rows.count - std::ssize(rows.first);
-    section.headlines.push_back(Headline(rows.count, table.headline, kCount));
+    const int64_t rest = rows[t].count - std::ssize(rows[t].first);
+    section.headlines.push_back(Headline(rows[t].count, table.headline, kCount));
     section.blocks.push_back(Table(table.title, columns, std::move(shown),
                                    rest > 0 ? "and " + std::to_string(rest) + " more" : ""));
   }

@@ -303,3 +303,32 @@ def test_an_audit_is_a_section_of_its_own(pomona, run, data, tmp_path):
         assert float(shown[4]) == pytest.approx(row["distance"], rel=1e-3, abs=1e-12)
     picture = Image.open(io.BytesIO(base64.b64decode(duplicates["rows"][0][0])))
     assert max(picture.size) == 64
+
+    # With the nearest of each beside it.
+    knn = ["--near", "0.97", "--neighbours", "3", "--knn", "4"]
+    subprocess.run([pomona, "audit", output, *knn], check=True)
+    neighbours: dict[str, list] = {}
+    table = pyarrow.parquet.read_table(
+        output / f"audit/neighbours/parquet/neighbours_{RUN_ID}"
+    ).to_pylist()
+    for row in table:
+        neighbours.setdefault(row["path"], []).append(row)
+    found = page()
+    beside = found.block("audit", "table", "Duplicates: groups with several labels first")
+    names = [column["name"] for column in beside["columns"]]
+    assert names[:4] == ["picture", "nearest 1", "nearest 2", "nearest 3"]
+    assert names[4:6] == ["of the nearest: label, distance", "path"]
+    assert len(beside["rows"]) == 300
+    for place, shown in enumerate(beside["rows"]):
+        nearest = neighbours[shown[5]][:3]
+        assert shown[4] == ", ".join(
+            f"{row['neighbour_label']} {row['distance']:.4g}" for row in nearest
+        )
+        if place >= 50:
+            assert shown[1:4] == [None] * 3
+            continue
+        paths = [shown[5], *(row["neighbour"] for row in nearest)]
+        for encoded, path in zip(shown, paths, strict=False):
+            small = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
+            real = Image.open(path).convert("RGB").resize(small.size)
+            assert np.abs(np.asarray(small, int) - np.asarray(real, int)).mean() < 6
