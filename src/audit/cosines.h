@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "kernels.h"
 #include "pomona/cpu.h"
@@ -22,6 +23,13 @@ class Cosines {
  public:
   Cosines(std::span<const double> norms, const RowFile& features, Cpu cpu)
       : norms_(norms), first_(features), second_(features), width_(features.width()), cpu_(cpu) {}
+
+  static std::vector<Cosines> OfThreads(int threads, std::span<const double> norms,
+                                        const RowFile& features, Cpu cpu) {
+    std::vector<Cosines> each;
+    for (int i = 0; i < threads; ++i) each.emplace_back(norms, features, cpu);
+    return each;
+  }
 
   arrow::Result<double> Of(uint32_t a, uint32_t b) {
     ARROW_ASSIGN_OR_RAISE(const float* const first, first_.Read(a));

@@ -37,8 +37,7 @@ arrow::Result<std::vector<DuplicateGroup>> FindDuplicates(
     const AuditOptions& options, int threads, CancelToken cancel, const TilesDone& poll) {
   Groups groups(rows.size());
   const std::vector<bool> same_bytes = JoinSameBytes(rows, &groups);
-  std::vector<Cosines> cosines(static_cast<size_t>(threads),
-                               Cosines(rows.norms, features, options.cpu));
+  std::vector<Cosines> cosines = Cosines::OfThreads(threads, rows.norms, features, options.cpu);
   const auto compare = [&](uint32_t a, uint32_t b, int thread) -> arrow::Status {
     // Where the rows are many and alike, this spares nearly all the work.
     if (groups.First(a) == groups.First(b)) return arrow::Status::OK();

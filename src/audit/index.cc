@@ -121,8 +121,7 @@ class PublishedIndex final : public Index {
     shorten_.Make(queries, norms, vectors, cpu_);
     const Tiles tiles(vectors, shorten_.dimensions());
     const int threads = static_cast<int>(std::min(static_cast<size_t>(threads_), tiles.size()));
-    std::vector<Cosines> cosines(static_cast<size_t>(threads),
-                                 Cosines(rows_.norms, features_, cpu_));
+    std::vector<Cosines> cosines = Cosines::OfThreads(threads, rows_.norms, features_, cpu_);
     const auto exact = [&](uint32_t query, uint32_t row, int thread) -> arrow::Result<double> {
       ARROW_ASSIGN_OR_RAISE(const double cosine,
                             cosines[static_cast<size_t>(thread)].Of(queries.data() + query * width,

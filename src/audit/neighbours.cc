@@ -17,7 +17,7 @@ arrow::Result<Neighbours> FindNeighbours(const PublishedRows& rows, const Tiles&
   if (found.count == 0) return found;
   found.rows.resize(rows.size() * found.count);
   found.distances.resize(rows.size() * found.count);
-  std::vector<Cosines> cosines(static_cast<size_t>(threads), Cosines(rows.norms, features, cpu));
+  std::vector<Cosines> cosines = Cosines::OfThreads(threads, rows.norms, features, cpu);
   const auto exact = [&](uint32_t a, uint32_t b, int thread) -> arrow::Result<double> {
     ARROW_ASSIGN_OR_RAISE(const double cosine, cosines[static_cast<size_t>(thread)].Of(a, b));
     return 1 - Distance(cosine);

@@ -70,7 +70,7 @@ arrow::Result<const float*> RowFile::Reader::Read(uint32_t row) {
   // Neighbours of a tile come from all over the file: mixed, they seldom meet in one place.
   const size_t place = (row * uint32_t{2654435761U}) >> 23;
   static_assert(kKept == size_t{1} << 9);
-  float* const kept = rows_.data() + place * file_.width_;
+  float* const kept = rows_.values().data() + place * file_.width_;
   if (kept_[place] == row) return kept;
   kept_[place] = kNone;
   auto bytes = std::as_writable_bytes(std::span(kept, file_.width_));

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "page_buffer.h"
+
 namespace pomona::audit {
 
 // A file without a name, which goes with this.
@@ -40,7 +42,7 @@ class RowFile {
    private:
     const RowFile& file_;
     std::vector<uint32_t> kept_;  // the row that lies in each place
-    std::vector<float> rows_;
+    PageBuffer rows_;             // of which only what is read is touched
   };
 
  private:
