@@ -118,6 +118,9 @@ $(SPARK4)/.package: $(WHEEL)/.built $(SPARK4)/.created
 # Outside encoders, whose pictures long tests read: none is an oracle, so they stand apart.
 ENCODERS := $(BUILD)/encoders-venv
 
+# CleanVision, whose image issues ours are.
+CLEANVISION := $(BUILD)/cleanvision-venv
+
 # What docs/recipes.md fills. It reads outputs by the tests' own pyarrow, pandas and the like.
 RECIPES := $(BUILD)/recipes-venv
 
@@ -272,6 +275,7 @@ export POMONA_TEST_DATA := $(abspath $(TEST_DATA))
 export POMONA_WHEEL := $(abspath $(WHEEL))
 export POMONA_SERVERS := $(abspath $(SERVERS))
 export POMONA_ENCODERS_PYTHON := $(abspath $(ENCODERS)/bin/python)
+export POMONA_CLEANVISION_PYTHON := $(abspath $(CLEANVISION)/bin/python)
 export POMONA_PROMTOOL := $(abspath $(SERVERS)/promtool)
 export POMONA_RECIPES_PYTHON := $(abspath $(RECIPES)/bin/python)
 export POMONA_RECIPES_LONG_PYTHON := $(abspath $(RECIPES_LONG)/bin/python)
@@ -344,7 +348,7 @@ test-fresh:
 	tools/bare_debian.sh trixie 'make run && make run && make test-unit && tests/fresh_install.sh'
 	tools/bare_debian.sh bookworm 'make deps && tests/fresh_install.sh'
 
-test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $(BROWSER)/.created \
+test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $(CLEANVISION)/.created $(BROWSER)/.created \
   $(SPARK_ENGINES) $(SERVERS)/s3a-4.1.classpath $(SERVERS)/versitygw $(RECIPES)/.created \
   $(RECIPES_LONG)/.created $(ATLAS)/.created $(TORCH)/.created $(TIMM)/.created $(SERVERS)/parquet_go \
   $(addprefix $(SERVERS)/readers/,ParquetAvro.class hyparquet.js)

@@ -64,6 +64,22 @@ arrow::Result<DecodeMode> ParseDecode(std::string_view text) {
   return arrow::Status::Invalid("decode '", text, "': expected exact or scaled");
 }
 
+std::string_view StatsName(StatsKind stats) {
+  switch (stats) {
+    case StatsKind::kNone: return "none";
+    case StatsKind::kBasic: return "basic";
+    case StatsKind::kFull: return "full";
+  }
+  return "";
+}
+
+arrow::Result<StatsKind> ParseStats(std::string_view text) {
+  for (const StatsKind stats : {StatsKind::kNone, StatsKind::kBasic, StatsKind::kFull}) {
+    if (text == StatsName(stats)) return stats;
+  }
+  return arrow::Status::Invalid("stats '", text, "': expected none, basic or full");
+}
+
 arrow::Result<ReportKind> ParseReport(std::string_view text) {
   for (ReportKind report : {ReportKind::kFull, ReportKind::kPlots, ReportKind::kNone}) {
     if (text == ReportName(report)) return report;
@@ -323,6 +339,11 @@ constexpr RunOptionSpec kSpecs[] = {
      "own",
      Kind::kValue, SetParsed<&RunOptions::decode, ParseDecode>,
      GetName<&RunOptions::decode, DecodeName>},
+    {"stats", "KIND",
+     "Statistics of each picture, in the metadata and for `pomona audit`: none, basic (brightness, "
+     "entropy) or full (blurriness and a hash of the pixels, too)",
+     Kind::kValue, SetParsed<&RunOptions::stats, ParseStats>,
+     GetName<&RunOptions::stats, StatsName>},
     {"engine", "ENGINE", "native or openvino", Kind::kValue,
      SetParsed<&RunOptions::engine, ParseEngine>, GetName<&RunOptions::engine, EngineName>},
     {"cpu", "CPU",
@@ -450,6 +471,12 @@ arrow::Status Validate(const RunOptions& options) {
   }
   for (const std::string& glob : options.exclude) {
     ARROW_RETURN_NOT_OK(CheckGlob("exclude", glob));
+  }
+  if (options.stats != StatsKind::kNone && options.decode == DecodeMode::kScaled) {
+    return arrow::Status::Invalid(
+        "stats: needs all pixels of a picture, which --decode scaled does not decode; leave out "
+        "one "
+        "of the two");
   }
   if (!options.shard.whole() && options.run_id.empty()) {
     return arrow::Status::Invalid("shard: needs --run-id, the same for all shards of a run");

@@ -69,7 +69,8 @@ TEST(Options, SpecsGiveBackWhatTheyTook) {
       {"cache", {"c"}},          {"cache-size", {"3M"}},
       {"report", {"plots"}},     {"report-images", {"none"}},
       {"memory", {"2G"}},        {"decode", {"scaled"}},
-      {"metrics", {"m"}},        {"pca", {"p"}}};
+      {"metrics", {"m"}},        {"pca", {"p"}},
+      {"stats", {"basic"}}};
   ASSERT_EQ(std::size(kValues), RunOptionSpecs().size());
   RunOptions options;
   for (const RunOptionSpec& spec : RunOptionSpecs()) {

@@ -18,6 +18,7 @@ ALLOWED = {
     "decode": {},
     "weights": {},
     "infer": {"weights": "an engine is made of the folded layers"},
+    "statistics": {"infer": "blur is judged in a small picture, which the resize makes"},
     "reduce": {},
     "sink": {},
     "sample": {},
@@ -38,7 +39,18 @@ ALLOWED = {
         "sink": "it writes tables",
     },
     "pipeline": dict.fromkeys(
-        ("s3", "source", "decode", "weights", "infer", "reduce", "sink", "store", "report"),
+        (
+            "s3",
+            "source",
+            "decode",
+            "weights",
+            "infer",
+            "statistics",
+            "reduce",
+            "sink",
+            "store",
+            "report",
+        ),
         "the job joins the stages; it alone sees all of them",
     ),
 }

@@ -1,11 +1,12 @@
-// What the features of a published run say about its images: which are there twice, which leaked from
-// training to test, which are unlike all others, which are labelled wrongly.
+// What a published run says about its images: which are there twice, which leaked from training to
+// test, which are unlike all others, which are labelled wrongly, which are dark or blurred.
 #pragma once
 
 #include <arrow/result.h>
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -58,10 +59,13 @@ struct AuditSummary {
   int64_t groups = 0;           // of images that are duplicates of one another
   int64_t duplicates = 0;       // images in them
   int64_t same_bytes = 0;       // of these: with the very file of another
+  int64_t same_pixels = 0;      // of these: another file with the very pixels of another
   int64_t label_conflicts = 0;  // of `groups`: with more than one label
   int64_t split_leaks = 0;      // of `groups`: in more than one part of the data set
   int64_t outliers = 0;
   int64_t label_issues = 0;
+  StatsKind stats = StatsKind::kNone;           // that all images have
+  std::map<std::string, int64_t> image_issues;  // images by issue, where it could be judged
   double seconds = 0;
   std::vector<std::string> folders;  // that were published, below the output
 };
@@ -81,7 +85,7 @@ std::string Describe(const AuditSummary& summary);
 // below OUTPUT/audit, in place of those of an earlier audit of this run. Of the same run and options
 // they are the same bytes, on any threads and CPU.
 //
-// Memory: some 700 bytes an image and its path twice, 12 bytes for each of its nearest that is
+// Memory: some 850 bytes an image and its path twice, 12 bytes for each of its nearest that is
 // published, beyond some 10 MiB for each thread. Disk, until it
 // is done: 5 KiB an image, in OUTPUT/audit, or on this machine where OUTPUT is on S3.
 // Errors: Invalid where there is no such run, an option cannot work, or its files are not those that

@@ -36,6 +36,13 @@ enum class DecodeMode {
   kScaled,  // a half, quarter or eighth of its sides, where enough is left; faster, other features
 };
 
+// What is gathered of each picture's pixels while it is decoded: each kind has all of the one before.
+enum class StatsKind {
+  kNone,
+  kBasic,  // how bright it is, and its entropy
+  kFull,   // blurriness, and the SHA-256 of its pixels
+};
+
 // How many rejects a run may have and still be published.
 struct RejectBound {
   double value = 100;
@@ -104,6 +111,9 @@ struct RunOptions {
   int64_t memory = 0;
 
   DecodeMode decode = DecodeMode::kExact;
+
+  // Not with DecodeMode::kScaled, which does not see all pixels.
+  StatsKind stats = StatsKind::kNone;
 
   EngineKind engine = EngineKind::kNative;
 
@@ -215,6 +225,10 @@ std::string_view EngineName(EngineKind engine);
 // "exact", "scaled". Errors: Invalid lists what is allowed.
 arrow::Result<DecodeMode> ParseDecode(std::string_view text);
 std::string_view DecodeName(DecodeMode decode);
+
+// "none", "basic", "full". Errors: Invalid lists what is allowed.
+arrow::Result<StatsKind> ParseStats(std::string_view text);
+std::string_view StatsName(StatsKind stats);
 
 // "full", "plots", "none". Errors: Invalid lists what is allowed.
 arrow::Result<ReportKind> ParseReport(std::string_view text);

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -99,6 +100,11 @@ class CsvBuilder {
   // No pointer becomes one. true, false.
   CsvBuilder& Field(std::same_as<bool> auto value) {
     return Field(std::string_view(value ? "true" : "false"));
+  }
+  // Empty where there is nothing.
+  template <typename Value>
+  CsvBuilder& Field(const std::optional<Value>& value) {
+    return value ? Field(*value) : Field(std::string_view());
   }
   void EndRow();
   const std::string& text() const { return text_; }

@@ -24,7 +24,7 @@ def audit(
     progress: _progress.Progress = None,
     **s3: Unpack[_options.S3Options],
 ) -> AuditSummary:
-    """Finds duplicates, leaks between splits, outliers and wrong labels in a published run.
+    """Finds duplicates, leaks between splits, outliers, wrong labels and image issues in a run.
 
     Publishes tables below `output`/audit (docs/audit.md of the project), in place of those of an
     earlier audit of the run, and returns their counts. `run_id`: the run published last where it
@@ -32,6 +32,9 @@ def audit(
     nearest images vote on a label. `knn`: how many nearest images of each are published as a table
     of their own; 0: none. `split`: "GLOB=NAME" each, the part of the data set that images belong
     to. `progress`: as for `run`.
+
+    Which images are dark, light, blurred, or another file with the same pixels, takes a run with
+    `stats="full"`; without it the columns of these are null.
 
     Raises ValueError where there is no such run or an option cannot work; OutputBusy where another
     audit is under way there; OSError, MemoryError.

@@ -37,6 +37,7 @@ class CheckOptions(S3Options, total=False):
 class RunOptions(CheckOptions, total=False):
     pca_components: int
     decode: Literal["exact", "scaled"]
+    stats: Literal["none", "basic", "full"]
     engine: Engine
     cpu: Cpu
     weights: str | os.PathLike[str]

@@ -4,6 +4,7 @@
 #include <arrow/builder.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <nanobind/stl/map.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -53,11 +54,18 @@ void BindAudit(nb::module_& module) {
       .def_ro("duplicates", &AuditSummary::duplicates, "Images in these groups.")
       .def_ro("same_bytes", &AuditSummary::same_bytes,
               "Of these: with the very file of another one.")
+      .def_ro("same_pixels", &AuditSummary::same_pixels,
+              "Of these: another file with the very pixels of another one.")
       .def_ro("label_conflicts", &AuditSummary::label_conflicts, "Groups with more than one label.")
       .def_ro("split_leaks", &AuditSummary::split_leaks,
               "Groups in more than one part of the data set, as train and test.")
       .def_ro("outliers", &AuditSummary::outliers)
       .def_ro("label_issues", &AuditSummary::label_issues)
+      .def_prop_ro(
+          "stats", [](const AuditSummary& self) { return std::string(StatsName(self.stats)); },
+          "The statistics that all images have: none, basic or full.")
+      .def_ro("image_issues", &AuditSummary::image_issues,
+              "Images by issue, of those that could be judged.")
       .def_ro("seconds", &AuditSummary::seconds)
       .def_ro("folders", &AuditSummary::folders, "What was published, below the output.")
       .def("__repr__", [](const AuditSummary& self) { return Describe(self); });

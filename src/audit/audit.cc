@@ -9,6 +9,7 @@
 
 #include "duplicates.h"
 #include "guarded.h"
+#include "image_issues.h"
 #include "label_issues.h"
 #include "neighbours.h"
 #include "outliers.h"
@@ -39,6 +40,7 @@ struct Findings {
   OutlierScores outliers;
   std::vector<LabelVerdict> labels;
   std::optional<Neighbours> neighbours;  // where they were asked for
+  std::optional<audit::ImageIssueJudge> issues;
 };
 
 arrow::Status Check(const AuditOptions& options) {
@@ -73,21 +75,36 @@ arrow::Result<Findings> Find(const PublishedRows& rows, const audit::RowFile& fe
                           FindNeighbours(rows, tiles, features, options.knn, threads, options.cpu,
                                          hooks.cancel, tell("search")));
   }
+  found.issues.emplace(rows, found.duplicates);
   return found;
 }
 
-void Count(const Findings& found, AuditSummary* summary) {
+void Count(const PublishedRows& rows, const Findings& found, AuditSummary* summary) {
   summary->groups = std::ssize(found.duplicates);
   for (const DuplicateGroup& group : found.duplicates) {
     summary->duplicates += std::ssize(group.members);
     summary->same_bytes +=
         std::ranges::count_if(group.members, &DuplicateGroup::Member::same_bytes);
+    summary->same_pixels += std::ranges::count_if(
+        group.members,
+        [](const DuplicateGroup::Member& m) { return m.same_pixels && !m.same_bytes; });
     summary->label_conflicts += group.label_conflict;
     summary->split_leaks += group.split_leak;
   }
   summary->outliers = std::ranges::count_if(
       found.outliers.scores, [](double score) { return score < OutlierScores::kIssue; });
   summary->label_issues = std::ranges::count_if(found.labels, &LabelVerdict::is_issue);
+  summary->stats = StatsKind::kFull;
+  for (size_t row = 0; row < rows.size(); ++row) {
+    const auto issues = found.issues->Judge(row);
+    for (size_t i = 0; i < issues.size(); ++i) {
+      if (!issues[i].is_issue) continue;
+      summary->image_issues[std::string(audit::kImageIssueNames[i])] += *issues[i].is_issue;
+    }
+    for (const StatsKind less : {StatsKind::kBasic, StatsKind::kNone}) {
+      if (!rows.images[row].statistics.Has(summary->stats)) summary->stats = less;
+    }
+  }
 }
 
 // `run`: the checksum of the checksums of the run that was audited.
@@ -107,10 +124,13 @@ std::string InfoJson(const AuditSummary& summary, const AuditOptions& options,
                                          {"groups", summary.groups},
                                          {"duplicates", summary.duplicates},
                                          {"same_bytes", summary.same_bytes},
+                                         {"same_pixels", summary.same_pixels},
                                          {"label_conflicts", summary.label_conflicts},
                                          {"split_leaks", summary.split_leaks},
                                          {"outliers", summary.outliers},
-                                         {"label_issues", summary.label_issues}}},
+                                         {"label_issues", summary.label_issues},
+                                         {"image_issues", summary.image_issues}}},
+                                       {"stats", StatsName(summary.stats)},
                                        {"versions", {{"pomona", kVersion}}}};
   return info.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
@@ -140,6 +160,7 @@ arrow::Status Publish(const Run& run, const PublishedRows& rows, const Findings&
   ARROW_RETURN_NOT_OK(WriteSplitLeaks(rows, found.duplicates, work));
   ARROW_RETURN_NOT_OK(WriteOutliers(rows, found.outliers, work));
   ARROW_RETURN_NOT_OK(WriteLabelIssues(rows, found.labels, work));
+  ARROW_RETURN_NOT_OK(WriteImageIssues(rows, *found.issues, work));
   if (found.neighbours) ARROW_RETURN_NOT_OK(WriteNeighbours(rows, *found.neighbours, work));
   ARROW_RETURN_NOT_OK(work.WritePart(kRunInfo, 0, "json", info));
   std::vector<OutputFolder> folders;
@@ -188,7 +209,7 @@ arrow::Result<AuditSummary> AuditRun(const std::string& output, const AuditOptio
       ARROW_ASSIGN_OR_RAISE(found, Find(rows, features, options, threads, hooks));
     }
     summary.rows = static_cast<int64_t>(rows.size());
-    Count(found, &summary);
+    Count(rows, found, &summary);
     return Publish(run, rows, found, InfoJson(summary, options, run.checksum), *audits, &summary,
                    cancel);
   });
@@ -204,6 +225,17 @@ arrow::Result<AuditSummary> AuditRun(const std::string& output, const AuditOptio
 // "1 group", "2 groups".
 std::string Counted(int64_t count, const std::string& what) {
   return std::to_string(count) + ' ' + what + (count == 1 ? "" : "s");
+}
+
+// "image issues: 2 dark, 1 odd_size", and what would tell more.
+std::string DescribeIssues(const AuditSummary& summary) {
+  std::string issues;
+  for (const auto& [name, count] : summary.image_issues) {
+    if (count > 0) issues += (issues.empty() ? "" : ", ") + std::to_string(count) + ' ' + name;
+  }
+  const std::string found = "image issues: " + (issues.empty() ? "none" : issues);
+  if (summary.stats == StatsKind::kFull) return found;
+  return found + "; run with --stats full for the rest";
 }
 
 }  // namespace
@@ -238,10 +270,14 @@ std::string Describe(const AuditSummary& summary) {
   return "run " + summary.run_id + ": " + Counted(summary.rows, "image") + "\n" +
          Counted(summary.groups, "group") +
          " of duplicates: " + Counted(summary.duplicates, "image") + ", " +
-         std::to_string(summary.same_bytes) + " with the same bytes as another; " +
+         std::to_string(summary.same_bytes) + " with the same bytes as another" +
+         (summary.stats == StatsKind::kFull
+              ? ", " + std::to_string(summary.same_pixels) + " more with the same pixels; "
+              : "; ") +
          Counted(summary.label_conflicts, "group") + " with conflicting labels, " +
          std::to_string(summary.split_leaks) + " in more than one split\n" +
-         Counted(summary.outliers, "outlier") + ", " + Counted(summary.label_issues, "label issue");
+         Counted(summary.outliers, "outlier") + ", " +
+         Counted(summary.label_issues, "label issue") + "\n" + DescribeIssues(summary);
 }
 
 arrow::Result<AuditSummary> Audit(const std::string& output, const AuditOptions& options,

@@ -13,17 +13,19 @@
 namespace pomona::audit {
 namespace {
 
-// Joins what has the same bytes, and marks it.
-std::vector<bool> JoinSameBytes(const PublishedRows& rows, Groups* groups) {
+// Joins rows of which `of` says the same, and marks them.
+template <typename Of>
+std::vector<bool> JoinSame(const PublishedRows& rows, const Of& of, Groups* groups) {
   std::vector<uint32_t> order(rows.size());
   std::iota(order.begin(), order.end(), 0U);
   std::ranges::sort(order, [&](uint32_t a, uint32_t b) {
-    return std::tie(rows.content[a], a) < std::tie(rows.content[b], b);
+    const auto compared = of(rows.images[a]) <=> of(rows.images[b]);
+    return compared == 0 ? a < b : compared < 0;
   });
   std::vector<bool> same(rows.size());
   for (size_t i = 1; i < order.size(); ++i) {
     const uint32_t a = order[i - 1], b = order[i];
-    if (rows.content[a] != rows.content[b]) continue;
+    if (of(rows.images[a]) != of(rows.images[b])) continue;
     same[a] = same[b] = true;
     groups->Join(a, b);
   }
@@ -32,11 +34,18 @@ std::vector<bool> JoinSameBytes(const PublishedRows& rows, Groups* groups) {
 
 }  // namespace
 
+Picture PictureOf(const ImageProperties& image) {
+  if (!image.statistics.Has(StatsKind::kFull)) return {image.content_sha256, 0, 0};
+  return {image.statistics.pixels_sha256, image.width, image.height};
+}
+
 arrow::Result<std::vector<DuplicateGroup>> FindDuplicates(
     const PublishedRows& rows, const Tiles& tiles, const RowFile& features,
     const AuditOptions& options, int threads, CancelToken cancel, const TilesDone& poll) {
   Groups groups(rows.size());
-  const std::vector<bool> same_bytes = JoinSameBytes(rows, &groups);
+  const std::vector<bool> same_bytes =
+      JoinSame(rows, [](const ImageProperties& image) { return image.content_sha256; }, &groups);
+  const std::vector<bool> same_pixels = JoinSame(rows, PictureOf, &groups);
   std::vector<Cosines> cosines = Cosines::OfThreads(threads, rows.norms, features, options.cpu);
   const auto compare = [&](uint32_t a, uint32_t b, int thread) -> arrow::Status {
     // Where the rows are many and alike, this spares nearly all the work.
@@ -60,14 +69,14 @@ arrow::Result<std::vector<DuplicateGroup>> FindDuplicates(
       found.emplace_back();
     }
     DuplicateGroup& group = found[places[first]];
-    group.members.push_back({row, 0, same_bytes[row]});
+    group.members.push_back({row, 0, same_bytes[row], same_pixels[row]});
     group.splits.push_back(SplitOf(rows.relative_path(row), options.splits));
   }
   const auto complete = [&](size_t i, int thread) -> arrow::Status {
     DuplicateGroup& group = found[i];
     const uint32_t first = group.members.front().row;
     for (DuplicateGroup::Member& member : group.members) {
-      if (rows.content[member.row] == rows.content[first]) continue;
+      if (PictureOf(rows.images[member.row]) == PictureOf(rows.images[first])) continue;
       ARROW_ASSIGN_OR_RAISE(const double cosine,
                             cosines[static_cast<size_t>(thread)].Of(first, member.row));
       member.distance = Distance(cosine);

@@ -51,7 +51,7 @@ class PublishedIndex final : public Index {
     // The tiles have them, and nothing asks for the others.
     rows_.short_vectors = {};
     rows_.residual = rows_.mahalanobis = {};
-    rows_.content = {};
+    rows_.images = {};
     rows_.roots = {};
   }
 

@@ -43,7 +43,7 @@ class Reading {
   arrow::Result<PublishedRows> Read(int threads, CancelToken cancel, const Poll& poll) {
     ARROW_RETURN_NOT_OK(ReadRecords());
     rows_.dimensions = shorten_.dimensions();
-    rows_.norms.resize(rows_.content.size());
+    rows_.norms.resize(rows_.images.size());
     rows_.residual.resize(rows_.size());
     rows_.mahalanobis.resize(rows_.size());
     rows_.short_vectors.resize(rows_.size() * rows_.dimensions);
@@ -78,16 +78,14 @@ arrow::Status Reading::ReadRecords() {
     if (!checksums.contains(path)) break;
     ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadChecked(files_, checksums, path));
     ARROW_ASSIGN_OR_RAISE(const ItemRecord record, ItemRecord::Parse(files_.Path(path), bytes));
-    parts_.push_back({.first_row = rows_.content.size(),
+    parts_.push_back({.first_row = rows_.images.size(),
                       .rows = record.images.size(),
                       .root = static_cast<uint32_t>(record.root.size() / 2),
                       .checksums = {record.checksums.begin(), record.checksums.end()}});
-    for (const ImageProperties& image : record.images) {
-      rows_.content.push_back(image.content_sha256);
-    }
+    rows_.images.insert(rows_.images.end(), record.images.begin(), record.images.end());
   }
-  if (rows_.content.size() >= std::numeric_limits<uint32_t>::max()) {
-    return arrow::Status::Invalid("an audit takes up to 2^32 images, not ", rows_.content.size());
+  if (rows_.images.size() >= std::numeric_limits<uint32_t>::max()) {
+    return arrow::Status::Invalid("an audit takes up to 2^32 images, not ", rows_.images.size());
   }
   if (!parts_.empty()) return arrow::Status::OK();
   return arrow::Status::Invalid(files_.Path(kRunInfo.Path(run_id_)),

@@ -3,7 +3,6 @@
 
 #include <arrow/result.h>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -16,6 +15,7 @@
 #include "pomona/pca.h"
 #include "row_file.h"
 #include "short_vectors.h"
+#include "store/image_properties.h"
 #include "store/published_files.h"
 
 namespace pomona::audit {
@@ -48,15 +48,15 @@ struct PublishedRows {
   const std::string& label(size_t row) const { return label_names[labels[row]]; }
 
   Texts paths;
-  std::vector<uint32_t> roots;                   // bytes of the path above the tree
-  std::vector<std::array<uint8_t, 32>> content;  // SHA-256 of the file
-  std::vector<uint32_t> labels;                  // places in
-  std::vector<std::string> label_names;          // in the order of their first rows
-  std::vector<double> norms;                     // squared lengths of the features
-  std::vector<float> short_vectors;              // x dimensions
-  size_t dimensions = 0;                         // of a short vector
-  std::vector<double> residual;                  // what of a row lies outside the PCA's space
-  std::vector<double> mahalanobis;               // and how far from its mean it lies inside
+  std::vector<uint32_t> roots;           // bytes of the path above the tree
+  std::vector<ImageProperties> images;   // what their files hold
+  std::vector<uint32_t> labels;          // places in
+  std::vector<std::string> label_names;  // in the order of their first rows
+  std::vector<double> norms;             // squared lengths of the features
+  std::vector<float> short_vectors;      // x dimensions
+  size_t dimensions = 0;                 // of a short vector
+  std::vector<double> residual;          // what of a row lies outside the PCA's space
+  std::vector<double> mahalanobis;       // and how far from its mean it lies inside
 };
 
 // The PCA that was published with a run. Errors: Invalid where it is not as it was published; IOError.

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -71,7 +72,7 @@ class TableWriter {
 };
 
 std::string_view KindOf(const DuplicateGroup::Member& member) {
-  return member.same_bytes ? "same_bytes" : "near";
+  return member.same_bytes ? "same_bytes" : member.same_pixels ? "same_pixels" : "near";
 }
 
 }  // namespace
@@ -170,6 +171,32 @@ arrow::Status WriteLabelIssues(const PublishedRows& rows, std::span<const LabelV
                                       nearest, verdict.nearest_label_distance, verdict.agreement,
                                       rows.label_names[verdict.suggested_label], verdict.score,
                                       verdict.is_issue));
+  }
+  return writer.Finish();
+}
+
+arrow::Status WriteImageIssues(const PublishedRows& rows, const ImageIssueJudge& judge,
+                               WorkFolder& work) {
+  Table table = {
+      kImageIssues,
+      kImageIssuesParquet,
+      arrow::schema({arrow::field("path", arrow::utf8()), arrow::field("label", arrow::utf8())}),
+      {"label"}};
+  arrow::FieldVector fields = table.schema->fields();
+  for (const std::string_view name : kImageIssueNames) {
+    fields.push_back(arrow::field(std::string(name) + "_score", arrow::float64()));
+    fields.push_back(arrow::field("is_" + std::string(name) + "_issue", arrow::boolean()));
+  }
+  table.schema = arrow::schema(std::move(fields));
+  ARROW_ASSIGN_OR_RAISE(auto writer, TableWriter::Create(table, work));
+  for (size_t row = 0; row < rows.size(); ++row) {
+    const auto append = [&](const auto&... issues) {
+      return std::apply(
+          [&](const auto&... values) { return writer.Append(values...); },
+          std::tuple_cat(std::tuple(rows.paths[row], std::string_view(rows.label(row))),
+                         std::tuple(issues.score, issues.is_issue)...));
+    };
+    ARROW_RETURN_NOT_OK(std::apply(append, judge.Judge(row)));
   }
   return writer.Finish();
 }

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "duplicates.h"
+#include "image_issues.h"
 #include "label_issues.h"
 #include "neighbours.h"
 #include "outliers.h"
@@ -23,6 +24,8 @@ arrow::Status WriteSplitLeaks(const PublishedRows& rows, std::span<const Duplica
 arrow::Status WriteOutliers(const PublishedRows& rows, const OutlierScores& outliers,
                             WorkFolder& work);
 arrow::Status WriteLabelIssues(const PublishedRows& rows, std::span<const LabelVerdict> verdicts,
+                               WorkFolder& work);
+arrow::Status WriteImageIssues(const PublishedRows& rows, const ImageIssueJudge& judge,
                                WorkFolder& work);
 arrow::Status WriteNeighbours(const PublishedRows& rows, const Neighbours& neighbours,
                               WorkFolder& work);

@@ -23,7 +23,8 @@ arrow::Result<Outcome> ImageWorker::Extract(std::string_view path, int64_t size,
     if (image) Describe(picture, image);
     return Infer(features);
   };
-  auto outcome = reader_.Process(path, size, read, &resizer_, use);
+  RowSink* const rows = image && statistics_ ? static_cast<RowSink*>(&*statistics_) : &resizer_;
+  auto outcome = reader_.Process(path, size, read, rows, use);
   if (outcome.ok() && outcome->verdict == Verdict::kRow) watch.Lap(&images_);
   return outcome;
 }
@@ -45,9 +46,14 @@ arrow::Status ImageWorker::ExtractPixels(int width, int height, std::span<const 
 
 void ImageWorker::Describe(const PictureInfo& picture, ImageProperties* image) {
   Stopwatch watch;
-  *image = {NameOf(FormatName(picture.format)), NameOf(picture.mode), picture.width, picture.height,
-            Sha256().Add(reader_.bytes()).Digest()};
+  *image = {NameOf(FormatName(picture.format)),
+            NameOf(picture.mode),
+            picture.width,
+            picture.height,
+            Sha256().Add(reader_.bytes()).Digest(),
+            {}};
   watch.Lap(&digest_seconds_);
+  if (statistics_) image->statistics = statistics_->Finish(picture.mode);
 }
 
 arrow::Status ImageWorker::Infer(std::span<float> features) {

@@ -4,6 +4,7 @@
 #include <arrow/result.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "pomona/engine.h"
 #include "pomona/item.h"
 #include "pomona/reports.h"
+#include "statistics/gather.h"
 #include "store/image_properties.h"
 
 namespace pomona {
@@ -50,11 +52,15 @@ class ImageWorker {
               const RunOptions& options, ImageMemory* memory)
       : engine_(std::move(engine)),
         reader_(memory, options.decode == DecodeMode::kScaled ? preprocessing.scaled_side() : 0),
-        resizer_(preprocessing, options.cpu) {}
+        resizer_(preprocessing, options.cpu) {
+    if (options.stats != StatsKind::kNone)
+      statistics_.emplace(options.stats, options.cpu, &resizer_);
+  }
 
   const std::unique_ptr<EngineWorker> engine_;
   ImageReader reader_;
   Resizer resizer_;
+  std::optional<StatisticsGatherer> statistics_;
   double digest_seconds_ = 0;
   Durations resize_;  // of pixels that were not decoded here
   Durations infer_;

@@ -13,13 +13,32 @@
 namespace pomona {
 namespace {
 
-std::shared_ptr<arrow::Schema> ImagesSchema() {
-  return arrow::schema(
-      {arrow::field("id", arrow::int64()), arrow::field("path", arrow::utf8()),
-       arrow::field("relative_path", arrow::utf8()), arrow::field("label", arrow::utf8()),
-       arrow::field("size", arrow::int64()), arrow::field("width", arrow::int32()),
-       arrow::field("height", arrow::int32()), arrow::field("format", arrow::utf8()),
-       arrow::field("mode", arrow::utf8()), arrow::field("content_sha256", arrow::utf8())});
+// Of all runs, in front of those of statistics.
+constexpr int kPlainColumns = 10;
+
+std::shared_ptr<arrow::Schema> ImagesSchema(StatsKind stats) {
+  arrow::FieldVector fields = {
+      arrow::field("id", arrow::int64()),           arrow::field("path", arrow::utf8()),
+      arrow::field("relative_path", arrow::utf8()), arrow::field("label", arrow::utf8()),
+      arrow::field("size", arrow::int64()),         arrow::field("width", arrow::int32()),
+      arrow::field("height", arrow::int32()),       arrow::field("format", arrow::utf8()),
+      arrow::field("mode", arrow::utf8()),          arrow::field("content_sha256", arrow::utf8())};
+  const auto add = [&](const std::string& name) {
+    fields.push_back(arrow::field(name, arrow::float64()));
+  };
+  if (stats != StatsKind::kNone) {
+    add("brightness");
+    for (const int percentile : kBrightnessPercentiles) {
+      add("brightness_perc_" + std::to_string(percentile));
+    }
+    add("entropy");
+  }
+  if (stats == StatsKind::kFull) {
+    add("blurriness");
+    add("blurriness_grayscale_std");
+    fields.push_back(arrow::field("pixels_sha256", arrow::utf8()));
+  }
+  return arrow::schema(std::move(fields));
 }
 
 std::shared_ptr<arrow::Schema> ErrorsSchema() {
@@ -28,6 +47,21 @@ std::shared_ptr<arrow::Schema> ErrorsSchema() {
                         arrow::field("label", arrow::utf8()), arrow::field("size", arrow::int64()),
                         arrow::field("stage", arrow::utf8()), arrow::field("reason", arrow::utf8()),
                         arrow::field("message", arrow::utf8())});
+}
+
+// In the columns behind those that all runs have.
+arrow::Status AppendStatistics(const ImageStatistics& statistics, StatsKind kind,
+                               RowBuilder* rows) {
+  int column = kPlainColumns;
+  const auto append = [&](const auto& value) { return rows->AppendFrom(column++, value); };
+  if (kind == StatsKind::kNone) return arrow::Status::OK();
+  ARROW_RETURN_NOT_OK(append(statistics.brightness));
+  for (const double value : statistics.brightness_percentiles) ARROW_RETURN_NOT_OK(append(value));
+  ARROW_RETURN_NOT_OK(append(statistics.entropy));
+  if (kind == StatsKind::kBasic) return arrow::Status::OK();
+  ARROW_RETURN_NOT_OK(append(statistics.blurriness));
+  ARROW_RETURN_NOT_OK(append(statistics.blurriness_grayscale_std));
+  return append(std::string_view(Hex(statistics.pixels_sha256)));
 }
 
 }  // namespace
@@ -41,7 +75,9 @@ arrow::Status WriteMetadata(const ExtractedRun& run, std::span<const Item> items
   ARROW_RETURN_NOT_OK(run.work.WritePart(kMetadata, part, "csv", csv.text()));
   if (!run.options.formats.parquet) return arrow::Status::OK();
 
-  ARROW_ASSIGN_OR_RAISE(RowBuilder rows, RowBuilder::Make(ImagesSchema()));
+  const StatsKind stats = run.options.stats;
+  const std::shared_ptr<arrow::Schema> schema = ImagesSchema(stats);
+  ARROW_ASSIGN_OR_RAISE(RowBuilder rows, RowBuilder::Make(schema));
   for (size_t i = 0; i < items.size(); ++i) {
     const Item& item = items[i];
     const ImageProperties& image = images[i];
@@ -49,10 +85,11 @@ arrow::Status WriteMetadata(const ExtractedRun& run, std::span<const Item> items
                                     item.relative_path(), item.label(), item.size, image.width,
                                     image.height, TextOf(image.format), TextOf(image.mode),
                                     Hex(image.content_sha256)));
+    ARROW_RETURN_NOT_OK(AppendStatistics(image.statistics, stats, &rows));
   }
   ARROW_ASSIGN_OR_RAISE(auto stream, run.work.CreatePart(kMetadataParquet, part, "parquet"));
-  ARROW_ASSIGN_OR_RAISE(const auto table, MakeTableSink(std::move(stream), ImagesSchema(),
-                                                        {"label", "format", "mode"}));
+  ARROW_ASSIGN_OR_RAISE(const auto table,
+                        MakeTableSink(std::move(stream), schema, {"label", "format", "mode"}));
   ARROW_ASSIGN_OR_RAISE(const auto batch, rows.Flush());
   ARROW_RETURN_NOT_OK(table->Append(batch));
   return table->Finish();

@@ -182,7 +182,8 @@ arrow::Status Job::Begin() {
 // One that cannot be found or read costs time and nothing else.
 void Job::FindEarlierRun() {
   if (in_.options.fresh) return;
-  auto found = EarlierRun::Find(in_.output.published(), plan_.recipe, plan_.dimensions);
+  auto found =
+      EarlierRun::Find(in_.output.published(), plan_.recipe, plan_.dimensions, in_.options.stats);
   if (found.ok()) {
     earlier_ = *std::move(found);
     if (earlier_) plan_.earlier_run = earlier_->run_id();
@@ -220,8 +221,8 @@ arrow::Status Job::ExtractAll() {
 }
 
 void Job::StartListing() {
-  listing_ =
-      std::make_unique<Listing>(in_.source, details_.output, in_.options, plan_.recipe, *items_);
+  listing_ = std::make_unique<Listing>(in_.source, details_.output, in_.options,
+                                       FragmentRecipeOf(plan_.recipe, in_.options.stats), *items_);
 }
 
 arrow::Result<Extraction> Job::ExtractHere() {

@@ -19,6 +19,10 @@ std::string RecipeOf(const std::string& weights_digest, const std::string& prepr
   return weights_digest + '\n' + preprocessing + '\n' + std::string(engine) + '\n' + kVersion;
 }
 
+std::string FragmentRecipeOf(const std::string& recipe, StatsKind stats) {
+  return stats == StatsKind::kNone ? recipe : recipe + "\nstats " + std::string(StatsName(stats));
+}
+
 arrow::Result<std::unique_ptr<Engine>> MakeEngine(const Weights& weights,
                                                   const RunOptions& options) {
   return options.engine == EngineKind::kNative

@@ -21,6 +21,9 @@ ModelIdentity IdentityOf(const Weights& weights);
 std::string RecipeOf(const std::string& weights_digest, const std::string& preprocessing,
                      std::string_view engine);
 
+// The same of a fragment's results, which hold statistics as well.
+std::string FragmentRecipeOf(const std::string& recipe, StatsKind stats);
+
 arrow::Result<std::unique_ptr<Engine>> MakeEngine(const Weights& weights,
                                                   const RunOptions& options);
 

@@ -189,8 +189,8 @@ void RunTasks::Reuse(OpenFragment* fragment, size_t begin, size_t end, size_t f,
                      TaskResult* result) {
   // It goes forwards only.
   if (!earlier_ || !reused_for_ || f <= *reused_for_) {
-    earlier_ =
-        EarlierRun::Open(output_.published(), plan_.earlier_run, plan_.recipe, plan_.dimensions);
+    earlier_ = EarlierRun::Open(output_.published(), plan_.earlier_run, plan_.recipe,
+                                plan_.dimensions, plan_.options.stats);
   }
   reused_for_ = f;
   const arrow::Status status =

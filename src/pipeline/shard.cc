@@ -138,8 +138,8 @@ arrow::Result<RunSummary> RunShard(const ShardInput& in) {
     }
     std::unique_ptr<EarlierRun> earlier;
     if (!plan.earlier_run.empty()) {
-      earlier =
-          EarlierRun::Open(output.published(), plan.earlier_run, plan.recipe, plan.dimensions);
+      earlier = EarlierRun::Open(output.published(), plan.earlier_run, plan.recipe, plan.dimensions,
+                                 plan.options.stats);
     }
     ARROW_ASSIGN_OR_RAISE(const auto items, work.OpenItems());
     PlannedFragments mine(plan, *items, static_cast<size_t>(shard.index - 1),

@@ -34,7 +34,36 @@ struct Shown {
   std::vector<size_t> picked;        // to be shown, by place; the path is the first
   const char* issue;                 // the column that says whether to show a row; null: all
   const char* score;                 // the lowest come first; null: as they stand
+  // Adds the fields of the last columns, which are not in the table; null: all are.
+  size_t added = 0;
+  void (*add)(const Shown& table, Row* row) = nullptr;
 };
+
+size_t PlaceOf(const Shown& table, std::string_view column) {
+  return static_cast<size_t>(std::ranges::find(table.columns, column) - table.columns.begin());
+}
+
+// 0 where it is no number, as in a damaged table.
+double NumberOf(const std::string& text) {
+  double number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+// Which issues an image has beside its duplicates, which stand in their own table, and the lowest of
+// their scores; and whether there are any.
+void AddIssues(const Shown& table, Row* row) {
+  std::string names, lowest;
+  for (size_t score = 2; score + 1 < row->size(); score += 2) {
+    std::string_view name = table.columns[score];
+    name.remove_suffix(std::string_view("_score").size());
+    if ((*row)[score + 1] != "true" || name.ends_with("duplicates")) continue;
+    names += (names.empty() ? "" : ", ") + std::string(name);
+    if (lowest.empty() || NumberOf((*row)[score]) < NumberOf(lowest)) lowest = (*row)[score];
+  }
+  const bool any = !names.empty();
+  row->insert(row->end(), {std::move(names), std::move(lowest), any ? "true" : "false"});
+}
 
 std::vector<Shown> Tables() {
   return {{"images in groups of duplicates",
@@ -65,18 +94,38 @@ std::vector<Shown> Tables() {
             "neighbour_agreement", "suggested_label", "label_score", "is_label_issue"},
            {0, 1, 6, 3, 5, 7},
            "is_label_issue",
-           "label_score"}};
-}
-
-size_t PlaceOf(const Shown& table, std::string_view column) {
-  return static_cast<size_t>(std::ranges::find(table.columns, column) - table.columns.begin());
-}
-
-// 0 where it is no number, as in a damaged table.
-double NumberOf(const std::string& text) {
-  double number = 0;
-  std::from_chars(text.data(), text.data() + text.size(), number);
-  return number;
+           "label_score"},
+          {"images that are dark, blurred, odd",
+           "Image issues, the worst first",
+           kImageIssues,
+           {"path",
+            "label",
+            "dark_score",
+            "is_dark_issue",
+            "light_score",
+            "is_light_issue",
+            "odd_aspect_ratio_score",
+            "is_odd_aspect_ratio_issue",
+            "low_information_score",
+            "is_low_information_issue",
+            "exact_duplicates_score",
+            "is_exact_duplicates_issue",
+            "near_duplicates_score",
+            "is_near_duplicates_issue",
+            "blurry_score",
+            "is_blurry_issue",
+            "grayscale_score",
+            "is_grayscale_issue",
+            "odd_size_score",
+            "is_odd_size_issue",
+            "issues",
+            "lowest_score",
+            "is_issue"},
+           {0, 1, 20, 21},
+           "is_issue",
+           "lowest_score",
+           3,
+           AddIssues}};
 }
 
 bool IsNumber(std::string_view column) {
@@ -107,17 +156,20 @@ arrow::Result<Rows> ReadRows(const PublishedFiles& audits, const std::string& ru
     std::ranges::stable_sort(rows.first, {}, [&](const Row& row) { return NumberOf(row[score]); });
   };
   const auto take = [&](std::span<const std::string_view> fields) -> arrow::Status {
-    if (table.issue && fields[PlaceOf(table, table.issue)] != "true") return cancel.Check();
+    Row row(fields.begin(), fields.end());
+    if (table.add) table.add(table, &row);
+    if (table.issue && row[PlaceOf(table, table.issue)] != "true") return cancel.Check();
     ++rows.count;
     if (!table.score && rows.first.size() == kMostRows) return cancel.Check();
-    rows.first.emplace_back(fields.begin(), fields.end());
+    rows.first.push_back(std::move(row));
     if (rows.first.size() == 2 * kMostRows) {
       sort();
       rows.first.resize(kMostRows);
     }
     return cancel.Check();
   };
-  ARROW_RETURN_NOT_OK(ForEachCsvRow(audits, path, static_cast<int>(table.columns.size()), take));
+  ARROW_RETURN_NOT_OK(
+      ForEachCsvRow(audits, path, static_cast<int>(table.columns.size() - table.added), take));
   sort();
   if (rows.first.size() > kMostRows) rows.first.resize(kMostRows);
   return rows;
@@ -152,15 +204,20 @@ arrow::Status ReadNearest(const PublishedFiles& audits, const std::string& run_i
 
 arrow::Result<Section> GatherAudit(const PublishedFiles& audits, const std::string& run_id,
                                    const ReadPicture& read, int threads, CancelToken cancel) {
-  Section section{.id = "audit",
-                  .title = "Audit",
-                  .intro =
-                      "What the features say about the images: which are there twice, which "
-                      "are unlike all others, which labels look wrong."};
-  const std::vector<Shown> tables = Tables();
+  Section section{
+      .id = "audit",
+      .title = "Audit",
+      .intro =
+          "What the features say about the images: which are there twice, which "
+          "are unlike all others, which labels look wrong, and what is odd about pictures."};
+  std::vector<Shown> tables;
   std::vector<Rows> rows;
-  for (const Shown& table : tables) {
+  for (Shown& table : Tables()) {
+    // An audit by an earlier build has fewer.
+    ARROW_ASSIGN_OR_RAISE(const bool exists, audits.Exists(SuccessOf(table.folder, run_id)));
+    if (!exists) continue;
     ARROW_ASSIGN_OR_RAISE(rows.emplace_back(), ReadRows(audits, run_id, table, cancel));
+    tables.push_back(std::move(table));
   }
   NearestOf nearest;
   ARROW_ASSIGN_OR_RAISE(const bool has_nearest, audits.Exists(SuccessOf(kNeighbours, run_id)));

@@ -10,6 +10,7 @@
 #include <concepts>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 namespace pomona {
@@ -26,7 +27,12 @@ class RowBuilder {
 
   template <typename... Values>
   arrow::Status Append(const Values&... values) {
-    int column = 0;
+    return AppendFrom(0, values...);
+  }
+
+  // The same for a row's values from a column on.
+  template <typename... Values>
+  arrow::Status AppendFrom(int column, const Values&... values) {
     arrow::Status status;
     ((status &= AppendTo(column++, values)), ...);
     return status;
@@ -50,6 +56,12 @@ class RowBuilder {
   }
   arrow::Status AppendTo(int column, std::same_as<bool> auto value) {
     return columns_->GetFieldAs<arrow::BooleanBuilder>(column)->Append(value);
+  }
+
+  // Null where there is nothing.
+  template <typename Value>
+  arrow::Status AppendTo(int column, const std::optional<Value>& value) {
+    return value ? AppendTo(column, *value) : columns_->GetField(column)->AppendNull();
   }
 
   std::unique_ptr<arrow::RecordBatchBuilder> columns_;

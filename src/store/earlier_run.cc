@@ -16,11 +16,17 @@ std::string RecordPath(const std::string& run_id, size_t part) {
   return kRunInfo.Path(run_id) + "/" + ItemRecordName(part);
 }
 
-// The rows of a run; 0 where it was made by another recipe.
-int64_t RowsOf(const PublishedFiles& files, const std::string& run_id, const std::string& recipe) {
+bool HaveStatistics(const std::vector<ImageProperties>& images, StatsKind stats) {
+  return std::ranges::all_of(
+      images, [&](const ImageProperties& image) { return image.statistics.Has(stats); });
+}
+
+// The rows of a run; 0 where it was made by another recipe, or without such statistics.
+int64_t RowsOf(const PublishedFiles& files, const std::string& run_id, const std::string& recipe,
+               StatsKind stats) {
   const std::string path = RecordPath(run_id, 0);
   const auto record = ItemRecord::Parse(files.Path(path), files.Read(path).ValueOr(""));
-  if (!record.ok() || record->recipe != recipe) return 0;
+  if (!record.ok() || record->recipe != recipe || !HaveStatistics(record->images, stats)) return 0;
   const auto text = files.Read(kRunInfo.Path(run_id) + "/" + PartName(0, "json"));
   const auto info = nlohmann::json::parse(text.ValueOr(""), nullptr, /*allow_exceptions=*/false);
   const nlohmann::json::json_pointer rows("/counts/rows");
@@ -29,36 +35,39 @@ int64_t RowsOf(const PublishedFiles& files, const std::string& run_id, const std
 
 }  // namespace
 
-EarlierRun::EarlierRun(PublishedFiles files, std::string run_id, std::string recipe, int dimensions)
+EarlierRun::EarlierRun(PublishedFiles files, std::string run_id, std::string recipe, int dimensions,
+                       StatsKind stats)
     : files_(std::move(files)),
       run_id_(std::move(run_id)),
       recipe_(std::move(recipe)),
-      dimensions_(dimensions) {}
+      dimensions_(dimensions),
+      stats_(stats) {}
 
 arrow::Result<std::unique_ptr<EarlierRun>> EarlierRun::Find(const PublishedFiles& files,
                                                             const std::string& recipe,
-                                                            int dimensions) {
+                                                            int dimensions, StatsKind stats) {
   ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> ids, PublishedRuns(files));
   std::vector<std::pair<std::string, int64_t>> runs;  // ids and rows, the newest first
   int64_t most_rows = 0;
   for (const std::string& id : ids) {
     if (runs.size() == kRecentRuns) break;
-    const int64_t rows = RowsOf(files, id, recipe);
+    const int64_t rows = RowsOf(files, id, recipe, stats);
     if (rows == 0) continue;
     runs.emplace_back(id, rows);
     most_rows = std::max(most_rows, rows);
   }
   for (const auto& [id, rows] : runs) {
     if (rows >= most_rows - rows) {
-      return std::unique_ptr<EarlierRun>(new EarlierRun(files, id, recipe, dimensions));
+      return std::unique_ptr<EarlierRun>(new EarlierRun(files, id, recipe, dimensions, stats));
     }
   }
   return nullptr;
 }
 
 std::unique_ptr<EarlierRun> EarlierRun::Open(const PublishedFiles& files, const std::string& run_id,
-                                             const std::string& recipe, int dimensions) {
-  return std::unique_ptr<EarlierRun>(new EarlierRun(files, run_id, recipe, dimensions));
+                                             const std::string& recipe, int dimensions,
+                                             StatsKind stats) {
+  return std::unique_ptr<EarlierRun>(new EarlierRun(files, run_id, recipe, dimensions, stats));
 }
 
 // Opens the next part in which the row of the item `wanted`, or of a later one, may be.
@@ -143,12 +152,13 @@ arrow::Status EarlierRun::Fill(std::span<const Item> items, float* features,
     if (NameOf(row_) != NameOf(item)) continue;
     const size_t row = part_row_ + row_;
     if (record_.sizes[row] != item.size || record_.times[row] != item.modified_ns ||
-        record_.states[row] != item.state) {
+        record_.states[row] != item.state || !record_.images[row].statistics.Has(stats_)) {
       continue;
     }
     const size_t dimensions = static_cast<size_t>(dimensions_);
     std::copy_n(block_.floats.data() + row_ * dimensions, dimensions, features + i * dimensions);
     images[i] = record_.images[row];
+    images[i].statistics = images[i].statistics.Of(stats_);
     found[i] = 1;
   }
   return arrow::Status::OK();

@@ -16,6 +16,7 @@
 #include "item_record.h"
 #include "part_reader.h"
 #include "pomona/item.h"
+#include "pomona/options.h"
 #include "published_files.h"
 
 namespace pomona {
@@ -27,17 +28,21 @@ class EarlierRun {
  public:
   // The run published last with this recipe; null where there is none. One that took only a small
   // part of the tree (less than half of another's rows) is passed over.
+  // Runs without such statistics are passed over, too.
   // Errors: IOError where nobody can say which runs there are.
   static arrow::Result<std::unique_ptr<EarlierRun>> Find(const PublishedFiles& files,
-                                                         const std::string& recipe, int dimensions);
+                                                         const std::string& recipe, int dimensions,
+                                                         StatsKind stats);
 
   // The run of this id, which Find() found somewhere. Its failures come with the first Fill().
   static std::unique_ptr<EarlierRun> Open(const PublishedFiles& files, const std::string& run_id,
-                                          const std::string& recipe, int dimensions);
+                                          const std::string& recipe, int dimensions,
+                                          StatsKind stats);
 
   const std::string& run_id() const { return run_id_; }
 
-  // Copies the features and the properties of those items that have not changed into their rows of
+  // Copies the features and the properties, with the statistics that are wanted, of those items that
+  // have not changed, and have these, into their rows of
   // `features` and `images`, and sets found[i] for them. An item is known by its path where one root
   // lies in the other, as of a tree of which more is taken than before; else by its path below the
   // root, wherever that was then.
@@ -48,7 +53,8 @@ class EarlierRun {
                      std::span<ImageProperties> images, std::span<uint8_t> found);
 
  private:
-  EarlierRun(PublishedFiles files, std::string run_id, std::string recipe, int dimensions);
+  EarlierRun(PublishedFiles files, std::string run_id, std::string recipe, int dimensions,
+             StatsKind stats);
   arrow::Status OpenPart(const Item& wanted);
   arrow::Status ReadBlock();
   arrow::Status Fill(std::span<const Item> items, float* features, ImageProperties* images,
@@ -67,6 +73,7 @@ class EarlierRun {
   const std::string run_id_;
   const std::string recipe_;
   const int dimensions_;
+  const StatsKind stats_;
   size_t part_ = 0;  // the next one
   bool at_end_ = false;
   bool by_whole_path_ = false;          // see Fill(); known when a part is open

@@ -105,7 +105,8 @@ arrow::Status Write(const std::string& path, const FragmentRange& range,
   const auto comoments = std::as_bytes(moments.comoment);
   const auto values = std::as_bytes(features);
   const auto positions = std::as_bytes(std::span(report.rows));
-  const TensorView images = TensorOf(report.images);
+  const std::vector<std::byte> properties = BytesOf(report.images);
+  const TensorView images = TensorOf(report.images.size(), properties);
   const std::string text = ReportToJson(report);
   // Without flock(), another process may have withdrawn from the work folder while it was empty.
   ARROW_RETURN_NOT_OK(MakeFolders(std::filesystem::path(path).parent_path()));

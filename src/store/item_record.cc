@@ -33,13 +33,14 @@ arrow::Status ItemRecordBuilder::Write(const std::string& path, const std::strin
     return TensorView{
         DType::kI64, {static_cast<int64_t>(values.size())}, std::as_bytes(std::span(values))};
   };
+  const std::vector<std::byte> images = BytesOf(images_);
   return WriteSafetensors(
       path,
       {{"size", column(sizes_)},
        {"modified_ns", column(times_)},
        {"state", column(states_)},
        {"row_checksum", column(checksums_)},
-       {"image", TensorOf(images_)}},
+       {"image", TensorOf(images_.size(), images)}},
       {{"recipe", recipe}, {"root", HexOfPath(root_)}, {"last_path", HexOfPath(last_path_)}});
 }
 

@@ -91,12 +91,15 @@ inline constexpr OutputFolder kOutliers{"outliers", "outliers"};
 inline constexpr OutputFolder kOutliersParquet{"outliers/parquet", "outliers"};
 inline constexpr OutputFolder kLabelIssues{"label_issues", "label_issues"};
 inline constexpr OutputFolder kLabelIssuesParquet{"label_issues/parquet", "label_issues"};
+inline constexpr OutputFolder kImageIssues{"image_issues", "image_issues"};
+inline constexpr OutputFolder kImageIssuesParquet{"image_issues/parquet", "image_issues"};
 inline constexpr OutputFolder kNeighbours{"neighbours", "neighbours"};
 inline constexpr OutputFolder kNeighboursParquet{"neighbours/parquet", "neighbours"};
 inline constexpr const OutputFolder* kAuditFolders[] = {
-    &kDuplicates, &kDuplicatesParquet, &kSplitLeaks,  &kSplitLeaksParquet,
-    &kOutliers,   &kOutliersParquet,   &kLabelIssues, &kLabelIssuesParquet,
-    &kNeighbours, &kNeighboursParquet, &kRunInfo};
+    &kDuplicates,  &kDuplicatesParquet,  &kSplitLeaks,  &kSplitLeaksParquet,
+    &kOutliers,    &kOutliersParquet,    &kLabelIssues, &kLabelIssuesParquet,
+    &kImageIssues, &kImageIssuesParquet, &kNeighbours,  &kNeighboursParquet,
+    &kRunInfo};
 
 // In kReport.
 inline constexpr std::string_view kReportName = "report.html";

@@ -161,6 +161,12 @@ constexpr const char* kCsvColumns[] = {
     // label_issues
     "label_distance", "nearest_label", "nearest_label_distance", "neighbour_agreement",
     "suggested_label", "label_score", "is_label_issue",
+    // image_issues
+    "dark_score", "is_dark_issue", "light_score", "is_light_issue", "odd_aspect_ratio_score",
+    "is_odd_aspect_ratio_issue", "low_information_score", "is_low_information_issue",
+    "exact_duplicates_score", "is_exact_duplicates_issue", "near_duplicates_score",
+    "is_near_duplicates_issue", "blurry_score", "is_blurry_issue", "grayscale_score",
+    "is_grayscale_issue", "odd_size_score", "is_odd_size_issue",
     // neighbours
     "rank", "neighbour", "neighbour_label"};
 

@@ -92,6 +92,64 @@ TEST_F(AuditTest, FindsDuplicatesConflictsAndLeaks) {
   EXPECT_EQ(info["options"]["near"], 1.0);
 }
 
+TEST_F(AuditTest, FindsTheSamePixelsInOtherFilesWhereTheRunHashedThem) {
+  // A text chunk makes it another file.
+  const std::string lime = PngOf(120, 250, 0);
+  std::string told = lime;
+  const uint8_t text[] = {0, 0, 0, 3, 't', 'E', 'X', 't', 'a', 0, 'b', 0xdc, 0x49, 0xa2, 0x3b};
+  told.insert(33, reinterpret_cast<const char*>(text), sizeof text);  // behind IHDR
+  source_.files["b/1.png"] = lime;
+  source_.files["b/2.png"] = told;
+  source_.files["b/3.png"] = told;
+  source_.files["b/4.png"] = PngOf(120, 250, 0, 2, 8);  // as many pixels, in other rows
+  const std::string head = "path,label,group,representative,distance,kind,label_conflict\n";
+  const auto line = [](int file, const std::string& kind) {
+    return "/tree/b/" + std::to_string(file) + ".png,b,0,/tree/b/1.png,0," + kind + ",false\n";
+  };
+  for (const StatsKind kind : {StatsKind::kBasic, StatsKind::kFull}) {
+    run_.stats = kind;
+    run_.fresh = true;
+    RunIt();
+    const auto summary = AuditIt();
+    ASSERT_TRUE(summary.ok()) << summary.status();
+    const bool full = kind == StatsKind::kFull;
+    EXPECT_EQ(Table("duplicates"), head + line(1, full ? "same_pixels" : "near") +
+                                       line(2, "same_bytes") + line(3, "same_bytes") +
+                                       line(4, "near"));
+    EXPECT_EQ(summary->same_bytes, 2);
+    EXPECT_EQ(summary->same_pixels, full ? 1 : 0);
+    EXPECT_EQ(summary->stats, kind);
+    EXPECT_EQ(summary->image_issues.at("exact_duplicates"), full ? 3 : 2);
+    EXPECT_EQ(summary->image_issues.at("near_duplicates"), 4);
+    EXPECT_EQ(summary->image_issues.contains("blurry"), full);
+    EXPECT_EQ(Describe(*summary).find("run with --stats full") == std::string::npos, full);
+    ASSERT_TRUE(DeleteRun(output_.path(), "r").ok());
+  }
+}
+
+TEST_F(AuditTest, ImageIssuesWithoutStatisticsAreEmptyFields) {
+  source_.files["b/wide.png"] = PngOf(9, 9, 9, 20, 4);
+  RunIt();
+  const auto summary = AuditIt();
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->stats, StatsKind::kNone);
+  const std::string issues = Table("image_issues");
+  EXPECT_TRUE(issues.starts_with(
+      "path,label,dark_score,is_dark_issue,light_score,is_light_issue,odd_aspect_ratio_score,"
+      "is_odd_aspect_ratio_issue,low_information_score,is_low_information_issue,"
+      "exact_duplicates_score,is_exact_duplicates_issue,near_duplicates_score,"
+      "is_near_duplicates_issue,blurry_score,is_blurry_issue,grayscale_score,is_grayscale_issue,"
+      "odd_size_score,is_odd_size_issue\n/tree/a/0.png,a,,,,,1,false,,,1,false,1,false,,,1,false,1,"
+      "false\n"))
+      << issues;
+  EXPECT_NE(issues.find("/tree/b/wide.png,b,,,,,0.2,true,,,1,false,1,false,,,1,false,0,true\n"),
+            std::string::npos)
+      << issues;
+  EXPECT_EQ(summary->image_issues.at("odd_size"), 1);
+  EXPECT_NE(Describe(*summary).find("image issues: 1 odd_aspect_ratio, 1 odd_size; run with"),
+            std::string::npos);
+}
+
 TEST_F(AuditTest, RulesForSplitsComeFirst) {
   source_.files["a/x/1.png"] = source_.files["b/x/2.png"] = PngOf(90, 0, 160);
   audit_.splits.push_back(*ParseSplitRule("b/*=holdout"));
@@ -108,7 +166,7 @@ TEST_F(AuditTest, TheSameBytesOnAnyThreadsAndFromEitherFormat) {
   RunIt();
   ASSERT_TRUE(AuditIt().ok());
   const auto expected = Published(output_ / "audit");
-  EXPECT_EQ(expected.size(), 16u);  // four tables, in two formats, and their _SUCCESS
+  EXPECT_EQ(expected.size(), 20u);  // five tables, in two formats, and their _SUCCESS
   for (const int threads : {1, 5}) {
     audit_.threads = threads;
     ASSERT_TRUE(AuditIt().ok());
@@ -143,7 +201,7 @@ TEST_F(AuditTest, NeighboursAreATableWhereTheyAreAskedFor) {
                        "/tree/c/black.png,c,2,/tree/a/1.png,a,1\n"),
             std::string::npos);
   const auto expected = Published(output_ / "audit");
-  EXPECT_EQ(expected.size(), 20u);
+  EXPECT_EQ(expected.size(), 24u);
   EXPECT_EQ(Verify(output_.path(), "r")->problems, std::vector<std::string>());
   for (const Cpu cpu : {Cpu::kScalar, Cpu::kAvx2, Cpu::kAvx512, Cpu::kNeon}) {
     if (!ResolveCpu(cpu).ok()) continue;
@@ -174,8 +232,8 @@ TEST_F(AuditTest, VerifyKnowsItsFilesAndDeleteTakesThem) {
   const int64_t files = Verify(output_.path(), "r")->files;
   ASSERT_TRUE(AuditIt().ok());
   EXPECT_EQ(Verify(output_.path(), "r")->problems, std::vector<std::string>());
-  EXPECT_EQ(Verify(output_.path(), "r")->files, files + 9);
-  EXPECT_GT(RunToDelete(output_.path(), "r")->files, files + 9);
+  EXPECT_EQ(Verify(output_.path(), "r")->files, files + 11);
+  EXPECT_GT(RunToDelete(output_.path(), "r")->files, files + 11);
 
   output_.Write("audit/outliers/outliers_r/part-00000.csv", "other");
   const auto damaged = Verify(output_.path(), "r")->problems;

@@ -35,6 +35,7 @@ class ExecutorTest : public testing::Test {
     source_.files["a/31.txt"] = "text";
     source_.files["b/31.png"] = "unreadable";
     options_.run_id = "r";
+    options_.stats = StatsKind::kFull;  // which come along
     options_.pca_components = 3;
     options_.threads = 2;
     executor_.run = [this](const std::string& job, const std::string& stage, int64_t tasks,

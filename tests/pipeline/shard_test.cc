@@ -73,6 +73,7 @@ class ShardTest : public testing::Test {
     files_["a/7.png"] = "no image at all";
     files_["a/8.txt"] = "text";
     options_.run_id = "r";
+    options_.stats = StatsKind::kFull;  // which come along
     options_.pca_components = 3;
     options_.threads = 2;
     options_.fragment_items = 4;

@@ -7,6 +7,7 @@ import html.parser
 import io
 import json
 import re
+import shutil
 import subprocess
 import zlib
 
@@ -269,8 +270,29 @@ def test_a_run_without_rejects_says_so(sample_run):
     assert rejects["blocks"] == []
 
 
+def odd(row):
+    """The issues of an image beside duplicates."""
+    issues = [name[3:-6] for name, value in row.items() if value is True]
+    return ", ".join(name for name in issues if not name.endswith("duplicates"))
+
+
+def check_image_issues(found, table):
+    issues = found.block("audit", "table", "Image issues, the worst first")["rows"]
+    by_path = {row["path"]: row for row in table}
+    assert {row[3] for row in issues} >= {"grayscale", "odd_aspect_ratio, grayscale, odd_size"}
+    for _, path, _, names, score in issues:
+        assert names == odd(by_path[path])
+        scores = [by_path[path][f"{name}_score"] for name in names.split(", ")]
+        assert float(score) == pytest.approx(min(scores), rel=1e-3, abs=1e-12)
+    assert [float(row[4]) for row in issues] == sorted(float(row[4]) for row in issues)
+
+
 def test_an_audit_is_a_section_of_its_own(pomona, run, data, tmp_path):
-    output = run(data / "fruits", *OPTIONS)
+    tree = shutil.copytree(data / "fruits/Training", tmp_path / "tree")
+    fruit = Image.open(next((tree / "Lemon").iterdir()))
+    fruit.convert("L").save(tree / "Lemon/gray.png")
+    fruit.resize((300, 40)).convert("L").save(tree / "Lemon/wide.png")
+    output = run(tree, *OPTIONS)
 
     def page():
         file = tmp_path / "page.html"
@@ -285,13 +307,14 @@ def test_an_audit_is_a_section_of_its_own(pomona, run, data, tmp_path):
         name: pyarrow.parquet.read_table(
             output / f"audit/{name}/parquet/{name}_{RUN_ID}"
         ).to_pylist()
-        for name in ("duplicates", "split_leaks", "outliers", "label_issues")
+        for name in ("duplicates", "split_leaks", "outliers", "label_issues", "image_issues")
     }
     assert headlines == [
         len(tables["duplicates"]),
         len(tables["split_leaks"]),
         sum(row["is_outlier_issue"] for row in tables["outliers"]),
         sum(row["is_label_issue"] for row in tables["label_issues"]),
+        sum(odd(row) != "" for row in tables["image_issues"]),
     ]
     duplicates = found.block("audit", "table", "Duplicates: groups with several labels first")
     names = [column["name"] for column in duplicates["columns"]]
@@ -303,6 +326,7 @@ def test_an_audit_is_a_section_of_its_own(pomona, run, data, tmp_path):
         assert float(shown[4]) == pytest.approx(row["distance"], rel=1e-3, abs=1e-12)
     picture = Image.open(io.BytesIO(base64.b64decode(duplicates["rows"][0][0])))
     assert max(picture.size) == 64
+    check_image_issues(found, tables["image_issues"])
 
     # With the nearest of each beside it.
     knn = ["--near", "0.97", "--neighbours", "3", "--knn", "4"]
