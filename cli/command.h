@@ -19,6 +19,7 @@ enum class ExitCode : int {
   kUsage = 2,
   kTooManyRejects = 3,
   kOutputBusy = 4,
+  kNotAudited = 5,  // the run is published
   // Interrupted: see interrupt.h.
 };
 

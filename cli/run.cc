@@ -71,8 +71,8 @@ void PrintSummary(const RunSummary& summary, const RunArguments& arguments) {
   for (const std::string& folder : summary.folders) Print("  " + folder);
 }
 
-// By default options.
-arrow::Status AuditIt(const RunSummary& summary, const RunArguments& arguments) {
+// By default options. What goes wrong does not undo the run.
+arrow::Result<ExitCode> AuditPublished(const RunSummary& summary, const RunArguments& arguments) {
   AuditOptions options;
   options.run_id = summary.run_id;
   options.threads = arguments.options.threads;
@@ -80,9 +80,13 @@ arrow::Status AuditIt(const RunSummary& summary, const RunArguments& arguments) 
   options.s3 = arguments.options.s3;
   const arrow::Status audited =
       AuditRun(arguments.output, options, arguments.progress, arguments.quiet);
-  if (audited.ok()) return audited;
-  return audited.WithMessage("the run ", summary.run_id,
-                             " is published, but was not audited: ", audited.message());
+  if (audited.ok()) return ExitCode::kComplete;
+  const arrow::Status told = audited.WithMessage(
+      "the run ", summary.run_id, " is published, but was not audited: ", audited.message(),
+      "; `pomona audit OUTPUT --run-id ", summary.run_id, "` does it");
+  if (told.IsCancelled()) return told;
+  PrintError(told.message());
+  return ExitCode::kNotAudited;
 }
 
 arrow::Result<ExitCode> RunJob(const RunArguments& arguments) {
@@ -106,8 +110,7 @@ arrow::Result<ExitCode> RunJob(const RunArguments& arguments) {
         summary->fragments_missing > 0 ? "this shard is done" : "the run is published";
     PrintError(printed.message() + "; " + done + " all the same");
   }
-  if (arguments.audit && summary->published()) ARROW_RETURN_NOT_OK(AuditIt(*summary, arguments));
-  return ExitCode::kComplete;
+  return arguments.audit ? AuditPublished(*summary, arguments) : ExitCode::kComplete;
 }
 
 }  // namespace
@@ -161,6 +164,11 @@ void AddRunCommand(CLI::App& app, Action* action) {
   run->callback([arguments, action] {
     const arrow::Status valid = Validate(arguments->options);
     if (!valid.ok()) throw CLI::ValidationError(valid.message());
+    if (arguments->audit && !arguments->options.shard.whole()) {
+      throw CLI::ValidationError(
+          "audit: not with --shard, as any of them may publish the run; call `pomona audit OUTPUT "
+          "--run-id ID` after the last");
+    }
     *action = [arguments] { return RunJob(*arguments); };
   });
 }

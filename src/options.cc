@@ -184,6 +184,16 @@ bool WithinBound(const RejectBound& bound, int64_t rows, int64_t rejects) {
   return static_cast<double>(rejects) <= (bound.percent ? images * bound.value / 100 : bound.value);
 }
 
+arrow::Status CheckThreads(int threads) {
+  if (threads < 0) {
+    return arrow::Status::Invalid("threads ", threads, ": at least 1, or 0 for all cores");
+  }
+  if (threads > kMaxThreads) {
+    return arrow::Status::Invalid("threads ", threads, ": at most ", kMaxThreads);
+  }
+  return arrow::Status::OK();
+}
+
 int ThreadCount(int requested) {
   const int wanted = requested > 0 ? std::min(requested, kMaxThreads) : AllowedCpus();
   return std::min(wanted, AllowedThreads());
@@ -213,16 +223,6 @@ arrow::Status SetCount(const char* name, RunOptions* options, std::string_view t
   const auto [stop, error] = std::from_chars(text.data(), end, target);
   if (error != std::errc() || stop != end || target < least) {
     return arrow::Status::Invalid(name, " '", text, "': expected an integer >= ", least);
-  }
-  return arrow::Status::OK();
-}
-
-arrow::Status CheckThreads(int threads) {
-  if (threads < 0) {
-    return arrow::Status::Invalid("threads ", threads, ": at least 1, or 0 for all cores");
-  }
-  if (threads > kMaxThreads) {
-    return arrow::Status::Invalid("threads ", threads, ": at most ", kMaxThreads);
   }
   return arrow::Status::OK();
 }

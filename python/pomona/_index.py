@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import operator
 import os
-from collections.abc import Sequence
 from typing import Any, Unpack
 
 import pyarrow as pa
@@ -59,8 +59,12 @@ class Index(_core.Index):
         Raises ValueError for a picture that cannot be read or decoded, for weights that are not the
         run's, and for vectors of another length or with values that are no numbers.
         """
+        if operator.index(k) < 1:
+            raise ValueError(f"k: at least 1, not {k}")
+        if _inputs.arrow(queries, "queries") is None and not hasattr(queries, "ndim"):
+            queries = _inputs.several(queries, "queries")
         vectors = self._features(queries) if _are_pictures(queries) else queries
-        return self._search(_inputs.vectors(vectors), k)
+        return self._search(_inputs.vectors(vectors, "queries"), min(k, len(self)))
 
     def _features(self, pictures: Any) -> Any:
         if self._made is None:
@@ -80,11 +84,9 @@ def _are_pictures(queries: Any) -> bool:
     array = _inputs.arrow(queries, "queries")
     if array is not None:
         return not hasattr(array.type, "value_type")  # no lists
-    if hasattr(queries, "ndim"):
+    if hasattr(queries, "ndim") and queries.ndim > 1:
         return queries.ndim > 2
-    if _is_picture(queries) or not isinstance(queries, Sequence):
-        return _is_picture(queries)  # which is refused, as it is a single one
-    return len(queries) > 0 and _is_picture(queries[0])
+    return len(queries) > 0 and _is_picture(next(iter(queries)))
 
 
 def _is_picture(query: Any) -> bool:

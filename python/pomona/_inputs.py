@@ -27,10 +27,17 @@ def names(data: Any) -> Any:
     return data if array is None else array
 
 
-def vectors(data: Any) -> Any:
+def vectors(data: Any, name: str = "rows") -> Any:
     """Rows of features: an Arrow array of lists of floats, or a matrix."""
-    array = arrow(data, "rows")
-    return _matrix(data) if array is None else _lists(array)
+    array = arrow(data, name)
+    return _matrix(data, name) if array is None else _lists(array)
+
+
+def several(data: Any, name: str) -> list[Any]:
+    """What can be gone through, in a list."""
+    if isinstance(data, (str, bytes, bytearray, memoryview, os.PathLike)) or is_pillow(data):
+        raise TypeError(f"{name}: several are expected; put a single one into a list")
+    return list(data)
 
 
 def is_pillow(data: Any) -> bool:
@@ -107,13 +114,14 @@ def _lists(array: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     return array
 
 
-def _matrix(data: Any) -> Any:
+def _matrix(data: Any, name: str) -> Any:
     """What has rows and columns as it is, and else the matrix of a sequence of vectors."""
     if getattr(data, "ndim", None) == 2 or isinstance(data, memoryview):
         return data
     if isinstance(data, (str, bytes, bytearray, os.PathLike)) or not hasattr(data, "__iter__"):
         raise TypeError(
-            "rows: an Arrow array of lists of floats, a matrix or a sequence of vectors is expected"
+            f"{name}: an Arrow array of lists of floats, a matrix or a sequence of vectors is "
+            "expected"
         )
     rows = list(data)
     if any(row is None for row in rows):
@@ -121,11 +129,11 @@ def _matrix(data: Any) -> Any:
     try:
         matrix = numpy.asarray(rows, dtype=numpy.float32)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"rows: the vectors do not make up a matrix of floats: {error}") from None
+        raise TypeError(f"{name}: the vectors do not make up a matrix of floats: {error}") from None
     if not rows:
         return matrix.reshape(0, 0)
     if matrix.ndim != 2:
-        raise TypeError("rows: several vectors are expected; put a single one into a list")
+        raise TypeError(f"{name}: several vectors are expected; put a single one into a list")
     return matrix
 
 

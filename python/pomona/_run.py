@@ -13,7 +13,7 @@ from . import _audit, _core, _html, _options, _progress, _tables
 class RunSummary(_core.RunSummary):
     """A published run, or what a shard made of one; its tables are those of pomona.Run.
 
-    `audit`: what its audit found, where one was asked for and the run was published."""
+    `audit`: what its audit found, where one was asked for."""
 
     audit: _core.AuditSummary | None = None
 
@@ -57,25 +57,35 @@ def run(
     the user should know besides goes to the logger "pomona".
 
     `audit`: call pomona.audit() once the run is published, with default options, for the summary's
-    `audit`. The run stays published where that raises.
+    `audit`. The run stays published where that raises, and a note of the exception says so. Not
+    with `shard`, as any of the shards may publish the run.
 
     Raises ValueError for options or input that cannot work, OSError (FileNotFoundError for a folder
     that is not there), MemoryError, OutputBusy where another run is writing to `output`, and
     TooManyRejects. Nothing is published then.
     """
     _options.check(options)
+    if audit and options.get("shard"):
+        raise ValueError("audit: not with shard; call pomona.audit() after the last of them")
     log = logging.getLogger("pomona").warning
     output = os.fspath(output)
     with _progress.hook(progress) as hook:
         made = _core.run(os.fspath(input), output, hook, log, dict(options))
     s3: dict[str, Any] = {name: value for name, value in options.items() if name.startswith("s3_")}
     summary = RunSummary(made, output, s3)
-    if audit and made.published:
-        summary.audit = _audit.audit(
-            output,
-            made.run_id,
-            threads=options.get("threads", _options.DEFAULTS.threads),
-            progress=progress,
-            **s3,
-        )
+    if audit:
+        try:
+            summary.audit = _audit.audit(
+                output,
+                made.run_id,
+                threads=options.get("threads", _options.DEFAULTS.threads),
+                progress=progress,
+                **s3,
+            )
+        except BaseException as error:
+            error.add_note(
+                f"The run {made.run_id} is published, but was not audited; "
+                f"pomona.audit({output!r}, {made.run_id!r}) does it."
+            )
+            raise
     return summary

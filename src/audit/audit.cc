@@ -47,6 +47,7 @@ arrow::Status Check(const AuditOptions& options) {
   if (!(options.near > 0 && options.near <= 1)) {
     return arrow::Status::Invalid("near: a cosine above 0 and up to 1, not ", options.near);
   }
+  ARROW_RETURN_NOT_OK(CheckThreads(options.threads));
   if (options.neighbours < 1) {
     return arrow::Status::Invalid("neighbours: at least 1, not ", options.neighbours);
   }

@@ -10,6 +10,7 @@
 #include "published_rows.h"
 #include "row_file.h"
 #include "short_vectors.h"
+#include "store/checksums.h"
 #include "tasks.h"
 #include "tiles.h"
 
@@ -25,8 +26,10 @@ using audit::Tiles;
 
 arrow::Result<FeatureOrigin> ReadOrigin(const PublishedFiles& files, const std::string& run_id) {
   const std::string path = kModelInfo.Path(run_id) + '/' + PartName(0, "json");
-  ARROW_ASSIGN_OR_RAISE(const nlohmann::json info, ReadObject(files, path));
+  ARROW_ASSIGN_OR_RAISE(const Checksums checksums, ReadChecksums(files, run_id));
+  ARROW_ASSIGN_OR_RAISE(const std::string text, ReadChecked(files, checksums, path));
   try {
+    const nlohmann::json info = nlohmann::json::parse(text);
     return FeatureOrigin{info.at("weights").at("digest").get<std::string>(),
                          info.at("preprocessing").get<std::string>()};
   } catch (const nlohmann::json::exception&) {
@@ -155,6 +158,7 @@ class PublishedIndex final : public Index {
 arrow::Result<std::unique_ptr<Index>> OpenIndex(const std::string& output,
                                                 const IndexOptions& options,
                                                 const AuditHooks& hooks) {
+  ARROW_RETURN_NOT_OK(CheckThreads(options.threads));
   ARROW_RETURN_NOT_OK(ResolveCpu(options.cpu).status());
   const int threads = ThreadCount(options.threads);
   ARROW_ASSIGN_OR_RAISE(const PublishedFiles files,

@@ -57,7 +57,7 @@ class Reading {
  private:
   arrow::Status ReadRecords();
   arrow::Status ReadPart(size_t part, CancelToken cancel);
-  arrow::Status Take(const RowBlock& block, size_t first_row);
+  arrow::Status Take(const std::string& path, const RowBlock& block, size_t first_row);
   void Join();
 
   const PublishedFiles& files_;
@@ -123,8 +123,7 @@ arrow::Status Reading::ReadPart(size_t number, CancelToken cancel) {
       if (is_new) part.label_names.push_back(block.labels[i]);
       part.labels.push_back(known->second);
     }
-    const arrow::Status taken = Take(block, part.first_row + rows);
-    if (!taken.ok()) return files_.Explain(path, taken);
+    ARROW_RETURN_NOT_OK(Take(path, block, part.first_row + rows));
     done_ += static_cast<int64_t>(block.rows());
   }
   if (rows == part.rows) return arrow::Status::OK();
@@ -133,7 +132,7 @@ arrow::Status Reading::ReadPart(size_t number, CancelToken cancel) {
 }
 
 // What an audit needs of each row's features.
-arrow::Status Reading::Take(const RowBlock& block, size_t first_row) {
+arrow::Status Reading::Take(const std::string& path, const RowBlock& block, size_t first_row) {
   const auto width = static_cast<size_t>(pca_.dimensions());
   const auto components = static_cast<size_t>(pca_.components());
   const std::span norms(rows_.norms.data() + first_row, block.rows());
@@ -143,7 +142,8 @@ arrow::Status Reading::Take(const RowBlock& block, size_t first_row) {
                 cpu_);
   for (size_t i = 0; i < block.rows(); ++i) {
     if (!std::isfinite(norms[i])) {
-      return arrow::Status::Invalid("features that are no numbers, of ", block.paths[i]);
+      return arrow::Status::Invalid(files_.Path(path), ": features that are no numbers, of ",
+                                    block.paths[i]);
     }
   }
 

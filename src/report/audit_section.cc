@@ -18,7 +18,7 @@ namespace {
 
 // Rows of a table, each with a picture at its left, and bytes of the pictures of one table.
 constexpr size_t kMostRows = 300;
-constexpr size_t kMostPictureBytes = 400'000;
+constexpr size_t kMostPictureBytes = 600'000;
 
 // Pictures beside an image's own, in so many rows of a table.
 constexpr size_t kNearest = 3;
@@ -182,6 +182,14 @@ struct Nearest {
 };
 using NearestOf = std::unordered_map<std::string, Nearest>;
 
+// Whether the audit was asked for them.
+arrow::Result<bool> HasNearest(const PublishedFiles& audits, const std::string& run_id) {
+  const std::string path = kRunInfo.Path(run_id) + '/' + PartName(0, "json");
+  ARROW_ASSIGN_OR_RAISE(const Json info, ReadObject(audits, path));
+  const Json knn = info.value("/options/knn"_json_pointer, Json());
+  return knn.is_number_integer() && knn != 0;
+}
+
 // `nearest` has the paths of the images.
 arrow::Status ReadNearest(const PublishedFiles& audits, const std::string& run_id,
                           CancelToken cancel, NearestOf* nearest) {
@@ -220,7 +228,7 @@ arrow::Result<Section> GatherAudit(const PublishedFiles& audits, const std::stri
     tables.push_back(std::move(table));
   }
   NearestOf nearest;
-  ARROW_ASSIGN_OR_RAISE(const bool has_nearest, audits.Exists(SuccessOf(kNeighbours, run_id)));
+  ARROW_ASSIGN_OR_RAISE(const bool has_nearest, HasNearest(audits, run_id));
   if (has_nearest) {
     for (const Rows& of : rows) {
       for (const Row& row : of.first) nearest.try_emplace(row.front());
@@ -243,18 +251,24 @@ arrow::Result<Section> GatherAudit(const PublishedFiles& audits, const std::stri
       ARROW_ASSIGN_OR_RAISE(pictures, MakePictures(paths, read, threads, threads, cancel));
     }
     size_t picture_bytes = 0;
-    const auto picture = [&](size_t at) -> Json {
+    std::vector<Json> shown_pictures(pictures.size());
+    const auto show = [&](size_t at) {
       const auto& thumbnail = pictures[at].thumbnail;
-      if (!thumbnail || picture_bytes + thumbnail->size() > kMostPictureBytes) return nullptr;
+      if (!thumbnail || picture_bytes + thumbnail->size() > kMostPictureBytes) return;
       picture_bytes += thumbnail->size();
-      return Base64(*thumbnail);
+      shown_pictures[at] = Base64(*thumbnail);
     };
+    // First each row's own.
+    for (size_t at = 0; at < pictures.size(); at += beside + 1) show(at);
+    for (size_t at = 0; at < pictures.size(); ++at) {
+      if (at % (beside + 1) != 0) show(at);
+    }
     Json shown = Json::array();
     for (size_t i = 0; i < rows[t].first.size(); ++i) {
       const Row& row = rows[t].first[i];
       const size_t at = i * (beside + 1);
-      Json line = Json::array({picture(at)});
-      for (size_t other = 1; other <= beside; ++other) line.push_back(picture(at + other));
+      Json line = Json::array();
+      for (size_t k = 0; k <= beside; ++k) line.push_back(std::move(shown_pictures[at + k]));
       if (has_nearest) line.push_back(nearest[row.front()].text);
       for (const size_t place : table.picked) {
         line.push_back(Text(table.columns[place], row[place]));

@@ -214,8 +214,9 @@ def test_a_run_whose_audit_fails_stays_published(pomona, sample_tree, tmp_path):
     output.mkdir()
     (output / "audit").write_text("in its way")
     done = run_and_audit(pomona, sample_tree, output, "--audit")
-    assert done.returncode == 1
+    assert done.returncode == 5
     assert f"the run {RUN_ID} is published, but was not audited: " in done.stderr
+    assert f"`pomona audit OUTPUT --run-id {RUN_ID}` does it" in done.stderr
     verified = subprocess.run([pomona, "verify", output], capture_output=True, check=False)
     assert verified.returncode == 0, verified.stdout
     # What is not published is not audited.
@@ -227,6 +228,24 @@ def test_a_run_whose_audit_fails_stays_published(pomona, sample_tree, tmp_path):
     done = run_and_audit(pomona, tree.parent, tmp_path / "none", *more)
     assert done.returncode == 3
     assert not (tmp_path / "none/audit").exists()
+
+
+def test_in_python_it_stays_published_too(sample_tree, tmp_path):
+    (output := tmp_path / "out").mkdir()
+    (output / "audit").touch()
+    with pytest.raises(ValueError, match="no folder") as raised:
+        pomona.run(sample_tree, output, run_id="a", pca_components=5, audit=True)
+    assert raised.value.__notes__[0].startswith("The run a is published, but was not audited")
+    assert [run.run_id for run in pomona.runs(output)] == ["a"]
+    with pytest.raises(ValueError, match="not with shard"):
+        pomona.run(sample_tree, output, run_id="b", shard="1/2", audit=True)
+
+
+def test_shards_are_audited_after_the_last(pomona, sample_tree, tmp_path):
+    done = run_and_audit(pomona, sample_tree, tmp_path / "out", "--audit", "--shard", "1/2")
+    assert done.returncode == 2
+    assert "not with --shard" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_in_python_a_runs_audit_is_its_summarys(sample_tree, tmp_path):

@@ -146,7 +146,10 @@ def test_pictures_are_found_as_the_run_read_them(fruits, index, data):
     assert [row["path"] for row in first] == [str(f) for f in [*files, files[0], files[1]]]
     assert {row["distance"] for row in first} == {0}
     texts = pa.array([str(file) for file in files])
-    assert index.search(texts, 3).equals(found.slice(0, 3 * len(files)))
+    of_files = found.slice(0, 3 * len(files))
+    assert index.search(texts, 3).equals(of_files)
+    assert index.search(np.array([str(file) for file in files]), 3).equals(of_files)
+    assert index.search((file for file in files), 3).equals(of_files)
 
 
 def test_what_cannot_be_searched(index, tmp_path):
@@ -164,9 +167,16 @@ def test_what_cannot_be_searched(index, tmp_path):
         index.search(np.array([[0] * 1280, [np.nan] * 1280], np.float32))
     with pytest.raises(ValueError, match="at least 1"):
         index.search(np.zeros((1, 1280), np.float32), 0)
+    with pytest.raises(TypeError, match="queries: the vectors do not make up a matrix"):
+        index.search([np.zeros(1280, np.float32), bad])
+    with pytest.raises(ValueError, match="k: at least 1, not -1"):
+        index.search([bad], -1)
+    assert index.search(np.zeros((1, 1280), np.float32), 10**10).num_rows == len(index)
     assert index.search([]).num_rows == 0
     with pytest.raises(ValueError, match="no run is published"):
         Index(tmp_path)
+    with pytest.raises(ValueError, match="threads -1"):
+        Index(tmp_path, threads=-1)
 
 
 def table(output):

@@ -345,6 +345,7 @@ def test_an_audit_is_a_section_of_its_own(pomona, run, data, tmp_path):
     assert len(beside["rows"]) == 300
     for place, shown in enumerate(beside["rows"]):
         nearest = neighbours[shown[5]][:3]
+        assert shown[0] is not None
         assert shown[4] == ", ".join(
             f"{row['neighbour_label']} {row['distance']:.4g}" for row in nearest
         )
