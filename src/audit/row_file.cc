@@ -41,12 +41,13 @@ arrow::Result<RowFile> RowFile::Create(const std::string& path, size_t width) {
 arrow::Result<RowFile> RowFile::CreateTemporary(size_t width) {
   std::error_code error;
   const auto folder = std::filesystem::temp_directory_path(error);
-  if (error) return DiskError("find the folder for temporary files", "$TMPDIR", error.value());
+  if (error) return arrow::Status::IOError("there is no folder for temporary files: set TMPDIR");
   std::string path = folder / "pomona-rows-XXXXXX";
   const int fd = mkostemp(path.data(), O_CLOEXEC);
-  if (fd < 0) return DiskError("create", path, errno);
-  RowFile file(fd, path, width);
-  if (unlink(path.c_str()) != 0) return DiskError("remove", path, errno);
+  const std::string shown = path + " (TMPDIR can name a folder with more room)";
+  if (fd < 0) return DiskError("create", shown, errno);
+  RowFile file(fd, shown, width);
+  if (unlink(path.c_str()) != 0) return DiskError("remove", shown, errno);
   return file;
 }
 
