@@ -38,7 +38,7 @@ void AddAuditCommand(CLI::App& app, Action* action) {
   AuditOptions& audit = options->audit;
 
   CLI::App* command = app.add_subcommand(
-      "audit", "Find duplicates, leaks, outliers and wrong labels in a published run");
+      "audit", "Find duplicates, leaks, outliers, wrong labels and poor images in a run");
   command->add_option("OUTPUT", options->output, "Folder that the run was published in")
       ->required();
   command->add_option("--run-id", audit.run_id, "The run to audit (default: the latest)")

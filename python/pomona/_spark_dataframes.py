@@ -75,6 +75,8 @@ class _Job:
             raise ValueError("--hidden cannot be had here: Spark lists no hidden files")
         if self.options.decode != "exact":
             raise ValueError("--decode scaled cannot be had here: an Extractor decodes all of it")
+        if self.options.stats != "none":
+            raise ValueError("--stats cannot be had here: Spark writes paths and labels alone")
         if self.options.memory:
             raise ValueError("--memory cannot be had here: give it to the job, which Spark runs")
         if self.options.metrics:

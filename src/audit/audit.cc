@@ -95,7 +95,7 @@ void Count(const PublishedRows& rows, const Findings& found, AuditSummary* summa
   summary->outliers = std::ranges::count_if(
       found.outliers.scores, [](double score) { return score < OutlierScores::kIssue; });
   summary->label_issues = std::ranges::count_if(found.labels, &LabelVerdict::is_issue);
-  summary->stats = StatsKind::kFull;
+  summary->stats = rows.size() > 0 ? StatsKind::kFull : StatsKind::kNone;
   for (size_t row = 0; row < rows.size(); ++row) {
     const auto issues = found.issues->Judge(row);
     for (size_t i = 0; i < issues.size(); ++i) {
@@ -236,7 +236,7 @@ std::string DescribeIssues(const AuditSummary& summary) {
   }
   const std::string found = "image issues: " + (issues.empty() ? "none" : issues);
   if (summary.stats == StatsKind::kFull) return found;
-  return found + "; run with --stats full for the rest";
+  return found + "; a run with --stats full, and an audit of that, tell the rest";
 }
 
 }  // namespace

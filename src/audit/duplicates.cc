@@ -45,7 +45,11 @@ arrow::Result<std::vector<DuplicateGroup>> FindDuplicates(
   Groups groups(rows.size());
   const std::vector<bool> same_bytes =
       JoinSame(rows, [](const ImageProperties& image) { return image.content_sha256; }, &groups);
-  const std::vector<bool> same_pixels = JoinSame(rows, PictureOf, &groups);
+  const bool pixels_known = std::ranges::any_of(rows.images, [](const ImageProperties& image) {
+    return image.statistics.Has(StatsKind::kFull);
+  });
+  const std::vector<bool> same_pixels =
+      pixels_known ? JoinSame(rows, PictureOf, &groups) : same_bytes;
   std::vector<Cosines> cosines = Cosines::OfThreads(threads, rows.norms, features, options.cpu);
   const auto compare = [&](uint32_t a, uint32_t b, int thread) -> arrow::Status {
     // Where the rows are many and alike, this spares nearly all the work.

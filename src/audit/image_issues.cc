@@ -78,7 +78,7 @@ ImageIssueJudge::ImageIssueJudge(const PublishedRows& rows,
   const double least = first - kSizeFences * (third - first);
   const double most = third + kSizeFences * (third - first);
   middle_ = (least + most) / 2;
-  scale_ = most > least ? most - least : middle_;
+  scale_ = most > least ? most - least : std::max(middle_, 1.0);
   least_size_score_ = most > least ? 0.5 : 1;
 }
 
@@ -97,7 +97,8 @@ std::array<ImageIssue, kImageIssueNames.size()> ImageIssueJudge::Judge(size_t ro
                                      (deviation > kLeastDeviation ? deviation : 0)),
                    kBlurry);
   }
-  const double width = image.width, height = image.height;
+  // A record may be anybody's.
+  const double width = std::max(image.width, 1), height = std::max(image.height, 1);
   const double distance = std::abs(SizeOf(image) - middle_) / scale_;
   return {dark,
           light,

@@ -55,6 +55,10 @@ arrow::Status AppendStatistics(const ImageStatistics& statistics, StatsKind kind
   int column = kPlainColumns;
   const auto append = [&](const auto& value) { return rows->AppendFrom(column++, value); };
   if (kind == StatsKind::kNone) return arrow::Status::OK();
+  if (!statistics.Has(kind)) {
+    return arrow::Status::UnknownError(
+        "internal error: an image without the statistics of this run; please report this");
+  }
   ARROW_RETURN_NOT_OK(append(statistics.brightness));
   for (const double value : statistics.brightness_percentiles) ARROW_RETURN_NOT_OK(append(value));
   ARROW_RETURN_NOT_OK(append(statistics.entropy));

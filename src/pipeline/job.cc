@@ -145,6 +145,7 @@ arrow::Status Job::Begin() {
     const RunOptions listed = std::exchange(plan_.options, in_.options);
     plan_.options.mode = listed.mode;
     plan_.options.decode = listed.decode;
+    plan_.options.stats = listed.stats;
     plan_.options.include = listed.include;
     plan_.options.exclude = listed.exclude;
     plan_.options.hidden = listed.hidden;

@@ -136,6 +136,11 @@ arrow::Result<RunSummary> RunShard(const ShardInput& in) {
                                     DecodeName(plan.options.decode),
                                     "; give the same to all of its shards");
     }
+    if (in.options.stats != plan.options.stats) {
+      return arrow::Status::Invalid("the run ", plan.run_id, " was planned with --stats ",
+                                    StatsName(plan.options.stats),
+                                    "; give the same to all of its shards");
+    }
     std::unique_ptr<EarlierRun> earlier;
     if (!plan.earlier_run.empty()) {
       earlier = EarlierRun::Open(output.published(), plan.earlier_run, plan.recipe, plan.dimensions,

@@ -11,12 +11,11 @@ namespace {
 constexpr size_t kPlainBytes = offsetof(ImageProperties, statistics);
 
 bool IsSound(const ImageStatistics& statistics) {
+  const auto sound = [](double value) { return std::isfinite(value) && value >= 0; };
   return statistics.kind >= 0 && statistics.kind <= static_cast<int64_t>(StatsKind::kFull) &&
-         std::isfinite(statistics.brightness) && std::isfinite(statistics.entropy) &&
-         std::isfinite(statistics.blurriness) &&
-         std::isfinite(statistics.blurriness_grayscale_std) &&
-         std::ranges::all_of(statistics.brightness_percentiles,
-                             [](double value) { return std::isfinite(value); });
+         sound(statistics.brightness) && sound(statistics.entropy) &&
+         sound(statistics.blurriness) && sound(statistics.blurriness_grayscale_std) &&
+         std::ranges::all_of(statistics.brightness_percentiles, sound);
 }
 
 bool IsName(const ImageProperties::Name& name) {

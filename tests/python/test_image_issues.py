@@ -172,7 +172,7 @@ def test_planted_issues_are_found(planted):
 def test_without_statistics_the_audit_tells_what_it_can(run, pomona, sample_tree):
     output = run(sample_tree, "--report", "none", "--pca-components", "5")
     done = subprocess.run([pomona, "audit", output], check=True, capture_output=True, text=True)
-    assert "run with --stats full for the rest" in done.stdout
+    assert "a run with --stats full, and an audit of that, tell the rest" in done.stdout
     table = image_issues(output)
     for name in (*PIXEL_ISSUES, *SHAPE_ISSUES, "exact_duplicates", "near_duplicates"):
         expected = len(table) if name in PIXEL_ISSUES else 0
