@@ -7,6 +7,7 @@
 
 #include "allowance.h"
 
+#include "check_threads.h"
 #include "pomona/glob.h"
 
 namespace pomona {

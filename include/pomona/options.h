@@ -261,9 +261,6 @@ inline constexpr int kMaxThreads = 1024;
 // its container's quota. Fewer where its memory is limited to less than they need.
 int ThreadCount(int requested);
 
-// Errors: Invalid where so many cannot be asked for.
-arrow::Status CheckThreads(int threads);
-
 // The first thing wrong with the options, in the user's words, or OK.
 arrow::Status Validate(const RunOptions& options);
 

@@ -55,7 +55,8 @@ def metadata(self: Published) -> pa.Table:
 
 def images(self: Published) -> pa.Table:
     """id, path, relative_path, label, size, width, height, format, mode, content_sha256 of each
-    image, and its statistics where `stats` asked for them, in path order. Raises ValueError where the run was published without Parquet.
+    image, and its statistics where `stats` asked for them, in path order. Raises ValueError where
+    the run was published without Parquet.
     """
     table = _parquet(self, "metadata/parquet", "metadata")
     return _missing(self, "metadata/parquet", "metadata") if table is None else table

@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "check_threads.h"
 #include "duplicates.h"
 #include "guarded.h"
 #include "image_issues.h"

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "check_threads.h"
 #include "cosines.h"
 #include "guarded.h"
 #include "published_rows.h"

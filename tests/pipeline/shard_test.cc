@@ -262,6 +262,18 @@ TEST_F(ShardTest, AllDecodeAsWasPlanned) {
   EXPECT_FALSE(fs::exists(output_ / "run_info"));
 }
 
+TEST_F(ShardTest, AllGatherTheStatisticsThatWerePlanned) {
+  options_.stats = StatsKind::kFull;
+  ASSERT_TRUE(Run("1/2").ok());
+  for (const StatsKind other : {StatsKind::kNone, StatsKind::kBasic}) {
+    options_.stats = other;
+    const auto refused = Run("2/2");
+    EXPECT_NE(refused.status().message().find("was planned with --stats full"), std::string::npos)
+        << refused.status();
+  }
+  EXPECT_FALSE(fs::exists(output_ / "run_info"));
+}
+
 TEST_F(ShardTest, MergeNeedsAPlan) {
   const auto merged = Run("merge");
   EXPECT_NE(merged.status().message().find("there is no plan of the run r"), std::string::npos)

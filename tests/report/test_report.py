@@ -270,6 +270,13 @@ def test_a_run_without_rejects_says_so(sample_run):
     assert rejects["blocks"] == []
 
 
+def page_of(pomona, output, folder):
+    """What `pomona report` makes, in `folder`."""
+    file = folder / "page.html"
+    subprocess.run([pomona, "report", output, "--output", file], check=True)
+    return Page(file)
+
+
 def odd(row):
     """The issues of an image beside duplicates."""
     issues = [name[3:-6] for name, value in row.items() if value is True]
@@ -294,14 +301,9 @@ def test_an_audit_is_a_section_of_its_own(pomona, run, data, tmp_path):
     fruit.resize((300, 40)).convert("L").save(tree / "Lemon/wide.png")
     output = run(tree, *OPTIONS)
 
-    def page():
-        file = tmp_path / "page.html"
-        subprocess.run([pomona, "report", output, "--output", file], check=True)
-        return Page(file)
-
-    assert "audit" not in page().sections
+    assert "audit" not in page_of(pomona, output, tmp_path).sections
     subprocess.run([pomona, "audit", output, "--near", "0.97", "--neighbours", "3"], check=True)
-    found = page()
+    found = page_of(pomona, output, tmp_path)
     headlines = [line["value"] for line in found.sections["audit"]["headlines"]]
     tables = {
         name: pyarrow.parquet.read_table(
@@ -328,16 +330,17 @@ def test_an_audit_is_a_section_of_its_own(pomona, run, data, tmp_path):
     assert max(picture.size) == 64
     check_image_issues(found, tables["image_issues"])
 
-    # With the nearest of each beside it.
-    knn = ["--near", "0.97", "--neighbours", "3", "--knn", "4"]
-    subprocess.run([pomona, "audit", output, *knn], check=True)
+
+def test_an_audits_images_stand_beside_those_nearest_to_them(pomona, fruits_run, tmp_path):
+    output = shutil.copytree(fruits_run, tmp_path / "out")
+    subprocess.run([pomona, "audit", output, "--near", "0.97", "--knn", "4"], check=True)
     neighbours: dict[str, list] = {}
     table = pyarrow.parquet.read_table(
         output / f"audit/neighbours/parquet/neighbours_{RUN_ID}"
     ).to_pylist()
     for row in table:
         neighbours.setdefault(row["path"], []).append(row)
-    found = page()
+    found = page_of(pomona, output, tmp_path)
     beside = found.block("audit", "table", "Duplicates: groups with several labels first")
     names = [column["name"] for column in beside["columns"]]
     assert names[:4] == ["picture", "nearest 1", "nearest 2", "nearest 3"]
@@ -357,3 +360,9 @@ def test_an_audit_is_a_section_of_its_own(pomona, run, data, tmp_path):
             small = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
             real = Image.open(path).convert("RGB").resize(small.size)
             assert np.abs(np.asarray(small, int) - np.asarray(real, int)).mean() < 6
+
+    # An audit that lacks what it was asked for is damaged.
+    shutil.rmtree(output / "audit/neighbours")
+    failed = subprocess.run([pomona, "report", output], capture_output=True, text=True, check=False)
+    assert failed.returncode == 1
+    assert "audit/neighbours" in failed.stderr

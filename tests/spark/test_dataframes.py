@@ -73,6 +73,23 @@ def model(output, files):
     return safetensors.numpy.load(files.open_input_stream(path).read())
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("hidden", True),
+        ("decode", "scaled"),
+        ("stats", "basic"),
+        ("memory", "1G"),
+        ("metrics", "run.prom"),
+        ("shard", "1/2"),
+    ],
+)
+def test_what_cannot_be_had_is_refused(option, value, tmp_path):
+    with pytest.raises(ValueError, match=option):
+        job_of(None, tmp_path / "in", tmp_path / "out", **{option: value})
+    assert not (tmp_path / "out").exists()
+
+
 def check(output, expected, files=None, old="", new=""):
     """The outputs are the program's, but for `old` at the start of paths, which became `new`."""
     local = pa.fs.LocalFileSystem()

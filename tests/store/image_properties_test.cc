@@ -51,6 +51,10 @@ TEST(ImageProperties, AreRefusedWhereTheyAreNone) {
     image.statistics.kind = 1;
     image.statistics.entropy = std::numeric_limits<double>::quiet_NaN();
   }));
+  EXPECT_TRUE(refuses([](ImageProperties& image) {
+    image.statistics.kind = 2;
+    image.statistics.blurriness = -1;
+  }));
 
   const std::vector<ImageProperties> images = {sound};
   const std::vector<std::byte> bytes = BytesOf(images);
