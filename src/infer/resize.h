@@ -1,5 +1,6 @@
 // Resampling with antialiasing, to the bit as Image.resize() of Pillow 9 to 12 does it on RGB.
-// Pillow 13 resizes the columns first where the height shrinks more.
+// Pillow 13 resizes the columns first where the height shrinks more, and 12.2 where the image is more
+// than 100 times as tall as wide.
 #pragma once
 
 #include <cstdint>
