@@ -146,7 +146,7 @@ TEST_F(AuditTest, ImageIssuesWithoutStatisticsAreEmptyFields) {
             std::string::npos)
       << issues;
   EXPECT_EQ(summary->image_issues.at("odd_size"), 1);
-  EXPECT_NE(Describe(*summary).find("image issues: 1 odd_aspect_ratio, 1 odd_size; run with"),
+  EXPECT_NE(Describe(*summary).find("image issues: 1 odd_aspect_ratio, 1 odd_size; a run with"),
             std::string::npos);
 }
 
