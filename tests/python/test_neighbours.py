@@ -1,5 +1,6 @@
 """The nearest images, of a picture and of each, against FAISS and scikit-learn."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -290,12 +291,18 @@ def test_weights_have_to_be_the_runs(pomona, odd, tmp_path):
     other = tmp_path / "out"
     shutil.copytree(odd, other)
     info = other / info.relative_to(odd)
-    told = json.loads(info.read_text())
+    before = info.read_bytes()
+    told = json.loads(before)
     told["weights"]["digest"] = "0" * 64
     info.write_text(json.dumps(told))
     _, paths = features_of(odd)
     copy = tmp_path / "copy.png"
     shutil.copyfile(paths[0], copy)
+    assert "its checksum is wrong" in refused(pomona, other, "--image", copy)
+    # As a run of other weights leaves it.
+    sums = other / f"run_info/run_info_{RUN_ID}/_SHA256SUMS"
+    digests = [hashlib.sha256(content).hexdigest() for content in (before, info.read_bytes())]
+    sums.write_text(sums.read_text().replace(*digests))
     said = refused(pomona, other, "--image", copy)
     assert "made with the weights 0000" in said
     assert "--weights" in said

@@ -33,7 +33,9 @@ def test_audit(sample_bucket, cache, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "120 images" in done.stdout
     found = audits(bucket, "audited")
-    assert len(found) == 16
+    tables = {"duplicates", "split_leaks", "outliers", "label_issues", "image_issues"}
+    assert {path.split("/")[1] for path in found} == tables
+    assert len(found) == 4 * len(tables)  # a part and its _SUCCESS, of either format
     assert not [key for key in bucket.keys("audited") if "/_pomona/" in key]
 
     bucket.download("audited", tmp_path / "local")
