@@ -80,7 +80,13 @@ arrow::Result<ExitCode> AuditPublished(const RunSummary& summary, const RunArgum
   options.s3 = arguments.options.s3;
   const arrow::Status audited =
       AuditRun(arguments.output, options, arguments.progress, arguments.quiet);
-  if (audited.ok()) return ExitCode::kComplete;
+  if (audited.ok()) {
+    const arrow::Status printed = FlushOutput();
+    if (!printed.ok()) {
+      PrintError(printed.message() + "; the run is published and audited all the same");
+    }
+    return ExitCode::kComplete;
+  }
   const arrow::Status told = audited.WithMessage(
       "the run ", summary.run_id, " is published, but was not audited: ", audited.message(),
       "; `pomona audit OUTPUT --run-id ", summary.run_id, "` does it");

@@ -61,7 +61,7 @@ class Index(_core.Index):
         """
         if operator.index(k) < 1:
             raise ValueError(f"k: at least 1, not {k}")
-        if _inputs.arrow(queries, "queries") is None and not hasattr(queries, "ndim"):
+        if _inputs.arrow(queries, "queries") is None and getattr(queries, "ndim", 0) == 0:
             queries = _inputs.several(queries, "queries")
         vectors = self._features(queries) if _are_pictures(queries) else queries
         return self._search(_inputs.vectors(vectors, "queries"), min(k, len(self)))

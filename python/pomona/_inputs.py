@@ -37,6 +37,8 @@ def several(data: Any, name: str) -> list[Any]:
     """What can be gone through, in a list."""
     if isinstance(data, (str, bytes, bytearray, memoryview, os.PathLike)) or is_pillow(data):
         raise TypeError(f"{name}: several are expected; put a single one into a list")
+    if not hasattr(data, "__iter__"):
+        raise TypeError(f"{name}: vectors or pictures are expected, not {type(data).__name__}")
     return list(data)
 
 

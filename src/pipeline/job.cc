@@ -112,7 +112,7 @@ arrow::Status Job::PlanForOthers() {
 // What one that died left undone is done first, whatever becomes of this run.
 arrow::Status Job::Lock() {
   ARROW_RETURN_NOT_OK(in_.output.Lock(in_.hooks.cancel));
-  if (in_.output.met_interrupted()) RefreshCard(in_.output);
+  if (in_.output.met_interrupted()) (void)RefreshCard(in_.output);
   return arrow::Status::OK();
 }
 

@@ -221,7 +221,6 @@ arrow::Result<Section> GatherAudit(const PublishedFiles& audits, const std::stri
   std::vector<Shown> tables;
   std::vector<Rows> rows;
   for (Shown& table : Tables()) {
-    // An audit by an earlier build has fewer.
     ARROW_ASSIGN_OR_RAISE(const bool exists, audits.Exists(SuccessOf(table.folder, run_id)));
     // What earlier versions audited has none of these.
     if (!exists && &table.folder == &kImageIssues) continue;

@@ -237,10 +237,10 @@ arrow::Result<bool> UpdateCard(Output& output, const std::string& run_id) {
   return true;
 }
 
-void RefreshCard(Output& output) {
-  const auto runs = PublishedRuns(output.published());
-  if (!runs.ok()) return;
-  if (!UpdateCard(output, runs->empty() ? "" : runs->front()).ok()) (void)UpdateCard(output, "");
+arrow::Status RefreshCard(Output& output, const std::string& without) {
+  ARROW_ASSIGN_OR_RAISE(std::vector<std::string> runs, PublishedRuns(output.published()));
+  std::erase(runs, without);
+  return UpdateCard(output, runs.empty() ? "" : runs.front()).status();
 }
 
 }  // namespace pomona

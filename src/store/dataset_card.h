@@ -18,9 +18,8 @@ namespace pomona {
 // Errors: those of reading the run or the README, or of writing it; the card is as it was then.
 arrow::Result<bool> UpdateCard(Output& output, const std::string& run_id);
 
-// The same of the newest run that is published; where that fails, no card, which is better than one
-// of a run that is gone. What fails here, the next run that is published or removed does again.
-// REQUIRES: the output is locked.
-void RefreshCard(Output& output);
+// The same of the newest run that is published, `without` aside, whose card goes before it does.
+// Errors: as above. REQUIRES: the output is locked.
+arrow::Status RefreshCard(Output& output, const std::string& without = "");
 
 }  // namespace pomona

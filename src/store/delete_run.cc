@@ -63,9 +63,12 @@ arrow::Status DeleteRun(const std::string& output, const std::string& run_id, co
   ARROW_RETURN_NOT_OK(opened->Lock(cancel));
   arrow::Status removed;
   if (audit.files > 0) removed = DeleteAudit(output, run_id, s3, cancel);
-  if (removed.ok()) removed = opened->Remove(run_id);
-  // Also of a run of which something stays: it is not published any more.
-  RefreshCard(*opened);
+  if (removed.ok()) {
+    // First, so that no card is ever of a run that is gone; none is better.
+    if (!RefreshCard(*opened, run_id).ok()) (void)UpdateCard(*opened, "");
+    removed = opened->Remove(run_id);
+    if (!removed.ok()) (void)RefreshCard(*opened);
+  }
   opened->Abandon();
   return removed;
 }

@@ -394,7 +394,17 @@ def test_the_types_know_every_option():
     hints = typing.get_type_hints(_options.RunOptions)
     assert set(hints) == {spec.name for spec in _core.option_specs()}
     choices = {name: words for name, hint in hints.items() if (words := words_of(hint))}
-    names = {"mode", "decode", "engine", "cpu", "formats", "vectors", "report", "report_images"}
+    names = {
+        "mode",
+        "decode",
+        "stats",
+        "engine",
+        "cpu",
+        "formats",
+        "vectors",
+        "report",
+        "report_images",
+    }
     assert set(choices) == names
     for name, words in choices.items():
         with pytest.raises(ValueError, match="expected") as raised:
