@@ -117,14 +117,15 @@ def small_disk(tmp_path):
         subprocess.run(["umount", folder], check=True)
 
 
+# Of both, the run needs a fraction of the most that it may take: the message says 1 MiB.
 @pytest.mark.parametrize(
-    ("cap", "enough"), [("size={}k", range(8, 200, 24)), ("nr_inodes={}", range(4, 124, 10))]
+    ("cap", "caps"), [("size={}k", range(8, 1024, 24)), ("nr_inodes={}", range(4, 1024, 10))]
 )
-def test_a_full_disk(lab, small_disk, cap, enough):
-    disk = small_disk(cap.format(enough[0]))
+def test_a_full_disk(lab, small_disk, cap, caps):
+    disk = small_disk(cap.format(caps[0]))
     output = disk / "output"
     failures = 0
-    for size in enough:
+    for size in caps:
         finished = lab.run(output)
         if finished.returncode == 0:
             break
@@ -132,9 +133,7 @@ def test_a_full_disk(lab, small_disk, cap, enough):
         assert finished.returncode == 1 and str(output) in message, finished.stderr
         assert "No space left on device" in message
         assert not is_published(output)
-        subprocess.run(
-            ["mount", "-o", "remount," + cap.format(size + enough.step), disk], check=True
-        )
+        subprocess.run(["mount", "-o", "remount," + cap.format(size + caps.step), disk], check=True)
         failures += 1
     assert finished.returncode == 0 and failures > 1
     assert files_of(output, RUN) == lab.expected
