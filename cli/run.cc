@@ -71,6 +71,12 @@ void PrintSummary(const RunSummary& summary, const RunArguments& arguments) {
   for (const std::string& folder : summary.folders) Print("  " + folder);
 }
 
+// The work is what was asked for: a summary that is lost does not undo it.
+void FlushSummary(const std::string& done) {
+  const arrow::Status printed = FlushOutput();
+  if (!printed.ok()) PrintError(printed.message() + "; " + done + " all the same");
+}
+
 // By default options. What goes wrong does not undo the run.
 arrow::Result<ExitCode> AuditPublished(const RunSummary& summary, const RunArguments& arguments) {
   AuditOptions options;
@@ -81,10 +87,7 @@ arrow::Result<ExitCode> AuditPublished(const RunSummary& summary, const RunArgum
   const arrow::Status audited =
       AuditRun(arguments.output, options, arguments.progress, arguments.quiet);
   if (audited.ok()) {
-    const arrow::Status printed = FlushOutput();
-    if (!printed.ok()) {
-      PrintError(printed.message() + "; the run is published and audited all the same");
-    }
+    FlushSummary("the run is published and audited");
     return ExitCode::kComplete;
   }
   const arrow::Status told = audited.WithMessage(
@@ -109,13 +112,7 @@ arrow::Result<ExitCode> RunJob(const RunArguments& arguments) {
   printer.Finish();
   ARROW_RETURN_NOT_OK(summary);
   if (!arguments.quiet) PrintSummary(*summary, arguments);
-  // The work is what was asked for: a summary that is lost does not undo it.
-  const arrow::Status printed = FlushOutput();
-  if (!printed.ok()) {
-    const std::string done =
-        summary->fragments_missing > 0 ? "this shard is done" : "the run is published";
-    PrintError(printed.message() + "; " + done + " all the same");
-  }
+  FlushSummary(summary->fragments_missing > 0 ? "this shard is done" : "the run is published");
   return arguments.audit ? AuditPublished(*summary, arguments) : ExitCode::kComplete;
 }
 

@@ -115,6 +115,13 @@ void RemoveLeft(const std::string& above, const std::string& prefix) {
 
 }  // namespace
 
+arrow::Result<std::string> TemporaryRoot() {
+  std::error_code error;
+  std::string folder = fs::temp_directory_path(error);
+  if (error) return arrow::Status::IOError("there is no folder for temporary files: set TMPDIR");
+  return folder;
+}
+
 arrow::Result<ScratchFolder> ScratchFolder::Make(const std::string& above) {
   // Where machines share the folder above, a lock may be known to one of them only.
   const std::string prefix = "pomona-" + Machine::This().host + '-';

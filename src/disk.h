@@ -39,6 +39,9 @@ arrow::Status RemoveAll(const std::string& path);
 // there is no such folder.
 arrow::Result<std::vector<std::string>> FilesBelow(const std::string& folder);
 
+// Where temporary files go: TMPDIR, or /tmp. Errors: IOError where that is no folder.
+arrow::Result<std::string> TemporaryRoot();
+
 // A new folder of an unused name, which is removed with all that is in it when this dies. What
 // processes of this machine left that were killed is removed where the next one is made beside it.
 class ScratchFolder {

@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "allowance.h"
-
 #include "check_threads.h"
 #include "pomona/glob.h"
 

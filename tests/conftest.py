@@ -81,6 +81,14 @@ def fruits_run(run, data):
     return run(data / "fruits")
 
 
+@pytest.fixture(scope="module")
+def fruits(fruits_run, tmp_path_factory):
+    """The same, of a module that audits it."""
+    output = tmp_path_factory.mktemp("fruits") / "out"
+    shutil.copytree(fruits_run, output)
+    return output
+
+
 @pytest.fixture(scope="session")
 def sample_tree(pomona, tmp_path_factory):
     """120 synthetic images."""

@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 
 def images(data: Any) -> Any:
     """Several images: an Arrow array of binary or string, or a list of single ones."""
-    if isinstance(data, (str, bytes, bytearray, memoryview, os.PathLike)) or is_pillow(data):
-        raise TypeError("images: several are expected; put a single one into a list")
+    _check_several(data, "images")
     if getattr(data, "ndim", None) == 3:
         raise TypeError("images: several are expected; put the pixels of a single one into a list")
     array = arrow(data, "images")
@@ -35,11 +34,15 @@ def vectors(data: Any, name: str = "rows") -> Any:
 
 def several(data: Any, name: str) -> list[Any]:
     """What can be gone through, in a list."""
-    if isinstance(data, (str, bytes, bytearray, memoryview, os.PathLike)) or is_pillow(data):
-        raise TypeError(f"{name}: several are expected; put a single one into a list")
+    _check_several(data, name)
     if not hasattr(data, "__iter__"):
         raise TypeError(f"{name}: vectors or pictures are expected, not {type(data).__name__}")
     return list(data)
+
+
+def _check_several(data: Any, name: str) -> None:
+    if isinstance(data, (str, bytes, bytearray, memoryview, os.PathLike)) or is_pillow(data):
+        raise TypeError(f"{name}: several are expected; put a single one into a list")
 
 
 def is_pillow(data: Any) -> bool:

@@ -101,7 +101,7 @@ void Count(const PublishedRows& rows, const Findings& found, AuditSummary* summa
     const auto issues = found.issues->Judge(row);
     for (size_t i = 0; i < issues.size(); ++i) {
       if (!issues[i].is_issue) continue;
-      summary->image_issues[std::string(audit::kImageIssueNames[i])] += *issues[i].is_issue;
+      summary->image_issues[std::string(kImageIssueNames[i])] += *issues[i].is_issue;
     }
     for (const StatsKind less : {StatsKind::kBasic, StatsKind::kNone}) {
       if (!rows.images[row].statistics.Has(summary->stats)) summary->stats = less;
@@ -191,7 +191,8 @@ arrow::Result<AuditSummary> AuditRun(const std::string& output, const AuditOptio
   ARROW_ASSIGN_OR_RAISE(summary.run_id, FindRunId(files, options.run_id));
   Run run{files, summary.run_id, {}};
   ARROW_ASSIGN_OR_RAISE(run.checksum, files.Sha256Of(ChecksumsPath(run.id)));
-  ARROW_ASSIGN_OR_RAISE(const Pca pca, audit::ReadPublishedPca(files, run.id));
+  ARROW_ASSIGN_OR_RAISE(const Checksums checksums, ReadChecksums(files, run.id));
+  ARROW_ASSIGN_OR_RAISE(const Pca pca, audit::ReadPublishedPca(files, checksums, run.id));
 
   ARROW_ASSIGN_OR_RAISE(const auto audits, OpenAudits(output, options.s3, cancel));
   ARROW_RETURN_NOT_OK(audits->Lock(cancel));
@@ -206,8 +207,8 @@ arrow::Result<AuditSummary> AuditRun(const std::string& output, const AuditOptio
       const auto tell = [&](int64_t done, int64_t total) {
         if (hooks.progress) hooks.progress("read", done, total);
       };
-      ARROW_ASSIGN_OR_RAISE(rows, ReadPublishedRows(files, run.id, pca, features, threads,
-                                                    options.cpu, cancel, tell));
+      ARROW_ASSIGN_OR_RAISE(rows, ReadPublishedRows(files, checksums, run.id, pca, features,
+                                                    threads, options.cpu, cancel, tell));
       ARROW_ASSIGN_OR_RAISE(found, Find(rows, features, options, threads, hooks));
     }
     summary.rows = static_cast<int64_t>(rows.size());

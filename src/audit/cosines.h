@@ -6,17 +6,30 @@
 #include <algorithm>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "kernels.h"
 #include "pomona/cpu.h"
 #include "row_file.h"
+#include "short_vectors.h"
+#include "tiles.h"
 
 namespace pomona::audit {
 
-// Never below 0, whatever the rounding. Where the cosine is not above 1, 1 - Distance(cosine) has the
-// same order as the cosine, and its Distance() is this one again.
+// Never below 0, whatever the rounding.
 inline double Distance(double cosine) { return std::max(0.0, 1 - cosine); }
+
+// For ForEachNearest() by cosines, which `of` gives: Distance(product) of what it hands over is that of
+// the cosine. Not the cosine itself, as what is at one distance has to come in the order of the rows.
+inline ExactProduct ByCosine(decltype(ExactProduct::of) of) {
+  const auto product = [of = std::move(of)](uint32_t a, uint32_t b,
+                                            int thread) -> arrow::Result<double> {
+    ARROW_ASSIGN_OR_RAISE(const double cosine, of(a, b, thread));
+    return 1 - Distance(cosine);
+  };
+  return {product, kMargin};
+}
 
 // One thread's way to the cosine of two rows. `norms`: the squares of their lengths.
 class Cosines {

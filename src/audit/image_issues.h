@@ -5,23 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string_view>
 #include <vector>
 
 #include "duplicates.h"
 #include "published_rows.h"
+#include "store/layout.h"
 
 namespace pomona::audit {
-
-inline constexpr std::array<std::string_view, 9> kImageIssueNames = {"dark",
-                                                                     "light",
-                                                                     "odd_aspect_ratio",
-                                                                     "low_information",
-                                                                     "exact_duplicates",
-                                                                     "near_duplicates",
-                                                                     "blurry",
-                                                                     "grayscale",
-                                                                     "odd_size"};
 
 // Nothing where the run does not tell.
 struct ImageIssue {

@@ -25,9 +25,9 @@ using audit::RowFile;
 using audit::ShortVectors;
 using audit::Tiles;
 
-arrow::Result<FeatureOrigin> ReadOrigin(const PublishedFiles& files, const std::string& run_id) {
+arrow::Result<FeatureOrigin> ReadOrigin(const PublishedFiles& files, const Checksums& checksums,
+                                        const std::string& run_id) {
   const std::string path = kModelInfo.Path(run_id) + '/' + PartName(0, "json");
-  ARROW_ASSIGN_OR_RAISE(const Checksums checksums, ReadChecksums(files, run_id));
   ARROW_ASSIGN_OR_RAISE(const std::string text, ReadChecked(files, checksums, path));
   try {
     const nlohmann::json info = nlohmann::json::parse(text);
@@ -126,11 +126,9 @@ class PublishedIndex final : public Index {
     const Tiles tiles(vectors, shorten_.dimensions());
     const int threads = static_cast<int>(std::min(static_cast<size_t>(threads_), tiles.size()));
     std::vector<Cosines> cosines = Cosines::OfThreads(threads, rows_.norms, features_, cpu_);
-    const auto exact = [&](uint32_t query, uint32_t row, int thread) -> arrow::Result<double> {
-      ARROW_ASSIGN_OR_RAISE(const double cosine,
-                            cosines[static_cast<size_t>(thread)].Of(queries.data() + query * width,
-                                                                    norms[query], row));
-      return 1 - audit::Distance(cosine);
+    const auto cosine = [&](uint32_t query, uint32_t row, int thread) {
+      return cosines[static_cast<size_t>(thread)].Of(queries.data() + query * width, norms[query],
+                                                     row);
     };
     const auto use = [&](uint32_t query, std::span<const NearRow> nearest, int) {
       std::ranges::transform(
@@ -141,7 +139,7 @@ class PublishedIndex final : public Index {
     const auto tell = [&](int64_t done) {
       if (hooks.progress) hooks.progress("search", done, static_cast<int64_t>(tiles.size()));
     };
-    ARROW_RETURN_NOT_OK(ForEachNearest(tiles, tiles_, each, {exact, audit::kMargin}, threads,
+    ARROW_RETURN_NOT_OK(ForEachNearest(tiles, tiles_, each, audit::ByCosine(cosine), threads,
                                        hooks.cancel, use, tell, cpu_));
     return found;
   }
@@ -165,15 +163,17 @@ arrow::Result<std::unique_ptr<Index>> OpenIndex(const std::string& output,
   ARROW_ASSIGN_OR_RAISE(const PublishedFiles files,
                         PublishedFiles::Open(output, options.s3, hooks.cancel));
   ARROW_ASSIGN_OR_RAISE(const std::string run_id, FindRunId(files, options.run_id));
-  ARROW_ASSIGN_OR_RAISE(FeatureOrigin origin, ReadOrigin(files, run_id));
-  ARROW_ASSIGN_OR_RAISE(const Pca pca, audit::ReadPublishedPca(files, run_id));
+  ARROW_ASSIGN_OR_RAISE(const Checksums checksums, ReadChecksums(files, run_id));
+  ARROW_ASSIGN_OR_RAISE(FeatureOrigin origin, ReadOrigin(files, checksums, run_id));
+  ARROW_ASSIGN_OR_RAISE(const Pca pca, audit::ReadPublishedPca(files, checksums, run_id));
   ARROW_ASSIGN_OR_RAISE(RowFile features,
                         RowFile::CreateTemporary(static_cast<size_t>(pca.dimensions())));
   const auto tell = [&](int64_t done, int64_t total) {
     if (hooks.progress) hooks.progress("read", done, total);
   };
-  ARROW_ASSIGN_OR_RAISE(PublishedRows rows, ReadPublishedRows(files, run_id, pca, features, threads,
-                                                              options.cpu, hooks.cancel, tell));
+  ARROW_ASSIGN_OR_RAISE(PublishedRows rows,
+                        ReadPublishedRows(files, checksums, run_id, pca, features, threads,
+                                          options.cpu, hooks.cancel, tell));
   return std::make_unique<PublishedIndex>(run_id, std::move(origin), pca, std::move(rows),
                                           std::move(features), threads, options.cpu);
 }

@@ -4,7 +4,6 @@
 #include <span>
 
 #include "cosines.h"
-#include "short_vectors.h"
 
 namespace pomona::audit {
 
@@ -18,9 +17,8 @@ arrow::Result<Neighbours> FindNeighbours(const PublishedRows& rows, const Tiles&
   found.rows.resize(rows.size() * found.count);
   found.distances.resize(rows.size() * found.count);
   std::vector<Cosines> cosines = Cosines::OfThreads(threads, rows.norms, features, cpu);
-  const auto exact = [&](uint32_t a, uint32_t b, int thread) -> arrow::Result<double> {
-    ARROW_ASSIGN_OR_RAISE(const double cosine, cosines[static_cast<size_t>(thread)].Of(a, b));
-    return 1 - Distance(cosine);
+  const auto cosine = [&](uint32_t a, uint32_t b, int thread) {
+    return cosines[static_cast<size_t>(thread)].Of(a, b);
   };
   const auto use = [&](uint32_t row, std::span<const NearRow> nearest, int) {
     for (size_t i = 0; i < nearest.size(); ++i) {
@@ -30,7 +28,7 @@ arrow::Result<Neighbours> FindNeighbours(const PublishedRows& rows, const Tiles&
     return arrow::Status::OK();
   };
   ARROW_RETURN_NOT_OK(
-      ForEachNearest(tiles, tiles, found.count, {exact, kMargin}, threads, cancel, use, poll, cpu));
+      ForEachNearest(tiles, tiles, found.count, ByCosine(cosine), threads, cancel, use, poll, cpu));
   return found;
 }
 

@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "reduce/kernels.h"
-#include "store/checksums.h"
 #include "store/item_record.h"
 #include "store/layout.h"
 #include "store/part_reader.h"
@@ -34,9 +33,15 @@ struct Part {
 
 class Reading {
  public:
-  Reading(const PublishedFiles& files, const std::string& run_id, const Pca& pca,
-          const RowFile& features, Cpu cpu)
-      : files_(files), run_id_(run_id), pca_(pca), shorten_(pca), features_(features), cpu_(cpu) {}
+  Reading(const PublishedFiles& files, const Checksums& checksums, const std::string& run_id,
+          const Pca& pca, const RowFile& features, Cpu cpu)
+      : files_(files),
+        checksums_(checksums),
+        run_id_(run_id),
+        pca_(pca),
+        shorten_(pca),
+        features_(features),
+        cpu_(cpu) {}
 
   using Poll = std::function<void(int64_t, int64_t)>;
 
@@ -61,6 +66,7 @@ class Reading {
   void Join();
 
   const PublishedFiles& files_;
+  const Checksums& checksums_;
   const std::string& run_id_;
   const Pca& pca_;
   const ShortVectors shorten_;
@@ -72,11 +78,10 @@ class Reading {
 };
 
 arrow::Status Reading::ReadRecords() {
-  ARROW_ASSIGN_OR_RAISE(const Checksums checksums, ReadChecksums(files_, run_id_));
   for (size_t part = 0;; ++part) {
     const std::string path = kRunInfo.Path(run_id_) + '/' + ItemRecordName(part);
-    if (!checksums.contains(path)) break;
-    ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadChecked(files_, checksums, path));
+    if (!checksums_.contains(path)) break;
+    ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadChecked(files_, checksums_, path));
     ARROW_ASSIGN_OR_RAISE(const ItemRecord record, ItemRecord::Parse(files_.Path(path), bytes));
     parts_.push_back({.first_row = rows_.images.size(),
                       .rows = record.images.size(),
@@ -190,19 +195,20 @@ void Reading::Join() {
 
 }  // namespace
 
-arrow::Result<Pca> ReadPublishedPca(const PublishedFiles& files, const std::string& run_id) {
+arrow::Result<Pca> ReadPublishedPca(const PublishedFiles& files, const Checksums& checksums,
+                                    const std::string& run_id) {
   const std::string path = kPcaModel.Path(run_id) + '/' + PartName(0, "safetensors");
-  ARROW_ASSIGN_OR_RAISE(const Checksums checksums, ReadChecksums(files, run_id));
   ARROW_ASSIGN_OR_RAISE(const std::string bytes, ReadChecked(files, checksums, path));
   return Pca::Deserialize(std::as_bytes(std::span(bytes)), files.Path(path));
 }
 
 arrow::Result<PublishedRows> ReadPublishedRows(const PublishedFiles& files,
+                                               const Checksums& checksums,
                                                const std::string& run_id, const Pca& pca,
                                                const RowFile& features, int threads, Cpu cpu,
                                                CancelToken cancel,
                                                const std::function<void(int64_t, int64_t)>& poll) {
-  return Reading(files, run_id, pca, features, cpu).Read(threads, cancel, poll);
+  return Reading(files, checksums, run_id, pca, features, cpu).Read(threads, cancel, poll);
 }
 
 }  // namespace pomona::audit

@@ -15,6 +15,7 @@
 #include "pomona/pca.h"
 #include "row_file.h"
 #include "short_vectors.h"
+#include "store/checksums.h"
 #include "store/image_properties.h"
 #include "store/published_files.h"
 
@@ -60,12 +61,14 @@ struct PublishedRows {
 };
 
 // The PCA that was published with a run. Errors: Invalid where it is not as it was published; IOError.
-arrow::Result<Pca> ReadPublishedPca(const PublishedFiles& files, const std::string& run_id);
+arrow::Result<Pca> ReadPublishedPca(const PublishedFiles& files, const Checksums& checksums,
+                                    const std::string& run_id);
 
 // Reads them, and stores the features in `features`. `poll`: hears on the calling thread how many rows
 // of how many were read. Errors: Invalid where files are not as they were
 // published; Cancelled; IOError.
 arrow::Result<PublishedRows> ReadPublishedRows(const PublishedFiles& files,
+                                               const Checksums& checksums,
                                                const std::string& run_id, const Pca& pca,
                                                const RowFile& features, int threads, Cpu cpu,
                                                CancelToken cancel,

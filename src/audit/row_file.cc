@@ -5,7 +5,6 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <filesystem>
 #include <limits>
 #include <utility>
 
@@ -39,13 +38,12 @@ arrow::Result<RowFile> RowFile::Create(const std::string& path, size_t width) {
 }
 
 arrow::Result<RowFile> RowFile::CreateTemporary(size_t width) {
-  std::error_code error;
-  const auto folder = std::filesystem::temp_directory_path(error);
-  if (error) return arrow::Status::IOError("there is no folder for temporary files: set TMPDIR");
-  std::string path = folder / "pomona-rows-XXXXXX";
+  ARROW_ASSIGN_OR_RAISE(std::string path, TemporaryRoot());
+  path += "/pomona-rows-XXXXXX";
   const int fd = mkostemp(path.data(), O_CLOEXEC);
+  const int error = errno;
   const std::string shown = path + " (TMPDIR can name a folder with more room)";
-  if (fd < 0) return DiskError("create", shown, errno);
+  if (fd < 0) return DiskError("create", shown, error);
   RowFile file(fd, shown, width);
   if (unlink(path.c_str()) != 0) return DiskError("remove", shown, errno);
   return file;

@@ -184,8 +184,8 @@ arrow::Status WriteImageIssues(const PublishedRows& rows, const ImageIssueJudge&
       {"label"}};
   arrow::FieldVector fields = table.schema->fields();
   for (const std::string_view name : kImageIssueNames) {
-    fields.push_back(arrow::field(std::string(name) + "_score", arrow::float64()));
-    fields.push_back(arrow::field("is_" + std::string(name) + "_issue", arrow::boolean()));
+    fields.push_back(arrow::field(ScoreColumn(name), arrow::float64()));
+    fields.push_back(arrow::field(VerdictColumn(name), arrow::boolean()));
   }
   table.schema = arrow::schema(std::move(fields));
   ARROW_ASSIGN_OR_RAISE(auto writer, TableWriter::Create(table, work));

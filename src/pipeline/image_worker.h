@@ -53,8 +53,8 @@ class ImageWorker {
       : engine_(std::move(engine)),
         reader_(memory, options.decode == DecodeMode::kScaled ? preprocessing.scaled_side() : 0),
         resizer_(preprocessing, options.cpu) {
-    if (options.stats != StatsKind::kNone)
-      statistics_.emplace(options.stats, options.cpu, &resizer_);
+    if (options.stats == StatsKind::kNone) return;
+    statistics_.emplace(options.stats, options.cpu, &resizer_);
   }
 
   const std::unique_ptr<EngineWorker> engine_;

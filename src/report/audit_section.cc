@@ -30,13 +30,13 @@ struct Shown {
   const char* headline;  // what its rows are, beside their number
   const char* title;
   const OutputFolder& folder;
-  std::vector<const char*> columns;  // of the table
+  std::vector<std::string> columns;  // of the table
   std::vector<size_t> picked;        // to be shown, by place; the path is the first
   const char* issue;                 // the column that says whether to show a row; null: all
   const char* score;                 // the lowest come first; null: as they stand
   // Adds the fields of the last columns, which are not in the table; null: all are.
   size_t added = 0;
-  void (*add)(const Shown& table, Row* row) = nullptr;
+  void (*add)(Row* row) = nullptr;
 };
 
 size_t PlaceOf(const Shown& table, std::string_view column) {
@@ -52,20 +52,26 @@ double NumberOf(const std::string& text) {
 
 // Which issues an image has beside its duplicates, which stand in their own table, and the lowest of
 // their scores; and whether there are any.
-void AddIssues(const Shown& table, Row* row) {
+void AddIssues(Row* row) {
   std::string names, lowest;
-  for (size_t score = 2; score + 1 < row->size(); score += 2) {
-    std::string_view name = table.columns[score];
-    name.remove_suffix(std::string_view("_score").size());
-    if ((*row)[score + 1] != "true" || name.ends_with("duplicates")) continue;
-    names += (names.empty() ? "" : ", ") + std::string(name);
-    if (lowest.empty() || NumberOf((*row)[score]) < NumberOf(lowest)) lowest = (*row)[score];
+  for (size_t i = 0; i < kImageIssueNames.size(); ++i) {
+    const std::string_view issue = kImageIssueNames[i];
+    const std::string &score = (*row)[2 + 2 * i], &verdict = (*row)[3 + 2 * i];
+    if (verdict != "true" || issue.ends_with("duplicates")) continue;
+    names.append(names.empty() ? "" : ", ").append(issue);
+    if (lowest.empty() || NumberOf(score) < NumberOf(lowest)) lowest = score;
   }
   const bool any = !names.empty();
   row->insert(row->end(), {std::move(names), std::move(lowest), any ? "true" : "false"});
 }
 
 std::vector<Shown> Tables() {
+  std::vector<std::string> issues = {"path", "label"};
+  for (const std::string_view issue : kImageIssueNames) {
+    issues.push_back(ScoreColumn(issue));
+    issues.push_back(VerdictColumn(issue));
+  }
+  issues.insert(issues.end(), {"issues", "lowest_score", "is_issue"});
   return {{"images in groups of duplicates",
            "Duplicates: groups with several labels first",
            kDuplicates,
@@ -98,29 +104,7 @@ std::vector<Shown> Tables() {
           {"images that are dark, blurred, odd",
            "Image issues, the worst first",
            kImageIssues,
-           {"path",
-            "label",
-            "dark_score",
-            "is_dark_issue",
-            "light_score",
-            "is_light_issue",
-            "odd_aspect_ratio_score",
-            "is_odd_aspect_ratio_issue",
-            "low_information_score",
-            "is_low_information_issue",
-            "exact_duplicates_score",
-            "is_exact_duplicates_issue",
-            "near_duplicates_score",
-            "is_near_duplicates_issue",
-            "blurry_score",
-            "is_blurry_issue",
-            "grayscale_score",
-            "is_grayscale_issue",
-            "odd_size_score",
-            "is_odd_size_issue",
-            "issues",
-            "lowest_score",
-            "is_issue"},
+           std::move(issues),
            {0, 1, 20, 21},
            "is_issue",
            "lowest_score",
@@ -157,7 +141,7 @@ arrow::Result<Rows> ReadRows(const PublishedFiles& audits, const std::string& ru
   };
   const auto take = [&](std::span<const std::string_view> fields) -> arrow::Status {
     Row row(fields.begin(), fields.end());
-    if (table.add) table.add(table, &row);
+    if (table.add) table.add(&row);
     if (table.issue && row[PlaceOf(table, table.issue)] != "true") return cancel.Check();
     ++rows.count;
     if (!table.score && rows.first.size() == kMostRows) return cancel.Check();
@@ -221,9 +205,10 @@ arrow::Result<Section> GatherAudit(const PublishedFiles& audits, const std::stri
   std::vector<Shown> tables;
   std::vector<Rows> rows;
   for (Shown& table : Tables()) {
-    ARROW_ASSIGN_OR_RAISE(const bool exists, audits.Exists(SuccessOf(table.folder, run_id)));
-    // What earlier versions audited has none of these.
-    if (!exists && &table.folder == &kImageIssues) continue;
+    if (&table.folder == &kImageIssues) {  // of which earlier versions made none
+      ARROW_ASSIGN_OR_RAISE(const bool exists, audits.Exists(SuccessOf(table.folder, run_id)));
+      if (!exists) continue;
+    }
     ARROW_ASSIGN_OR_RAISE(rows.emplace_back(), ReadRows(audits, run_id, table, cancel));
     tables.push_back(std::move(table));
   }

@@ -84,12 +84,16 @@ void BrightnessOrder::Count() noexcept {
 }
 
 void BrightnessOrder::Percentiles(std::span<const int> percentiles, std::span<double> values) {
-  std::vector<size_t> ranks;  // of the two neighbours of each
+  const auto last = static_cast<double>(pixels_ - 1);
+  const auto place_of = [&](int percentile) { return last * (percentile / 100.0); };
+  // The neighbours of each; the same ones, in pictures of few pixels.
+  std::vector<size_t> ranks;
   for (const int percentile : percentiles) {
-    const auto place = static_cast<size_t>(static_cast<double>(pixels_ - 1) * (percentile / 100.0));
-    ranks.push_back(place);
-    ranks.push_back(std::min(place + 1, pixels_ - 1));
+    const auto below = static_cast<size_t>(place_of(percentile));
+    ranks.insert(ranks.end(), {below, std::min(below + 1, pixels_ - 1)});
   }
+  std::ranges::sort(ranks);
+  ranks.erase(std::unique(ranks.begin(), ranks.end()), ranks.end());
   std::vector<double> found(ranks.size());
   if (pixels_ > most_kept_) {
     Count();
@@ -98,9 +102,11 @@ void BrightnessOrder::Percentiles(std::span<const int> percentiles, std::span<do
     FindKept(ranks, found);
   }
   for (size_t i = 0; i < percentiles.size(); ++i) {
-    const double place = static_cast<double>(pixels_ - 1) * (percentiles[i] / 100.0);
-    const double beyond = place - static_cast<double>(ranks[2 * i]);
-    values[i] = found[2 * i] + (found[2 * i + 1] - found[2 * i]) * beyond;
+    const double place = place_of(percentiles[i]);
+    const auto below = static_cast<size_t>(place);
+    const auto at = static_cast<size_t>(std::ranges::lower_bound(ranks, below) - ranks.begin());
+    const double low = found[at], high = found[std::min(at + 1, found.size() - 1)];
+    values[i] = low + (high - low) * (place - static_cast<double>(below));
   }
 }
 
@@ -115,14 +121,14 @@ void BrightnessOrder::FindKept(std::span<const size_t> ranks, std::span<double> 
   if (keys.size() % 2) ++counts[keys.back() >> kBinBits];
   for (size_t i = 0; i < kBins; ++i) counts[i] += others[i];
 
-  // Where the next key of a bin goes; those of a bin without a rank all go to the first place.
-  std::array<uint32_t, kBins> places{}, steps{};
-  std::vector<size_t> first, bins;  // by rank: its bin, and the rank of that one's first key
-  size_t bin = 0, before = 0, picked = 1;
+  std::array<bool, kBins> has_rank{};
+  std::array<uint32_t, kBins> places{};  // where the next key of such a bin goes
+  std::vector<size_t> first, bins;       // by rank: its bin, and the rank of that one's first key
+  size_t bin = 0, before = 0, picked = 0;
   for (const size_t rank : ranks) {
     for (; rank >= before + counts[bin]; ++bin) before += counts[bin];
-    if (!steps[bin]) {
-      steps[bin] = 1;
+    if (!has_rank[bin]) {
+      has_rank[bin] = true;
       places[bin] = static_cast<uint32_t>(picked);
       picked += counts[bin];
     }
@@ -132,18 +138,16 @@ void BrightnessOrder::FindKept(std::span<const size_t> ranks, std::span<double> 
   if (picked_.size() < picked) picked_.resize(picked);
   for (const uint32_t key : keys) {
     const size_t of = key >> kBinBits;
-    if (steps[of]) picked_[places[of]++] = key;
+    if (has_rank[of]) picked_[places[of]++] = key;
   }
   size_t sorted = 0;  // in front of this place, all is smaller than behind it
   for (size_t i = 0; i < ranks.size(); ++i) {
     const size_t end = places[bins[i]];
     const size_t begin = end - counts[bins[i]];
     const size_t place = begin + ranks[i] - first[i];
-    if (place >= sorted) {
-      const auto at = [&](size_t p) { return picked_.begin() + static_cast<std::ptrdiff_t>(p); };
-      std::nth_element(at(std::max(begin, sorted)), at(place), at(end));
-      sorted = place + 1;
-    }
+    const auto at = [&](size_t p) { return picked_.begin() + static_cast<std::ptrdiff_t>(p); };
+    std::nth_element(at(std::max(begin, sorted)), at(place), at(end));
+    sorted = place + 1;
     found[i] = BrightnessOf(picked_[place]);
   }
 }

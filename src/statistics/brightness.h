@@ -40,6 +40,7 @@ class BrightnessOrder {
 
  private:
   void Count() noexcept;
+  // The brightness of the pixels of these ranks, which ascend.
   void FindKept(std::span<const size_t> ranks, std::span<double> found);
   void FindCounted(std::span<const size_t> ranks, std::span<double> found) const;
 

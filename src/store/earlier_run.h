@@ -42,8 +42,8 @@ class EarlierRun {
   const std::string& run_id() const { return run_id_; }
 
   // Copies the features and the properties, with the statistics that are wanted, of those items that
-  // have not changed, and have these, into their rows of
-  // `features` and `images`, and sets found[i] for them. An item is known by its path where one root
+  // have not changed, and have these, into their rows of `features` and `images`, and sets found[i]
+  // for them. An item is known by its path where one root
   // lies in the other, as of a tree of which more is taken than before; else by its path below the
   // root, wherever that was then.
   // REQUIRES: the items are in path order and come after those of the calls before.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <span>
 #include <string>
@@ -93,6 +94,20 @@ inline constexpr OutputFolder kLabelIssues{"label_issues", "label_issues"};
 inline constexpr OutputFolder kLabelIssuesParquet{"label_issues/parquet", "label_issues"};
 inline constexpr OutputFolder kImageIssues{"image_issues", "image_issues"};
 inline constexpr OutputFolder kImageIssuesParquet{"image_issues/parquet", "image_issues"};
+// Of which kImageIssues has two columns each, in this order.
+inline constexpr std::array<std::string_view, 9> kImageIssueNames = {"dark",
+                                                                     "light",
+                                                                     "odd_aspect_ratio",
+                                                                     "low_information",
+                                                                     "exact_duplicates",
+                                                                     "near_duplicates",
+                                                                     "blurry",
+                                                                     "grayscale",
+                                                                     "odd_size"};
+inline std::string ScoreColumn(std::string_view issue) { return std::string(issue) + "_score"; }
+inline std::string VerdictColumn(std::string_view issue) {
+  return "is_" + std::string(issue) + "_issue";
+}
 inline constexpr OutputFolder kNeighbours{"neighbours", "neighbours"};
 inline constexpr OutputFolder kNeighboursParquet{"neighbours/parquet", "neighbours"};
 inline constexpr const OutputFolder* kAuditFolders[] = {

@@ -149,7 +149,7 @@ class ParquetPart : public PartReader {
   std::vector<int16_t> definition_, repetition_;
 };
 
-// Of all tables that are read back.
+// Of all tables that are read back, but for the columns of kImageIssueNames.
 constexpr const char* kCsvColumns[] = {
     "path", "label", "features_string", "pca_features_string",
     // errors
@@ -161,12 +161,6 @@ constexpr const char* kCsvColumns[] = {
     // label_issues
     "label_distance", "nearest_label", "nearest_label_distance", "neighbour_agreement",
     "suggested_label", "label_score", "is_label_issue",
-    // image_issues
-    "dark_score", "is_dark_issue", "light_score", "is_light_issue", "odd_aspect_ratio_score",
-    "is_odd_aspect_ratio_issue", "low_information_score", "is_low_information_issue",
-    "exact_duplicates_score", "is_exact_duplicates_issue", "near_duplicates_score",
-    "is_near_duplicates_issue", "blurry_score", "is_blurry_issue", "grayscale_score",
-    "is_grayscale_issue", "odd_size_score", "is_odd_size_issue",
     // neighbours
     "rank", "neighbour", "neighbour_label"};
 
@@ -194,6 +188,10 @@ arrow::Result<std::shared_ptr<arrow::csv::StreamingReader>> OpenCsv(const Publis
   auto convert = arrow::csv::ConvertOptions::Defaults();
   convert.check_utf8 = false;
   for (const char* name : kCsvColumns) convert.column_types[name] = arrow::binary();
+  for (const std::string_view issue : kImageIssueNames) {
+    convert.column_types[ScoreColumn(issue)] = arrow::binary();
+    convert.column_types[VerdictColumn(issue)] = arrow::binary();
+  }
   return arrow::csv::StreamingReader::Make(arrow::io::default_io_context(), std::move(file), read,
                                            parse, convert);
 }

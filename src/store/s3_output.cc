@@ -65,9 +65,7 @@ arrow::Status S3Output::Clear(bool fresh) {
 }
 
 arrow::Status S3Output::Join(const std::string& run_id, bool) {
-  std::error_code error;
-  const fs::path temporary = fs::temp_directory_path(error);
-  if (error) return arrow::Status::IOError("there is no folder for temporary files: set TMPDIR");
+  ARROW_ASSIGN_OR_RAISE(const std::string temporary, TemporaryRoot());
   ARROW_ASSIGN_OR_RAISE(scratch_, ScratchFolder::Make(temporary));
   local_ = scratch_->path();
   const std::string work = local_ + '/' + std::string(kWorkFolder);

@@ -40,6 +40,17 @@ class StatsTest : public testing::Test {
     return Published(output.path());
   }
 
+  // Leaves a run there that did not come to its end.
+  void Interrupt(const std::string& output, StatsKind stats) {
+    std::atomic<int> reads = 0;
+    std::atomic<bool> cancel = false;
+    source_.on_read = [&](const Item&) { cancel = ++reads > 12; };
+    RunHooks hooks;
+    hooks.cancel = &cancel;
+    ASSERT_TRUE(RunIt(output, stats, hooks).status().IsCancelled());
+    source_.on_read = [](const Item&) {};
+  }
+
   MemorySource source_;
   RunOptions options_;
 };
@@ -96,13 +107,7 @@ TEST_F(StatsTest, AreTakenFromTheNewestRunThatHasThem) {
 TEST_F(StatsTest, AreMadeAnewWhereAnUnfinishedRunHasNone) {
   const auto full = FilesOf(StatsKind::kFull);
   const TempFolder output;
-  std::atomic<int> reads = 0;
-  std::atomic<bool> cancel = false;
-  source_.on_read = [&](const Item&) { cancel = ++reads > 12; };
-  RunHooks hooks;
-  hooks.cancel = &cancel;
-  ASSERT_TRUE(RunIt(output.path(), StatsKind::kNone, hooks).status().IsCancelled());
-  source_.on_read = [](const Item&) {};
+  Interrupt(output.path(), StatsKind::kNone);
   const auto resumed = RunIt(output.path(), StatsKind::kFull);
   ASSERT_TRUE(resumed.ok()) << resumed.status();
   EXPECT_EQ(resumed->counts.resumed, 0);
@@ -112,13 +117,7 @@ TEST_F(StatsTest, AreMadeAnewWhereAnUnfinishedRunHasNone) {
 TEST_F(StatsTest, ComeBackWithAnUnfinishedRunThatHasThem) {
   const auto full = FilesOf(StatsKind::kFull);
   const TempFolder output;
-  std::atomic<int> reads = 0;
-  std::atomic<bool> cancel = false;
-  source_.on_read = [&](const Item&) { cancel = ++reads > 12; };
-  RunHooks hooks;
-  hooks.cancel = &cancel;
-  ASSERT_TRUE(RunIt(output.path(), StatsKind::kFull, hooks).status().IsCancelled());
-  source_.on_read = [](const Item&) {};
+  Interrupt(output.path(), StatsKind::kFull);
   const auto resumed = RunIt(output.path(), StatsKind::kFull);
   ASSERT_TRUE(resumed.ok()) << resumed.status();
   EXPECT_GT(resumed->counts.resumed, 0);

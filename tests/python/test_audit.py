@@ -26,14 +26,6 @@ def unit_rows(features):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-@pytest.fixture(scope="module")
-def fruits(fruits_run, tmp_path_factory):
-    """A run of the real images, to audit."""
-    output = tmp_path_factory.mktemp("fruits") / "out"
-    shutil.copytree(fruits_run, output)
-    return output
-
-
 @pytest.mark.parametrize("near", [0.995, 0.98, 0.95, 0.871])
 def test_pairs_and_groups_are_scikit_learns(fruits, near):
     from scipy.sparse.csgraph import connected_components

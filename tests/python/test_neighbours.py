@@ -66,14 +66,6 @@ def check(found, queries, rows, paths, k):
 
 
 @pytest.fixture(scope="module")
-def fruits(fruits_run, tmp_path_factory):
-    """A run of the real images, to audit."""
-    output = tmp_path_factory.mktemp("fruits") / "out"
-    shutil.copytree(fruits_run, output)
-    return output
-
-
-@pytest.fixture(scope="module")
 def index(fruits):
     return Index(fruits)
 
