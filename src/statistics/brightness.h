@@ -25,8 +25,9 @@ class BrightnessOrder {
  public:
   static constexpr size_t kKept = size_t{1} << 22;
 
-  // REQUIRES: ResolveCpu(cpu) is no error; most_kept >= 1.
-  explicit BrightnessOrder(Cpu cpu, size_t most_kept = kKept) : cpu_(cpu), most_kept_(most_kept) {}
+  // REQUIRES: ResolveCpu(cpu) is no error; judged_whole >= 1.
+  explicit BrightnessOrder(Cpu cpu, size_t judged_whole = kKept)
+      : cpu_(cpu), judged_whole_(judged_whole) {}
 
   // Begins a picture of so many pixels, at least 1. May throw std::bad_alloc.
   void Begin(size_t pixels);
@@ -39,14 +40,16 @@ class BrightnessOrder {
   void Percentiles(std::span<const int> percentiles, std::span<double> values);
 
  private:
+  bool counted() const { return pixels_ > judged_whole_; }
   void Count() noexcept;
   // The brightness of the pixels of these ranks, which ascend.
   void FindKept(std::span<const size_t> ranks, std::span<double> found);
   void FindCounted(std::span<const size_t> ranks, std::span<double> found) const;
 
   const Cpu cpu_;
-  const size_t most_kept_;
+  const size_t judged_whole_;
   size_t pixels_ = 0;
+  size_t most_kept_ = 0;
   size_t kept_ = 0;
   std::vector<uint32_t> keys_;    // kept_ of them, not counted yet
   std::vector<uint32_t> picked_;  // of some of them
