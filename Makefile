@@ -3,6 +3,7 @@
 # make lint   what a machine can say about the code: layers, format, types, spelling
 # make screenshots  leaves pictures of the report of a sample run at build/screenshots
 # make build  leaves the program at build/pomona
+# make bench  prints the figures of the README, of this machine
 # make wheel  leaves the Python package at build/wheel
 .DEFAULT_GOAL := build
 SHELL := /bin/sh
@@ -42,7 +43,7 @@ $(error This clone was built as $(MOVED_FROM) and lies elsewhere now: call `make
 endif
 endif
 
-.PHONY: deps build wheel run screenshots test test-programs test-unit test-tools test-fresh test-long arm64 fuzz test-sanitizers lint tidy format clean
+.PHONY: deps build wheel run bench screenshots test test-programs test-unit test-tools test-fresh test-long arm64 fuzz test-sanitizers lint tidy format clean
 .DELETE_ON_ERROR:
 
 deps: $(BUILD)/.packages $(VENV)/.sdk
@@ -310,6 +311,13 @@ test: lint build
 	$(call ctest,$(BUILD))
 	$(PYTEST) -m 'not long'
 	$(EMR_TEST) -m 'not long'
+
+# The figures of the README, measured on this machine.
+BENCH := $(BUILD)/bench-venv
+
+bench: build $(BENCH)/.created
+	cmake --build $(BUILD) --target native_bench pca_bench engine_ceiling
+	$(BENCH)/bin/python bench/page.py --program $(PROGRAM)
 
 # The library, the program and their tests for arm64, cross-compiled; qemu runs them here.
 ARM64 := $(BUILD)/arm64

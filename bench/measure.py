@@ -102,6 +102,16 @@ def weights(args):
     )
 
 
+def models(args):
+    """The folder of the peers' models, made of the weights if it is not there yet."""
+    folder = os.path.join(args.scratch, "models")
+    if not os.path.exists(os.path.join(folder, "mobilenet_v2.onnx")):
+        here = os.path.dirname(os.path.abspath(__file__))
+        maker = os.path.join(here, "peers", "make_models.py")
+        run([sys.executable, maker, weights(args), folder])
+    return folder
+
+
 def pomona_run(args, tree, output):
     return [
         args.program,

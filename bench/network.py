@@ -2,9 +2,8 @@
 
     network.py [--threads 1 2] [--rounds R] [--images N] [--program FILE] [--weights FILE]
 
-Needs the models that whole_job.py or peers/make_models.py put into the scratch folder. Engines take
-turns within a round. ONNX Runtime runs a session of one thread on each of the threads, which is its
-fastest arrangement here.
+Engines take turns within a round. ONNX Runtime runs a session of one thread on each of the threads,
+which is its fastest arrangement here.
 """
 
 import argparse
@@ -61,7 +60,7 @@ def main():
     args = parser.parse_args()
     if isinstance(args.threads, int):
         args.threads = [args.threads]
-    models = os.path.join(args.scratch, "models")
+    models = measure.models(args)
     ceiling = os.path.join(
         os.path.dirname(os.path.abspath(args.program)), "bench", "engine_ceiling"
     )

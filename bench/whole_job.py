@@ -24,17 +24,7 @@ def main():
     measure.add_common_arguments(parser)
     args = parser.parse_args()
 
-    models = os.path.join(args.scratch, "models")
-    if not os.path.exists(os.path.join(models, "mobilenet_v2.onnx")):
-        measure.run(
-            [
-                sys.executable,
-                os.path.join(HERE, "peers", "make_models.py"),
-                measure.weights(args),
-                models,
-            ]
-        )
-
+    models = measure.models(args)
     outputs = {
         name: os.path.join(args.scratch, f"whole_job_{name}")
         for name in ("pomona", "peer_openvino", "peer_onnxruntime")
