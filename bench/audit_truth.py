@@ -2,10 +2,11 @@
 """What `pomona audit` finds of what was done to pictures: cosines by kind of change, and how many
 of the changed ones are found at several thresholds, beside pairs of pictures that are none.
 
-    bench/audit_truth.py IMAGES [--every N]
+    bench/audit_truth.py IMAGES [--every N] [--tree TREE]
 
 IMAGES: a tree of labelled pictures, of which every Nth of each label is taken, so that neighbours
-of a series do not count as duplicates. Needs Pillow, numpy and the package pomona.
+of a series do not count as duplicates. TREE: where to leave the changed pictures, for
+bench/peers/duplicates.py. Needs Pillow, numpy and the package pomona.
 """
 
 import argparse
@@ -50,23 +51,29 @@ CHANGES: dict[str, Change] = {
 }
 
 
+def make_tree(images, every, tree):
+    """TREE/LABEL/STEM|CHANGE.EXTENSION, and STEM|.png of the picture itself."""
+    for label in sorted(path for path in images.iterdir() if path.is_dir()):
+        files = sorted(label.iterdir(), key=lambda file: (len(file.name), file.name))
+        for file in files[::every]:
+            image = Image.open(file).convert("RGB")
+            for name, change in {"": lambda image: (image, {}), **CHANGES}.items():
+                changed, how = change(image)
+                how = {"format": "PNG", **how}
+                place = tree / label.name / f"{file.stem}|{name}.{how['format'].lower()}"
+                place.parent.mkdir(parents=True, exist_ok=True)
+                changed.save(place, **how)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("images", type=pathlib.Path)
     parser.add_argument("--every", type=int, default=25)
+    parser.add_argument("--tree", type=pathlib.Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        tree = pathlib.Path(folder) / "tree"
-        for label in sorted(path for path in arguments.images.iterdir() if path.is_dir()):
-            files = sorted(label.iterdir(), key=lambda file: (len(file.name), file.name))
-            for file in files[:: arguments.every]:
-                image = Image.open(file).convert("RGB")
-                for name, change in {"": lambda image: (image, {}), **CHANGES}.items():
-                    changed, how = change(image)
-                    how = {"format": "PNG", **how}
-                    place = tree / label.name / f"{file.stem}|{name}.{how['format'].lower()}"
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    changed.save(place, **how)
+        tree = arguments.tree or pathlib.Path(folder) / "tree"
+        make_tree(arguments.images, arguments.every, tree)
         pomona.run(tree, f"{folder}/out", run_id="truth", report="none")
         parts = pq.read_table(f"{folder}/out/features/parquet/features_truth")
         column = parts["features"].combine_chunks()
