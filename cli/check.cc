@@ -2,12 +2,14 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "command.h"
 #include "interrupt.h"
 #include "output.h"
 #include "pomona/check.h"
 #include "pomona/junit.h"
+#include "pomona/statistics.h"
 
 namespace pomona::cli {
 namespace {
@@ -20,7 +22,7 @@ struct CheckArguments {
   std::string junit;
 };
 
-void PrintJson(const CheckResult& result) {
+void PrintJson(const CheckResult& result, const std::vector<std::string>& statistics) {
   nlohmann::ordered_json line = {
       {"path", result.item->path},
       {"label", result.item->label()},
@@ -44,6 +46,10 @@ void PrintJson(const CheckResult& result) {
   line["height"] = result.height;
   text_or_null("rgb_sha256", result.rgb_sha256);
   text_or_null("rgb224_sha256", result.rgb224_sha256);
+  for (size_t i = 0; i < statistics.size(); ++i) {
+    line[statistics[i]] = nullptr;
+    if (!result.statistics.empty()) line[statistics[i]] = result.statistics[i];
+  }
   PrintExactly(line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
@@ -87,18 +93,22 @@ void PrintSummary(const CheckSummary& summary, const CheckArguments& arguments) 
 }
 
 arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
+  if (!arguments.json && arguments.options.run.stats != StatsKind::kNone) {
+    return arrow::Status::Invalid("--stats: a check tells them in JSON alone; add --json");
+  }
   const std::atomic<bool>* const cancel = CatchInterrupts();
   if (!arguments.junit.empty()) ARROW_RETURN_NOT_OK(JunitReport::CheckWritable(arguments.junit));
   ARROW_ASSIGN_OR_RAISE(const auto source,
                         OpenTree(arguments.input, arguments.options.run.s3, cancel));
   CheckOptions options = arguments.options;
   options.hashes = arguments.json;
+  const std::vector<std::string> statistics = StatisticNames(options.run.stats);
   const std::string passed_over = TellPassedOver(*source);
   if (!passed_over.empty()) PrintWarning(passed_over);
   JunitReport junit;
   const auto print = [&](const CheckResult& result) {
     if (!arguments.bad || result.outcome.verdict == Verdict::kReject) {
-      arguments.json ? PrintJson(result) : PrintLine(result);
+      arguments.json ? PrintJson(result, statistics) : PrintLine(result);
     }
     if (!arguments.junit.empty()) junit.Add(result);
   };

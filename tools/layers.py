@@ -91,6 +91,7 @@ OWNERS = {
     "sample.h": "sample",
     "sink.h": "sink",
     "source.h": "source",
+    "statistics.h": "statistics",
     "transfers.h": "root",
     "verify.h": "store",
     "version.h": "root",

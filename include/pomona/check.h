@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "pomona/cancel.h"
 #include "pomona/item.h"
@@ -32,8 +33,9 @@ struct CheckResult {
   std::string mode;
   int width = 0;
   int height = 0;
-  std::string rgb_sha256;     // of height x width x 3 bytes
-  std::string rgb224_sha256;  // of the 224 x 224 x 3 bytes that the network would see
+  std::string rgb_sha256;          // of height x width x 3 bytes; also where stats are full
+  std::string rgb224_sha256;       // of the 224 x 224 x 3 bytes that the network would see
+  std::vector<double> statistics;  // those of StatisticNames(), of images that can be read
 };
 
 // What became of all files.

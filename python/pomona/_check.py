@@ -10,6 +10,12 @@ import pyarrow as pa
 from . import _core, _options, _progress
 
 _COLUMNS = ("path", "label", "stage", "reason", "message")
+_IMAGE = pa.schema(
+    {
+        **dict.fromkeys(("path", "label", "format", "mode"), pa.string()),
+        **dict.fromkeys(("width", "height"), pa.int32()),
+    }
+)
 
 
 class CheckSummary(_core.CheckSummary):
@@ -21,6 +27,27 @@ class CheckSummary(_core.CheckSummary):
         columns = zip(*self._rejects, strict=True) if self._rejects else [[]] * len(_COLUMNS)
         arrays = [pa.array(list(column), pa.string()) for column in columns]
         return pa.table(dict(zip(_COLUMNS, arrays, strict=True)))
+
+    @property
+    def images(self) -> pa.Table:
+        """path, label, format, mode, width, height and, as columns, what `stats` asked for, of each
+        image that can be read, in path order; docs/formats.md says what they are. ValueError
+        without `stats`."""
+        if self._stats == "none":
+            raise ValueError("images: there are statistics of these with stats='basic' or 'full'")
+        *described, pixels, statistics = (
+            zip(*self._images, strict=True) if self._images else [[]] * 8
+        )
+        names = self._statistic_names
+        schema = pa.schema([*_IMAGE, *(pa.field(name, pa.float64()) for name in names)])
+        columns = [
+            *described,
+            *(zip(*statistics, strict=True) if statistics else [[]] * len(names)),
+        ]
+        if self._stats == "full":
+            schema = schema.append(pa.field("pixels_sha256", pa.string()))
+            columns.append(pixels)
+        return pa.table([list(column) for column in columns], schema=schema)
 
     def __repr__(self) -> str:
         return (

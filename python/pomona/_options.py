@@ -32,12 +32,12 @@ class CheckOptions(S3Options, total=False):
     max_rejects: int | str
     cache: str
     cache_size: str
+    stats: Literal["none", "basic", "full"]
 
 
 class RunOptions(CheckOptions, total=False):
     pca_components: int
     decode: Literal["exact", "scaled"]
-    stats: Literal["none", "basic", "full"]
     engine: Engine
     cpu: Cpu
     weights: str | os.PathLike[str]

@@ -4,10 +4,12 @@
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <array>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "bind.h"
@@ -15,18 +17,29 @@
 #include "hooks.h"
 #include "options.h"
 #include "pomona/junit.h"
+#include "pomona/statistics.h"
 
 namespace nb = nanobind;
 
 namespace pomona::python {
 namespace {
 
-// With its rejects as the rows of the errors table.
+// path, label, format, mode, width, height, rgb_sha256, statistics.
+using CheckedImage = std::tuple<std::string, std::string, std::string, std::string, int, int,
+                                std::string, std::vector<double>>;
+
+// With its rejects as the rows of the errors table, and its images where statistics are asked for.
 struct Checked {
   CheckSummary summary;
+  StatsKind stats = StatsKind::kNone;
   std::vector<std::array<std::string, 5>> rejects;
+  std::vector<CheckedImage> images;
 
   void Add(const CheckResult& result) {
+    if (!result.statistics.empty()) {
+      images.emplace_back(result.item->path, result.item->label(), result.format, result.mode,
+                          result.width, result.height, result.rgb_sha256, result.statistics);
+    }
     const auto& reject = result.outcome.reject;
     if (!reject) return;
     rejects.push_back({result.item->path, std::string(result.item->label()),
@@ -40,6 +53,7 @@ arrow::Result<Checked> CheckTree(const std::string& input, const CheckOptions& o
   if (!junit.empty()) ARROW_RETURN_NOT_OK(JunitReport::CheckWritable(junit));
   ARROW_ASSIGN_OR_RAISE(const auto source, OpenTree(input, options.run.s3, hooks.cancel));
   Checked checked;
+  checked.stats = options.run.stats;
   JunitReport report;
   const auto add = [&](const CheckResult& result) {
     checked.Add(result);
@@ -76,7 +90,11 @@ void BindCheck(nb::module_& module) {
       .def_prop_ro(
           "passed", [](const Checked& self) { return self.summary.passed; },
           "Whether max_rejects allows so many rejects.")
-      .def_ro("_rejects", &Checked::rejects);
+      .def_prop_ro("_stats", [](const Checked& self) { return std::string(StatsName(self.stats)); })
+      .def_prop_ro("_statistic_names",
+                   [](const Checked& self) { return StatisticNames(self.stats); })
+      .def_ro("_rejects", &Checked::rejects)
+      .def_ro("_images", &Checked::images);
 
   module.def(
       "check",

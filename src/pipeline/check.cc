@@ -4,17 +4,21 @@
 #include <atomic>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "guarded.h"
+#include "hex.h"
 #include "image_reader.h"
 #include "infer/resize.h"
 #include "pomona/decode.h"
 #include "pomona/engine.h"
 #include "pomona/row_sink.h"
 #include "sha256.h"
+#include "statistics/columns.h"
+#include "statistics/gather.h"
 #include "tasks.h"
 
 namespace pomona {
@@ -56,7 +60,16 @@ class NoRows : public RowSink {
 class Checker {
  public:
   Checker(Source& source, const CheckOptions& options, ImageMemory* memory)
-      : source_(source), with_hashes_(options.hashes), reader_(memory), hashes_(options.run.cpu) {}
+      : source_(source),
+        with_hashes_(options.hashes),
+        stats_(options.run.stats),
+        reader_(memory),
+        hashes_(options.run.cpu) {
+    if (with_hashes_) rows_ = &hashes_;
+    if (stats_ == StatsKind::kNone) return;
+    statistics_.emplace(stats_, options.run.cpu, rows_);
+    rows_ = &*statistics_;
+  }
 
   // Errors: the source's.
   arrow::Result<CheckResult> Check(const Item& item) {
@@ -77,11 +90,15 @@ class Checker {
         result.rgb_sha256 = hashes_.OfRows();
         result.rgb224_sha256 = hashes_.OfInput();
       }
+      if (statistics_) {
+        const ImageStatistics statistics = statistics_->Finish(picture.mode);
+        result.statistics = StatisticNumbers(statistics, stats_);
+        if (stats_ == StatsKind::kFull) result.rgb_sha256 = Hex(statistics.pixels_sha256);
+      }
       return arrow::Status::OK();
     };
-    RowSink* const rows = with_hashes_ ? static_cast<RowSink*>(&hashes_) : &no_rows_;
     ARROW_ASSIGN_OR_RAISE(result.outcome,
-                          reader_.Process(item.path, item.size, read_item, rows, describe));
+                          reader_.Process(item.path, item.size, read_item, rows_, describe));
     if (!read || !result.format.empty()) return result;
     if (const auto format = SniffFormat(reader_.bytes())) {
       result.format = *format == ImageFormat::kOther ? UnreadFormatName(reader_.bytes(), item.path)
@@ -93,9 +110,12 @@ class Checker {
  private:
   Source& source_;
   const bool with_hashes_;
+  const StatsKind stats_;
   ImageReader reader_;
-  PictureHashes hashes_;
   NoRows no_rows_;
+  PictureHashes hashes_;
+  std::optional<StatisticsGatherer> statistics_;
+  RowSink* rows_ = &no_rows_;  // what all of these that are asked for get to see
 };
 
 // Items checked by several threads and reported in their order.
@@ -189,7 +209,7 @@ arrow::Result<CheckSummary> CheckAll(Source& source, const CheckOptions& options
 
 bool IsCheckOption(const RunOptionSpec& spec) {
   static constexpr std::string_view kNames[] = {
-      "mode",   "include",     "exclude",     "hidden",       "limit", "threads",
+      "mode",   "include",     "exclude",     "hidden",       "limit", "threads",   "stats",
       "memory", "max-rejects", "s3-endpoint", "s3-anonymous", "cache", "cache-size"};
   return std::ranges::find(kNames, spec.name) != std::end(kNames);
 }

@@ -8,6 +8,7 @@
 #include "hex.h"
 #include "pomona/sink.h"
 #include "sink/row_builder.h"
+#include "statistics/columns.h"
 #include "store/layout.h"
 
 namespace pomona {
@@ -23,21 +24,10 @@ std::shared_ptr<arrow::Schema> ImagesSchema(StatsKind stats) {
       arrow::field("size", arrow::int64()),         arrow::field("width", arrow::int32()),
       arrow::field("height", arrow::int32()),       arrow::field("format", arrow::utf8()),
       arrow::field("mode", arrow::utf8()),          arrow::field("content_sha256", arrow::utf8())};
-  const auto add = [&](const std::string& name) {
+  for (const std::string& name : StatisticNames(stats)) {
     fields.push_back(arrow::field(name, arrow::float64()));
-  };
-  if (stats != StatsKind::kNone) {
-    add("brightness");
-    for (const int percentile : kBrightnessPercentiles) {
-      add("brightness_perc_" + std::to_string(percentile));
-    }
-    add("entropy");
   }
-  if (stats == StatsKind::kFull) {
-    add("blurriness");
-    add("blurriness_grayscale_std");
-    fields.push_back(arrow::field("pixels_sha256", arrow::utf8()));
-  }
+  if (stats == StatsKind::kFull) fields.push_back(arrow::field("pixels_sha256", arrow::utf8()));
   return arrow::schema(std::move(fields));
 }
 
@@ -53,19 +43,16 @@ std::shared_ptr<arrow::Schema> ErrorsSchema() {
 arrow::Status AppendStatistics(const ImageStatistics& statistics, StatsKind kind,
                                RowBuilder* rows) {
   int column = kPlainColumns;
-  const auto append = [&](const auto& value) { return rows->AppendFrom(column++, value); };
   if (kind == StatsKind::kNone) return arrow::Status::OK();
   if (!statistics.Has(kind)) {
     return arrow::Status::UnknownError(
         "internal error: an image without the statistics of this run; please report this");
   }
-  ARROW_RETURN_NOT_OK(append(statistics.brightness));
-  for (const double value : statistics.brightness_percentiles) ARROW_RETURN_NOT_OK(append(value));
-  ARROW_RETURN_NOT_OK(append(statistics.entropy));
+  for (const double number : StatisticNumbers(statistics, kind)) {
+    ARROW_RETURN_NOT_OK(rows->AppendFrom(column++, number));
+  }
   if (kind == StatsKind::kBasic) return arrow::Status::OK();
-  ARROW_RETURN_NOT_OK(append(statistics.blurriness));
-  ARROW_RETURN_NOT_OK(append(statistics.blurriness_grayscale_std));
-  return append(std::string_view(Hex(statistics.pixels_sha256)));
+  return rows->AppendFrom(column, std::string_view(Hex(statistics.pixels_sha256)));
 }
 
 }  // namespace

@@ -1,7 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "fakes.h"
 #include "pomona/check.h"
+#include "pomona/statistics.h"
 
 namespace pomona {
 namespace {
@@ -40,6 +43,29 @@ TEST(Check, ReportsEachFileInOrder) {
   EXPECT_EQ(results[1].outcome.reject->reason, Reason::kCorrupt);
   EXPECT_EQ(results[2].outcome.verdict, Verdict::kSkip);
   EXPECT_EQ(results[3].outcome.reject->stage, Stage::kRead);
+}
+
+TEST(Check, TellsTheStatisticsOfImages) {
+  MemorySource source;
+  source.files = {{"a/1.png", PngOf(255, 255, 255, 5, 7)}, {"a/2.png", "garbage"}};
+  CheckOptions options;
+  options.run.stats = StatsKind::kFull;
+  std::vector<CheckResult> results;
+  ASSERT_TRUE(
+      Check(source, options, [&](const CheckResult& result) { results.push_back(result); }).ok());
+  EXPECT_EQ(StatisticNames(StatsKind::kNone).size(), 0U);
+  const std::vector<std::string> names = StatisticNames(options.run.stats);
+  ASSERT_EQ(results[0].statistics.size(), names.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i].starts_with("brightness")) {
+      EXPECT_EQ(results[0].statistics[i], 1) << names[i];
+    }
+    if (names[i] == "entropy") {
+      EXPECT_NEAR(results[0].statistics[i], std::log2(3), 1e-12);  // each channel has a value
+    }
+  }
+  EXPECT_TRUE(results[1].statistics.empty());
+  EXPECT_TRUE(results[1].rgb_sha256.empty());
 }
 
 TEST(Check, NamesTheFormatOfALargeReject) {

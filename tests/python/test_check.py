@@ -1,5 +1,6 @@
 """pomona check as a gate: JUnit's report as XML parsers read it, pomona.check against a run."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -90,6 +91,41 @@ def test_python_checks_what_a_run_rejects(tree, tmp_path):
     assert repr(found) == f"listed {found.listed} = 120 ok + 4 rejects + 1 skips"
     clean = pomona.check(tree, include="Banana/*")
     assert clean.errors.num_rows == 0 and clean.errors.schema == found.errors.schema
+
+
+@pytest.mark.parametrize("stats", ["basic", "full"])
+def test_statistics_are_those_of_a_run(pomona, tree, tmp_path, stats):
+    package = pytest.importorskip("pomona", reason="the package is not installed")
+    options = {"include": ["Banana/*", "Kiwi/*"], "stats": stats}
+    package.run(tree, tmp_path / "out", pca_components=3, **options)
+    expected = package.Run(tmp_path / "out").images()
+    checked = package.check(tree, **options).images
+    assert checked.num_rows == expected.num_rows > 0
+    assert checked.column_names[6:] == expected.column_names[10:]
+    assert checked.equals(expected.select(checked.column_names))
+
+    check = [pomona, "check", tree, "--include", "Banana/*", "--include", "Kiwi/*", "--json"]
+    done = subprocess.run([*check, "--stats", stats], capture_output=True, check=True)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    names = [name for name in checked.column_names[6:] if name != "pixels_sha256"]
+    rows = checked.to_pylist()
+    assert [[line[name] for name in names] for line in lines if line["verdict"] == "ok"] == [
+        [row[name] for name in names] for row in rows
+    ]
+    assert all(line[name] is None for name in names for line in lines if line["verdict"] != "ok")
+
+    empty = package.check(tree, include="Kiwi/empty.jpg", stats=stats).images
+    assert empty.num_rows == 0 and empty.schema == checked.schema
+
+
+def test_statistics_have_to_be_asked_for(pomona, tree):
+    check = [pomona, "check", tree, "--stats", "basic"]
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr == "pomona: --stats: a check tells them in JSON alone; add --json\n"
+    package = pytest.importorskip("pomona", reason="the package is not installed")
+    with pytest.raises(ValueError, match="with stats='basic' or 'full'"):
+        _ = package.check(tree).images
 
 
 def test_python_refuses_what_is_no_option_of_a_check(tree):
