@@ -94,10 +94,11 @@ struct PcaParts {
 // Threads: safe to share once made.
 class Pca {
  public:
+  // On at most `threads` threads, whose number does not show in the result, nor does the CPU.
   // Errors: Invalid, in the user's words, where there are fewer rows than components, fewer than
   // two rows, or components outside 1..dimensions.
   static arrow::Result<Pca> Fit(const Moments& moments, const PcaOptions& options,
-                                FeatureOrigin origin = {});
+                                FeatureOrigin origin = {}, int threads = 1);
 
   // Errors: Invalid where the parts do not agree, or hold what no fit gives.
   static arrow::Result<Pca> FromParts(PcaParts parts);

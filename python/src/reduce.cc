@@ -18,6 +18,7 @@
 #include "bind.h"
 #include "errors.h"
 #include "pca_model.h"
+#include "pomona/options.h"
 #include "pomona/pca_forms.h"
 #include "pomona/sink.h"
 
@@ -77,7 +78,7 @@ void FitMoments(PcaModel& self, const Moments& moments) {
   arrow::Result<Pca> fitted;
   {
     const nb::gil_scoped_release release;
-    fitted = Pca::Fit(moments, self.options);
+    fitted = Pca::Fit(moments, self.options, {}, ThreadCount(0));
   }
   self.fitted = ValueOf(std::move(fitted));
 }

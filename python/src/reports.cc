@@ -39,8 +39,9 @@ void BindReports(nb::module_& module) {
       "fit_pca",
       [](const Moments& moments, const RunOptions& options, const BoundExtractor& extractor) {
         const PcaOptions wanted{options.pca_components, options.center, options.standardize};
-        return PcaModel::Of(ValueOf(
-            Pca::Fit(moments, wanted, OriginOf(extractor.made->model(), DecodeMode::kExact))));
+        return PcaModel::Of(
+            ValueOf(Pca::Fit(moments, wanted, OriginOf(extractor.made->model(), DecodeMode::kExact),
+                             ThreadCount(options.threads))));
       },
       nb::arg("moments"), nb::arg("options"), nb::arg("extractor"),
       "Fits as a run does, and says of which features.");

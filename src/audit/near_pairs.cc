@@ -21,7 +21,8 @@ constexpr int kComponents = 50;
 // Rows that a thread shortens at a time.
 constexpr size_t kRowsAtOnce = 512;
 
-arrow::Result<Pca> FitSample(std::span<const float> rows, size_t count, size_t width, Cpu cpu) {
+arrow::Result<Pca> FitSample(std::span<const float> rows, size_t count, size_t width, int threads,
+                             Cpu cpu) {
   std::vector<float> sample;
   const size_t step = (count + kSample - 1) / kSample;
   for (size_t row = 0; row < count; row += step) {
@@ -31,7 +32,7 @@ arrow::Result<Pca> FitSample(std::span<const float> rows, size_t count, size_t w
   Moments moments(static_cast<int>(width));
   moments.Add(sample, cpu);
   const int most = static_cast<int>(std::min<int64_t>(moments.count(), moments.dimensions()));
-  return Pca::Fit(moments, {.components = std::min(kComponents, most)});
+  return Pca::Fit(moments, {.components = std::min(kComponents, most)}, {}, threads);
 }
 
 arrow::Result<std::vector<NearPair>> FindNearPairs(std::span<const float> rows, size_t width,
@@ -48,7 +49,7 @@ arrow::Result<std::vector<NearPair>> FindNearPairs(std::span<const float> rows, 
       return arrow::Status::Invalid("row ", row, " has values that are no numbers");
     }
   }
-  ARROW_ASSIGN_OR_RAISE(const Pca pca, FitSample(rows, count, width, cpu));
+  ARROW_ASSIGN_OR_RAISE(const Pca pca, FitSample(rows, count, width, threads, cpu));
   const audit::ShortVectors shorten(pca);
   std::vector<double> norms(count);
   std::vector<float> vectors(count * shorten.dimensions());

@@ -472,8 +472,13 @@ arrow::Result<Pca> Job::FitWhileWritingFeatures() {
   }
   FeatureWriter features(run, first_rows_, &rows_done_);
   std::optional<Pca> pca;
+  // By the threads that find no file to write.
+  const auto writing = static_cast<int64_t>(features.tasks());
+  const int threads = in_.executor
+                          ? ThreadCount(in_.options.threads)
+                          : static_cast<int>(std::max<int64_t>(details_.threads - writing, 1));
   const auto fit = [&]() -> arrow::Status {
-    ARROW_ASSIGN_OR_RAISE(pca, Fit());
+    ARROW_ASSIGN_OR_RAISE(pca, Fit(threads));
     return arrow::Status::OK();
   };
   const auto poll = [&] { Tell({"fit", rows_done_, rows_to_write(), summary_.counts}); };
@@ -490,13 +495,13 @@ arrow::Result<Pca> Job::FitWhileWritingFeatures() {
   return *std::move(pca);
 }
 
-arrow::Result<Pca> Job::Fit() {
+arrow::Result<Pca> Job::Fit(int threads) {
   if (in_.pca) return *in_.pca;
   Stopwatch watch;
   ARROW_ASSIGN_OR_RAISE(const Moments moments, ReadMerged(extracted()));
   const RunOptions& options = in_.options;
   auto pca = Pca::Fit(moments, {options.pca_components, options.center, options.standardize},
-                      OriginOf(in_.model, plan_.options.decode));
+                      OriginOf(in_.model, plan_.options.decode), threads);
   watch.Lap(&details_.stages.fit);
   return pca;
 }

@@ -85,7 +85,7 @@ class Job {
   arrow::Status CheckExtraction();
   arrow::Status MergeAll();
   arrow::Result<Pca> FitWhileWritingFeatures();
-  arrow::Result<Pca> Fit();
+  arrow::Result<Pca> Fit(int threads);
   arrow::Status WriteAllProjections(const Pca& pca);
   arrow::Status WriteReports(const Pca& pca);
   arrow::Result<std::vector<Section>> Report();

@@ -11,6 +11,11 @@
 #include <random>
 #include <utility>
 
+#include "reduce/low_rank.h"
+#include "reduce/reflection_kernels.h"
+#include "reduce/team.h"
+#include "reduce/tridiagonalization.h"
+
 namespace pomona::reduce {
 namespace {
 
@@ -19,28 +24,6 @@ using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
-
-// The matrix scaled so that its largest entry is near 1, by a power of two so that nothing rounds.
-// Only the lower triangle is set: Eigen reads no more.
-struct ScaledMatrix {
-  MatrixXd lower;
-  int exponent = 0;
-};
-
-ScaledMatrix Unpack(std::span<const double> upper, Index size) {
-  double largest = 0;
-  for (double value : upper) largest = std::max(largest, std::abs(value));
-  ScaledMatrix matrix;
-  if (largest > 0) matrix.exponent = std::max(std::ilogb(largest), -1000);
-  const double factor = std::ldexp(1.0, -matrix.exponent);
-  matrix.lower.setZero(size, size);
-  for (Index i = 0; i < size; ++i) {
-    matrix.lower.col(i).tail(size - i) =
-        factor * Eigen::Map<const VectorXd>(upper.data(), size - i);
-    upper = upper.subspan(size - i);
-  }
-  return matrix;
-}
 
 // A symmetric tridiagonal matrix.
 struct Tridiagonal {
@@ -145,58 +128,82 @@ std::optional<MatrixXd> InverseIteration(const Tridiagonal& t, const VectorXd& v
   return vectors;
 }
 
-// Q times the columns of `vectors`, where the matrix is Q T Q^T: the reflections one by one,
-// because Eigen's blocked product sums in an order that depends on the size of the CPU's caches.
-void ApplyReflections(const Eigen::Tridiagonalization<MatrixXd>& reduction, MatrixXd* vectors) {
-  const MatrixXd& reflectors = reduction.packedMatrix();
-  const VectorXd coefficients = reduction.householderCoefficients();
-  VectorXd workspace(vectors->cols());
-  for (Index i = vectors->rows() - 2; i >= 0; --i) {
-    const Index below = vectors->rows() - i - 1;
-    vectors->bottomRows(below).applyHouseholderOnTheLeft(reflectors.col(i).tail(below - 1),
-                                                         coefficients[i], workspace.data());
-  }
+// The largest eigenvalues, descending.
+VectorXd LargestValues(const Tridiagonal& t, Index count) {
+  const VectorXd squares = t.off_diagonal.cwiseAbs2();
+  VectorXd values(count);
+  ReflectionKernelsFor().bisect(t.diagonal.data(), squares.data(), static_cast<size_t>(t.size()),
+                                t.Norm(), static_cast<size_t>(count), values.data());
+  return values;
 }
 
-// `values` ascending, `vectors` as columns in the same order: the last `count`, last first.
-Eigenpairs TakeLast(const VectorXd& values, const MatrixXd& vectors, Index count, int exponent) {
-  Eigenpairs pairs;
-  pairs.vectors.resize(count * vectors.rows());
-  for (Index c = 0; c < count; ++c) {
-    pairs.values.push_back(std::ldexp(values[values.size() - 1 - c], exponent));
-    Eigen::Map<VectorXd>(pairs.vectors.data() + c * vectors.rows(), vectors.rows()) =
-        vectors.col(vectors.cols() - 1 - c);
+struct Solution {
+  VectorXd values;   // descending
+  MatrixXd vectors;  // as columns
+};
+
+arrow::Result<Solution> Solve(const Tridiagonal& t, Index count) {
+  // Few vectors are found one by one in a fraction of the time that all take together.
+  if (4 * count <= t.size()) {
+    VectorXd values = LargestValues(t, count);
+    if (std::optional<MatrixXd> vectors = InverseIteration(t, values)) {
+      return Solution{std::move(values), *std::move(vectors)};
+    }
   }
+  Eigen::SelfAdjointEigenSolver<MatrixXd> solver;
+  solver.computeFromTridiagonal(t.diagonal, t.off_diagonal, Eigen::ComputeEigenvectors);
+  if (solver.info() != Eigen::Success) {
+    return arrow::Status::Invalid("the eigenvalues of the features' covariance do not converge");
+  }
+  return Solution{solver.eigenvalues().tail(count).reverse(),
+                  solver.eigenvectors().rightCols(count).rowwise().reverse()};
+}
+
+VectorXd ToVector(const std::vector<double>& values) {
+  return Eigen::Map<const VectorXd>(values.data(), static_cast<Index>(values.size()));
+}
+
+arrow::Result<Eigenpairs> SolveDense(std::span<const double> upper, size_t size, size_t count,
+                                     Team* team) {
+  const Tridiagonalization reduction(upper, size, team);
+  ARROW_ASSIGN_OR_RAISE(const Solution solution,
+                        Solve({ToVector(reduction.diagonal()), ToVector(reduction.off_diagonal())},
+                              static_cast<Index>(count)));
+  const std::span vectors(solution.vectors.data(), size * count);
+  return Eigenpairs{{solution.values.begin(), solution.values.end()},
+                    reduction.Rotate(vectors, team)};
+}
+
+// Of the matrix's small core. Eigenvalues beyond its rank are zero, and their vectors are any that
+// complete the basis.
+arrow::Result<Eigenpairs> SolveLowRank(const LowRank& low_rank, size_t count, Team* team) {
+  const size_t rank = low_rank.rank(), found = std::min(rank, count);
+  ARROW_ASSIGN_OR_RAISE(Eigenpairs pairs, SolveDense(low_rank.core(), rank, found, team));
+  pairs.values.resize(count);
+  pairs.vectors = low_rank.Rotate(pairs.vectors, count, team);
   return pairs;
 }
 
 }  // namespace
 
-arrow::Result<Eigenpairs> LargestEigenpairs(std::span<const double> upper, int size, int count) {
-  const ScaledMatrix matrix = Unpack(upper, size);
-  const Eigen::Tridiagonalization<MatrixXd> reduction(matrix.lower);
-  const Tridiagonal t{reduction.diagonal(), reduction.subDiagonal()};
-  Eigen::SelfAdjointEigenSolver<MatrixXd> solver;
+arrow::Result<Eigenpairs> LargestEigenpairs(std::span<const double> upper, int size, int count,
+                                            int threads, int rank) {
+  // The largest entry near 1, by a power of two so that nothing rounds.
+  double largest = 0;
+  for (double value : upper) largest = std::max(largest, std::abs(value));
+  const int exponent = largest > 0 ? std::max(std::ilogb(largest), -1000) : 0;
+  const double factor = std::ldexp(1.0, -exponent);
+  std::vector<double> scaled(upper.begin(), upper.end());
+  for (double& value : scaled) value *= factor;
 
-  // Few vectors are found one by one in a fraction of the time that all take together.
-  if (4 * count <= size) {
-    solver.computeFromTridiagonal(t.diagonal, t.off_diagonal, Eigen::EigenvaluesOnly);
-    if (solver.info() == Eigen::Success) {
-      const VectorXd values = solver.eigenvalues().tail(count);
-      if (std::optional<MatrixXd> vectors = InverseIteration(t, values)) {
-        ApplyReflections(reduction, &*vectors);
-        return TakeLast(values, *vectors, count, matrix.exponent);
-      }
-    }
-  }
-
-  solver.computeFromTridiagonal(t.diagonal, t.off_diagonal, Eigen::ComputeEigenvectors);
-  if (solver.info() != Eigen::Success) {
-    return arrow::Status::Invalid("the eigenvalues of the features' covariance do not converge");
-  }
-  MatrixXd vectors = solver.eigenvectors().rightCols(count);
-  ApplyReflections(reduction, &vectors);
-  return TakeLast(solver.eigenvalues(), vectors, count, matrix.exponent);
+  Team team(threads);
+  std::optional<LowRank> low_rank;
+  // Beyond, it takes as long as the matrix itself.
+  if (rank <= size / 3) low_rank = LowRank::Make(scaled, size, rank, &team);
+  ARROW_ASSIGN_OR_RAISE(Eigenpairs pairs, low_rank ? SolveLowRank(*low_rank, count, &team)
+                                                   : SolveDense(scaled, size, count, &team));
+  for (double& value : pairs.values) value = std::ldexp(value, exponent);
+  return pairs;
 }
 
 }  // namespace pomona::reduce

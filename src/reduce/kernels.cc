@@ -1,8 +1,6 @@
 #include "reduce/kernels.h"
 
 #include <algorithm>
-#include <cmath>
-#include <new>
 
 // The vectors of SVE and RVV cannot stand in arrays; SSSE3 and SSE4 bring nothing that SSE2 lacks.
 #define HWY_DISABLED_TARGETS \
@@ -11,62 +9,14 @@
 #define HWY_TARGET_INCLUDE "reduce/kernels.cc"
 #include <hwy/foreach_target.h>  // must come before highway.h
 
-#include <hwy/aligned_allocator.h>
-
 #include <hwy/highway.h>
+
+#include "reduce/aligned.h"
+#include "reduce/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace pomona::reduce {
 namespace HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-#if HWY_NATIVE_FMA
-using Tag = hn::ScalableTag<double>;
-using Vec = hn::Vec<Tag>;
-HWY_INLINE Vec FusedMulAdd(Vec a, Vec b, Vec c) { return hn::MulAdd(a, b, c); }
-#else
-// Without the instruction, slowly but to the same bits.
-using Tag = hn::CappedTag<double, 1>;
-using Vec = hn::Vec<Tag>;
-HWY_INLINE Vec FusedMulAdd(Vec a, Vec b, Vec c) {
-  return hn::Set(Tag(), std::fma(hn::GetLane(a), hn::GetLane(b), hn::GetLane(c)));
-}
-#endif
-
-// A tile of accumulators fills the registers: 8 x 3 of the 32 of AVX-512, 4 x 3 of the 16 of AVX2.
-constexpr size_t kLanes = hn::MaxLanes(Tag());
-constexpr size_t kTileVectors = 3;
-constexpr size_t kTileColumns = kTileVectors * kLanes;
-constexpr size_t kTileRows = kLanes >= 4 ? kLanes : kTileColumns;
-static_assert(kTileColumns % kTileRows == 0);
-
-// out[i][j] = sum over k < depth, in the order of k, of a[i * a_row + k * a_step] * b[k * b_step +
-// j] for kRows x (kVectors * kLanes) outputs.
-template <size_t kRows, size_t kVectors>
-HWY_INLINE void MultiplyTile(size_t depth, const double* HWY_RESTRICT a, size_t a_row,
-                             size_t a_step, const double* HWY_RESTRICT b, size_t b_step,
-                             double* HWY_RESTRICT out) {
-  const Tag tag;
-  Vec sum[kRows][kVectors];
-  for (size_t i = 0; i < kRows; ++i) {
-    for (size_t v = 0; v < kVectors; ++v) sum[i][v] = hn::Zero(tag);
-  }
-  for (size_t k = 0; k < depth; ++k) {
-    Vec column[kVectors];
-    for (size_t v = 0; v < kVectors; ++v) column[v] = hn::Load(tag, b + v * kLanes);
-    for (size_t i = 0; i < kRows; ++i) {
-      const Vec row = hn::Set(tag, a[i * a_row]);
-      for (size_t v = 0; v < kVectors; ++v) sum[i][v] = FusedMulAdd(row, column[v], sum[i][v]);
-    }
-    a += a_step;
-    b += b_step;
-  }
-  for (size_t i = 0; i < kRows; ++i) {
-    for (size_t v = 0; v < kVectors; ++v) {
-      hn::Store(sum[i][v], tag, out + (i * kVectors + v) * kLanes);
-    }
-  }
-}
 
 // Adds the products of a chunk's centred rows, which are packed in panels of kTileColumns columns.
 void AddChunk(const double* HWY_RESTRICT packed, size_t depth, size_t dimensions,
@@ -83,7 +33,8 @@ void AddChunk(const double* HWY_RESTRICT packed, size_t depth, size_t dimensions
       const size_t end_row = std::min((group + kGroupPanels) * kTileColumns, end_column);
       for (size_t row = group * kTileColumns; row < end_row; row += kTileRows) {
         const double* a = packed + row / kTileColumns * depth * kTileColumns + row % kTileColumns;
-        MultiplyTile<kTileRows, kTileVectors>(depth, a, 1, kTileColumns, b, kTileColumns, tile);
+        MultiplyTile<kTileRows, kTileVectors>(depth, a, 1, kTileColumns, b, kTileColumns, tile,
+                                              kTileColumns);
         for (size_t i = row; i < std::min(row + kTileRows, dimensions); ++i) {
           // Rows get shorter by one each: the entry (i, j) is out[j], from j = i on.
           double* HWY_RESTRICT out = triangle + i * dimensions - i * (i + 1) / 2;
@@ -95,13 +46,6 @@ void AddChunk(const double* HWY_RESTRICT packed, size_t depth, size_t dimensions
       }
     }
   }
-}
-
-// Throws std::bad_alloc, which the allocator does not.
-hwy::AlignedFreeUniquePtr<double[]> AllocateDoubles(size_t count) {
-  auto memory = hwy::AllocateAligned<double>(count);
-  if (!memory) throw std::bad_alloc();
-  return memory;
 }
 
 void AddBlock(const float* HWY_RESTRICT rows, size_t n, size_t dimensions,
@@ -136,8 +80,8 @@ HWY_INLINE void ProjectTile(const double* HWY_RESTRICT rows, size_t dimensions,
                             const double* HWY_RESTRICT columns, size_t column_step, size_t first,
                             size_t components, double* HWY_RESTRICT out) {
   HWY_ALIGN double tile[kRows * kVectors * kLanes];
-  MultiplyTile<kRows, kVectors>(dimensions, rows, dimensions, 1, columns + first, column_step,
-                                tile);
+  MultiplyTile<kRows, kVectors>(dimensions, rows, dimensions, 1, columns + first, column_step, tile,
+                                kVectors * kLanes);
   const size_t count = std::min(kVectors * kLanes, components - first);
   for (size_t i = 0; i < kRows; ++i) {
     std::copy_n(tile + i * kVectors * kLanes, count, out + i * components + first);

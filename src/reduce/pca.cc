@@ -105,8 +105,8 @@ std::vector<double> ToVector(const TensorView& tensor) {
 
 }  // namespace
 
-arrow::Result<Pca> Pca::Fit(const Moments& moments, const PcaOptions& options,
-                            FeatureOrigin origin) {
+arrow::Result<Pca> Pca::Fit(const Moments& moments, const PcaOptions& options, FeatureOrigin origin,
+                            int threads) {
   const int dimensions = moments.dimensions();
   const int64_t rows = moments.count();
   if (options.components < 1 || options.components > dimensions) {
@@ -145,8 +145,11 @@ arrow::Result<Pca> Pca::Fit(const Moments& moments, const PcaOptions& options,
                                   pca.total_variance_);
   }
 
-  ARROW_ASSIGN_OR_RAISE(reduce::Eigenpairs pairs,
-                        reduce::LargestEigenpairs(covariance, dimensions, options.components));
+  // Rows about their mean span one dimension less than there are rows.
+  const int rank = static_cast<int>(std::min<int64_t>(rows - 1, dimensions));
+  ARROW_ASSIGN_OR_RAISE(
+      reduce::Eigenpairs pairs,
+      reduce::LargestEigenpairs(covariance, dimensions, options.components, threads, rank));
   pca.variance_ = std::move(pairs.values);
   pca.basis_ = std::move(pairs.vectors);
   // A covariance has no negative eigenvalues: those below zero are zeros with rounding.
