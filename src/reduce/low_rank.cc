@@ -53,12 +53,13 @@ class PivotedCholesky {
     // Rounding of the entries and of their sums.
     const double enough = 8 * static_cast<double>(size) * kEpsilon * largest;
     least_pivot_ = 16 * kEpsilon * largest;
-    while (!(Trace() <= enough)) {
+    const double all = Trace();
+    for (double left = all; left <= all; left = Trace()) {  // more is left of no covariance
+      complete_ = left <= enough;
       const size_t before = columns_;
-      AddColumns(team);
+      if (!complete_) AddColumns(team);
       if (columns_ == before) return;
     }
-    complete_ = true;
   }
 
   bool complete() const { return complete_; }

@@ -172,6 +172,8 @@ TEST(EigenpairsTest, AWrongRankIsNoticed) {
   ExpectSolved(Symmetric(90, [](int i, int j) { return i == j ? 1.0 : 0.0; }), 30);
   ExpectSolved(Symmetric(90, [](int i, int j) { return i == j ? -1.0 : 0.0; }), 30);
   ExpectSolved(Symmetric(90, [](int, int) { return 0.0; }), 30);
+  const std::vector<float> noise = RandomRows(90, 90, 3);
+  ExpectSolved(Symmetric(90, [&](int i, int j) { return noise[i * 90 + j] - 0.3; }), 30);
 }
 
 TEST(EigenpairsTest, IdentityRepeatsOneEigenvalue) {
