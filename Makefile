@@ -233,7 +233,7 @@ $(SERVERS)/promtool: $(BUILD)/.packages
 	rm -r $(SERVERS)/prometheus
 	chmod +x $@
 
-# The tests of deploy/emr need packages that the oracles do not get along with.
+# The tests of deploy/aws need packages that the oracles do not get along with.
 EMR_VENV := $(BUILD)/emr-venv
 
 $(EMR_VENV)/.test: requirements/emr.txt $(BUILD)/.packages
@@ -241,12 +241,12 @@ $(EMR_VENV)/.test: requirements/emr.txt $(BUILD)/.packages
 	$(EMR_VENV)/bin/$(PIP_INSTALL) --require-hashes -r $<
 	touch $@
 
-# emr.py asks the package itself whether a job can be.
+# deploy/aws asks the package itself whether a job can be.
 $(EMR_VENV)/.package: $(WHEEL)/.built $(EMR_VENV)/.test
 	$(EMR_VENV)/bin/$(INSTALL_WHEEL) $(WHEEL)/*.whl
 	touch $@
 
-EMR_TEST := POMONA_PYTHON=$(abspath $(VENV)/bin/python) $(EMR_VENV)/bin/python -m pytest -q -rs tests/emr
+EMR_TEST := POMONA_PYTHON=$(abspath $(VENV)/bin/python) $(EMR_VENV)/bin/python -m pytest -q -rs tests/aws
 
 $(BUILD)/build.ninja: CMakeLists.txt cmake/Dependencies.cmake $(VENV)/.sdk
 	cmake -S . -B $(BUILD) -G Ninja -DPOMONA_PYTHON=$(abspath $(VENV)/bin/python) \

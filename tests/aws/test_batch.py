@@ -1,0 +1,190 @@
+"""`batch`, end to end, against moto's server over HTTP; the machines are a thread's."""
+
+import signal
+import time
+
+import pytest
+from stand_ins import BatchMachines, log
+
+RUN = ["batch", "run", "s3://images/fruits", "s3://results/out", "mini", "5", "--poll", "0.1"]
+
+
+@pytest.fixture
+def run(wheel):
+    return [*RUN, "--wheel", wheel, "--run-id", "one"]
+
+
+def jobs_by_name(aws):
+    """Without the children of arrays."""
+    jobs = aws.behind("batch")._jobs
+    return {job.job_name: job for identifier, job in jobs.items() if ":" not in identifier}
+
+
+def environment(job):
+    return {each["name"]: each["value"] for each in job.container_overrides["environment"]}
+
+
+def succeed(_):
+    return "SUCCEEDED"
+
+
+def assert_nothing_left(aws):
+    assert aws.stacks() == []
+    assert {job.status for job in jobs_by_name(aws).values()} <= {"SUCCEEDED", "FAILED"}
+    assert not [name for name in aws.roles() if name.startswith("pomona")]
+
+
+def wait_for_jobs(aws, process):
+    deadline = time.monotonic() + 60
+    while len(jobs_by_name(aws)) < 2:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_run(aws, run):
+    done = []
+
+    def work(job):
+        done.append(job.job_id)
+        return "SUCCEEDED"
+
+    with BatchMachines(aws, work):
+        code, output, errors = aws.deploy(*run, "--shards", "3", "--", "--max-rejects", "3%")
+    assert code == 0, errors
+    assert "run one is in s3://results/out" in output
+    assert_nothing_left(aws)
+
+    jobs = jobs_by_name(aws)
+    shards, merge = jobs["pomona-one"], jobs["pomona-one-merge"]
+    assert done == [f"{shards.job_id}:{number}" for number in range(3)] + [merge.job_id]
+    assert [each["jobId"] for each in merge.depends_on] == [shards.job_id]
+    assert environment(shards)["SHARDS"] == "3" and environment(merge)["SHARDS"] == "merge"
+    for job in (shards, merge):
+        assert job.container_overrides["command"][3:] == [
+            "pomona", "s3://images/fruits", "s3://results/out", "--run-id", "one",
+            "--mode", "mini", "--pca-components", "5", "--max-rejects", "3%", "--threads", "8",
+        ]  # fmt: skip
+    artifacts = environment(shards)["ARTIFACTS"].removeprefix("s3://results/")
+    assert f"{artifacts}/bootstrap.sh" in aws.keys("results")
+
+
+def test_one_shard_is_no_array(aws, run):
+    with BatchMachines(aws, succeed):
+        code, _, errors = aws.deploy(*run, "--shards", "1")
+    assert code == 0, errors
+    assert len(aws.behind("batch")._jobs) == 2  # Batch's arrays have two children at least
+    assert environment(jobs_by_name(aws)["pomona-one"])["SHARDS"] == "1"
+
+
+def test_a_failed_shard_shows_its_log_and_tears_down(aws, run):
+    def work(job):
+        if not job.job_id.endswith(":1"):
+            return "SUCCEEDED"
+        log(aws, job, "first line", "pomona: too many rejects")
+        return "FAILED"
+
+    with BatchMachines(aws, work):
+        code, output, errors = aws.deploy(*run, "--shards", "2")
+    assert (code, output) == (1, "")
+    assert "first line\npomona: too many rejects\n" in errors
+    assert "shards 1 FAILED, 1 SUCCEEDED; merge FAILED: Dependent Job failed" in errors
+    shards = jobs_by_name(aws)["pomona-one"]
+    key = f"pomona/logs/pomona-one/{shards.job_id}-1.log"
+    kept = aws.s3.get_object(Bucket="results", Key=key)["Body"].read()
+    assert kept == b"first line\npomona: too many rejects"
+    assert_nothing_left(aws)
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted(aws, run, which):
+    with BatchMachines(aws, lambda job: None):
+        process = aws.start(*run)
+        wait_for_jobs(aws, process)
+        process.send_signal(which)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert all(job.stop for job in jobs_by_name(aws).values())
+    assert_nothing_left(aws)
+
+
+def test_a_run_that_was_cut_off_is_taken_up_and_told_of(aws, run):
+    process = aws.start(*run)
+    wait_for_jobs(aws, process)
+    process.kill()
+    process.communicate()
+    code, output, _ = aws.deploy("batch", "status")
+    assert code == 1
+    assert "job pomona-one pomona-one RUNNABLE\n" in output
+    assert "job pomona-one-merge shards 8 RUNNABLE; merge RUNNABLE\n" in output
+    assert "stack pomona-batch CREATE_COMPLETE\n" in output
+    aws.taken_up("pomona-one-merge", BatchMachines(aws, succeed), *run)
+    assert len(jobs_by_name(aws)) == 2
+    assert aws.deploy("batch", "status") == (0, "nothing of pomona-batch in eu-west-1\n", "")
+
+
+def test_delete_ends_the_jobs(aws, run):
+    with BatchMachines(aws, lambda job: None):
+        process = aws.start(*run, "--keep")
+        wait_for_jobs(aws, process)
+        process.kill()
+        process.communicate()
+        code, output, errors = aws.deploy("batch", "delete", "--poll", "0.1")
+    assert (code, output) == (0, "nothing of pomona-batch in eu-west-1\n"), errors
+    assert "cancel pomona-one-merge" in errors
+    assert_nothing_left(aws)
+
+
+def test_a_machine_that_is_left_is_told_of(aws):
+    [image, *_] = aws.ec2.describe_images()["Images"]
+    tag = {"Key": "pomona-stack", "Value": "pomona-batch"}
+    aws.ec2.run_instances(
+        ImageId=image["ImageId"], MinCount=1, MaxCount=1, InstanceType="c6i.2xlarge",
+        TagSpecifications=[{"ResourceType": "instance", "Tags": [tag]}],
+    )  # fmt: skip
+    code, output, _ = aws.deploy("batch", "status")
+    assert code == 1
+    assert output.startswith("instance i-") and output.endswith(" c6i.2xlarge running\n")
+
+
+def assert_refused(aws, message, *arguments):
+    code, output, errors = aws.deploy(*arguments, "--dry-run")
+    assert (code, output) == (1, ""), output
+    assert message in errors and "Traceback" not in errors
+
+
+def test_dry_run_says_what_was_not_checked(aws, run):
+    code, output, errors = aws.deploy(*run, "--dry-run")
+    assert code == 0, errors
+    assert "NOT checked: the quota of vCPUs on Spot (NoSuchResourceException)" in output
+    assert aws.stacks() == [] and aws.keys("results") == []
+
+
+def test_quota(aws, run, monkeypatch):
+    from moto.servicequotas.models import ServiceQuotasBackend
+
+    quota = {"QuotaName": "Spot", "Value": 32.0}
+    monkeypatch.setattr(ServiceQuotasBackend, "get_service_quota", lambda *_, **__: quota)
+    assert_refused(aws, "64 vCPUs on Spot are more than the account's quota of 32", *run)
+    code, output, _ = aws.deploy(*run, "--set", "MaxVcpus=32", "--dry-run")
+    assert code == 0 and "32 of 32 vCPUs on Spot\n" in output
+
+
+def test_spot_without_its_role(aws, run):
+    aws.iam.delete_role(RoleName="AWSServiceRoleForEC2Spot")
+    assert_refused(aws, "create-service-linked-role --aws-service-name spot.amazonaws.com", *run)
+    assert aws.deploy(*run, "--set", "Market=ON_DEMAND", "--dry-run")[0] == 0
+
+
+def test_machines(aws, run):
+    assert_refused(aws, "not for the nodes (aarch64,", *run, "--set", "Architecture=arm64")
+    types = "InstanceTypes=c6i.2xlarge,c6g.2xlarge"
+    assert_refused(
+        aws, "c6i.2xlarge, c6g.2xlarge: not all of them are x86_64", *run, "--set", types
+    )
+    assert_refused(aws, "ShardVcpus is more than MaxVcpus", *run, "--set", "MaxVcpus=4")
+
+
+@pytest.mark.parametrize("count", ["0", "10001", "some"])
+def test_number_of_shards(aws, run, count):
+    code, _, errors = aws.deploy(*run, "--shards", count)
+    assert code == 2 and f"argument --shards: {count}: not of 1 to 10000" in errors
