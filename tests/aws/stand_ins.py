@@ -154,5 +154,5 @@ def log(aws, job, *lines):
     group = "/pomona/pomona-batch"
     aws.logs.create_log_stream(logGroupName=group, logStreamName=job.log_stream_name)
     now = int(time.time() * 1000)
-    events = [{"timestamp": now, "message": line} for line in lines]
+    events = [{"timestamp": now, "message": line} for line in lines if line]
     aws.logs.put_log_events(logGroupName=group, logStreamName=job.log_stream_name, logEvents=events)

@@ -1,5 +1,6 @@
 """`batch`, end to end, against moto's server over HTTP; the machines are a thread's."""
 
+import os
 import signal
 import time
 
@@ -182,6 +183,15 @@ def test_machines(aws, run):
         aws, "c6i.2xlarge, c6g.2xlarge: not all of them are x86_64", *run, "--set", types
     )
     assert_refused(aws, "ShardVcpus is more than MaxVcpus", *run, "--set", "MaxVcpus=4")
+
+
+def test_weights_belong_into_an_image(aws, run):
+    """An image of one's own has no artifacts; that of the default has them from bootstrap.sh."""
+    weights = ["--weights", os.environ["POMONA_WEIGHTS"]]
+    assert_refused(aws, "put them into the image", *run, *weights, "--set", "Image=mine")
+    code, output, errors = aws.deploy(*run, *weights, "--dry-run")
+    assert code == 0, errors
+    assert "--weights /opt/pomona/artifacts/weights/" in output
 
 
 @pytest.mark.parametrize("count", ["0", "10001", "some"])

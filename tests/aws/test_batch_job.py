@@ -3,6 +3,8 @@
 Stand-ins: a thread and this machine for Batch and its machines (machines.py), moto for Batch's API.
 """
 
+import itertools
+import multiprocessing.pool
 import os
 import signal
 import subprocess
@@ -12,9 +14,10 @@ import machines
 import pytest
 import servers
 from runs import told_again
-from stand_ins import BatchMachines
+from stand_ins import BatchMachines, log
 
 IMAGES = 121
+FRAGMENT = 4096  # images
 
 
 def container(job, environment, index=None):
@@ -91,11 +94,16 @@ def test_shards(aws, minio, pomona, tmp_path, monkeypatch):
         [pomona, "sample", tree, "--images", str(IMAGES)], check=True, capture_output=True
     )
     pictures = [(path.relative_to(tree), path.read_bytes()) for path in tree.rglob("*.*")]
-    # Three fragments of 4,096 items, of which the shards make one each.
-    for number in range(-(-2 * 4096 // len(pictures)) + 1):
-        for name, content in pictures:
-            with files.open_output_stream(f"images/in/{number}/{name}") as stream:
-                stream.write(content)
+    # Two fragments, of which the shards make one each.
+    copies = range(FRAGMENT // len(pictures) + 1)
+
+    def copy(what):
+        number, (name, content) = what
+        with files.open_output_stream(f"images/in/{number}/{name}") as stream:
+            stream.write(content)
+
+    with multiprocessing.pool.ThreadPool(8) as pool:
+        pool.map(copy, itertools.product(copies, pictures), chunksize=64)
 
     for name, value in minio.environment().items():
         monkeypatch.setitem(aws.environment, name, value)
@@ -109,24 +117,26 @@ def test_shards(aws, minio, pomona, tmp_path, monkeypatch):
         environment = {
             **aws.environment,
             "PATH": path,
-            "HOME": str(folder),
             "TMPDIR": str(folder),
+            "XDG_CACHE_HOME": str(folder),
             "POMONA_HOME": str(tmp_path / "installed"),
             "RETRY_SECONDS": "1",
         }
         command, environment = container(job, environment, index_of(job))
-        process = subprocess.Popen(command, env=environment, start_new_session=True)
-        if index_of(job) == 1 and not killed:
-            selector_path = "results/out/_pomona"
-            while files.get_file_info(selector_path).type.name == "NotFound":
-                assert process.poll() is None
+        with open(folder / "log", "ab") as output:
+            process = subprocess.Popen(
+                command, env=environment, stdout=output, stderr=output, start_new_session=True
+            )
+        if index_of(job) == 0 and not killed:
+            while "extract" not in (folder / "log").read_text() and process.poll() is None:
                 time.sleep(0.1)
-            time.sleep(3)
             killed.append(process.poll())
             os.killpg(process.pid, signal.SIGKILL)  # as a Spot machine goes
             process.wait()
             return attempt(job)
-        return process.wait()
+        code = process.wait()
+        log(aws, job, *(folder / "log").read_text().splitlines())
+        return code
 
     def work(job):
         return "SUCCEEDED" if attempt(job) == 0 else "FAILED"
@@ -134,7 +144,7 @@ def test_shards(aws, minio, pomona, tmp_path, monkeypatch):
     with BatchMachines(aws, work):
         code, _, errors = aws.deploy(
             *("batch", "run", "s3://images/in", "s3://results/out", "full", "10"),
-            *("--wheel", wheel, "--run-id", "one", "--shards", "3", "--poll", "0.5"),
+            *("--wheel", wheel, "--run-id", "one", "--shards", "2", "--poll", "0.5"),
             *("--set", "ShardVcpus=2", "--fetch", tmp_path / "fetched"),
         )
     assert code == 0, errors

@@ -430,6 +430,8 @@ def test_options_that_the_job_would_refuse(aws, run_options, wrong, message):
 def test_components_and_weights_that_the_job_would_refuse(aws, run_options, tmp_path):
     run_options[3] = "5000"
     assert_refused(aws, "5000 components: the PCA of 1280 features has at most 1280", *run_options)
+    run_options[3] = "6"
+    assert_refused(aws, "6 components of 5 objects under s3://images/fruits", *run_options)
     run_options[3] = "5"
     weights = tmp_path / "mine.safetensors"
     weights.write_bytes(b"weights")

@@ -5,6 +5,7 @@ from botocore.exceptions import ClientError
 from . import Failure
 from .logs import show_end
 from .preflight import MACHINES, check_quota, find_subnets, machines, security_groups
+from .template import parameter_defaults
 from .way import Way
 
 # What a container does: the bare image installs Pomona as the nodes of a cluster do.
@@ -36,7 +37,9 @@ class Batch(Way):
             raise Failure(f"{', '.join(named)}: not all of them are {used['Architecture']}")
         return wanted
 
-    def home(self, _):
+    def home(self, used):
+        if used["Image"] != parameter_defaults(self.name)["Image"]:
+            raise Failure("weights of your own and an image: put them into the image")
         return "/opt/pomona/artifacts"
 
     def prepare(self, plan, used):

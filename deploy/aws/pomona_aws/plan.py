@@ -37,7 +37,7 @@ def make_plan(aws, way, options):
         raise Failure(f"{options.weights}: no such file")
     job = [str(options.input), str(options.output), "--run-id", options.run_id]
     job += ["--mode", options.mode] if options.mode else []
-    job += ["--pca-components", str(options.components)] if options.components else []
+    job += ["--pca-components", str(options.components)] if options.components is not None else []
     job += options.job_options
     notes, components = check_job(job, options.weights)
 
@@ -90,6 +90,8 @@ def check_job(job, weights):
         raise Failure(
             f"{components} components: the PCA of {features} features has at most {features}"
         )
+    # With another run's PCA there is none to fit.
+    components = 0 if given.get("pca") else components
     return [f"options checked by Pomona {pomona.__version__}"], components
 
 
