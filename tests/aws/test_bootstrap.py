@@ -100,7 +100,7 @@ def node(root, aws, wheel):
         exports = " ".join(f"{name}={value}" for name, value in environment.items())
         inner = (
             f"mount --bind -o ro {site} {root}/opt/aws && mount -t proc proc {root}/proc &&"
-            f" exec chroot {root} sudo -u {user} -H env {exports} {command}"
+            f" exec chroot {root} /usr/bin/sudo -u {user} -H env {exports} {command}"
         )
         return subprocess.run(
             ["unshare", "--mount", "--pid", "--fork", "sh", "-c", inner],
@@ -146,6 +146,25 @@ def test_from_a_wheelhouse_without_an_index_and_again(node, aws, wheelhouse):
 
 def test_dependencies_from_the_index(node):
     assert_installed(node, node(BOOTSTRAP))
+
+
+def test_from_a_folder_as_root(node, root, aws):
+    """As in an image (Dockerfile); without sudo, which a container has not."""
+    [key] = [key for key in aws.keys("artifacts") if key.endswith(".whl")]
+    folder = root / "opt/image"
+    (folder / "wheels").mkdir(parents=True)
+    aws.s3.download_file("artifacts", key, str(folder / "wheels" / pathlib.Path(key).name))
+    shutil.copy(DEPLOY / "requirements.txt", folder)
+    forbidden = root / "usr/local/bin/sudo"
+    forbidden.write_text("#!/bin/sh\nexit 1\n")
+    forbidden.chmod(0o755)
+    try:
+        done = node("/opt/bootstrap.sh /opt/image", user="root")
+    finally:
+        forbidden.unlink()
+        shutil.rmtree(folder)
+    assert done.returncode == 0, done.stderr
+    assert "pomona 0.1.0" in done.stdout
 
 
 def test_failures_say_what_was_missing(node):
