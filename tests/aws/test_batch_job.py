@@ -151,7 +151,9 @@ def test_shards(aws, minio, pomona, tmp_path, monkeypatch):
     assert killed == [None]  # it was at work
     assert list((tmp_path / "fetched").glob("pca/csv/pca_one/part-*"))
 
-    whole = [pomona, "run", "s3://images/in", "s3://results/whole", "--run-id", "one"]
+    # By the same build, whose versions are among what is published.
+    installed = tmp_path / "installed/venv/bin/pomona"
+    whole = [installed, "run", "s3://images/in", "s3://results/whole", "--run-id", "one"]
     whole += ["--pca-components", "10", "--quiet"]
     subprocess.run(whole, check=True, env=os.environ | minio.environment())
     assert published(files, "out") == published(files, "whole")

@@ -52,7 +52,9 @@ def python_files():
     done = subprocess.run(["ldd", *compiled], capture_output=True, text=True, check=False)
     for name, path in re.findall(r"^\s*(\S+) => (/\S+)", done.stdout, re.MULTILINE):
         # The C library's own are the system's.
-        if not re.match(r"(libc|libm|libdl|librt|libutil|libpthread|ld-linux.*)\.so", name):
+        if not re.match(
+            r"(libc|libm|libmvec|libdl|libresolv|librt|libutil|libpthread|ld-linux.*)\.so", name
+        ):
             files[f"libraries/{name}"] = pathlib.Path(path)
     return files
 
