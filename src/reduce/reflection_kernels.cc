@@ -25,6 +25,9 @@ constexpr size_t kSquare = kBand * kBand;
 struct Row {
   Vec part[kRowVectors];
 
+  // Declared, since GCC compiles an implicit one without the target's instructions, which vectors of
+  // NEON do not allow.
+  HWY_INLINE Row() = default;
   static HWY_INLINE Row Zero() {
     Row row;
     for (Vec& part : row.part) part = hn::Zero(Tag());
