@@ -2,13 +2,17 @@
 
 import threading
 import time
+from unittest import mock
 
 import moto.emrserverless.models as emr_serverless
 from moto.batch.models import ComputeEnvironment
 from moto.batch_simple.models import BatchSimpleBackend
 from moto.cloudformation.models import Stack
+from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.common_models import CloudFormationModel
 from moto.core.models import default_user_config
+from moto.core.responses import ActionResult
+from moto.emr.responses import ElasticMapReduceResponse
 
 
 class Application(CloudFormationModel):
@@ -79,11 +83,35 @@ def install(service_role):
         """Lists as AWS shows them, and takes them; moto shows Python's."""
         given = parameters(stack)
         for each in given:
-            if isinstance(each["ParameterValue"], list):
-                each["ParameterValue"] = ",".join(each["ParameterValue"])
+            value = each["ParameterValue"]
+            each["ParameterValue"] = ",".join(value) if isinstance(value, list) else str(value)
         return given
 
     Stack.parameter_list = property(in_words)
+    ElasticMapReduceResponse.cancel_steps = cancel_steps
+
+
+def cancel_steps(response):
+    """What moto's EMR has not."""
+    wanted = response._get_param("StepIds")
+    for step in response.backend.clusters[response._get_param("ClusterId")].steps:
+        if step.id in wanted:
+            step.state = "CANCELLED"
+    return ActionResult({"CancelStepsInfoList": []})
+
+
+def listed_as_deleted(name):
+    """A context in which a resource has gone from the stack, which AWS still lists."""
+    listing = CloudFormationResponse.list_stack_resources
+
+    def list_stack_resources(response):
+        answer = listing(response)
+        for each in answer._result["StackResourceSummaries"]:
+            if each["LogicalResourceId"] == name:
+                each["ResourceStatus"] = "DELETE_COMPLETE"
+        return answer
+
+    return mock.patch.object(CloudFormationResponse, "list_stack_resources", list_stack_resources)
 
 
 class Workers(threading.Thread):

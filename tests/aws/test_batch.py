@@ -1,11 +1,14 @@
 """`batch`, end to end, against moto's server over HTTP; the machines are a thread's."""
 
+import importlib
 import os
 import signal
+import subprocess
 import time
 
 import pytest
-from stand_ins import BatchMachines, log
+from account import DEPLOY
+from stand_ins import BatchMachines, listed_as_deleted, log
 
 RUN = ["batch", "run", "s3://images/fruits", "s3://results/out", "mini", "5", "--poll", "0.1"]
 
@@ -35,9 +38,9 @@ def assert_nothing_left(aws):
     assert not [name for name in aws.roles() if name.startswith("pomona")]
 
 
-def wait_for_jobs(aws, process):
+def wait_for_jobs(aws, process, count=2):
     deadline = time.monotonic() + 60
-    while len(jobs_by_name(aws)) < 2:
+    while len(jobs_by_name(aws)) < count:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -135,6 +138,91 @@ def test_delete_ends_the_jobs(aws, run):
     assert_nothing_left(aws)
 
 
+def test_the_merge_alone_is_taken_up(aws, run):
+    """The shards have ended: another array would cost and change nothing."""
+    process = aws.start(*run, "--shards", "1")
+    wait_for_jobs(aws, process)
+    process.kill()
+    process.communicate()
+    jobs_by_name(aws)["pomona-one"]._mark_stopped(success=True)
+    machines = BatchMachines(aws, succeed)
+    aws.taken_up("pomona-one-merge", machines, *run, "--shards", "1")
+    assert len(aws.behind("batch")._jobs) == 2
+    assert_nothing_left(aws)
+
+
+def test_interrupted_beside_another_run(aws, run):
+    """What is this run's ends; the other's goes on, on the stack that stays."""
+    other = aws.start(*run[:-1], "other", "--keep")
+    wait_for_jobs(aws, other)
+    other.kill()
+    other.communicate()
+    process = aws.start(*run)
+    wait_for_jobs(aws, process, 4)
+    with BatchMachines(aws, lambda job: None):
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "stack pomona-batch stays for other jobs" in errors and aws.stacks() == ["pomona-batch"]
+    ended = {name for name, job in jobs_by_name(aws).items() if job.stop}
+    assert ended == {"pomona-one", "pomona-one-merge"}
+
+
+def test_a_log_that_is_not_there_keeps_nothing_on(aws, run, monkeypatch):
+    from moto.logs.exceptions import ResourceNotFoundException
+    from moto.logs.models import LogsBackend
+
+    def missing(*_, **__):
+        raise ResourceNotFoundException("The specified log stream does not exist.")
+
+    monkeypatch.setattr(LogsBackend, "filter_log_events", missing)
+    with BatchMachines(aws, lambda job: "FAILED"):
+        code, output, errors = aws.deploy(*run, "--shards", "2")
+    assert (code, output) == (1, "")
+    assert "deploy/aws: no logs: " in errors and "log stream does not exist" in errors
+    assert "merge FAILED: Dependent Job failed" in errors and "may still be there" not in errors
+    assert_nothing_left(aws)
+
+
+def test_delete_again_after_it_failed(aws, run, monkeypatch):
+    from moto.batch.exceptions import ClientException
+    from moto.batch.models import BatchBackend
+
+    with BatchMachines(aws, succeed):
+        assert aws.deploy(*run, "--keep")[0] == 0
+    [stack] = aws.behind("cloudformation").stacks.values()
+    stack.status = "DELETE_FAILED"
+
+    def gone(*_, **__):
+        raise ClientException("Job queue does not exist")
+
+    monkeypatch.setattr(BatchBackend, "list_jobs", gone)
+    with listed_as_deleted("Queue"):
+        code, output, _ = aws.deploy("batch", "status")
+        assert (code, output) == (1, "stack pomona-batch DELETE_FAILED\n")
+        code, output, errors = aws.deploy("batch", "delete", "--poll", "0.1")
+    assert (code, output) == (0, "nothing of pomona-batch in eu-west-1\n"), errors
+    assert_nothing_left(aws)
+
+
+@pytest.mark.parametrize(("tool", "code"), [("dnf", 3), ("aws", 2)])
+def test_installing_fails_with_a_code_that_is_tried_again(monkeypatch, tmp_path, tool, code):
+    """Batch takes 2 and 3, Pomona's own, as final."""
+    monkeypatch.syspath_prepend(str(DEPLOY))
+    script = importlib.import_module("pomona_aws.batch").SCRIPT
+    for name in ("dnf", "aws"):
+        (tmp_path / name).write_text(f"#!/bin/sh\nexit {code if name == tool else 0}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "POMONA_HOME": str(tmp_path),
+        "TMPDIR": str(tmp_path),
+        "ARTIFACTS": "s3://results/a",
+        "SHARDS": "2",
+    }
+    assert subprocess.run(["bash", "-c", script], env=environment, check=False).returncode == 1
+
+
 def test_a_machine_that_is_left_is_told_of(aws):
     [image, *_] = aws.ec2.describe_images()["Images"]
     tag = {"Key": "pomona-stack", "Value": "pomona-batch"}
@@ -183,6 +271,26 @@ def test_machines(aws, run):
         aws, "c6i.2xlarge, c6g.2xlarge: not all of them are x86_64", *run, "--set", types
     )
     assert_refused(aws, "ShardVcpus is more than MaxVcpus", *run, "--set", "MaxVcpus=4")
+
+
+@pytest.mark.parametrize(
+    ("given", "own"),
+    [
+        (["--run-id", "two"], "--run-id is not for the job: give --run-id before"),
+        (["--mode=full"], "--mode is not for the job: give MODE before"),
+        (["--pca-components", "3"], "--pca-components is not for the job: give COMPONENTS before"),
+        (["--shard", "1/2"], "--shard is not for the job: give --shards before"),
+    ],
+)
+def test_options_of_the_scripts_own(aws, run, given, own):
+    code, _, errors = aws.deploy(*run, "--dry-run", "--", *given)
+    assert code == 2 and own in errors
+
+
+def test_threads_are_given_once(aws, run):
+    code, output, errors = aws.deploy(*run, "--dry-run", "--", "--threads=4")
+    assert code == 0, errors
+    assert output.count("--threads") == 1 and "--threads=4" in output
 
 
 def test_weights_belong_into_an_image(aws, run):

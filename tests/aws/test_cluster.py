@@ -11,6 +11,7 @@ import time
 
 import pytest
 from account import DEPLOY, JOB, TAG, WHEEL, make_wheel
+from stand_ins import listed_as_deleted
 
 QUICK = ["--poll", "0.1"]
 
@@ -44,9 +45,9 @@ def assert_nothing_left(aws):
     assert aws.behind("emr").security_configurations == {}
 
 
-def wait_for_step(aws, process):
+def wait_for_step(aws, process, count=1):
     deadline = time.monotonic() + 60
-    while not any(cluster.steps for cluster in aws.clusters()):
+    while sum(len(cluster.steps) for cluster in aws.clusters()) < count:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -121,6 +122,13 @@ def test_a_cluster_of_other_parameters_is_left_alone(aws, job, run_options):
         code, _, errors = aws.deploy("cluster", "run", *run_options, "--set", "CoreInstanceCount=3")
     assert code == 1
     assert "stack pomona-cluster is there with CoreInstanceCount '2', not '3'" in errors
+    code, _, errors = aws.deploy("cluster", "delete", *QUICK)
+    assert code == 0, errors
+    with job(complete(aws)):
+        aws.deploy("cluster", "run", *run_options, "--keep", "--set", "CoreInstanceCount=3")
+        code, _, errors = aws.deploy("cluster", "run", *run_options)  # for the default, 2
+    assert code == 1
+    assert "stack pomona-cluster is there with CoreInstanceCount '3', not '2'" in errors
     assert aws.stacks() == ["pomona-cluster"]
     assert aws.deploy("cluster", "delete", *QUICK)[0] == 0
     assert_nothing_left(aws)
@@ -219,7 +227,8 @@ def test_a_stack_that_fails_says_why_and_tears_down(aws, monkeypatch, run_option
         aws.put("results", key, gzip.compress(b"No match for argument: python3.11\n"))
 
     monkeypatch.setattr(Stack, "create_resources", create_and_fail)
-    code, _, errors = aws.deploy("cluster", "run", *run_options)
+    with listed_as_deleted("Cluster"):  # by the rollback
+        code, _, errors = aws.deploy("cluster", "run", *run_options)
     assert code == 1
     assert "stack pomona-cluster could not be made: Cluster: BOOTSTRAP_FAILURE: on i-1" in errors
     assert "No match for argument: python3.11" in errors
@@ -239,6 +248,22 @@ def test_interrupted(aws, run_options, which, keep):
         assert aws.stacks() == ["pomona-cluster"]
     else:
         assert_nothing_left(aws)
+
+
+def test_interrupted_beside_another_run(aws, run_options):
+    other = aws.start("cluster", "run", *run_options, "--run-id", "other")
+    wait_for_step(aws, other)
+    other.kill()
+    other.communicate()
+    process = aws.start("cluster", "run", *run_options, "--run-id", "one")
+    wait_for_step(aws, process, 2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    [cluster] = aws.clusters()
+    states = {step.name: step.state for step in cluster.steps}
+    assert states.pop("pomona-one") == "CANCELLED" and states != {"pomona-other": "CANCELLED"}
+    assert aws.stacks() == ["pomona-cluster"]
 
 
 def test_a_run_that_was_cut_off_is_taken_up(aws, job, run_options):
@@ -517,3 +542,24 @@ def test_estimate(aws):
     assert "(2.100 an hour)" in output
     code, _, errors = aws.deploy(*arguments, "--set", "CoreInstanceType=x9.large")
     assert code == 1 and "no price of x9.large" in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["batch", "--set", "MaxVcpus=4"], 1, "no vCPU would work"),
+        (["serverless", "--set", "MaxVcpus=4"], 1, "no executor would start"),
+        (["cluster", "--set", "CoreInstanceCount=0"], 1, "no vCPU would work"),
+        (["batch", "--rate", "0"], 2, "argument --rate: 0: not a number above 0"),
+        (["batch", "--rate", "fast"], 2, "argument --rate: fast: not a number above 0"),
+        (["batch", "--set", "MaxVcpus=abc"], 2, "argument --set: MaxVcpus=abc: not a whole number"),
+        (["batch", "--price", "batch-x86_64=1,2"], 1, "give --price batch-x86_64=VCPU\n"),
+        (["serverless", "--price", "serverless-X86_64=1"], 1, "serverless-X86_64=VCPU,GIB\n"),
+        (["cluster", "--price", "m5.2xlarge=8"], 1, "give --price m5.2xlarge=VCPUS,EC2,EMR\n"),
+    ],
+)
+def test_estimates_that_cannot_be(aws, arguments, code, message):
+    way, *options = arguments
+    got, output, errors = aws.deploy(way, "estimate", "--images", "5", *options)
+    assert (got, output) == (code, "")
+    assert message in errors and "Traceback" not in errors

@@ -3,12 +3,14 @@
 import gzip
 import importlib
 import os
+import re
 import signal
 import time
 
+import boto3
 import pytest
-from account import DEPLOY
-from stand_ins import BatchMachines, ServerlessWorkers
+from account import DEPLOY, REGION
+from stand_ins import BatchMachines, ServerlessWorkers, listed_as_deleted
 
 RUN = ["serverless", "run", "s3://images/fruits", "s3://results/out", "mini", "5", "--poll", "0.1"]
 
@@ -82,6 +84,7 @@ def test_run(aws, run):
     for where in ("spark.emr-serverless.driverEnv", "spark.executorEnv"):
         assert conf[f"{where}.PYSPARK_PYTHON"] == "./environment/bin/python"
     assert conf["spark.dynamicAllocation.maxExecutors"] == "3"  # of 4 vCPU; the driver has 2
+    assert job.execution_timeout_minutes == 7 * 24 * 60
     logging = job.configuration_overrides["monitoringConfiguration"]
     assert logging["s3MonitoringConfiguration"] == {"logUri": "s3://results/pomona/logs/"}
     assert logging["cloudWatchLoggingConfiguration"]["logGroupName"] == "/pomona/pomona-serverless"
@@ -101,9 +104,68 @@ def test_image_and_capacity(aws, run):
     assert asked["ImageConfiguration"]["ImageUri"].endswith("/pomona:1")
     capacity = {each["Key"]: each["Value"] for each in asked["InitialCapacity"]}
     assert int(capacity["Executor"]["WorkerCount"]) == 2
-    assert asked["MaximumCapacity"] == {"Cpu": "32 vCPU", "Memory": "64 GB"}
+    assert asked["MaximumCapacity"] == {"Cpu": "32 vCPU", "Memory": "60 GB"}
     code, output, errors = aws.deploy("serverless", "delete", "--poll", "0.1")
     assert (code, output) == (0, "nothing of pomona-serverless in eu-west-1\n"), errors
+    assert_nothing_left(aws)
+
+
+@pytest.mark.parametrize("vcpus", [6, 16, 31, 1026])
+def test_memory_is_what_the_executors_take(aws, run, vcpus):
+    code, output, errors = aws.deploy(*run, "--dry-run", "--set", f"MaxVcpus={vcpus}")
+    assert code == 0, errors
+    executors = int(re.search(r"maxExecutors=(\d+)", output)[1])
+    assert 2 + 4 * executors <= vcpus < 2 + 4 * (executors + 1)
+    assert f" MaxMemory={4 + 8 * executors}\n" in output
+    estimate = ["serverless", "estimate", "--images", "1000", "--set", f"MaxVcpus={vcpus}"]
+    assert f" on {4 * executors} vCPUs)" in aws.deploy(*estimate)[1]
+
+
+def test_memory_that_was_given_counts(aws, run):
+    given = ["--set", "MaxVcpus=64", "--set", "MaxMemory=27"]  # the driver's 4, and 2 of 8
+    output = aws.deploy(*run, "--dry-run", *given)[1]
+    assert " MaxMemory=27\n" in output and "maxExecutors=2 " in output
+    assert " on 8 vCPUs)" in aws.deploy("serverless", "estimate", "--images", "1", *given)[1]
+
+
+def test_delete_again_after_it_failed(aws, run, monkeypatch):
+    from moto.emrserverless.exceptions import ResourceNotFoundException
+    from moto.emrserverless.models import EMRServerlessBackend
+
+    with ServerlessWorkers(aws, lambda job: "SUCCESS"):
+        assert aws.deploy(*run, "--keep")[0] == 0
+    [stack] = aws.behind("cloudformation").stacks.values()
+    stack.status = "DELETE_FAILED"
+    [application] = applications(aws)
+    application.state = "STOPPED"  # as moto wants it when its stack goes
+
+    def gone(*_, **__):
+        raise ResourceNotFoundException(application.id)
+
+    monkeypatch.setattr(EMRServerlessBackend, "list_job_runs", gone)
+    monkeypatch.setattr(EMRServerlessBackend, "get_application", gone)
+    with listed_as_deleted("Application"):
+        code, output, _ = aws.deploy("serverless", "status")
+        assert code == 1 and output.startswith("stack pomona-serverless DELETE_FAILED\n")
+        code, _, errors = aws.deploy("serverless", "delete", "--poll", "0.1")
+    assert code == 0, errors
+    assert_nothing_left(aws)
+
+
+def test_jobs_of_one_name_are_all_ended(aws, run):
+    process = aws.start(*run)
+    wait_for_job(aws, process)
+    process.kill()
+    process.communicate()
+    [job] = job_runs(aws)
+    emr = boto3.client("emr-serverless", region_name=REGION, **aws.access)
+    for name in ({"name": "pomona-one"}, {}):  # another one of that name, one without
+        emr.start_job_run(
+            applicationId=job.application_id, executionRoleArn=job.execution_role_arn, **name
+        )
+    code, _, errors = aws.deploy("serverless", "delete", "--poll", "0.1")
+    assert code == 0, errors
+    assert [job.state for job in job_runs(aws)] == ["CANCELLED"] * 3
     assert_nothing_left(aws)
 
 

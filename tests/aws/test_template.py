@@ -9,9 +9,10 @@ import shutil
 import subprocess
 import sys
 
+import boto3
 import pytest
 import servers
-from account import DEPLOY, TAG
+from account import DEPLOY, REGION, ROOT, TAG
 
 RUN = ["s3://images/fruits", "s3://results/out", "mini", "5", "--keep", "--poll", "0.1"]
 
@@ -74,6 +75,19 @@ def test_lifecycle_is_a_buckets(aws):
     aws.s3.put_bucket_lifecycle_configuration(Bucket="results", LifecycleConfiguration=rules)
     got = aws.s3.get_bucket_lifecycle_configuration(Bucket="results")["Rules"]
     assert [rule["ID"] for rule in got] == ["pomona-artifacts-and-logs", "uploads-that-broke-off"]
+
+
+def test_emr_serverless_may_pull_the_image(aws):
+    """The repository's policy that docs/aws.md sets, by moto's and as JSON."""
+    document = (ROOT / "docs/aws.md").read_text()
+    [policy] = re.findall(r"set-repository-policy .* --policy-text '([^']*)'", document)
+    ecr = boto3.client("ecr", region_name=REGION, **aws.access)
+    ecr.create_repository(repositoryName="pomona")
+    answer = ecr.set_repository_policy(repositoryName="pomona", policyText=policy)
+    [statement] = json.loads(answer["policyText"])["Statement"]
+    assert statement["Principal"] == {"Service": "emr-serverless.amazonaws.com"}
+    pull = {"BatchGetImage", "DescribeImages", "GetDownloadUrlForLayer"}
+    assert {*statement["Action"]} == {f"ecr:{action}" for action in pull}
 
 
 def test_shellcheck():
@@ -202,6 +216,7 @@ OPERATOR = {
     "ec2:DescribeSubnets": "*",
     "ec2:DescribeTags": "*",
     "elasticmapreduce:AddJobFlowSteps": "*",
+    "elasticmapreduce:CancelSteps": "*",
     "elasticmapreduce:DescribeCluster": "*",
     "elasticmapreduce:DescribeStep": "*",
     "elasticmapreduce:ListClusters": "*",

@@ -26,6 +26,9 @@ def parse(arguments, description):
     options = parser.parse_args(arguments)
     if job_options and options.command != "run":
         parser.error("only `run` takes options after --")
+    for name in (word.partition("=")[0] for word in job_options):
+        if name in OWN and (name != "--shard" or options.way == "batch"):
+            parser.error(f"{name} is not for the job: give {OWN[name]} before the --")
     options.job_options = job_options
     if options.command == "run":
         pomona = Location(options.output.bucket, "pomona")
@@ -91,7 +94,7 @@ def add_fetch(command, _):
 def add_estimate(command, way):
     add_set(command, way)
     command.add_argument("--images", type=int, required=True)
-    command.add_argument("--rate", type=float, default=40, help="images/s a vCPU (%(default)s)")
+    command.add_argument("--rate", type=positive, default=40, help="images/s a vCPU (%(default)s)")
     command.add_argument("--overhead", type=float, help="minutes to start and stop")
     command.add_argument("--spot-discount", type=float, default=0.6, help="(%(default)s)")
     command.add_argument(
@@ -140,6 +143,14 @@ WAYS = {
     "batch": "AWS Batch, an array of shards",
 }
 EXAMPLES = {"cluster": "CoreInstanceCount=4", "serverless": "MaxVcpus=64", "batch": "MaxVcpus=256"}
+# What the job is told of the script's own options, and which these are.
+OWN = {
+    "--run-id": "--run-id",
+    "--mode": "MODE",
+    "--pca-components": "COMPONENTS",
+    "--weights": "--weights",
+    "--shard": "--shards",
+}
 COMMANDS = {
     "run": (add_run, "upload, make the stack, run the job, delete the stack"),
     "status": (add_stack, "what is there, and costs money; 0: nothing"),
@@ -157,12 +168,24 @@ def pair(text):
 
 
 def parameter(way, text):
-    from .template import parameter_defaults  # brings yaml, which --help does without
+    from .template import template  # brings yaml, which --help does without
 
     name, value = pair(text)
-    if name not in parameter_defaults(way):
+    parameters = template(way)["Parameters"]
+    if name not in parameters:
         raise argparse.ArgumentTypeError(f"{name}: no such parameter in {way}.yaml")
+    if parameters[name]["Type"] == "Number" and not value.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: not a whole number")
     return name, value
+
+
+def positive(text):
+    try:
+        if (number := float(text)) > 0:
+            return number
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text}: not a number above 0")
 
 
 def shards(text):

@@ -8,15 +8,16 @@ from .preflight import MACHINES, check_quota, find_subnets, machines, security_g
 from .template import parameter_defaults
 from .way import Way
 
-# What a container does: the bare image installs Pomona as the nodes of a cluster do.
+# What a container does: the bare image installs Pomona as the nodes of a cluster do. Batch takes 2
+# and 3 as final since Pomona means it; dnf, aws and pip use them for what may pass.
 SCRIPT = """\
 set -eu
 pomona=${POMONA_HOME:-/opt/pomona}/venv/bin/pomona
 if ! [ -x "$pomona" ]; then
-  dnf install -y -q awscli-2 >&2
+  dnf install -y -q awscli-2 >&2 || exit 1
   script=$(mktemp)
-  aws s3 cp --only-show-errors "$ARTIFACTS/bootstrap.sh" "$script"
-  bash "$script" "$ARTIFACTS" >&2
+  aws s3 cp --only-show-errors "$ARTIFACTS/bootstrap.sh" "$script" || exit 1
+  bash "$script" "$ARTIFACTS" >&2 || exit 1
 fi
 [ "$SHARDS" = merge ] || SHARDS=$((${AWS_BATCH_JOB_ARRAY_INDEX:-0} + 1))/$SHARDS
 exec "$pomona" run "$@" --shard "$SHARDS"
@@ -52,7 +53,7 @@ class Batch(Way):
         if spot:
             plan.notes += self.check_spot_role()
         # A container sees all processors of its machine, which it shares.
-        if "--threads" not in plan.job:
+        if not any(word.partition("=")[0] == "--threads" for word in plan.job):
             plan.job += ["--threads", str(used["ShardVcpus"])]
         groups = security_groups(self.aws, vpc, "default")
         return {"SubnetIds": ",".join(subnets), "SecurityGroupIds": ",".join(groups)}
@@ -79,25 +80,30 @@ class Batch(Way):
     def unfinished(self):
         queue = self.stack.resource("Queue")
         if not queue:
-            return {}
+            return []
         named = [{"name": "JOB_NAME", "values": ["pomona-*"]}]  # in whatever state
         jobs = self.aws.pages("batch", "list_jobs", "jobSummaryList", jobQueue=queue, filters=named)
-        return {
-            job["jobName"]: job["jobId"]
+        return [
+            (job["jobName"], job["jobId"])
             for job in jobs
             # The children of an array end with it.
             if job["status"] in self.unfinished_states and ":" not in job["jobId"]
-        }
+        ]
 
     def start(self, plan):
+        # The merge is looked for first: when it is on, the shards may have ended.
+        merge = self.take_up(f"{plan.name}-merge", lambda: self.submit_all(plan))
+        [about] = self.describe([merge])
+        self.started = merge, *(each["jobId"] for each in about.get("dependsOn", []))
+        return merge
+
+    def submit_all(self, plan):
         count = plan.options.shards
         # An array has two children at least.
         array = {"arrayProperties": {"size": count}} if count > 1 else {}
         shards = self.take_up(plan.name, lambda: self.submit(plan, plan.name, count, **array))
-        after, name = {"dependsOn": [{"jobId": shards}]}, f"{plan.name}-merge"
-        merge = self.take_up(name, lambda: self.submit(plan, name, "merge", **after))
-        self.started = merge, shards
-        return merge
+        after = {"dependsOn": [{"jobId": shards}]}
+        return self.submit(plan, f"{plan.name}-merge", "merge", **after)
 
     def submit(self, plan, name, shards, **more):
         environment = {"ARTIFACTS": str(plan.artifacts), "SHARDS": str(shards)}

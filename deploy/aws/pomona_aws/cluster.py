@@ -67,11 +67,11 @@ class Cluster(Way):
     def unfinished(self):
         cluster = self.id()
         steps = self.aws.pages("emr", "list_steps", "Steps", ClusterId=cluster) if cluster else []
-        return {
-            step["Name"]: step["Id"]
+        return [
+            (step["Name"], step["Id"])
             for step in steps
             if step["Status"]["State"] in self.unfinished_states
-        }
+        ]
 
     def start(self, plan):
         return self.take_up(plan.name, lambda: self.submit(plan))
@@ -96,14 +96,17 @@ class Cluster(Way):
         return self.logs(plan) / "steps" / step / "stderr.gz"
 
     def logs(self, plan):
-        cluster = self.id()
+        # They tell why, also when a stack that failed has deleted the cluster already.
+        cluster = self.stack.resource("Cluster", gone=True)
         return plan.options.logs / cluster if cluster else None
 
     def cancel(self, step):
-        """Steps end with the cluster."""
+        self.aws.client("emr").cancel_steps(
+            ClusterId=self.id(), StepIds=[step], StepCancellationOption="TERMINATE_PROCESS"
+        )
 
     def stop(self):
-        """The same."""
+        """Steps end with the cluster."""
 
     def left(self):
         clusters = self.aws.pages("emr", "list_clusters", "Clusters", ClusterStates=ALIVE)

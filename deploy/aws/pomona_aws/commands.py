@@ -1,5 +1,6 @@
 """The subcommands, each a function of its options that returns the exit code."""
 
+import contextlib
 import sys
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -14,7 +15,7 @@ from .progress import Progress, complain
 from .results import fetch_run
 from .serverless import Serverless
 from .stack import Stack
-from .template import template
+from .template import parameter_defaults, template
 
 WAYS = {way.name: way for way in (Cluster, Serverless, Batch)}
 
@@ -33,6 +34,15 @@ def way_of(options):
     return WAYS[options.way](aws, stack, progress, options.poll)
 
 
+@contextlib.contextmanager
+def logs_or_not():
+    """Says why there are none, and goes on: what follows matters more."""
+    try:
+        yield
+    except Exception as error:
+        complain(f"no logs: {error}")
+
+
 def run(options):
     way = way_of(options)
     aws, stack, progress = way.aws, way.stack, way.progress
@@ -40,8 +50,8 @@ def run(options):
     if options.dry_run:
         print_plan(aws, way, plan)
         return
-    stack.clear(plan.parameters, way.works)
-    failure = None
+    stack.clear(parameter_defaults(way.name) | plan.parameters, way.works)
+    failure = logs = None
     try:
         upload(aws, way, plan, progress)
         stack.create(template(way.name), plan.parameters, options.tag)
@@ -50,21 +60,26 @@ def run(options):
         failure = error
 
     try:
-        logs = way.logs(plan)
-        if options.keep or way.others(plan):
+        with logs_or_not():
+            logs = way.logs(plan)
+        if options.keep:
             progress.say(f"stack {stack.name} stays")
+        elif way.others(plan):
+            way.end(lambda: way.ours(plan))
+            progress.say(f"stack {stack.name} stays for other jobs")
         else:
             way.stop()
             stack.delete()
-        # Only now, since EMR copies the last of the logs when a cluster terminates.
-        if failure:
-            way.show_logs(logs)
     except BaseException:
         print(f"stack {stack.name} may still be there and cost money", file=sys.stderr)
         if failure:
             complain(failure)
         raise
     if failure:
+        # Only now, since EMR copies the last of the logs when a cluster terminates.
+        with logs_or_not():
+            if logs:
+                way.show_logs(logs)
         raise failure
     print(f"run {options.run_id} is in {options.output}")
     if options.fetch:
@@ -79,7 +94,7 @@ def print_left(way):
 
 def status(options):
     way = way_of(options)
-    for name, job in way.unfinished().items():
+    for name, job in way.unfinished():
         print(f"job {name} {' '.join(way.look(job)[:2])}")
     return print_left(way)
 

@@ -1,6 +1,7 @@
 """What a run would cost."""
 
 from . import Failure
+from .serverless import executors, memory
 from .template import parameter_defaults
 
 # US dollars an hour in eu-west-1, from AWS' list prices as known in mid-2025 and not looked up
@@ -34,8 +35,8 @@ def cluster(used, price, spot):
 
 def serverless(used, price, _):
     vcpu, gib = price(f"serverless-{used['Architecture']}")
-    executors = (int(used["MaxVcpus"]) - 2) // 4
-    return 4 * executors, (2 + 4 * executors) * vcpu + (4 + 8 * executors) * gib
+    count = executors(used)
+    return 4 * count, (2 + 4 * count) * vcpu + memory(count) * gib
 
 
 def batch(used, price, spot):
@@ -46,20 +47,26 @@ def batch(used, price, spot):
 
 # Each with the minutes to start and stop, an assumption.
 WAYS = {"cluster": (12, cluster), "serverless": (3, serverless), "batch": (6, batch)}
+# The numbers of a price.
+FORMS = {"cluster": "VCPUS,EC2,EMR", "serverless": "VCPU,GIB", "batch": "VCPU"}
 
 
 def print_estimate(options):
     prices = PRICES | options.price
 
     def price(name):
-        if name not in prices:
-            raise Failure(f"no price of {name}: give --price {name}=VCPU,EC2,EMR")
-        return prices[name]
+        form = FORMS[options.way]
+        numbers = prices.get(name, ())
+        if len(numbers) != len(form.split(",")):
+            raise Failure(f"no price of {name} of the form {form}: give --price {name}={form}")
+        return numbers
 
     overhead, way = WAYS[options.way]
     overhead = options.overhead if options.overhead is not None else overhead
     used = parameter_defaults(options.way) | options.set
     vcpus, hourly = way(used, price, 1 - options.spot_discount)
+    if not vcpus:
+        raise Failure("no vCPU would work: see what --set and --price give")
     work = options.images / (options.rate * vcpus) / 60
     hours = (overhead + work) / 60
     requests = options.images / 1000 * PRICE_1000_GETS

@@ -12,6 +12,23 @@ ARCHIVE = "environment.tar.gz"
 UNPACKED, INSTALLED = "./environment", "/opt/pomona/venv"
 # A worker is paid by its size: vCPUs, and GiB of heap and of Python beside it.
 DRIVER, EXECUTOR = (2, 2, 2), (4, 2, 6)
+# Seven days, the most that AWS takes; left out, a job is cancelled after twelve hours.
+TIMEOUT_MINUTES = 10080
+
+
+def memory(executors):
+    """GiB of these and the driver."""
+    return sum(DRIVER[1:]) + executors * sum(EXECUTOR[1:])
+
+
+def executors(used):
+    """As many as MaxVcpus allows, and MaxMemory where it is given."""
+    most = (int(used["MaxVcpus"]) - DRIVER[0]) // EXECUTOR[0]
+    if used["MaxMemory"] is not None:
+        most = min(most, (int(used["MaxMemory"]) - memory(0)) // (memory(1) - memory(0)))
+    if most < 1:
+        raise Failure("no executor would start: MaxVcpus or MaxMemory is too small")
+    return most
 
 
 class Serverless(Way):
@@ -37,7 +54,7 @@ class Serverless(Way):
         present = {found["Key"] for found in self.aws.objects(plan.artifacts)}
         if not used["ImageUri"] and (plan.artifacts / ARCHIVE).prefix not in present:
             plan.notes.append(check_python(self.machine))
-        return {}
+        return {"MaxMemory": str(memory(executors(used)))}
 
     def made(self, plan):
         if self.used["ImageUri"]:
@@ -46,12 +63,11 @@ class Serverless(Way):
 
     def conf(self, plan):
         python = f"{INSTALLED if self.used['ImageUri'] else UNPACKED}/bin/python"
-        executors = (int(self.used["MaxVcpus"]) - DRIVER[0]) // EXECUTOR[0]
         conf = {
             "spark.emr-serverless.driverEnv.PYSPARK_DRIVER_PYTHON": python,
             "spark.emr-serverless.driverEnv.PYSPARK_PYTHON": python,
             "spark.executorEnv.PYSPARK_PYTHON": python,
-            "spark.dynamicAllocation.maxExecutors": executors,
+            "spark.dynamicAllocation.maxExecutors": executors(self.used),
             "spark.log.level": "WARN",
         }
         for role, (cores, heap, beside) in {"driver": DRIVER, "executor": EXECUTOR}.items():
@@ -75,13 +91,13 @@ class Serverless(Way):
 
     def unfinished(self):
         if not self.application:
-            return {}
+            return []
         runs = self.aws.pages(
             *("emr-serverless", "list_job_runs", "jobRuns"),
             applicationId=self.application,
             states=sorted(self.unfinished_states),
         )
-        return {about["name"]: about["id"] for about in runs}
+        return [(about.get("name", ""), about["id"]) for about in runs]
 
     def start(self, plan):
         return self.take_up(plan.name, lambda: self.submit(plan))
@@ -91,6 +107,7 @@ class Serverless(Way):
             applicationId=self.application,
             executionRoleArn=self.stack.outputs()["JobRole"],
             name=plan.name,
+            executionTimeoutMinutes=TIMEOUT_MINUTES,
             jobDriver={
                 "sparkSubmit": {
                     "entryPoint": f"{plan.artifacts}/spark_job.py",

@@ -14,6 +14,10 @@ BROKEN = {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILE
 TAG = "pomona-stack"
 
 
+def absent(error):
+    return "does not exist" in error.response["Error"]["Message"]
+
+
 class Stack:
     """A stack by its name, which need not be there."""
 
@@ -28,7 +32,7 @@ class Stack:
         try:
             return self.cloudformation.describe_stacks(StackName=self.name)["Stacks"][0]
         except ClientError as error:
-            if "does not exist" in error.response["Error"]["Message"]:
+            if absent(error):
                 return None
             raise
 
@@ -43,19 +47,28 @@ class Stack:
         outputs = (self.describe() or {}).get("Outputs", [])
         return {output["OutputKey"]: output["OutputValue"] for output in outputs}
 
-    def resource(self, name):
-        """The id of a resource, also while it is being made and after a failure; or None."""
+    def resource(self, name, gone=False):
+        """The id of a resource, also while it is being made and after a failure; or None.
+
+        One that was deleted with a part of the stack is listed, too: it counts where `gone`.
+        """
         try:
             resources = self.cloudformation.list_stack_resources(StackName=self.name)
-        except ClientError:
-            return None
+        except ClientError as error:
+            if absent(error):
+                return None
+            raise
         for resource in resources["StackResourceSummaries"]:
             if resource["LogicalResourceId"] == name:
-                return resource.get("PhysicalResourceId")
+                there = gone or resource["ResourceStatus"] != "DELETE_COMPLETE"
+                return resource.get("PhysicalResourceId") if there else None
         return None
 
     def clear(self, parameters, works):
-        """Makes way for a stack with these parameters, unless it is there and `works()`."""
+        """Makes way for a stack with these parameters, unless it is there and `works()`.
+
+        They are all of the template's: what a run leaves at its default is asked for, too.
+        """
         stack = self.wait("DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS")
         if not stack:
             return
@@ -66,7 +79,7 @@ class Stack:
         if status not in USABLE:
             raise Failure(f"stack {self.name} is {status}: see to it, or take another by --stack")
         have = {item["ParameterKey"]: item["ParameterValue"] for item in stack["Parameters"]}
-        for name, value in parameters.items():
+        for name, value in zip(parameters, map(str, parameters.values()), strict=True):
             if have.get(name) != value:
                 raise Failure(
                     f"stack {self.name} is there with {name} {have.get(name)!r}, not {value!r}: "

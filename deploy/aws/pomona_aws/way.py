@@ -40,7 +40,7 @@ class Way(abc.ABC):
 
     @abc.abstractmethod
     def unfinished(self):
-        """The ids of the jobs that are on, by their names."""
+        """The jobs that are on: (name, id) of each; several may have one name."""
 
     @abc.abstractmethod
     def start(self, plan):
@@ -68,7 +68,7 @@ class Way(abc.ABC):
 
     def take_up(self, name, submit):
         """Submits the job, unless the one of this name is still on."""
-        known = self.unfinished().get(name)
+        known = dict(self.unfinished()).get(name)
         self.progress.say(f"{name} is on already" if known else f"submit {name}")
         return known or submit()
 
@@ -85,20 +85,30 @@ class Way(abc.ABC):
                 raise Failure(f"{what} {state}: {why or 'see its log'}")
             time.sleep(self.poll)
 
-    def others(self, plan):
-        return [name for name in self.unfinished() if name.removesuffix("-merge") != plan.name]
+    def ours(self, plan):
+        return [job for job in self.unfinished() if job[0].removesuffix("-merge") == plan.name]
 
-    def stop(self):
-        """Ends the jobs, without which the stack could not be deleted."""
-        for name, job in self.unfinished().items():
-            self.progress.say(f"cancel {name}")
-            self.cancel(job)
-        while self.unfinished():
+    def others(self, plan):
+        ours = self.ours(plan)
+        return [job for job in self.unfinished() if job not in ours]
+
+    def end(self, jobs):
+        """Ends the jobs, until `jobs()` finds none."""
+        cancelled = set()
+        while on := jobs():
+            for name, job in on:
+                if job not in cancelled:
+                    self.progress.say(f"cancel {name}")
+                    self.cancel(job)
+                    cancelled.add(job)
             time.sleep(self.poll)
 
+    def stop(self):
+        """Ends all jobs, without which the stack could not be deleted."""
+        self.end(self.unfinished)
+
     def show_logs(self, folder):
-        if folder:
-            show_ends(self.aws, folder, self.telling)
+        show_ends(self.aws, folder, self.telling)
 
     def left(self):
         """What is there and may cost money, a line each."""
