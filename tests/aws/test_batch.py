@@ -205,13 +205,17 @@ def test_delete_again_after_it_failed(aws, run, monkeypatch):
     assert_nothing_left(aws)
 
 
-@pytest.mark.parametrize(("tool", "code"), [("dnf", 3), ("aws", 2)])
+@pytest.mark.parametrize(("tool", "code"), [("dnf", 3), ("aws", 2), ("pip", 2)])
 def test_installing_fails_with_a_code_that_is_tried_again(monkeypatch, tmp_path, tool, code):
     """Batch takes 2 and 3, Pomona's own, as final."""
     monkeypatch.syspath_prepend(str(DEPLOY))
     script = importlib.import_module("pomona_aws.batch").SCRIPT
+    bootstrap = f'echo exit {code} > "$5"'  # what `aws s3 cp` brings; pip ends it
     for name in ("dnf", "aws"):
-        (tmp_path / name).write_text(f"#!/bin/sh\nexit {code if name == tool else 0}\n")
+        ends = code if name == tool else 0
+        (tmp_path / name).write_text(
+            f"#!/bin/sh\n{bootstrap if name == 'aws' else ''}\nexit {ends}\n"
+        )
         (tmp_path / name).chmod(0o755)
     environment = {
         "PATH": f"{tmp_path}:/usr/bin:/bin",
