@@ -340,8 +340,9 @@ constexpr RunOptionSpec kSpecs[] = {
      Kind::kValue, SetParsed<&RunOptions::decode, ParseDecode>,
      GetName<&RunOptions::decode, DecodeName>},
     {"stats", "KIND",
-     "Statistics of each picture, in the metadata and for `pomona audit`: none, basic (brightness, "
-     "entropy) or full (blurriness and a hash of the pixels, too)",
+     "Statistics of each picture, in a run's metadata and in what `check --json` prints: none, "
+     "basic "
+     "(brightness, entropy) or full (blurriness and a hash of the pixels, too)",
      Kind::kValue, SetParsed<&RunOptions::stats, ParseStats>,
      GetName<&RunOptions::stats, StatsName>},
     {"engine", "ENGINE", "native or openvino", Kind::kValue,

@@ -94,7 +94,8 @@ struct PcaParts {
 // Threads: safe to share once made.
 class Pca {
  public:
-  // On at most `threads` threads, whose number does not show in the result, nor does the CPU.
+  // On at most `threads` threads, at least one, whose number does not show in the result, nor does
+  // the CPU.
   // Errors: Invalid, in the user's words, where there are fewer rows than components, fewer than
   // two rows, or components outside 1..dimensions.
   static arrow::Result<Pca> Fit(const Moments& moments, const PcaOptions& options,

@@ -26,7 +26,7 @@ class LowRank {
   const std::vector<double>& core() const { return core_; }  // C's upper triangle, packed
 
   // Q times `count` vectors that begin with the given ones, of rank() entries, one after the other,
-  // and then zeros. Where that are fewer, others that are orthogonal to all that C acts on follow.
+  // and then zeros. Where there are fewer, others that are orthogonal to all that C acts on follow.
   std::vector<double> Rotate(std::span<const double> vectors, size_t count, Team* team) const;
 
  private:

@@ -23,7 +23,6 @@ void AwaitChange(const std::atomic<T>& value, T old) {
 }  // namespace
 
 Team::Team(int threads) {
-  helpers_.reserve(threads);
   try {
     while (static_cast<int>(helpers_.size()) + 1 < threads) {
       helpers_.emplace_back([this] { Help(); });

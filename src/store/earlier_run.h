@@ -43,9 +43,8 @@ class EarlierRun {
 
   // Copies the features and the properties, with the statistics that are wanted, of those items that
   // have not changed, and have these, into their rows of `features` and `images`, and sets found[i]
-  // for them. An item is known by its path where one root
-  // lies in the other, as of a tree of which more is taken than before; else by its path below the
-  // root, wherever that was then.
+  // for them. An item is known by its path where one root lies in the other, as of a tree of which
+  // more is taken than before; else by its path below the root, wherever that was then.
   // REQUIRES: the items are in path order and come after those of the calls before.
   // Errors: what makes the earlier run unreadable, or another than was published. Rows found so far
   // are good, and later calls find none.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -26,14 +27,24 @@ TEST(TeamTest, WithoutWorkItEnds) { Team team(3); }
 
 // Each waits for the other, so that no thread can do both.
 TEST(TeamTest, ThreadsWorkTogether) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   Team team(2);
   for (int round = 0; round < 100; ++round) {
-    std::atomic<int> begun = 0;
+    std::atomic<int> begun = 0, alone = 0;
     team.For(2, [&](size_t) {
       ++begun;
-      while (begun < 2) std::this_thread::yield();
+      while (begun < 2 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+      if (begun < 2) ++alone;
     });
-    EXPECT_EQ(begun, 2);
+    ASSERT_EQ(alone, 0);
+  }
+}
+
+TEST(TeamTest, OfNoneIsTheCallerAlone) {
+  for (const int threads : {0, -1}) {
+    int calls = 0;
+    Team(threads).For(3, [&](size_t) { ++calls; });
+    EXPECT_EQ(calls, 3);
   }
 }
 
