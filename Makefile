@@ -290,7 +290,7 @@ export POMONA_SPARK4_PYTHON := $(abspath $(SPARK4)/bin/python)
 SPARK_ENGINES := $(VENV)/.package $(SPARK4)/.package $(SERVERS)/yarn.classpath $(SERVERS)/s3a-3.5.classpath \
   $(SERVERS)/minio
 
-PYTEST := $(VENV)/bin/python -m pytest -q -rs tests
+PYTEST := $(VENV)/bin/python -m pytest -q -rs --durations=20 tests
 
 # $(call ctest,FOLDER,OPTIONS). Under CI a skip that tests/skips.py does not know is a failure.
 ctest = ctest --test-dir $1 --output-on-failure --parallel 2 --output-junit ctest.xml $2 && \

@@ -300,6 +300,7 @@ def test_killed_executor(spark_submit, job, long_tree, expected_long, tmp_path):
     check(tmp_path / "out", expected_long)
 
 
+@pytest.mark.long
 def test_task_that_fails_for_good(spark_submit, pomona, job, long_tree, expected_long, tmp_path):
     """As often as spark.task.maxFailures: it says why; the program goes on from there."""
     output = tmp_path / "out"
@@ -319,6 +320,7 @@ def test_task_that_fails_for_good(spark_submit, pomona, job, long_tree, expected
     check(output, expected_long)
 
 
+@pytest.mark.long
 def test_speculation(spark_submit, standalone, job, long_tree, expected_long, tmp_path):
     """Tasks count as slow as soon as another is done: those that find a free core run twice."""
     conf = {
@@ -390,6 +392,7 @@ def test_killed_driver(spark, spark_submit, pomona, job, tree, expected, tmp_pat
         shutil.rmtree(output)
 
 
+@pytest.mark.long
 def test_interrupted_driver(spark_submit, pomona, job, long_tree, expected_long, tmp_path):
     """Ctrl-C, as the program takes it: the tasks are called off, the exit code is 130."""
     output = tmp_path / "out"

@@ -12,7 +12,13 @@ BOTH = pytest.mark.parametrize("spark_submit", ["spark3", "spark4"], indirect=Tr
 
 
 @BOTH
-@pytest.mark.parametrize("options", [[], ["--standardize"]], ids=["plain", "standardize"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param([], id="plain"),
+        pytest.param(["--standardize"], id="standardize", marks=pytest.mark.long),
+    ],
+)
 def test_pca_model(pomona, sample_tree, spark_submit, tmp_path, options):
     output = tmp_path / "out"
     command = [pomona, "run", sample_tree, output, "--run-id", "r", "--pca-components", "10"]
