@@ -1,7 +1,6 @@
-"""An AWS account of moto's, what stands in for its nodes, and a wheel to put on them."""
+"""An AWS account of moto's, and a wheel for its machines."""
 
 import contextlib
-import gzip
 import io
 import os
 import pathlib
@@ -9,7 +8,6 @@ import runpy
 import signal
 import subprocess
 import sys
-import threading
 import time
 import zipfile
 from unittest import mock
@@ -127,6 +125,19 @@ class Aws:
             text=True,
         )
 
+    def wait(self, process, there):
+        deadline = time.monotonic() + 60
+        while not there():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def cut_off(self, wait, *arguments):
+        """Starts the script, and kills it once `wait(aws, process)` has seen its job."""
+        process = self.start(*arguments)
+        wait(self, process)
+        process.kill()
+        process.communicate()
+
     def taken_up(self, name, workers, *arguments):
         """Runs the script, whose job is on already and is worked on once the script says so."""
         process = self.start(*arguments)
@@ -175,39 +186,3 @@ class Aws:
 
     def clusters(self):
         return list(self.behind("emr").clusters.values())
-
-
-class Cluster(threading.Thread):
-    """Stands in for the nodes, which moto does not have: takes each step to its end.
-
-    `work(step)` does what the job would and returns the step's last state.
-    """
-
-    def __init__(self, aws, work):
-        super().__init__(daemon=True)
-        self.aws = aws
-        self.work = work
-        self.over = threading.Event()
-
-    def run(self):
-        while not self.over.is_set():
-            for cluster in self.aws.clusters():
-                for step in list(cluster.steps):
-                    if step.state in ("PENDING", "RUNNING"):
-                        self.log(cluster, step, "INFO first line\n")
-                        time.sleep(0.3)
-                        self.log(cluster, step, "INFO first line\nINFO last line\n")
-                        step.state = self.work(step)
-            time.sleep(0.05)
-
-    def log(self, cluster, step, text):
-        key = f"pomona/logs/{cluster.id}/steps/{step.id}/stderr.gz"
-        self.aws.put("results", key, gzip.compress(text.encode()))
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.join()

@@ -10,7 +10,7 @@ if importlib.util.find_spec("moto") is None:
     collect_ignore_glob = ["test_*.py"]
 else:
     import stand_ins
-    from account import Aws, Cluster, make_wheel
+    from account import Aws, make_wheel
 
 
 @pytest.fixture(scope="session")
@@ -54,4 +54,4 @@ def wheel(tmp_path_factory):
 @pytest.fixture
 def job(aws):
     """job(work) is a context in which steps are worked on."""
-    return lambda work: Cluster(aws, work)
+    return lambda work: stand_ins.ClusterNodes(aws, work)

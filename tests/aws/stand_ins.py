@@ -1,5 +1,6 @@
-"""What moto lacks of EMR Serverless and of AWS Batch: the workers, and two resources of stacks."""
+"""What moto lacks: machines that work, and two resources of stacks."""
 
+import gzip
 import threading
 import time
 from unittest import mock
@@ -141,6 +142,23 @@ class Workers(threading.Thread):
     def __exit__(self, *_):
         self.over.set()
         self.join()
+
+
+class ClusterNodes(Workers):
+    """Each step to its end at once, which `work` returns."""
+
+    def look(self):
+        for cluster in self.aws.clusters():
+            for step in list(cluster.steps):
+                if step.state in ("PENDING", "RUNNING"):
+                    self.log(cluster, step, "INFO first line\n")
+                    time.sleep(0.3)
+                    self.log(cluster, step, "INFO first line\nINFO last line\n")
+                    step.state = self.work(step)
+
+    def log(self, cluster, step, text):
+        key = f"pomona/logs/{cluster.id}/steps/{step.id}/stderr.gz"
+        self.aws.put("results", key, gzip.compress(text.encode()))
 
 
 class ServerlessWorkers(Workers):

@@ -4,7 +4,6 @@ import importlib
 import os
 import signal
 import subprocess
-import time
 
 import pytest
 from account import DEPLOY
@@ -39,10 +38,7 @@ def assert_nothing_left(aws):
 
 
 def wait_for_jobs(aws, process, count=2):
-    deadline = time.monotonic() + 60
-    while len(jobs_by_name(aws)) < count:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
+    aws.wait(process, lambda: len(jobs_by_name(aws)) >= count)
 
 
 def test_run(aws, run):
@@ -112,10 +108,7 @@ def test_interrupted(aws, run, which):
 
 
 def test_a_run_that_was_cut_off_is_taken_up_and_told_of(aws, run):
-    process = aws.start(*run)
-    wait_for_jobs(aws, process)
-    process.kill()
-    process.communicate()
+    aws.cut_off(wait_for_jobs, *run)
     code, output, _ = aws.deploy("batch", "status")
     assert code == 1
     assert "job pomona-one pomona-one RUNNABLE\n" in output
@@ -128,10 +121,7 @@ def test_a_run_that_was_cut_off_is_taken_up_and_told_of(aws, run):
 
 def test_delete_ends_the_jobs(aws, run):
     with BatchMachines(aws, lambda job: None):
-        process = aws.start(*run, "--keep")
-        wait_for_jobs(aws, process)
-        process.kill()
-        process.communicate()
+        aws.cut_off(wait_for_jobs, *run, "--keep")
         code, output, errors = aws.deploy("batch", "delete", "--poll", "0.1")
     assert (code, output) == (0, "nothing of pomona-batch in eu-west-1\n"), errors
     assert "cancel pomona-one-merge" in errors
@@ -140,10 +130,7 @@ def test_delete_ends_the_jobs(aws, run):
 
 def test_the_merge_alone_is_taken_up(aws, run):
     """The shards have ended: another array would cost and change nothing."""
-    process = aws.start(*run, "--shards", "1")
-    wait_for_jobs(aws, process)
-    process.kill()
-    process.communicate()
+    aws.cut_off(wait_for_jobs, *run, "--shards", "1")
     jobs_by_name(aws)["pomona-one"]._mark_stopped(success=True)
     machines = BatchMachines(aws, succeed)
     aws.taken_up("pomona-one-merge", machines, *run, "--shards", "1")
@@ -153,10 +140,7 @@ def test_the_merge_alone_is_taken_up(aws, run):
 
 def test_interrupted_beside_another_run(aws, run):
     """What is this run's ends; the other's goes on, on the stack that stays."""
-    other = aws.start(*run[:-1], "other", "--keep")
-    wait_for_jobs(aws, other)
-    other.kill()
-    other.communicate()
+    aws.cut_off(wait_for_jobs, *run[:-1], "other", "--keep")
     process = aws.start(*run)
     wait_for_jobs(aws, process, 4)
     with BatchMachines(aws, lambda job: None):

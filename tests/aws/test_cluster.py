@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from account import DEPLOY, JOB, TAG, WHEEL, make_wheel
@@ -46,10 +45,7 @@ def assert_nothing_left(aws):
 
 
 def wait_for_step(aws, process, count=1):
-    deadline = time.monotonic() + 60
-    while sum(len(cluster.steps) for cluster in aws.clusters()) < count:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
+    aws.wait(process, lambda: sum(len(each.steps) for each in aws.clusters()) >= count)
 
 
 def test_run_does_all_and_leaves_only_the_results(aws, job, run_options, tmp_path):
@@ -251,10 +247,7 @@ def test_interrupted(aws, run_options, which, keep):
 
 
 def test_interrupted_beside_another_run(aws, run_options):
-    other = aws.start("cluster", "run", *run_options, "--run-id", "other")
-    wait_for_step(aws, other)
-    other.kill()
-    other.communicate()
+    aws.cut_off(wait_for_step, "cluster", "run", *run_options, "--run-id", "other")
     process = aws.start("cluster", "run", *run_options, "--run-id", "one")
     wait_for_step(aws, process, 2)
     process.send_signal(signal.SIGINT)
@@ -267,10 +260,7 @@ def test_interrupted_beside_another_run(aws, run_options):
 
 
 def test_a_run_that_was_cut_off_is_taken_up(aws, job, run_options):
-    process = aws.start("cluster", "run", *run_options, "--run-id", "one")
-    wait_for_step(aws, process)
-    process.kill()
-    process.communicate()
+    aws.cut_off(wait_for_step, "cluster", "run", *run_options, "--run-id", "one")
     work = job(complete(aws))
     aws.taken_up("pomona-one", work, "cluster", "run", *run_options, "--run-id", "one")
     assert len(aws.clusters()[0].steps) == 1

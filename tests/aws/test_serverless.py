@@ -41,10 +41,7 @@ def assert_nothing_left(aws):
 
 
 def wait_for_job(aws, process):
-    deadline = time.monotonic() + 60
-    while not job_runs(aws):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
+    aws.wait(process, lambda: job_runs(aws))
 
 
 def write_log(aws, job, text):
@@ -153,10 +150,7 @@ def test_delete_again_after_it_failed(aws, run, monkeypatch):
 
 
 def test_jobs_of_one_name_are_all_ended(aws, run):
-    process = aws.start(*run)
-    wait_for_job(aws, process)
-    process.kill()
-    process.communicate()
+    aws.cut_off(wait_for_job, *run)
     [job] = job_runs(aws)
     emr = boto3.client("emr-serverless", region_name=REGION, **aws.access)
     for name in ({"name": "pomona-one"}, {}):  # another one of that name, one without
@@ -212,10 +206,7 @@ def test_interrupted_at(aws, run, way, step):
 
 
 def test_a_run_that_was_cut_off_is_taken_up_and_told_of(aws, run):
-    process = aws.start(*run)
-    wait_for_job(aws, process)
-    process.kill()
-    process.communicate()
+    aws.cut_off(wait_for_job, *run)
     code, output, _ = aws.deploy("serverless", "status")
     [job], [application] = job_runs(aws), applications(aws)
     assert code == 1

@@ -64,8 +64,8 @@ def run(options):
             logs = way.logs(plan)
         if options.keep:
             progress.say(f"stack {stack.name} stays")
-        elif way.others(plan):
-            way.end(lambda: way.ours(plan))
+        elif way.jobs(plan, ours=False):
+            way.end(lambda: way.jobs(plan, ours=True))
             progress.say(f"stack {stack.name} stays for other jobs")
         else:
             way.stop()

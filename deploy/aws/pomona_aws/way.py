@@ -85,12 +85,11 @@ class Way(abc.ABC):
                 raise Failure(f"{what} {state}: {why or 'see its log'}")
             time.sleep(self.poll)
 
-    def ours(self, plan):
-        return [job for job in self.unfinished() if job[0].removesuffix("-merge") == plan.name]
-
-    def others(self, plan):
-        ours = self.ours(plan)
-        return [job for job in self.unfinished() if job not in ours]
+    def jobs(self, plan, ours):
+        """Those that are on of this plan's jobs, or of others'."""
+        return [
+            job for job in self.unfinished() if (job[0].removesuffix("-merge") == plan.name) == ours
+        ]
 
     def end(self, jobs):
         """Ends the jobs, until `jobs()` finds none."""
