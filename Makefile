@@ -23,8 +23,10 @@ TEST_DATA ?= ../shared/data
 
 BUILD_PACKAGES := g++ cmake ninja-build ccache pkg-config python3 python3-dev python3-venv curl \
   libjpeg62-turbo-dev libpng-dev liblcms2-dev libtiff-dev libwebp-dev zlib1g-dev libhdf5-dev \
-  libaec-dev nettle-dev libssl-dev \
+  libaec-dev nettle-dev libssl-dev ocl-icd-opencl-dev \
   libeigen3-dev libhwy-dev nlohmann-json3-dev libcli11-dev libgtest-dev libbenchmark-dev
+# A device for --engine gpu that needs no GPU: OpenCL on the CPU.
+OPENCL_PACKAGES := ocl-icd-libopencl1 pocl-opencl-icd
 # Spark runs on Java; any runtime from 17 on will do.
 JAVA_PACKAGE := openjdk-17-jre-headless
 
@@ -121,6 +123,9 @@ ENCODERS := $(BUILD)/encoders-venv
 
 # CleanVision, whose image issues ours are.
 CLEANVISION := $(BUILD)/cleanvision-venv
+
+# NVIDIA's compiler of the kernels; it needs no GPU.
+NVRTC := $(BUILD)/nvrtc-venv
 
 # What docs/recipes.md fills. It reads outputs by the tests' own pyarrow, pandas and the like.
 RECIPES := $(BUILD)/recipes-venv
@@ -283,6 +288,7 @@ export POMONA_RECIPES_LONG_PYTHON := $(abspath $(RECIPES_LONG)/bin/python)
 export POMONA_ATLAS_PYTHON := $(abspath $(ATLAS)/bin/python)
 export POMONA_TORCH_PYTHON := $(abspath $(TORCH)/bin/python)
 export POMONA_EMR_PYTHON := $(abspath $(EMR_VENV)/bin/python)
+export POMONA_NVRTC_PYTHON := $(abspath $(NVRTC)/bin/python)
 export POMONA_ONNX_PYTHON := $(abspath $(ONNX)/bin/python)
 export POMONA_TIMM_PYTHON := $(abspath $(TIMM)/bin/python)
 export POMONA_SPARK4_PYTHON := $(abspath $(SPARK4)/bin/python)
@@ -296,14 +302,18 @@ PYTEST := $(VENV)/bin/python -m pytest -q -rs --durations=20 tests
 ctest = ctest --test-dir $1 --output-on-failure --parallel 2 --output-junit ctest.xml $2 && \
   python3 tests/skips.py $1/ctest.xml
 
-test-programs: build
+$(BUILD)/.opencl: $(BUILD)/.packages
+	tools/install_packages.sh $(OPENCL_PACKAGES)
+	touch $@
+
+test-programs: build $(BUILD)/.opencl
 	cmake --build $(BUILD)
 
 test-unit: test-programs
 	$(call ctest,$(BUILD))
 
 test-tools: $(VENV)/.test $(EMR_VENV)/.package $(SPARK_ENGINES) $(SERVERS)/promtool \
-  $(RECIPES)/.created $(ONNX)/.created
+  $(RECIPES)/.created $(ONNX)/.created $(NVRTC)/.created
 
 # What is needed two at a time: downloads wait for the network while something else compiles.
 test: lint build
@@ -346,8 +356,8 @@ $(ARM64)/build.ninja: CMakeLists.txt cmake/Dependencies.cmake cmake/arm64.cmake 
 arm64: $(ARM64)/build.ninja
 	cmake --build $(ARM64)
 
-# Left out under qemu: what takes minutes there, and a test that counts on vfork.
-ARM64_EXCLUDE := OriginalPipeline|OriginalRun|AllDimensions|NoTwoPictures|SaysWhereAProgramIsMissing
+# Left out under qemu: what takes minutes there, a test that counts on vfork, and what needs an OpenCL.
+ARM64_EXCLUDE := OriginalPipeline|OriginalRun|AllDimensions|NoTwoPictures|SaysWhereAProgramIsMissing|Gpu
 
 export POMONA_ARM64_RUN := qemu-aarch64 -L $(abspath $(ARM64)/sysroot) $(abspath $(ARM64)/pomona)
 

@@ -6,6 +6,7 @@
 #include "command.h"
 #include "output.h"
 #include "pomona/cpu.h"
+#include "pomona/device.h"
 
 namespace pomona::cli {
 
@@ -15,6 +16,12 @@ void AddVersionCommand(CLI::App& app, Action* action) {
       Print(std::string("pomona ") + kVersion);
       Print("build " POMONA_BUILD_TYPE ", GCC " __VERSION__);
       Print("cpu " + std::string(CpuName(*ResolveCpu(Cpu::kBest))));
+      const DeviceList devices = ListDevices();
+      for (const DeviceInfo& each : devices.devices) {
+        Print("device " + each.id + ", " + each.name + ", " + each.driver + ", " +
+              std::to_string(each.memory >> 20) + " MiB");
+      }
+      for (const std::string& missing : devices.missing) Print("device none by " + missing);
       for (const auto& [library, version] : LibraryVersions()) Print(library + ' ' + version);
       return ExitCode::kComplete;
     };

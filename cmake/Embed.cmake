@@ -1,6 +1,9 @@
 # cmake -DOUTPUT=FILE.cc -DNAMES=a;b -DFILES=x,y;z -P Embed.cmake: texts as C++ strings, so that the
 # program needs no files beside it. The files of one name, joined by commas, make one string.
-file(WRITE ${OUTPUT} "namespace pomona {\n")
+if(NOT NAMESPACE)
+  set(NAMESPACE pomona)
+endif()
+file(WRITE ${OUTPUT} "namespace ${NAMESPACE} {\n")
 foreach(name files IN ZIP_LISTS NAMES FILES)
   file(APPEND ${OUTPUT} "extern const char ${name}[];\nconst char ${name}[] =")
   string(REPLACE "," ";" files "${files}")
@@ -10,4 +13,4 @@ foreach(name files IN ZIP_LISTS NAMES FILES)
   endforeach()
   file(APPEND ${OUTPUT} ";\n")
 endforeach()
-file(APPEND ${OUTPUT} "}  // namespace pomona\n")
+file(APPEND ${OUTPUT} "}  // namespace ${NAMESPACE}\n")

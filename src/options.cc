@@ -34,14 +34,19 @@ arrow::Result<Mode> ParseMode(std::string_view text) {
 }
 
 std::string_view EngineName(EngineKind engine) {
-  return engine == EngineKind::kNative ? "native" : "openvino";
+  switch (engine) {
+    case EngineKind::kNative: return "native";
+    case EngineKind::kGpu: return "gpu";
+    case EngineKind::kOpenVino: return "openvino";
+  }
+  return "";
 }
 
 arrow::Result<EngineKind> ParseEngine(std::string_view text) {
-  for (EngineKind engine : {EngineKind::kNative, EngineKind::kOpenVino}) {
+  for (EngineKind engine : {EngineKind::kNative, EngineKind::kGpu, EngineKind::kOpenVino}) {
     if (text == EngineName(engine)) return engine;
   }
-  return arrow::Status::Invalid("engine '", text, "': expected native or openvino");
+  return arrow::Status::Invalid("engine '", text, "': expected native, gpu or openvino");
 }
 
 std::string_view ReportName(ReportKind report) {
@@ -345,8 +350,13 @@ constexpr RunOptionSpec kSpecs[] = {
      "(brightness, entropy) or full (blurriness and a hash of the pixels, too)",
      Kind::kValue, SetParsed<&RunOptions::stats, ParseStats>,
      GetName<&RunOptions::stats, StatsName>},
-    {"engine", "ENGINE", "native or openvino", Kind::kValue,
+    {"engine", "ENGINE", "native, gpu (the same results) or openvino", Kind::kValue,
      SetParsed<&RunOptions::engine, ParseEngine>, GetName<&RunOptions::engine, EngineName>},
+    {"device", "DEVICE",
+     "Where --engine gpu runs: a device that `pomona version` lists (opencl:0), any (the first "
+     "GPU) "
+     "or auto (the same, and the CPU where there is none or it fails)",
+     Kind::kValue, SetText<&RunOptions::device>, Get<&RunOptions::device>},
     {"cpu", "CPU",
      "Restrict the kernels to avx512, avx2, neon or scalar; the results do not change",
      Kind::kValue, SetParsed<&RunOptions::cpu, ParseCpu>, GetName<&RunOptions::cpu, CpuName>},
@@ -472,6 +482,9 @@ arrow::Status Validate(const RunOptions& options) {
   }
   for (const std::string& glob : options.exclude) {
     ARROW_RETURN_NOT_OK(CheckGlob("exclude", glob));
+  }
+  if (options.engine != EngineKind::kGpu && options.device != RunOptions().device) {
+    return arrow::Status::Invalid("device ", options.device, ": goes with --engine gpu");
   }
   if (options.stats != StatsKind::kNone && options.decode == DecodeMode::kScaled) {
     return arrow::Status::Invalid(

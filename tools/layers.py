@@ -66,6 +66,7 @@ OWNERS = {
     "check.h": "pipeline",
     "cpu.h": "root",
     "decode.h": "decode",
+    "device.h": "infer",
     "durations.h": "root",
     "engine.h": "infer",
     "executor.h": "pipeline",

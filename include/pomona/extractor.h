@@ -6,11 +6,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <variant>
 
+#include "pomona/device.h"
 #include "pomona/options.h"
 #include "pomona/run.h"
 #include "pomona/weights.h"
@@ -57,7 +59,8 @@ class Extractor {
   virtual int features() const = 0;
   virtual const ModelIdentity& model() const = 0;
   virtual std::string_view engine() const = 0;
-  virtual std::string preprocessing() const = 0;  // as outputs record it
+  virtual std::optional<DeviceUse> device_use() const = 0;  // see Engine
+  virtual std::string preprocessing() const = 0;            // as outputs record it
 
   // A row for each image, in order, of the columns
   //   path, label: string              null where the image has no path

@@ -62,6 +62,7 @@ struct Shard {
 // What computes the features.
 enum class EngineKind {
   kNative,    // our own: the same bits on every CPU
+  kGpu,       // the same bits on a GPU
   kOpenVino,  // where the build found it
 };
 
@@ -116,6 +117,10 @@ struct RunOptions {
   StatsKind stats = StatsKind::kNone;
 
   EngineKind engine = EngineKind::kNative;
+
+  // Where EngineKind::kGpu runs: a DeviceInfo's id; "any", the first GPU; "auto", the same, or the CPU
+  // where there is none or it fails.
+  std::string device = "any";
 
   // Vector instructions to hold the kernels to; results do not depend on them.
   Cpu cpu = Cpu::kBest;
@@ -218,7 +223,7 @@ bool WithinBound(const RejectBound& bound, int64_t rows, int64_t rejects);
 arrow::Result<Mode> ParseMode(std::string_view text);
 std::string_view ModeName(Mode mode);
 
-// "native", "openvino". Errors: Invalid lists what is allowed.
+// "native", "gpu", "openvino". Errors: Invalid lists what is allowed.
 arrow::Result<EngineKind> ParseEngine(std::string_view text);
 std::string_view EngineName(EngineKind engine);
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "pomona/device.h"
 #include "pomona/durations.h"
 #include "pomona/options.h"
 #include "pomona/pca.h"
@@ -73,6 +74,7 @@ struct RunDetails {
   std::string output;
   int threads = 0;
   std::string engine;
+  std::optional<DeviceUse> device;  // none: nobody asked for one, or tasks have it
   StageSeconds stages;
   WorkerSeconds workers;
   TransferCounts reads;                     // from S3

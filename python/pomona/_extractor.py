@@ -25,7 +25,7 @@ class Extractor(_core.Extractor):
         A file made by `pomona weights`; None: the ImageNet weights.
     threads : int
         Worker threads; 0: one for each core that this process may use.
-    engine, cpu : str
+    engine, device, cpu : str
         As in run().
     """
 
@@ -35,11 +35,12 @@ class Extractor(_core.Extractor):
         *,
         threads: int = DEFAULTS.threads,
         engine: Engine = DEFAULTS.engine,
+        device: str = DEFAULTS.device,
         cpu: Cpu = DEFAULTS.cpu,
     ) -> None:
         if weights is not None and not isinstance(weights, bytes):
             weights = os.fspath(weights)
-        self._options = {"threads": threads, "engine": engine, "cpu": cpu}
+        self._options = {"threads": threads, "engine": engine, "device": device, "cpu": cpu}
         self._weights = weights
         super().__init__(weights, self._options)
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict
 
 from . import _core
 
-Engine = Literal["native", "openvino"]
+Engine = Literal["native", "gpu", "openvino"]
 Cpu = Literal["best", "avx512", "avx2", "neon", "scalar"]
 
 # What each option is where it is not given. Any: to mypy a name is any text, not one of Engine's.
@@ -39,6 +39,7 @@ class RunOptions(CheckOptions, total=False):
     pca_components: int
     decode: Literal["exact", "scaled"]
     engine: Engine
+    device: str
     cpu: Cpu
     weights: str | os.PathLike[str]
     run_id: str

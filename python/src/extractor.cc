@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -195,7 +196,14 @@ void BindExtractor(nb::module_& module) {
           "Numbers in a feature vector.")
       .def_prop_ro(
           "engine", [](const BoundExtractor& self) { return self.made->engine(); },
-          "What computes: \"native\" or \"openvino\".")
+          "Whose arithmetic it is: \"native\", on a GPU too, or \"openvino\".")
+      .def_prop_ro(
+          "device",
+          [](const BoundExtractor& self) {
+            const std::optional<DeviceUse> use = self.made->device_use();
+            return use && use->trouble.empty() ? use->device : std::string("cpu");
+          },
+          "What computes now: \"cpu\", or a device's id and name.")
       .def_prop_ro(
           "weights_digest", [](const BoundExtractor& self) { return self.made->model().digest; },
           "SHA-256 of the weights' tensors, in hex.")

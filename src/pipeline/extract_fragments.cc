@@ -426,8 +426,9 @@ arrow::Result<Extraction> ExtractFragments(const ExtractionInput& input, Kept* k
     if (!stopped.ok()) return workers.Stop();
     workers.Save(std::chrono::duration<double>(input.options.save_seconds));
   };
-  arrow::Status worked = ParallelFor(
-      input.threads, input.threads, {}, [&](size_t, int) { return workers.RunWorker(); }, poll);
+  const int count = input.threads * input.engine.workers_per_thread();
+  arrow::Status worked =
+      ParallelFor(count, count, {}, [&](size_t, int) { return workers.RunWorker(); }, poll);
   if (worked.ok()) worked = stopped;  // otherwise that was a consequence
   if (!worked.ok()) workers.Save(std::chrono::seconds(0));
   for (const std::string& note : workers.TakeNotes()) log(note);

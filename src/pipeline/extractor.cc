@@ -122,7 +122,7 @@ class ThreadedExtractor : public Extractor {
   }
 
   arrow::Status MakeCrew(const RunOptions& options) {
-    threads_ = ThreadCount(options.threads);
+    workers_ = ThreadCount(options.threads) * engine_->workers_per_thread();
     options_ = options;
     return CrewOfThisProcess().status();
   }
@@ -130,6 +130,7 @@ class ThreadedExtractor : public Extractor {
   int features() const override { return engine_->features(); }
   const ModelIdentity& model() const override { return model_; }
   std::string_view engine() const override { return engine_->name(); }
+  std::optional<DeviceUse> device_use() const override { return engine_->device_use(); }
   std::string preprocessing() const override {
     return model_.preprocessing->RecordedName(options_.decode);
   }
@@ -205,14 +206,14 @@ class ThreadedExtractor : public Extractor {
   arrow::Result<Crew*> CrewOfThisProcess() {
     Crew* current = crew_;
     if (current && current->process == getpid()) return current;
-    if (current && engine_->name() != EngineName(EngineKind::kNative)) {
+    if (current && !engine_->outlives_fork()) {
       return arrow::Status::UnknownError(
-          "the engine ", engine_->name(),
+          "the engine ", EngineName(options_.engine),
           " does not outlive a fork: make the Extractor in the child, "
           "or start it by \"spawn\"");
     }
     auto made = std::make_unique<Crew>(options_.memory);
-    for (int i = 0; i < threads_; ++i) {
+    for (int i = 0; i < workers_; ++i) {
       ARROW_ASSIGN_OR_RAISE(made->workers.emplace_back(),
                             ImageWorker::Make(*engine_, options_, &made->memory));
     }
@@ -222,7 +223,7 @@ class ThreadedExtractor : public Extractor {
 
   const std::unique_ptr<Engine> engine_;
   const ModelIdentity model_;
-  int threads_ = 0;
+  int workers_ = 0;
   RunOptions options_;
   std::atomic<Crew*> crew_ = nullptr;
 };

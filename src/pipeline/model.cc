@@ -25,9 +25,13 @@ std::string FragmentRecipeOf(const std::string& recipe, StatsKind stats) {
 
 arrow::Result<std::unique_ptr<Engine>> MakeEngine(const Weights& weights,
                                                   const RunOptions& options) {
-  return options.engine == EngineKind::kNative
-             ? MakeNativeEngine(weights, options.cpu)
-             : MakeOpenVinoEngine(weights, ThreadCount(options.threads));
+  switch (options.engine) {
+    case EngineKind::kNative: return MakeNativeEngine(weights, options.cpu);
+    case EngineKind::kGpu:
+      return MakeGpuEngine(weights, options.cpu, options.device, ThreadCount(options.threads));
+    case EngineKind::kOpenVino: return MakeOpenVinoEngine(weights, ThreadCount(options.threads));
+  }
+  return arrow::Status::UnknownError("no such engine");
 }
 
 }  // namespace pomona

@@ -34,6 +34,18 @@ ordered_json Transfers(const TransferCounts& counts) {
           {"request_seconds", counts.seconds}};
 }
 
+// What a device did; null where none was asked for.
+ordered_json DeviceJson(const std::optional<DeviceUse>& use) {
+  if (!use) return nullptr;
+  return {{"name", use->device},
+          {"pictures", use->pictures},
+          {"batches", use->batches},
+          {"busy_seconds", use->busy_seconds},
+          {"waiting_seconds", use->waiting_seconds},
+          {"cpu_pictures", use->cpu_pictures},
+          {"trouble", use->trouble}};
+}
+
 // By the names that Python has for them. Two are told in more detail than by their text.
 ordered_json OptionsJson(const RunOptions& options) {
   ordered_json json;
@@ -193,6 +205,7 @@ std::string RunInfoJson(const RunSummary& summary, const RunDetails& details,
       {"peak_memory_bytes", summary.peak_memory_bytes},
       {"threads", details.threads},
       {"engine", details.engine},
+      {"device", DeviceJson(details.device)},
       {"cpu", CpuName(ResolveCpu(options.cpu).ValueOr(Cpu::kScalar))},
       {"options", OptionsJson(options)},
       {"versions", Versions()},

@@ -71,7 +71,10 @@ arrow::Result<RunSummary> RunTree(const std::string& input, const std::string& o
   TellOfOtherFolders(*source, published->location(), hooks);
   TellOfColumnNames(published->location(), hooks);
   ARROW_ASSIGN_OR_RAISE(const auto weights, OpenWeights(options));
-  const EngineFactory make_engine = [&] { return MakeEngine(*weights, options); };
+  // The machine that shares work out computes nothing, and need not have the device.
+  RunOptions engine_options = options;
+  if (executor && options.engine == EngineKind::kGpu) engine_options.engine = EngineKind::kNative;
+  const EngineFactory make_engine = [&] { return MakeEngine(*weights, engine_options); };
   const ModelIdentity model = IdentityOf(*weights);
   ARROW_ASSIGN_OR_RAISE(const std::optional<Pca> given, OpenGivenPca(&options, model, hooks));
   const Pca* const pca = given ? &*given : nullptr;

@@ -7,6 +7,7 @@
 #include "guarded.h"
 #include "merge_moments.h"
 #include "pomona/safetensors.h"
+#include "tasks.h"
 
 namespace pomona {
 namespace {
@@ -202,15 +203,25 @@ void RunTasks::Reuse(OpenFragment* fragment, size_t begin, size_t end, size_t f,
 }
 
 arrow::Status RunTasks::OpenEngine() {
-  if (worker_) return arrow::Status::OK();
+  if (!workers_.empty()) return arrow::Status::OK();
   ARROW_ASSIGN_OR_RAISE(source_, open_source_());
   ARROW_ASSIGN_OR_RAISE(engine_, make_engine_());
   if (engine_->features() != plan_.dimensions) {
     return arrow::Status::Invalid("the engine gives ", engine_->features(),
                                   " features, but the run was planned for ", plan_.dimensions);
   }
-  ARROW_ASSIGN_OR_RAISE(worker_, ImageWorker::Make(*engine_, plan_.options, &memory_));
+  while (std::ssize(workers_) < engine_->workers_per_thread()) {
+    ARROW_ASSIGN_OR_RAISE(auto worker, ImageWorker::Make(*engine_, plan_.options, &memory_));
+    workers_.push_back(std::move(worker));
+  }
   return arrow::Status::OK();
+}
+
+// Spent by all workers so far.
+WorkerSeconds RunTasks::Seconds() const {
+  WorkerSeconds seconds;
+  for (const auto& worker : workers_) seconds += worker->seconds();
+  return seconds;
 }
 
 arrow::Status RunTasks::MakeItems(OpenFragment* fragment, size_t begin, size_t end,
@@ -218,21 +229,24 @@ arrow::Status RunTasks::MakeItems(OpenFragment* fragment, size_t begin, size_t e
   const std::vector<Item> open = fragment->OpenItems(begin, end);
   if (open.empty()) return arrow::Status::OK();
   ARROW_RETURN_NOT_OK(OpenEngine());
-  const WorkerSeconds before = worker_->seconds();
+  const WorkerSeconds before = Seconds();
   const TransferCounts read_before = source_->transfers();
   source_->Prefetch(open);
-  for (size_t i = begin; i < end; ++i) {
-    if (fragment->verdict(i) != Verdict::kOpen) continue;
+  const auto make = [&](size_t position, int worker) -> arrow::Status {
+    const size_t i = begin + position;
+    if (fragment->verdict(i) != Verdict::kOpen) return arrow::Status::OK();
     ARROW_RETURN_NOT_OK(cancel_.Check());
     const Item& item = fragment->item(i);
     ARROW_ASSIGN_OR_RAISE(
         Outcome outcome,
-        worker_->Extract(
+        workers_[worker]->Extract(
             item.path, item.size, [&](FileBytes* bytes) { return source_->Read(item, bytes); },
             fragment->row(i), fragment->image(i)));
     fragment->Set(i, std::move(outcome));
-  }
-  result->extraction.seconds += worker_->seconds();
+    return arrow::Status::OK();
+  };
+  ARROW_RETURN_NOT_OK(ParallelFor(end - begin, static_cast<int>(workers_.size()), cancel_, make));
+  result->extraction.seconds += Seconds();
   result->extraction.seconds -= before;
   result->reads += source_->transfers();
   result->reads -= read_before;

@@ -75,6 +75,7 @@ class RunTasks {
   arrow::Status Gather(size_t f, TaskResult* result);
   arrow::Result<bool> FindWhole(size_t f, TaskResult* result);
   arrow::Status OpenEngine();
+  WorkerSeconds Seconds() const;
   void Reuse(OpenFragment* fragment, size_t begin, size_t end, size_t f, TaskResult* result);
   arrow::Status WriteFeatures(size_t part, TaskResult* result);
   arrow::Status Project(size_t part, TaskResult* result);
@@ -89,7 +90,7 @@ class RunTasks {
   std::unique_ptr<Source> source_;
   std::unique_ptr<Engine> engine_;
   ImageMemory memory_;
-  std::unique_ptr<ImageWorker> worker_;
+  std::vector<std::unique_ptr<ImageWorker>> workers_;
   std::unique_ptr<EarlierRun> earlier_;
   std::optional<size_t> reused_for_;  // the fragment that earlier_ was asked for last
   OpenFragment fragment_;             // keeps its buffer

@@ -44,6 +44,7 @@ class NativeEngine final : public Engine {
     ARROW_ASSIGN_OR_RAISE(native::Scratch scratch, network_->NewScratch());
     return std::make_unique<NativeWorker>(network_, std::move(scratch));
   }
+  bool outlives_fork() const override { return true; }
 
  private:
   std::shared_ptr<const Network> network_;

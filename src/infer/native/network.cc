@@ -28,13 +28,7 @@ arrow::Result<std::unique_ptr<const Network>> Network::Make(std::span<const Fold
   network->input_size_ = input_size;
   network->kernels_ = &kernels;
   network->pad_ = layers[0].layer.pad;
-  for (size_t c = 0; c < 3; ++c) {
-    for (size_t byte = 0; byte < 256; ++byte) {
-      network->scaled_[c][byte] =
-          (static_cast<float>(byte) / preprocessing.divisor - preprocessing.mean[c]) /
-          preprocessing.deviation[c];
-    }
-  }
+  network->scaled_ = ScaleBytes(preprocessing);
   int size = input_size / 2;
   for (; layers.size() > 1; layers = layers.subspan(3)) {
     const ConvLayer& depthwise = layers[1].layer;

@@ -3,14 +3,13 @@
 
 #include <arrow/result.h>
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "infer/native/kernels.h"
-#include "pomona/preprocessing.h"
+#include "infer/scaled_bytes.h"
 
 namespace pomona::native {
 
@@ -96,8 +95,8 @@ class Network {
                   float* ring) const;
 
   int input_size_;
-  int pad_;                                       // of the first convolution, as Block::pad
-  std::array<std::array<float, 256>, 3> scaled_;  // what a byte of each color becomes
+  int pad_;  // of the first convolution, as Block::pad
+  ScaledBytes scaled_;
   const Kernels* kernels_;
   std::vector<Block> blocks_;
   PackedMatrix last_;  // the last convolution, which is pooled

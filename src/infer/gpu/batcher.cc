@@ -1,0 +1,122 @@
+#include "infer/gpu/batcher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "guarded.h"
+
+namespace pomona::gpu {
+
+std::unique_ptr<Batcher> Batcher::Make(const Network& network,
+                                       std::vector<std::unique_ptr<Lane>> lanes) {
+  std::unique_ptr<Batcher> batcher(new Batcher(network));
+  for (std::unique_ptr<Lane>& lane : lanes) {
+    const size_t capacity = static_cast<size_t>(lane->capacity());
+    Desk& desk = batcher->desks_.emplace_back(std::move(lane));
+    desk.batch.reserve(capacity);
+    desk.pictures.reserve(capacity * network.picture_bytes());
+    desk.features.reserve(capacity * static_cast<size_t>(network.features()));
+    batcher->most_ = capacity;
+  }
+  for (Desk& desk : batcher->desks_) {
+    batcher->threads_.emplace_back([&, served = batcher.get()] { served->Serve(&desk); });
+  }
+  return batcher;
+}
+
+Batcher::~Batcher() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  arrived_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+arrow::Status Batcher::Infer(std::span<const uint8_t> picture, std::span<float> features) {
+  Request request{picture, features};
+  std::unique_lock lock(mutex_);
+  if (!failure_.ok()) return failure_;
+  if (!std::exchange(began_, true)) since_ = Clock::now();
+  waiting_.push_back(&request);
+  arrived_.notify_one();
+  finished_.wait(lock, [&] { return request.done; });
+  return request.status;
+}
+
+void Batcher::Serve(Desk* desk) {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    arrived_.wait(lock, [&] { return stop_ || !waiting_.empty(); });
+    if (waiting_.empty()) return;
+    const auto end = waiting_.begin() + static_cast<ptrdiff_t>(std::min(waiting_.size(), most_));
+    desk->batch.assign(waiting_.begin(), end);
+    waiting_.erase(waiting_.begin(), end);
+    BeginBatch();
+    lock.unlock();
+    const arrow::Status status = Guarded([&] { return Compute(desk); });
+    lock.lock();
+    EndBatch(desk->batch, status);
+  }
+}
+
+arrow::Status Batcher::Compute(Desk* desk) const {
+  desk->pictures.clear();
+  for (const Request* request : desk->batch) {
+    desk->pictures.insert(desk->pictures.end(), request->picture.begin(), request->picture.end());
+  }
+  const size_t width = static_cast<size_t>(network_.features());
+  desk->features.resize(desk->batch.size() * width);
+  ARROW_RETURN_NOT_OK(desk->lane->Run(desk->pictures, desk->features));
+  const float* row = desk->features.data();
+  for (const Request* request : desk->batch) {
+    std::copy_n(row, width, request->features.begin());
+    row += width;
+  }
+  return arrow::Status::OK();
+}
+
+// REQUIRES, here and below: mutex_ is held.
+void Batcher::BeginBatch() {
+  if (running_++ > 0) return;
+  const Clock::time_point now = Clock::now();
+  use_.waiting_seconds += std::chrono::duration<double>(now - since_).count();
+  since_ = now;
+}
+
+void Batcher::EndBatch(std::span<Request* const> batch, const arrow::Status& status) {
+  if (--running_ == 0) {
+    const Clock::time_point now = Clock::now();
+    use_.busy_seconds += std::chrono::duration<double>(now - since_).count();
+    since_ = now;
+  }
+  if (status.IsOutOfMemory() && batch.size() > 1) {
+    most_ = std::min(most_, batch.size() / 2);
+    waiting_.insert(waiting_.begin(), batch.begin(), batch.end());
+    arrived_.notify_all();
+    return;
+  }
+  const auto finish = [&](Request* request) {
+    request->status = status;
+    request->done = true;
+  };
+  std::ranges::for_each(batch, finish);
+  if (status.ok()) {
+    use_.pictures += std::ssize(batch);
+    ++use_.batches;
+  } else {
+    failure_ = status;
+    std::ranges::for_each(std::exchange(waiting_, {}), finish);
+  }
+  finished_.notify_all();
+}
+
+void Batcher::AddTo(DeviceUse* use) const {
+  const std::lock_guard lock(mutex_);
+  use->pictures += use_.pictures;
+  use->batches += use_.batches;
+  use->busy_seconds += use_.busy_seconds;
+  use->waiting_seconds += use_.waiting_seconds;
+}
+
+}  // namespace pomona::gpu

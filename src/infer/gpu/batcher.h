@@ -1,0 +1,81 @@
+// Pictures of many workers, computed a batch at a time.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "infer/gpu/network.h"
+#include "pomona/device.h"
+
+namespace pomona::gpu {
+
+// Each lane has a thread that takes what waits, up to the lane's capacity, computes it and takes
+// again: so batches are as large as the device is behind, and one lane copies while another
+// computes.
+//
+// Threads: safe to share.
+class Batcher {
+ public:
+  // The network outlives it.
+  static std::unique_ptr<Batcher> Make(const Network& network,
+                                       std::vector<std::unique_ptr<Lane>> lanes);
+  ~Batcher();
+
+  // One picture to its features; waits until they are there. Where the device's memory does not
+  // suffice for a batch, batches become smaller.
+  // Errors: see Stream; those of the first failure ever after.
+  arrow::Status Infer(std::span<const uint8_t> picture, std::span<float> features);
+
+  // Adds what was done so far.
+  void AddTo(DeviceUse* use) const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  struct Request {
+    std::span<const uint8_t> picture;
+    std::span<float> features;
+    bool done = false;
+    arrow::Status status = arrow::Status::OK();
+  };
+
+  // What a lane's thread works with.
+  struct Desk {
+    std::unique_ptr<Lane> lane;
+    std::vector<Request*> batch;
+    std::vector<uint8_t> pictures;
+    std::vector<float> features;
+  };
+
+  explicit Batcher(const Network& network) : network_(network) {}
+  void Serve(Desk* desk);
+  arrow::Status Compute(Desk* desk) const;
+  void BeginBatch();
+  void EndBatch(std::span<Request* const> batch, const arrow::Status& status);
+
+  const Network& network_;
+  std::vector<Desk> desks_;
+
+  mutable std::mutex mutex_;  // for all below
+  std::condition_variable arrived_, finished_;
+  std::deque<Request*> waiting_;
+  size_t most_ = 1;  // pictures in a batch
+  bool stop_ = false;
+  arrow::Status failure_;
+  int running_ = 0;          // batches
+  Clock::time_point since_;  // when the device last began or ended to work
+  bool began_ = false;       // a picture has come
+  DeviceUse use_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace pomona::gpu

@@ -1,0 +1,108 @@
+#include "infer/gpu/self_test.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace pomona::gpu {
+namespace {
+
+// Factors and summands on which devices that do less than they should differ: x * y + z.
+struct Case {
+  float x, y, z;
+};
+
+constexpr Case kCases[] = {
+    // Rounded once, it is not 0: the product's low half is what is left.
+    {0x1.000002p0f, 0x1.000002p0f, -0x1.000004p0f},
+    {0x1.fffffep0f, 0x1.fffffep0f, -0x1.fffffcp1f},
+    {0x1.555556p0f, 0x1.8p0f, -2.0f},
+    // Denormal results, and denormal operands.
+    {0x1p-100f, 0x1p-40f, 0.0f},
+    {0x1.8p-75f, 0x1p-74f, 0x1p-149f},
+    {0x1p-149f, 1.0f, 0.0f},
+    {0x1p-140f, 0x1p20f, -0x1p-120f},
+    {1.0f, 0x1p-130f, -0x1p-131f},
+    // A tie that only the product's last bit breaks.
+    {0x1.000002p0f, 0x1.000002p-24f, 1.0f},
+    {0x1p-24f, 1.0f, 1.0f},
+    {0x1.000002p-24f, 1.0f, 1.0f},
+    // Too large.
+    {0x1p100f, 0x1p100f, 1.0f},
+};
+
+// The cases and random ones, in whole vectors.
+std::vector<float> Factors(std::vector<float>* y, std::vector<float>* z) {
+  std::vector<float> x;
+  for (const Case& each : kCases) {
+    x.push_back(each.x);
+    y->push_back(each.y);
+    z->push_back(each.z);
+  }
+  std::mt19937 random(24);
+  // By its bits: of all signs and exponents but the largest.
+  const auto number = [&] {
+    return std::bit_cast<float>(static_cast<uint32_t>(random()) & 0xbfffffff);
+  };
+  while (x.size() % 4096 != 0) {
+    x.push_back(number());
+    y->push_back(number());
+    // Near the product, so that digits cancel.
+    z->push_back(x.size() % 2 ? number() : -x.back() * y->back() * (1 + 0x1p-20f));
+  }
+  return x;
+}
+
+}  // namespace
+
+arrow::Status TestArithmetic(Device* device) {
+  std::vector<float> y, z;
+  const std::vector<float> x = Factors(&y, &z);
+  std::vector<float> out(x.size());
+  const size_t bytes = x.size() * sizeof(float);
+  std::unique_ptr<Buffer> buffers[4];
+  for (auto& buffer : buffers) {
+    ARROW_ASSIGN_OR_RAISE(buffer, device->NewBuffer(bytes));
+  }
+  ARROW_ASSIGN_OR_RAISE(const auto stream, device->NewStream());
+  ARROW_RETURN_NOT_OK(stream->Write(*buffers[0], x.data(), bytes));
+  ARROW_RETURN_NOT_OK(stream->Write(*buffers[1], y.data(), bytes));
+  ARROW_RETURN_NOT_OK(stream->Write(*buffers[2], z.data(), bytes));
+  const auto count = static_cast<int32_t>(x.size());
+  ARROW_RETURN_NOT_OK(stream->Run(
+      "probe", {buffers[0].get(), buffers[1].get(), buffers[2].get(), buffers[3].get(), count},
+      count / 8));
+  ARROW_RETURN_NOT_OK(stream->Read(*buffers[3], out.data(), bytes));
+  for (size_t i = 0; i < x.size(); ++i) {
+    const float expected = std::fma(x[i], y[i], z[i]);
+    if (std::bit_cast<uint32_t>(out[i]) == std::bit_cast<uint32_t>(expected)) continue;
+    char text[160];
+    std::snprintf(text, sizeof text, "fma(%a, %a, %a) is %a there, and not %a", x[i], y[i], z[i],
+                  out[i], expected);
+    return arrow::Status::NotImplemented("it does not compute as the engine needs it: ", text);
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status TestNetwork(Lane* lane, Engine& cpu) {
+  const size_t n = static_cast<size_t>(std::min(lane->capacity(), 2));
+  std::mt19937 random(24);
+  std::vector<uint8_t> pictures(n * kPictureBytes);
+  for (uint8_t& byte : pictures) byte = static_cast<uint8_t>(random());
+  std::vector<float> there(n * static_cast<size_t>(cpu.features())), here(there.size());
+  ARROW_RETURN_NOT_OK(lane->Run(pictures, there));
+  ARROW_ASSIGN_OR_RAISE(const auto worker, cpu.NewWorker());
+  ARROW_RETURN_NOT_OK(worker->Infer(pictures, here));
+  if (std::memcmp(there.data(), here.data(), here.size() * sizeof(float)) == 0) {
+    return arrow::Status::OK();
+  }
+  return arrow::Status::NotImplemented(
+      "it does not compute as the engine needs it: pictures of noise get other features than on "
+      "the "
+      "CPU");
+}
+
+}  // namespace pomona::gpu
