@@ -1,2 +1,2 @@
-pomona version | sed 's/ .*//' | grep -v openvino
+pomona version | sed 's/ .*//' | grep -v openvino | uniq  # devices may be many
 echo "exit $?"
