@@ -119,6 +119,17 @@ def test_local(spark_submit, job, tree, expected, tmp_path):
     assert f"pomona_images_total={said['rows']} " in printed
 
 
+@pytest.mark.long
+def test_on_a_device(pomona, spark_submit, job, tree, expected, tmp_path):
+    """Each worker opens the device, here OpenCL on the CPU; the driver needs none."""
+    version = subprocess.run([pomona, "version"], check=True, capture_output=True, text=True)
+    if "device opencl:0" not in version.stdout:
+        pytest.skip("no device for OpenCL: install pocl-opencl-icd")
+    device = ["--engine", "gpu", "--device", "opencl:0"]
+    spark_submit(job, tree, tmp_path / "out", *ARGUMENTS, *device, cluster=LOCAL)
+    check(tmp_path / "out", expected)
+
+
 @pytest.mark.parametrize(
     "options",
     [
