@@ -178,6 +178,12 @@ $(BROWSER)/.created: requirements/browser.txt $(BUILD)/.packages
 	$(BROWSER)/bin/$(PIP_INSTALL) --require-hashes -r $<
 	touch $@
 
+# And what shows runs in notebooks.
+$(BROWSER)/.package: $(WHEEL)/.built $(BROWSER)/.created
+	tools/install_packages.sh firefox-esr
+	$(BROWSER)/bin/$(INSTALL_WHEEL) $(WHEEL)/*.whl
+	touch $@
+
 # Pictures of the report of a sample run.
 screenshots: build $(BROWSER)/.created
 	$(PROGRAM) sample $(BUILD)/sample
@@ -366,7 +372,7 @@ test-fresh:
 	tools/bare_debian.sh trixie 'make run && make run && make test-unit && tests/fresh_install.sh'
 	tools/bare_debian.sh bookworm 'make deps && tests/fresh_install.sh'
 
-test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $(CLEANVISION)/.created $(BROWSER)/.created \
+test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $(CLEANVISION)/.created $(BROWSER)/.package \
   $(SPARK_ENGINES) $(SERVERS)/s3a-4.1.classpath $(SERVERS)/versitygw $(RECIPES)/.created \
   $(RECIPES_LONG)/.created $(ATLAS)/.created $(TORCH)/.created $(TIMM)/.created $(SERVERS)/parquet_go \
   $(addprefix $(SERVERS)/readers/,ParquetAvro.class hyparquet.js)

@@ -16,6 +16,21 @@ function drawn(name, attributes = {}, ...children) {
   return made;
 }
 
+// The colours of the system, but for what is printed.
+const darkSystem = matchMedia('(prefers-color-scheme: dark)'), root = document.documentElement;
+
+function isDark() { return darkSystem.matches && !root.classList.contains('printed'); }
+
+function whenColoursChange(act) {
+  darkSystem.addEventListener('change', act);
+  for (const name of ['beforeprint', 'afterprint']) {
+    addEventListener(name, () => {
+      root.classList.toggle('printed', name === 'beforeprint');
+      act();
+    });
+  }
+}
+
 function picture(base64, text) {
   const image = element('img', {class: 'thumb', alt: text});
   image.src = 'data:image/jpeg;base64,' + base64;

@@ -109,7 +109,7 @@ class Scatter {
   }
 
   setColours() {
-    this.dark = matchMedia('(prefers-color-scheme: dark)').matches;
+    this.dark = isDark();
     this.colours = new Uint32Array(this.block.labels.length);
     this.ranks.forEach((rank, label) => {
       const [red, green, blue] = colourOf(rank, this.dark);
@@ -179,6 +179,7 @@ class Scatter {
     const xs = await this.axis(across), ys = await this.axis(up);
     if (this.axes[0] !== across || this.axes[1] !== up) return;  // chosen meanwhile
     [this.xs, this.ys] = [xs, ys];
+    this.hover(-1);
     this.fit();
     this.paint();
     performance.mark('first drawing');
@@ -210,33 +211,60 @@ class Scatter {
   listen() {
     const {canvas} = this;
     this.search.addEventListener('input', () => this.makeLegend());
-    new ResizeObserver(() => this.draw()).observe(this.plot);
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
+    this.watchSize();
+    whenColoursChange(() => {
       this.setColours();
       this.makeLegend();
-      this.draw();
+      this.paint();
     });
-    addEventListener('beforeprint', () => this.paint());
     this.pointers = new Map();
+    this.pressed = [];
     canvas.addEventListener('pointerdown', (event) => {
       canvas.setPointerCapture(event.pointerId);
       this.pointers.set(event.pointerId, [event.offsetX, event.offsetY]);
+      this.pressed = [event.offsetX, event.offsetY];
       this.lasso = this.drawing || event.shiftKey ? [[event.offsetX, event.offsetY]] : null;
     });
     canvas.addEventListener('pointermove', (event) => this.moved(event));
     const ended = (event) => {
       this.pointers.delete(event.pointerId);
+      const [x, y] = this.pressed, tapped = Math.hypot(event.offsetX - x, event.offsetY - y) < 5;
       if (this.lasso) this.selectLasso();
+      else if (isFinger(event) && tapped && this.xs) this.hover(this.nearest(x, y));
     };
     canvas.addEventListener('pointerup', ended);
     canvas.addEventListener('pointercancel', ended);
-    canvas.addEventListener('pointerleave', () => this.hover(-1));
+    canvas.addEventListener('pointerleave', (event) => {
+      if (!isFinger(event)) this.hover(-1);
+    });
     canvas.addEventListener('dblclick', () => this.fit());
     canvas.addEventListener('wheel', (event) => {
       event.preventDefault();
       this.zoom(Math.exp(-event.deltaY * 0.0015), event.offsetX, event.offsetY);
     }, {passive: false});
     canvas.addEventListener('keydown', (event) => this.key(event));
+  }
+
+  // A canvas is sharp if it has as many pixels as the screen has in its place, which is what the
+  // browser rounds to.
+  watchSize() {
+    const sized = new ResizeObserver(([{devicePixelContentBoxSize: told}]) => {
+      this.told = told && [told[0].inlineSize, told[0].blockSize];
+      this.draw();
+    });
+    try {
+      sized.observe(this.canvas, {box: 'device-pixel-content-box'});
+    } catch {
+      sized.observe(this.canvas);  // not every browser tells
+    }
+  }
+
+  // In pixels of the screen. What the observer told is of the true screen: not of one that the
+  // browser pretends to have, nor of the one before.
+  size(ratio) {
+    const own = [this.canvas.clientWidth * ratio, this.canvas.clientHeight * ratio];
+    const near = this.told && own.every((length, i) => Math.abs(length - this.told[i]) <= 2);
+    return near ? this.told : own.map(Math.round);
   }
 
   key(event) {
@@ -317,7 +345,7 @@ class Scatter {
     this.drawSoon = undefined;
     if (!this.xs) return;
     const {canvas} = this, ratio = devicePixelRatio || 1;
-    const wide = Math.round(canvas.clientWidth * ratio), tall = Math.round(canvas.clientHeight * ratio);
+    const [wide, tall] = this.size(ratio);
     if (wide === 0 || tall === 0) return;
     if (canvas.width !== wide || canvas.height !== tall) {
       canvas.width = wide;
@@ -327,6 +355,7 @@ class Scatter {
     this.paintPoints(ratio);
     this.paintAxes(ratio);
     if (this.lasso) this.paintLasso(ratio);
+    if (this.hovered >= 0) this.placeTip(this.hovered);
   }
 
   // The side of a point in pixels of the device.
@@ -460,12 +489,22 @@ class Scatter {
       `PC ${up + 1} ${this.ys[k].toPrecision(5)}`));
     if (this.pictures.has(point)) lines.unshift(picture(this.pictures.get(point), ''));
     this.tip.replaceChildren(...lines);
+    this.placeTip(k);
+  }
+
+  // Beside its point, else above or below it.
+  placeTip(k) {
     const {ax, bx, ay, by} = this.scale, x = this.xs[k] * ax + bx, y = this.ys[k] * ay + by;
     const {clientWidth, clientHeight} = this.plot, {offsetWidth, offsetHeight} = this.tip;
-    const left = x + 14 + offsetWidth > clientWidth ? x - 14 - offsetWidth : x + 14;
-    const top = Math.min(Math.max(4, y - offsetHeight / 2), clientHeight - offsetHeight - 4);
-    this.tip.style.left = Math.max(4, left) + 'px';
-    this.tip.style.top = top + 'px';
+    const within = (at, length, room) => Math.max(4, Math.min(at, room - length - 4));
+    let left = x + 14, top = y - offsetHeight / 2;
+    if (left + offsetWidth > clientWidth) left = x - 14 - offsetWidth;
+    if (left < 0) {
+      left = x - offsetWidth / 2;
+      top = y - 14 - offsetHeight < 0 ? y + 14 : y - 14 - offsetHeight;
+    }
+    this.tip.style.left = within(left, offsetWidth, clientWidth) + 'px';
+    this.tip.style.top = within(top, offsetHeight, clientHeight) + 'px';
   }
 
   // To the next point that is in view, for those who have no pointer.
@@ -568,6 +607,9 @@ async function copied(text) {
     area.remove();
   }
 }
+
+// Fingers never hover: what they tap on is shown till they tap elsewhere.
+function isFinger(event) { return event.pointerType === 'touch'; }
 
 function gcd(a, b) { return b === 0 ? a : gcd(b, a % b); }
 

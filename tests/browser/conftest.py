@@ -1,10 +1,14 @@
 """Reports of made-up runs, opened in Debian's chromium."""
 
 import contextlib
+import functools
+import http.server
 import importlib.util
 import json
+import pathlib
 import shutil
 import subprocess
+import threading
 
 import numpy as np
 import pytest
@@ -13,6 +17,8 @@ import pytest
 if importlib.util.find_spec("playwright") is None:
     collect_ignore_glob = ["test_*.py"]
 else:
+    import drawing
+    import PIL.Image
     import pyarrow as pa
     import pyarrow.parquet
     from playwright.sync_api import sync_playwright
@@ -21,7 +27,7 @@ COMPONENTS = 10
 PART_ROWS = 20480
 
 
-def write_run(output, labels, rejects=0):
+def write_run(output, labels, rejects=0, root="/nowhere"):
     """The tables of a run of one image for each of `labels`; each label is a cloud of points."""
 
     def part(kind, name, number=0, extension="csv"):
@@ -39,7 +45,7 @@ def write_run(output, labels, rejects=0):
         offsets = np.arange(0, scores.size + 1, COMPONENTS, dtype=np.int32)
         table = pa.table(
             {
-                "path": [f"/nowhere/{names[i]}/{begin + k:07}.jpg" for k, i in enumerate(of)],
+                "path": [f"{root}/{names[i]}/{begin + k:07}.jpg" for k, i in enumerate(of)],
                 "label": [str(names[i]) for i in of],
                 "pca_features": pa.ListArray.from_arrays(offsets, pa.array(scores.ravel())),
             }
@@ -47,7 +53,7 @@ def write_run(output, labels, rejects=0):
         path = part("pca/parquet", "pca", number, "parquet")
         pyarrow.parquet.write_table(table, path, row_group_size=len(of), use_dictionary=False)
 
-    shares = [0.4 * 0.7**i for i in range(COMPONENTS)]
+    shares = [0.28 * 0.7**i for i in range(COMPONENTS)]
     model = {
         "variance_by_component": shares,
         "cumulative_variance": np.cumsum(shares).tolist(),
@@ -73,11 +79,18 @@ def write_run(output, labels, rejects=0):
 
 @pytest.fixture(scope="session")
 def make_page(pomona, tmp_path_factory):
-    """make_page(labels, rejects) is the file of a report."""
+    """make_page(labels, rejects) is the file of a report; with `images` there are such, each of
+    one colour."""
 
-    def make_page(labels, rejects=0):
+    def make_page(labels, rejects=0, images=False):
         folder = tmp_path_factory.mktemp("made-up")
-        write_run(folder / "out", labels, rejects)
+        if images:
+            write_run(folder / "out", labels, rejects, folder / "in")
+            for path in drawing.table(folder / "page.html")[0]:
+                pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+                PIL.Image.new("RGB", (20, 20), drawing.image_colour(path)).save(path, quality=95)
+        else:
+            write_run(folder / "out", labels, rejects)
         page = folder / "page.html"
         subprocess.run([pomona, "report", folder / "out", "--output", page], check=True)
         return page
@@ -85,15 +98,27 @@ def make_page(pomona, tmp_path_factory):
     return make_page
 
 
-@pytest.fixture(scope="session")
-def browser():
+@contextlib.contextmanager
+def chromium(sync, *options):
     program = shutil.which("chromium")
     if not program:
         pytest.skip("chromium is not installed: tools/install_packages.sh chromium")
+    browser = sync.chromium.launch(executable_path=program, args=["--no-sandbox", *options])
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="session")
+def new_chromium():
+    """new_chromium(option, ...) is a context manager over one."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield functools.partial(chromium, playwright)
+
+
+@pytest.fixture(scope="session")
+def browser(new_chromium):
+    with new_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -102,7 +127,8 @@ def opened(browser):
     but itself."""
     with contextlib.ExitStack() as stack:
 
-        def opened(file, **settings):
+        def opened(file, address=None, **settings):
+            address = address or file.as_uri()
             settings = {"viewport": {"width": 1200, "height": 900}, **settings}
             context = browser.new_context(
                 permissions=["clipboard-read", "clipboard-write"], **settings
@@ -116,12 +142,39 @@ def opened(browser):
 
             def check():
                 assert said == []
-                assert [url for url in asked if not url.startswith("data:")] == [file.as_uri()]
+                assert [url for url in asked if not url.startswith("data:")] == [address]
                 context.close()
 
             stack.callback(check)
-            page.goto(file.as_uri())
+            page.goto(address)
             page.wait_for_selector(".plot[data-ready]", timeout=120_000)
             return page
 
         yield opened
+
+
+class Server:
+    """Serves the files of `folder` at `address`; `asked` is what it was asked."""
+
+    def __init__(self, folder):
+        self.asked = asked = []
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def log_message(self, *_):
+                asked.append(self.path)
+
+        handler = functools.partial(Handler, directory=folder)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def serve():
+    """serve(folder) is a Server."""
+    with contextlib.ExitStack() as stack:
+        yield lambda folder: stack.enter_context(contextlib.closing(Server(folder)))

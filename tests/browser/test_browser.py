@@ -52,6 +52,13 @@ def test_shows_names_as_text(opened, small):
     assert colours(page) > 4
 
 
+def test_from_a_server(opened, serve, small):
+    """Which no browser asks for an icon."""
+    server = serve(small.parent)
+    opened(small, f"{server.address}/{small.name}")
+    assert server.asked == [f"/{small.name}"]
+
+
 def test_moves_zooms_and_shows_all_again(opened, small):
     page = opened(small)
     first = picture(page)
