@@ -215,9 +215,17 @@ Section ScatterSection(const ReportInput& input, const nlohmann::json& model, Po
                        Thousands(static_cast<int64_t>(points.path_count)) +
                        " points are in this page, as many as its size allows.");
     }
-    limits.push_back(input.images ? "Pictures: of " + Thousands(std::ssize(block["pictures"])) +
-                                        " images, evenly many of each label."
-                                  : "Pictures were left out (--report-images none).");
+    const auto pictures_shown = std::ssize(block["pictures"]);
+    if (!input.images) {
+      limits.push_back("Pictures were left out (--report-images none).");
+    } else if (pictures_shown == 0) {
+      limits.push_back(
+          "No picture was read. Those of images in a bucket are in the page that "
+          "`pomona report` makes.");
+    } else {
+      limits.push_back("Pictures: of " + Thousands(pictures_shown) +
+                       " images, evenly many of each label.");
+    }
   }
   std::string text;
   for (const std::string& limit : limits) text += (text.empty() ? "" : " ") + limit;
