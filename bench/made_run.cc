@@ -1,4 +1,4 @@
-// made_run FEATURES OUTPUT: publishes a run whose features are those of a file of float32, 1,280 an
+// made_run FEATURES OUTPUT REPORT: publishes a run whose features are those of a file of float32, 1,280 an
 // image, so that what reads runs can be measured at any size without a network. Each image is a
 // pixel, whose colour says which row of the file it is.
 #include <cstdio>
@@ -81,16 +81,18 @@ class GivenFeatures : public Engine {
   const std::string file_;
 };
 
-int Main(const std::string& features, const std::string& output) {
+int Main(const std::string& features, const std::string& output, const std::string& report) {
   std::ifstream stream(features, std::ios::binary | std::ios::ate);
   Pixels pixels(static_cast<size_t>(stream.tellg()) / kRowBytes);
   RunOptions options;
   options.run_id = "made";
   options.formats.csv = false;
-  options.report = ReportKind::kNone;
   const auto engine = [&]() -> arrow::Result<std::unique_ptr<Engine>> {
     return std::make_unique<GivenFeatures>(features);
   };
+  const auto kind = ParseReport(report);
+  if (!kind.ok()) return std::puts(kind.status().message().c_str()), 1;
+  options.report = *kind;
   const auto path = LocalPath(output);
   if (!path.ok()) return std::puts(path.status().message().c_str()), 1;
   const auto summary = Run(pixels, engine, {"made", false, 1.0}, "/made", *path, options);
@@ -102,7 +104,7 @@ int Main(const std::string& features, const std::string& output) {
 }  // namespace pomona
 
 int main(int argc, char** argv) {
-  if (argc == 3) return pomona::Main(argv[1], argv[2]);
-  std::fputs("usage: made_run FEATURES OUTPUT\n", stderr);
+  if (argc == 4) return pomona::Main(argv[1], argv[2], argv[3]);
+  std::fputs("usage: made_run FEATURES OUTPUT full|plots|none\n", stderr);
   return 2;
 }
