@@ -67,7 +67,8 @@ def time(nanoseconds: int) -> str:
 
 def _table(caption: str, head: Row, rows: Iterable[Row]) -> str:
     """Of cells that are markup already; the first of a row names it."""
-    lines = [f"<table><caption>{caption}</caption>"]
+    # Else a notebook's MathJax, of either version, makes formulas of names with dollars.
+    lines = [f'<table class="tex2jax_ignore mathjax_ignore"><caption>{caption}</caption>']
     if head:
         cells = "".join(f'<th scope="col">{cell}</th>' for cell in head)
         lines.append(f"<thead><tr>{cells}</tr></thead>")

@@ -219,6 +219,9 @@ def test_html(output):
     for label in HOSTILE:
         assert label.replace("/", "\u2215") in page.text
     assert [tag for tag, _ in page.elements].count("bdi") >= len(HOSTILE) + 2
+    # MathJax, which notebooks call, makes formulas of what stands between dollars elsewhere.
+    for tag, of in page.elements:
+        assert tag != "table" or of["class"].split() == ["tex2jax_ignore", "mathjax_ignore"]
     # A screen reader knows what each table and cell is, and hears of no bar.
     assert [tag for tag, _ in page.elements].count("caption") == 3
     assert all("scope" in of for tag, of in page.elements if tag == "th")
