@@ -1,7 +1,7 @@
 // The block "variance": bars and their sum, and the table that they are drawn from.
 
 function varianceBlock(block) {
-  const width = 960, height = 320, left = 44, right = 12, top = 14, bottom = 34;
+  const width = 960, height = 320, left = 44, right = 12, top = 24, bottom = 34;
   const inner = {width: width - left - right, height: height - top - bottom};
   const count = block.rows.length;
   const x = (i) => left + inner.width * (i + 0.5) / count;
@@ -36,7 +36,8 @@ function varianceBlock(block) {
     plot.append(
       drawn('line', {class: 'mark', x1: x(i), x2: x(i), y1: y(block.rows[i][2]), y2: y(0)}),
       drawn('circle', {class: 'dot', cx: x(i), cy: y(block.rows[i][2]), r: 4}),
-      drawn('text', {x: x(i) + (atEnd ? -8 : 8), y: y(block.rows[i][2]) + 18,
+      // Where the line is not, which rises: below it on the right, or above it on the left.
+      drawn('text', {x: x(i) + (atEnd ? -8 : 8), y: y(block.rows[i][2]) + (atEnd ? -8 : 18),
                      'text-anchor': atEnd ? 'end' : 'start'},
             `${Math.round(100 * mark)} % with ${i + 1}`));
   });

@@ -323,19 +323,22 @@ Section MakingSection(const nlohmann::json& info) {
   Section section{.id = "making", .title = "How it was made"};
   const nlohmann::json seconds = At(info, "seconds"), counts = At(info, "counts");
   section.headlines.push_back(Headline(At(seconds, "total"), "from start to end", kSeconds));
-  section.headlines.push_back(Headline(At(info, "images_per_second"), "images a second", kCount));
+  // Nothing to tell where all images were there before.
+  nlohmann::json speed = At(info, "images_per_second");
+  if (speed == 0) speed = nullptr;
+  section.headlines.push_back(Headline(speed, "images a second", kCount));
   section.intro = "Read from " + TextOf(info, "input") + " into " + TextOf(info, "output") + ".";
-  section.blocks.push_back(
-      Facts("", {Fact("Input", TextOf(info, "input")), Fact("Output", TextOf(info, "output")),
-                 Fact("Files listed", At(counts, "listed"), kCount),
-                 Fact("Files that are no image", At(counts, "skips"), kCount),
-                 Fact("Resumed from an unfinished run", At(counts, "resumed"), kCount),
-                 Fact("Reused from an earlier run", At(At(info, "reused"), "rows"), kCount),
-                 Fact("Seconds in all", At(seconds, "total"), kSeconds),
-                 Fact("Images a second", At(info, "images_per_second"), kCount),
-                 Fact("Threads", At(info, "threads"), kCount), Fact("CPU", TextOf(info, "cpu")),
-                 Fact("Peak memory", At(info, "peak_memory_bytes"), kBytes),
-                 Fact("Pomona", TextOf(At(info, "versions"), "pomona"))}));
+  section.blocks.push_back(Facts(
+      "",
+      {Fact("Input", TextOf(info, "input")), Fact("Output", TextOf(info, "output")),
+       Fact("Files listed", At(counts, "listed"), kCount),
+       Fact("Files that are no image", At(counts, "skips"), kCount),
+       Fact("Resumed from an unfinished run", At(counts, "resumed"), kCount),
+       Fact("Reused from an earlier run", At(At(info, "reused"), "rows"), kCount),
+       Fact("Seconds in all", At(seconds, "total"), kSeconds),
+       Fact("Images a second", speed, kCount), Fact("Threads", At(info, "threads"), kCount),
+       Fact("CPU", TextOf(info, "cpu")), Fact("Peak memory", At(info, "peak_memory_bytes"), kBytes),
+       Fact("Pomona", TextOf(At(info, "versions"), "pomona"))}));
   section.blocks.push_back(Bars("Seconds by stage, by the clock", {"stage"}, {"seconds", kSeconds},
                                 Rows(seconds, {"list", "extract", "fit", "write", "report"}), ""));
   section.blocks.push_back(Bars(

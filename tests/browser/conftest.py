@@ -27,7 +27,10 @@ COMPONENTS = 10
 PART_ROWS = 20480
 
 
-def write_run(output, labels, rejects=0, root="/nowhere"):
+SHARES = [0.28 * 0.7**i for i in range(COMPONENTS)]
+
+
+def write_run(output, labels, rejects=0, root="/nowhere", shares=SHARES):
     """The tables of a run of one image for each of `labels`; each label is a cloud of points."""
 
     def part(kind, name, number=0, extension="csv"):
@@ -53,9 +56,8 @@ def write_run(output, labels, rejects=0, root="/nowhere"):
         path = part("pca/parquet", "pca", number, "parquet")
         pyarrow.parquet.write_table(table, path, row_group_size=len(of), use_dictionary=False)
 
-    shares = [0.28 * 0.7**i for i in range(COMPONENTS)]
     model = {
-        "variance_by_component": shares,
+        "variance_by_component": list(shares),
         "cumulative_variance": np.cumsum(shares).tolist(),
         "num_images_processed": len(labels),
         "original_dimensions": 1280,
@@ -82,15 +84,15 @@ def make_page(pomona, tmp_path_factory):
     """make_page(labels, rejects) is the file of a report; with `images` there are such, each of
     one colour."""
 
-    def make_page(labels, rejects=0, images=False):
+    def make_page(labels, rejects=0, images=False, shares=SHARES):
         folder = tmp_path_factory.mktemp("made-up")
         if images:
-            write_run(folder / "out", labels, rejects, folder / "in")
+            write_run(folder / "out", labels, rejects, folder / "in", shares)
             for path in drawing.table(folder / "page.html")[0]:
                 pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
                 PIL.Image.new("RGB", (20, 20), drawing.image_colour(path)).save(path, quality=95)
         else:
-            write_run(folder / "out", labels, rejects)
+            write_run(folder / "out", labels, rejects, shares=shares)
         page = folder / "page.html"
         subprocess.run([pomona, "report", folder / "out", "--output", page], check=True)
         return page

@@ -266,3 +266,30 @@ def test_variance_is_as_high_as_its_numbers(opened, file):
       return line.top;
     }""")
     assert boxes[0][1] - line == pytest.approx(full * sum(shares), abs=2)
+
+
+@pytest.mark.parametrize(
+    ("shares", "marks"), [([0.28 * 0.7**i for i in range(10)], 2), ([0.1] * 10, 3)]
+)
+def test_words_stand_beside_the_line(opened, make_page, shares, marks):
+    """That say with how many components so much of the variance is reached."""
+    page = opened(make_page(LABELS, shares=shares))
+    texts = page.evaluate("""() => [...document.querySelectorAll('#variance svg text')]
+      .filter((text) => text.textContent.includes(' with '))
+      .map((text) => {
+        const box = text.getBBox();
+        if (box.y < 0) return 0;
+        const line = document.querySelector('#variance .sum').points;
+        let near = Infinity;
+        for (let i = 1; i < line.length; ++i) {
+          for (let t = 0; t <= 1; t += 0.01) {
+            const x = line[i - 1].x + t * (line[i].x - line[i - 1].x);
+            const y = line[i - 1].y + t * (line[i].y - line[i - 1].y);
+            const dx = Math.max(box.x - x, 0, x - box.x - box.width);
+            near = Math.min(near, Math.hypot(dx, Math.max(box.y - y, 0, y - box.y - box.height)));
+          }
+        }
+        return near;
+      })""")
+    assert len(texts) == marks
+    assert min(texts) > 1

@@ -205,6 +205,20 @@ def test_verify_knows_it(pomona, run, tree):
     assert re.search(r"report\.html: its checksum is wrong", said)
 
 
+def test_a_run_that_worked_on_no_image_has_no_speed(pomona, sample_run, sample_tree, tmp_path):
+    output = shutil.copytree(sample_run, tmp_path / "out")
+    again = ["--run-id", "again", "--pca-components", "10", "--vectors", "spark", "--quiet"]
+    subprocess.run([pomona, "run", sample_tree, output, *again], check=True)
+    (line,) = [
+        line
+        for line in Page(output / "report/report_again/report.html").sections["making"]["headlines"]
+        if line["name"] == "images a second"
+    ]
+    assert line["value"] is None
+    facts = Page(output / "report/report_again/report.html").facts("making")
+    assert (facts["Reused from an earlier run"], facts["Images a second"]) == (120, None)
+
+
 def test_a_run_without_rejects_says_so(sample_run):
     rejects = Page(report(sample_run)).sections["rejects"]
     assert rejects["intro"] == "None: every image gave features."
