@@ -37,6 +37,7 @@ def info(output):
 
 
 for round in range(4):
+    assert len(features(scratch / "native0")) >= 4
     assert features(scratch / f"native{round}") == features(scratch / f"gpu{round}"), round
 rates = {}
 for engine in ("native", "gpu"):

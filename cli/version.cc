@@ -21,7 +21,7 @@ void AddVersionCommand(CLI::App& app, Action* action) {
         Print("device " + each.id + ", " + each.name + ", " + each.driver + ", " +
               std::to_string(each.memory >> 20) + " MiB");
       }
-      for (const std::string& missing : devices.missing) Print("device none by " + missing);
+      for (const std::string& missing : devices.missing) Print("device none: " + missing);
       for (const auto& [library, version] : LibraryVersions()) Print(library + ' ' + version);
       return ExitCode::kComplete;
     };

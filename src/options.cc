@@ -483,6 +483,10 @@ arrow::Status Validate(const RunOptions& options) {
   for (const std::string& glob : options.exclude) {
     ARROW_RETURN_NOT_OK(CheckGlob("exclude", glob));
   }
+  if (options.device.empty()) {
+    return arrow::Status::Invalid(
+        "device: expected any, auto or a device that `pomona version` lists");
+  }
   if (options.engine != EngineKind::kGpu && options.device != RunOptions().device) {
     return arrow::Status::Invalid("device ", options.device, ": goes with --engine gpu");
   }

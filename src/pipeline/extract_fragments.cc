@@ -11,6 +11,7 @@
 #include "disk.h"
 #include "guarded.h"
 #include "image_worker.h"
+#include "model.h"
 #include "open_fragment.h"
 #include "stopwatch.h"
 #include "tasks.h"
@@ -396,11 +397,15 @@ arrow::Result<Extraction> ExtractFragments(const ExtractionInput& input, Kept* k
   };
   Extraction result;
   FragmentWorkers workers(input, &result);
-  bool listed = false, started = false;
+  bool listed = false, started = false, told_of_device = false;
   const auto tell = [&](const Progress& progress) {
     if (input.hooks.progress) input.hooks.progress(progress);
   };
   const auto report = [&]() -> arrow::Status {
+    if (const auto device = input.engine.device_use();
+        device && !device->trouble.empty() && !std::exchange(told_of_device, true)) {
+      log("the CPU computes: " + device->trouble);
+    }
     for (const std::string& note : workers.TakeNotes()) log(note);
     if (!listed && input.fragments.complete()) {
       listed = true;
@@ -426,7 +431,7 @@ arrow::Result<Extraction> ExtractFragments(const ExtractionInput& input, Kept* k
     if (!stopped.ok()) return workers.Stop();
     workers.Save(std::chrono::duration<double>(input.options.save_seconds));
   };
-  const int count = input.threads * input.engine.workers_per_thread();
+  const int count = WorkerCount(input.threads, input.engine.workers_per_thread());
   arrow::Status worked =
       ParallelFor(count, count, {}, [&](size_t, int) { return workers.RunWorker(); }, poll);
   if (worked.ok()) worked = stopped;  // otherwise that was a consequence

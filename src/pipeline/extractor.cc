@@ -115,14 +115,16 @@ class ThreadedExtractor : public Extractor {
   ThreadedExtractor(std::unique_ptr<Engine> engine, ModelIdentity model)
       : engine_(std::move(engine)), model_(std::move(model)) {}
 
-  // A crew that came by a fork is left alone: it may have been in the middle of an image.
+  // A crew that came by a fork is left alone: it may have been in the middle of an image. So is an
+  // engine with threads, which the child lacks.
   ~ThreadedExtractor() override {
     Crew* const crew = crew_;
     if (crew && crew->process == getpid()) delete crew;
+    if (IsForeign()) static_cast<void>(engine_.release());
   }
 
   arrow::Status MakeCrew(const RunOptions& options) {
-    workers_ = ThreadCount(options.threads) * engine_->workers_per_thread();
+    workers_ = WorkerCount(ThreadCount(options.threads), engine_->workers_per_thread());
     options_ = options;
     return CrewOfThisProcess().status();
   }
@@ -130,7 +132,9 @@ class ThreadedExtractor : public Extractor {
   int features() const override { return engine_->features(); }
   const ModelIdentity& model() const override { return model_; }
   std::string_view engine() const override { return engine_->name(); }
-  std::optional<DeviceUse> device_use() const override { return engine_->device_use(); }
+  std::optional<DeviceUse> device_use() const override {
+    return IsForeign() ? std::nullopt : engine_->device_use();
+  }
   std::string preprocessing() const override {
     return model_.preprocessing->RecordedName(options_.decode);
   }
@@ -206,11 +210,10 @@ class ThreadedExtractor : public Extractor {
   arrow::Result<Crew*> CrewOfThisProcess() {
     Crew* current = crew_;
     if (current && current->process == getpid()) return current;
-    if (current && !engine_->outlives_fork()) {
+    if (IsForeign()) {
       return arrow::Status::UnknownError(
           "the engine ", EngineName(options_.engine),
-          " does not outlive a fork: make the Extractor in the child, "
-          "or start it by \"spawn\"");
+          " does not outlive a fork: start the process by \"spawn\"");
     }
     auto made = std::make_unique<Crew>(options_.memory);
     for (int i = 0; i < workers_; ++i) {
@@ -221,7 +224,11 @@ class ThreadedExtractor : public Extractor {
     return crew_.compare_exchange_strong(current, made.get()) ? made.release() : current;
   }
 
-  const std::unique_ptr<Engine> engine_;
+  // Whether this came by a fork that the engine does not outlive.
+  bool IsForeign() const { return process_ != getpid() && !engine_->outlives_fork(); }
+
+  const pid_t process_ = getpid();
+  std::unique_ptr<Engine> engine_;
   const ModelIdentity model_;
   int workers_ = 0;
   RunOptions options_;

@@ -233,20 +233,11 @@ arrow::Result<Extraction> Job::ExtractHere() {
                         *listing_,   in_.output.work(), details_.threads,
                         in_.options, in_.hooks,         [&] { return TellOfOtherFragments(); }};
   if (in_.metrics) input.measure = measure;
-  TellOfDevice();
   ARROW_ASSIGN_OR_RAISE(Extraction extraction, ExtractFragments(input, &kept_));
-  TellOfDevice();
+  details_.device = engine_->device_use();
   details_.reads = in_.source.transfers();
   TakeListing();
   return extraction;
-}
-
-// Says once why the CPU computes where a device was asked for.
-void Job::TellOfDevice() {
-  const bool told = details_.device && !details_.device->trouble.empty();
-  details_.device = engine_->device_use();
-  if (told || !details_.device || details_.device->trouble.empty()) return;
-  Log("the CPU computes: " + details_.device->trouble);
 }
 
 // What was listed becomes part of the plan.

@@ -80,7 +80,6 @@ class Job {
   arrow::Result<Extraction> CountExtracted();
   void StartListing();
   arrow::Status ListAll();
-  void TellOfDevice();
   void TakeListing();
   arrow::Status WritePlan();
   arrow::Status CheckExtraction();

@@ -1,5 +1,8 @@
 #include "model.h"
 
+#include <algorithm>
+
+#include "allowance.h"
 #include "pomona/version.h"
 
 namespace pomona {
@@ -32,6 +35,10 @@ arrow::Result<std::unique_ptr<Engine>> MakeEngine(const Weights& weights,
     case EngineKind::kOpenVino: return MakeOpenVinoEngine(weights, ThreadCount(options.threads));
   }
   return arrow::Status::UnknownError("no such engine");
+}
+
+int WorkerCount(int threads, int workers_per_thread) {
+  return std::max(threads, std::min(threads * workers_per_thread, AllowedThreads()));
 }
 
 }  // namespace pomona

@@ -27,4 +27,7 @@ std::string FragmentRecipeOf(const std::string& recipe, StatsKind stats);
 arrow::Result<std::unique_ptr<Engine>> MakeEngine(const Weights& weights,
                                                   const RunOptions& options);
 
+// How many workers keep so many threads' cores busy, as far as this process' memory goes.
+int WorkerCount(int threads, int workers_per_thread);
+
 }  // namespace pomona

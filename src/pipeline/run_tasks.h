@@ -91,6 +91,7 @@ class RunTasks {
   std::unique_ptr<Engine> engine_;
   ImageMemory memory_;
   std::vector<std::unique_ptr<ImageWorker>> workers_;
+  bool told_of_device_ = false;
   std::unique_ptr<EarlierRun> earlier_;
   std::optional<size_t> reused_for_;  // the fragment that earlier_ was asked for last
   OpenFragment fragment_;             // keeps its buffer

@@ -169,9 +169,19 @@ int cuDevicePrimaryCtxRetain(void** made, int device) {
   return device == 7 ? 0 : kInvalid;
 }
 int cuDevicePrimaryCtxRelease_v2(int device) { return device == 7 ? 0 : kInvalid; }
-int cuCtxSetCurrent(void* of) {
-  context_of_thread = of == &context;
-  return of == &context ? 0 : kInvalid;
+int cuDevicePrimaryCtxSetFlags_v2(int device, unsigned flags) {
+  return device == 7 && flags == 4 ? 0 : kInvalid;
+}
+int cuCtxPushCurrent_v2(void* of) {
+  if (of != &context || context_of_thread) return kInvalid;
+  context_of_thread = 1;
+  return 0;
+}
+int cuCtxPopCurrent_v2(void** of) {
+  if (!context_of_thread) return kInvalid;
+  context_of_thread = 0;
+  *of = &context;
+  return 0;
 }
 int cuModuleLoadData(void** made, const void* binary) {
   if (Refused()) return kInvalid;

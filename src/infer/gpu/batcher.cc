@@ -16,7 +16,6 @@ std::unique_ptr<Batcher> Batcher::Make(const Network& network,
     desk.batch.reserve(capacity);
     desk.pictures.reserve(capacity * network.picture_bytes());
     desk.features.reserve(capacity * static_cast<size_t>(network.features()));
-    batcher->most_ = capacity;
   }
   for (Desk& desk : batcher->desks_) {
     batcher->threads_.emplace_back([&, served = batcher.get()] { served->Serve(&desk); });
@@ -40,23 +39,24 @@ arrow::Status Batcher::Infer(std::span<const uint8_t> picture, std::span<float> 
   if (!std::exchange(began_, true)) since_ = Clock::now();
   waiting_.push_back(&request);
   arrived_.notify_one();
-  finished_.wait(lock, [&] { return request.done; });
-  return request.status;
+  request.finished.wait(lock, [&] { return request.done; });
+  return request.failed ? failure_ : arrow::Status::OK();
 }
 
 void Batcher::Serve(Desk* desk) {
+  const size_t capacity = static_cast<size_t>(desk->lane->capacity());
   std::unique_lock lock(mutex_);
   while (true) {
     arrived_.wait(lock, [&] { return stop_ || !waiting_.empty(); });
     if (waiting_.empty()) return;
-    const auto end = waiting_.begin() + static_cast<ptrdiff_t>(std::min(waiting_.size(), most_));
+    const auto end = waiting_.begin() + static_cast<ptrdiff_t>(std::min(waiting_.size(), capacity));
     desk->batch.assign(waiting_.begin(), end);
     waiting_.erase(waiting_.begin(), end);
     BeginBatch();
     lock.unlock();
-    const arrow::Status status = Guarded([&] { return Compute(desk); });
+    arrow::Status status = Guarded([&] { return Compute(desk); });
     lock.lock();
-    EndBatch(desk->batch, status);
+    EndBatch(desk->batch, std::move(status));
   }
 }
 
@@ -84,31 +84,28 @@ void Batcher::BeginBatch() {
   since_ = now;
 }
 
-void Batcher::EndBatch(std::span<Request* const> batch, const arrow::Status& status) {
+// Allocates nothing: nobody would catch what it throws.
+void Batcher::EndBatch(std::span<Request* const> batch, arrow::Status status) {
   if (--running_ == 0) {
     const Clock::time_point now = Clock::now();
     use_.busy_seconds += std::chrono::duration<double>(now - since_).count();
     since_ = now;
   }
-  if (status.IsOutOfMemory() && batch.size() > 1) {
-    most_ = std::min(most_, batch.size() / 2);
-    waiting_.insert(waiting_.begin(), batch.begin(), batch.end());
-    arrived_.notify_all();
-    return;
-  }
+  const bool failed = !status.ok();
   const auto finish = [&](Request* request) {
-    request->status = status;
+    request->failed = failed;
     request->done = true;
+    request->finished.notify_one();  // under the mutex, so that it is still there
   };
   std::ranges::for_each(batch, finish);
-  if (status.ok()) {
+  if (!failed) {
     use_.pictures += std::ssize(batch);
     ++use_.batches;
-  } else {
-    failure_ = status;
-    std::ranges::for_each(std::exchange(waiting_, {}), finish);
+    return;
   }
-  finished_.notify_all();
+  std::ranges::for_each(waiting_, finish);
+  waiting_.clear();
+  if (failure_.ok()) failure_ = std::move(status);
 }
 
 void Batcher::AddTo(DeviceUse* use) const {

@@ -30,8 +30,7 @@ class Batcher {
                                        std::vector<std::unique_ptr<Lane>> lanes);
   ~Batcher();
 
-  // One picture to its features; waits until they are there. Where the device's memory does not
-  // suffice for a batch, batches become smaller.
+  // One picture to its features; waits until they are there.
   // Errors: see Stream; those of the first failure ever after.
   arrow::Status Infer(std::span<const uint8_t> picture, std::span<float> features);
 
@@ -45,7 +44,8 @@ class Batcher {
     std::span<const uint8_t> picture;
     std::span<float> features;
     bool done = false;
-    arrow::Status status = arrow::Status::OK();
+    bool failed = false;
+    std::condition_variable finished = {};
   };
 
   // What a lane's thread works with.
@@ -60,15 +60,14 @@ class Batcher {
   void Serve(Desk* desk);
   arrow::Status Compute(Desk* desk) const;
   void BeginBatch();
-  void EndBatch(std::span<Request* const> batch, const arrow::Status& status);
+  void EndBatch(std::span<Request* const> batch, arrow::Status status);
 
   const Network& network_;
   std::vector<Desk> desks_;
 
   mutable std::mutex mutex_;  // for all below
-  std::condition_variable arrived_, finished_;
+  std::condition_variable arrived_;
   std::deque<Request*> waiting_;
-  size_t most_ = 1;  // pictures in a batch
   bool stop_ = false;
   arrow::Status failure_;
   int running_ = 0;          // batches

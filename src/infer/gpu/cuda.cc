@@ -38,7 +38,9 @@ struct Driver {
   Function<Code(int*, int, DeviceNumber)> device_attribute{"cuDeviceGetAttribute"};
   Function<Code(Handle*, DeviceNumber)> retain_context{"cuDevicePrimaryCtxRetain"};
   Function<Code(DeviceNumber)> release_context{"cuDevicePrimaryCtxRelease_v2"};
-  Function<Code(Handle)> set_context{"cuCtxSetCurrent"};
+  Function<Code(DeviceNumber, unsigned)> set_flags{"cuDevicePrimaryCtxSetFlags_v2"};
+  Function<Code(Handle)> push_context{"cuCtxPushCurrent_v2"};
+  Function<Code(Handle*)> pop_context{"cuCtxPopCurrent_v2"};
   Function<Code(Handle*, const void*)> load_module{"cuModuleLoadData"};
   Function<Code(Handle)> unload_module{"cuModuleUnload"};
   Function<Code(Handle*, Handle, const char*)> function{"cuModuleGetFunction"};
@@ -62,12 +64,16 @@ const Driver& Cuda() {
     library.Find(&loaded.init, &loaded.driver_version, &loaded.error_name, &loaded.device_count,
                  &loaded.device, &loaded.device_name, &loaded.device_memory,
                  &loaded.device_attribute, &loaded.retain_context, &loaded.release_context,
-                 &loaded.set_context, &loaded.load_module, &loaded.unload_module, &loaded.function,
-                 &loaded.allocate, &loaded.free, &loaded.new_stream, &loaded.wait,
-                 &loaded.end_stream, &loaded.to_device, &loaded.from_device, &loaded.launch);
+                 &loaded.set_flags, &loaded.push_context, &loaded.pop_context, &loaded.load_module,
+                 &loaded.unload_module, &loaded.function, &loaded.allocate, &loaded.free,
+                 &loaded.new_stream, &loaded.wait, &loaded.end_stream, &loaded.to_device,
+                 &loaded.from_device, &loaded.launch);
     loaded.trouble = library.trouble();
-    if (loaded.trouble.empty() && loaded.init(0) != kSuccess) {
-      loaded.trouble = "libcuda.so.1: cuInit() found no device that works";
+    if (!loaded.trouble.empty()) return loaded;
+    if (const Code code = loaded.init(0); code != kSuccess) {
+      const char* name = nullptr;
+      loaded.error_name(code, &name);
+      loaded.trouble = std::string("libcuda.so.1: cuInit: ") + (name ? name : std::to_string(code));
     }
     return loaded;
   }();
@@ -86,10 +92,15 @@ struct Compiler {
   std::string trouble;
 };
 
+// That of the driver's own version first: what a newer one makes, it need not take.
 const Compiler& Nvrtc() {
   static const Compiler compiler = [] {
     Compiler loaded;
-    Library library({"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so"});
+    int version = 0;
+    Cuda().driver_version(&version);
+    const bool older = version < 13000;
+    Library library({older ? "libnvrtc.so.12" : "libnvrtc.so.13",
+                     older ? "libnvrtc.so.11.2" : "libnvrtc.so.12", "libnvrtc.so"});
     library.Find(&loaded.create, &loaded.compile, &loaded.log_size, &loaded.log,
                  &loaded.binary_size, &loaded.binary, &loaded.end);
     loaded.trouble = library.trouble();
@@ -111,18 +122,20 @@ arrow::Status Call(const Function<Signature>& function, Arguments... arguments) 
   return arrow::Status::IOError(text);
 }
 
-// A context is a thread's, so each call says which one it is about.
+// A context is a thread's, so each call brings it, and leaves the thread with the one that it had.
 template <class Signature, class... Arguments>
 arrow::Status CallOn(Handle context, const Function<Signature>& function, Arguments... arguments) {
-  ARROW_RETURN_NOT_OK(Call(Cuda().set_context, context));
-  return Call(function, arguments...);
+  ARROW_RETURN_NOT_OK(Call(Cuda().push_context, context));
+  const arrow::Status status = Call(function, arguments...);
+  Handle ours = nullptr;
+  Cuda().pop_context(&ours);
+  return status;
 }
 
 // What cannot be given back is lost with the device.
 template <class Signature, class... Arguments>
 void Release(Handle context, const Function<Signature>& function, Arguments... arguments) {
-  Cuda().set_context(context);
-  function(arguments...);
+  static_cast<void>(CallOn(context, function, arguments...));
 }
 
 class CudaBuffer final : public Buffer {
@@ -176,7 +189,7 @@ class CudaStream final : public Stream {
 
   arrow::Status Read(const Buffer& from, void* to, size_t bytes) override {
     ARROW_RETURN_NOT_OK(CallOn(context_, Cuda().from_device, to, AddressOf(from), bytes, stream_));
-    return Call(Cuda().wait, stream_);
+    return CallOn(context_, Cuda().wait, stream_);
   }
 
  private:
@@ -193,9 +206,17 @@ class CudaDevice final : public Device {
   }
 
   arrow::Status Build() {
+    // Who waits sleeps, and leaves its core to decoding. Where others have the context already, it
+    // stays as it is.
+    const unsigned blocking = 4;  // CU_CTX_SCHED_BLOCKING_SYNC
+    Cuda().set_flags(device_, blocking);
     ARROW_RETURN_NOT_OK(Call(Cuda().retain_context, &context_, device_));
     ARROW_ASSIGN_OR_RAISE(const std::string binary, Compile());
-    return CallOn(context_, Cuda().load_module, &module_, binary.data());
+    const arrow::Status loaded =
+        CallOn(context_, Cuda().load_module, &module_, static_cast<const void*>(binary.data()));
+    if (loaded.ok()) return loaded;
+    return loaded.WithMessage(loaded.message(), "; is NVRTC newer than the driver (", info_.driver,
+                              ")?");
   }
 
   const DeviceInfo& info() const override { return info_; }
@@ -237,8 +258,9 @@ class CudaDevice final : public Device {
     }
     const auto compiled = [&]() -> arrow::Result<std::string> {
       if (nvrtc.compile(program, 2, options) != kSuccess) {
-        std::string log = TextOf(program, nvrtc.log_size, nvrtc.log);
-        return arrow::Status::IOError("NVRTC does not take the kernels for ", target, ": ", log);
+        const std::string log = TextOf(program, nvrtc.log_size, nvrtc.log);
+        return arrow::Status::IOError("NVRTC does not take the kernels for ", target, ": ",
+                                      FirstError(log.c_str()));
       }
       return TextOf(program, nvrtc.binary_size, nvrtc.binary);
     }();

@@ -34,7 +34,7 @@ class Stream {
   // Begins what was asked for so far and waits for it.
   virtual ~Stream() = default;
 
-  // from: left alone until Read() has returned.
+  // `from` is copied before it returns.
   virtual arrow::Status Write(const Buffer& to, const void* from, size_t bytes) = 0;
 
   // At least `items` items of the kernel.
@@ -63,6 +63,9 @@ struct Listing {
   std::vector<DeviceInfo> devices;
   std::string trouble;
 };
+
+// The line of a compiler's log that says why.
+std::string FirstError(const std::string& log);
 
 Listing ListCudaDevices();
 Listing ListOpenClDevices();

@@ -36,6 +36,13 @@ DeviceList ListDevices() {
   return all;
 }
 
+std::string gpu::FirstError(const std::string& log) {
+  const size_t at = log.find("error");
+  if (at == std::string::npos) return log.substr(0, log.find('\n'));
+  const size_t begin = log.rfind('\n', at) + 1;  // npos + 1 is 0
+  return log.substr(begin, log.find('\n', at) - begin);
+}
+
 arrow::Result<std::unique_ptr<gpu::Device>> gpu::OpenDevice(const std::string& id) {
   for (const Interface& each : kInterfaces) {
     if (!id.starts_with(each.prefix)) continue;

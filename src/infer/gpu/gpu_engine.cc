@@ -3,6 +3,7 @@
 #include <atomic>
 #include <mutex>
 #include <optional>
+#include <semaphore>
 #include <utility>
 
 #include "infer/gpu/batcher.h"
@@ -39,20 +40,25 @@ struct Running {
   std::unique_ptr<Batcher> batcher;
 };
 
-// Two lanes, as large as the workers can fill and the device can hold.
+// Two lanes, as large as the workers can fill and the device can hold. Both have computed what they
+// can hold: drivers may take memory only then.
 arrow::Result<std::vector<std::unique_ptr<gpu::Lane>>> MakeLanes(const gpu::Network& network,
-                                                                 int64_t memory, int workers) {
+                                                                 int64_t memory, int workers,
+                                                                 Engine& cpu) {
   const int64_t fitting =
       memory / kMemoryShare / kLanes / static_cast<int64_t>(network.lane_bytes());
   const int useful = std::min((workers + kLanes - 1) / kLanes, kMostPictures);
   for (int pictures = static_cast<int>(std::clamp<int64_t>(fitting, 1, useful));; pictures /= 2) {
     std::vector<std::unique_ptr<gpu::Lane>> lanes;
-    arrow::Status status;
-    while (status.ok() && lanes.size() < kLanes) {
-      auto lane = network.NewLane(pictures);
-      status = lane.status();
-      if (lane.ok()) lanes.push_back(*std::move(lane));
-    }
+    const auto make = [&]() -> arrow::Status {
+      while (lanes.size() < kLanes) {
+        ARROW_ASSIGN_OR_RAISE(auto lane, network.NewLane(pictures));
+        ARROW_RETURN_NOT_OK(gpu::TestNetwork(lane.get(), cpu));
+        lanes.push_back(std::move(lane));
+      }
+      return arrow::Status::OK();
+    };
+    const arrow::Status status = make();
     if (status.ok()) return lanes;
     if (!status.IsOutOfMemory() || pictures == 1) return status;
   }
@@ -66,8 +72,7 @@ arrow::Result<Running> Start(const std::string& id, const Weights& weights, Engi
   ARROW_ASSIGN_OR_RAISE(running.network, gpu::Network::Make(running.device.get(), weights.Fold(),
                                                             kInputSize, weights.preprocessing()));
   ARROW_ASSIGN_OR_RAISE(auto lanes,
-                        MakeLanes(*running.network, running.device->info().memory, workers));
-  ARROW_RETURN_NOT_OK(gpu::TestNetwork(lanes.front().get(), cpu));
+                        MakeLanes(*running.network, running.device->info().memory, workers, cpu));
   running.batcher = Batcher::Make(*running.network, std::move(lanes));
   return running;
 }
@@ -76,8 +81,9 @@ class GpuEngine final : public Engine {
  public:
   // No device: the CPU computes, as `trouble` says.
   GpuEngine(std::unique_ptr<Engine> cpu, std::optional<Running> running, bool may_use_cpu,
-            std::string trouble)
+            int threads, std::string trouble)
       : cpu_(std::move(cpu)),
+        cores_(threads),
         running_(std::move(running)),
         may_use_cpu_(may_use_cpu),
         on_cpu_(!running_),
@@ -121,11 +127,15 @@ class GpuEngine final : public Engine {
       ARROW_ASSIGN_OR_RAISE(*worker, cpu_->NewWorker());
     }
     ++cpu_pictures_;
-    return (*worker)->Infer(picture, features);
+    cores_.acquire();
+    const arrow::Status status = (*worker)->Infer(picture, features);
+    cores_.release();
+    return status;
   }
 
  private:
   const std::unique_ptr<Engine> cpu_;
+  std::counting_semaphore<> cores_;  // for more workers, which a device would keep waiting
   const std::optional<Running> running_;
   const bool may_use_cpu_;
   std::atomic<bool> on_cpu_;
@@ -170,27 +180,28 @@ arrow::Result<std::vector<std::string>> Candidates(const std::string& device) {
     if (device == each.id || (each.is_gpu && (device == "any" || device == "auto"))) {
       ids.push_back(each.id);
     } else {
-      others += (others.empty() ? "; there is " : "; ") + NameOf(each);
+      others += (others.empty() ? ", but " : "; ") + NameOf(each);
     }
   }
   if (!ids.empty()) return ids;
-  for (const std::string& missing : list.missing) others += "; " + missing;
+  for (const std::string& missing : list.missing) others += "; not by " + missing;
   const bool named = device != "any" && device != "auto";
-  return arrow::Status::NotImplemented(named ? "no device is called " + device : "there is no GPU",
-                                       others);
+  return arrow::Status::NotImplemented("device ", device, ": there is ",
+                                       named ? "none of this name" : "no GPU", others);
 }
 
 // The first device that computes as it must, of those that `device` may mean.
 arrow::Result<Running> StartFirst(const std::string& device, const Weights& weights, Engine& cpu,
                                   int workers) {
   ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> ids, Candidates(device));
-  std::string refused;
+  arrow::Status refused;
   for (const std::string& id : ids) {
     auto running = Start(id, weights, cpu, workers);
     if (running.ok()) return running;
-    refused += (refused.empty() ? "" : "; ") + id + ": " + running.status().message();
+    const std::string before = refused.ok() ? "" : refused.message() + "; ";
+    refused = running.status().WithMessage(before, id, ": ", running.status().message());
   }
-  return arrow::Status::NotImplemented(refused);
+  return refused;
 }
 
 }  // namespace
@@ -199,14 +210,12 @@ arrow::Result<std::unique_ptr<Engine>> MakeGpuEngine(const Weights& weights, Cpu
                                                      const std::string& device, int threads) {
   ARROW_ASSIGN_OR_RAISE(auto native, MakeNativeEngine(weights, cpu));
   auto running = StartFirst(device, weights, *native, threads * kWorkersPerThread);
-  const bool may_use_cpu = device == "auto";
-  if (running.ok()) {
-    return std::make_unique<GpuEngine>(std::move(native), *std::move(running), may_use_cpu, "");
-  }
-  if (!may_use_cpu)
-    return running.status().WithMessage("device ", device, ": ", running.status().message());
-  return std::make_unique<GpuEngine>(std::move(native), std::nullopt, true,
-                                     running.status().message());
+  if (!running.ok() && device != "auto") return running.status();
+  const std::string trouble = running.ok() ? "" : running.status().message();
+  std::optional<Running> started;
+  if (running.ok()) started = *std::move(running);
+  return std::make_unique<GpuEngine>(std::move(native), std::move(started), device == "auto",
+                                     threads, trouble);
 }
 
 }  // namespace pomona

@@ -10,12 +10,16 @@
 #define WIDTH 8   // channels of a Vector; all numbers of channels are multiples of it
 #define PIXELS 8  // that an item of `pointwise` computes, so that each weight it loads is used for all
 
-// out = x * y + z, the probe of a device's arithmetic; n: a multiple of WIDTH.
+// The probe of a device's arithmetic: out is x * y + z, x + z, and that cut to 0 and 6, one behind the
+// other. n: a multiple of WIDTH.
 KERNEL probe(GLOBAL const float* x, GLOBAL const float* y, GLOBAL const float* z,
              GLOBAL float* restrict out, int n) {
   const int at = ITEM * WIDTH;
   if (at >= n) return;
+  const Vector sum = Add(Load(x + at), Load(z + at));
   Store(Fma(Load(x + at), Load(y + at), Load(z + at)), out + at);
+  Store(sum, out + n + at);
+  Store(Relu6(sum), out + 2 * n + at);
 }
 
 // The first convolution, 3x3 with a stride of 2 and ReLU6. scaled: what a byte becomes, 256 values a

@@ -14,8 +14,8 @@ namespace {
 
 constexpr char kLibrary[] = "libOpenCL.so.1";
 
-// Items of a work-group: of a power of two, which every device takes.
-constexpr size_t kGroupItems = 64;
+// Launches have a multiple of so many items, which drivers can cut into groups as they like.
+constexpr size_t kItemsMultiple = 64;
 
 struct Functions {
   Function<decltype(::clGetPlatformIDs)> clGetPlatformIDs{"clGetPlatformIDs"};
@@ -32,6 +32,7 @@ struct Functions {
   Function<decltype(::clSetKernelArg)> clSetKernelArg{"clSetKernelArg"};
   Function<decltype(::clReleaseKernel)> clReleaseKernel{"clReleaseKernel"};
   Function<decltype(::clCreateCommandQueue)> clCreateCommandQueue{"clCreateCommandQueue"};
+  Function<decltype(::clReleaseEvent)> clReleaseEvent{"clReleaseEvent"};
   Function<decltype(::clFinish)> clFinish{"clFinish"};
   Function<decltype(::clReleaseCommandQueue)> clReleaseCommandQueue{"clReleaseCommandQueue"};
   Function<decltype(::clCreateBuffer)> clCreateBuffer{"clCreateBuffer"};
@@ -51,8 +52,8 @@ const Functions& OpenCl() {
                  &loaded.clCreateProgramWithSource, &loaded.clBuildProgram,
                  &loaded.clGetProgramBuildInfo, &loaded.clReleaseProgram, &loaded.clCreateKernel,
                  &loaded.clSetKernelArg, &loaded.clReleaseKernel, &loaded.clCreateCommandQueue,
-                 &loaded.clFinish, &loaded.clReleaseCommandQueue, &loaded.clCreateBuffer,
-                 &loaded.clReleaseMemObject, &loaded.clEnqueueWriteBuffer,
+                 &loaded.clReleaseEvent, &loaded.clFinish, &loaded.clReleaseCommandQueue,
+                 &loaded.clCreateBuffer, &loaded.clReleaseMemObject, &loaded.clEnqueueWriteBuffer,
                  &loaded.clEnqueueReadBuffer, &loaded.clEnqueueNDRangeKernel);
     loaded.trouble = library.trouble();
     return loaded;
@@ -136,14 +137,16 @@ class ClStream final : public Stream {
   ClStream(cl_command_queue queue, cl_program program) : queue_(queue), program_(program) {}
   ~ClStream() override {
     OpenCl().clFinish(queue_);
+    if (last_) OpenCl().clReleaseEvent(last_);
     for (const auto& [name, kernel] : kernels_) OpenCl().clReleaseKernel(kernel);
     OpenCl().clReleaseCommandQueue(queue_);
   }
 
   arrow::Status Write(const Buffer& to, const void* from, size_t bytes) override {
-    return Check(OpenCl().clEnqueueWriteBuffer(queue_, MemoryOf(to), CL_FALSE, 0, bytes, from, 0,
-                                               nullptr, nullptr),
-                 "clEnqueueWriteBuffer");
+    return Next("clEnqueueWriteBuffer", [&](cl_uint waits, const cl_event* after, cl_event* event) {
+      return OpenCl().clEnqueueWriteBuffer(queue_, MemoryOf(to), CL_TRUE, 0, bytes, from, waits,
+                                           after, event);
+    });
   }
 
   arrow::Status Run(const char* kernel, std::initializer_list<Argument> arguments,
@@ -166,22 +169,39 @@ class ClStream final : public Stream {
       }
       ARROW_RETURN_NOT_OK(Check(code, "clSetKernelArg"));
     }
-    const size_t group = kGroupItems;
-    const size_t global = (static_cast<size_t>(items) + group - 1) / group * group;
-    return Check(OpenCl().clEnqueueNDRangeKernel(queue_, object, 1, nullptr, &global, &group, 0,
-                                                 nullptr, nullptr),
-                 "clEnqueueNDRangeKernel");
+    const size_t all = static_cast<size_t>(items);
+    const size_t global = (all + kItemsMultiple - 1) / kItemsMultiple * kItemsMultiple;
+    return Next("clEnqueueNDRangeKernel",
+                [&](cl_uint waits, const cl_event* after, cl_event* event) {
+                  return OpenCl().clEnqueueNDRangeKernel(queue_, object, 1, nullptr, &global,
+                                                         nullptr, waits, after, event);
+                });
   }
 
   arrow::Status Read(const Buffer& from, void* to, size_t bytes) override {
-    return Check(OpenCl().clEnqueueReadBuffer(queue_, MemoryOf(from), CL_TRUE, 0, bytes, to, 0,
-                                              nullptr, nullptr),
-                 "clEnqueueReadBuffer");
+    return Next("clEnqueueReadBuffer", [&](cl_uint waits, const cl_event* after, cl_event* event) {
+      return OpenCl().clEnqueueReadBuffer(queue_, MemoryOf(from), CL_TRUE, 0, bytes, to, waits,
+                                          after, event);
+    });
   }
 
  private:
+  // Asks for a command that waits for the last one by its event: only so is it certain to fail where
+  // that one failed.
+  template <class Enqueue>
+  arrow::Status Next(const char* call, const Enqueue& enqueue) {
+    cl_event event = nullptr;
+    const cl_int code = enqueue(last_ ? 1 : 0, last_ ? &last_ : nullptr, &event);
+    if (code == CL_SUCCESS) {
+      if (last_) OpenCl().clReleaseEvent(last_);
+      last_ = event;
+    }
+    return Check(code, call);
+  }
+
   const cl_command_queue queue_;
   const cl_program program_;
+  cl_event last_ = nullptr;  // of the last command
   std::map<std::string, cl_kernel, std::less<>> kernels_;
 };
 
@@ -203,7 +223,8 @@ class ClDevice final : public Device {
     // No option that would let the compiler take liberties with numbers.
     code = OpenCl().clBuildProgram(program_, 1, &device_, "-cl-std=CL1.2", nullptr, nullptr);
     if (code == CL_BUILD_PROGRAM_FAILURE) {
-      return arrow::Status::IOError("its compiler does not take the kernels: ", BuildLog());
+      return arrow::Status::IOError("its compiler does not take the kernels: ",
+                                    FirstError(BuildLog()));
     }
     return Check(code, "clBuildProgram");
   }

@@ -9,11 +9,11 @@
 
 namespace pomona::gpu {
 
-// That a multiply-add is rounded once, denormals are kept and infinities made.
+// That a multiply-add is rounded once, and that denormals are kept and infinities made, in sums too.
 // Errors: NotImplemented says what came out otherwise; see Stream.
 arrow::Status TestArithmetic(Device* device);
 
-// That two pictures of noise get the CPU's features, bit for bit. lane: of its network.
+// That pictures of noise, as many as the lane holds, get the CPU's features, bit for bit.
 // Errors: the same.
 arrow::Status TestNetwork(Lane* lane, Engine& cpu);
 
