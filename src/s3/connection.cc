@@ -320,46 +320,70 @@ bool S3Connection::Follow(const HttpAnswer& answer, const Place& asked,
   return true;
 }
 
-arrow::Result<HttpAnswer> S3Connection::Send(const Request& request) {
+struct S3Connection::Attempt {
+  std::optional<Place> elsewhere;  // where an answer led to, instead of the bucket's place
+  std::string elsewhere_target;
+
+  Place place;
+  Credentials credentials;
+  HttpRequest http;
+  arrow::Result<HttpAnswer> answer;
+};
+
+// Makes and signs what is to be sent.
+arrow::Status S3Connection::Prepare(const Request& request, Attempt* attempt) {
+  HttpRequest& http = attempt->http;
+  http.method = request.method;
+  http.body = request.body;
+  http.headers = request.headers;
+  http.most = request.most;
+  if (attempt->elsewhere) {
+    attempt->place = *attempt->elsewhere;
+    http.target = attempt->elsewhere_target;
+  } else {
+    {
+      const std::lock_guard lock(mutex_);
+      attempt->place = place_;
+    }
+    http.target = attempt->place.path + UrlEncode(request.key, /*keep_slashes=*/true);
+    if (!request.query.empty()) http.target += '?' + request.query;
+  }
+  if (anonymous_) return arrow::Status::OK();
+  ARROW_ASSIGN_OR_RAISE(attempt->credentials, credentials_.Get());
+  if (!attempt->credentials.key_id.empty()) {
+    Sign(attempt->credentials, attempt->place.region, "s3",
+         SystemClock::now() + std::chrono::seconds(skew_), attempt->place.server, &http);
+  }
+  return arrow::Status::OK();
+}
+
+// `first`: was made already, and answered.
+arrow::Result<HttpAnswer> S3Connection::Send(const Request& request, Attempt* first) {
   std::optional<Place> elsewhere;
   std::string elsewhere_target;
   int redirects = 0, renewals = 0, corrections = 0;
   for (int attempt = 0;;) {
-    Place place;
-    {
-      const std::lock_guard lock(mutex_);
-      place = place_;
-    }
-    HttpRequest http;
-    http.method = request.method;
-    http.body = request.body;
-    http.headers = request.headers;
-    http.most = request.most;
-    if (elsewhere) {
-      place = *elsewhere;
-      http.target = elsewhere_target;
+    Attempt made;
+    if (first) {
+      made = std::move(*std::exchange(first, nullptr));
     } else {
-      http.target = place.path + UrlEncode(request.key, /*keep_slashes=*/true);
-      if (!request.query.empty()) http.target += '?' + request.query;
+      made.elsewhere = elsewhere;
+      made.elsewhere_target = elsewhere_target;
+      ARROW_RETURN_NOT_OK(Prepare(request, &made));
+      const milliseconds patience = std::max(
+          request.patience, std::min(kLongestPatience, kFirstPatience + attempt * kMorePatience));
+      made.answer = client_.Send(made.place.server, made.http, patience);
     }
-    Credentials credentials;
-    if (!anonymous_) {
-      ARROW_ASSIGN_OR_RAISE(credentials, credentials_.Get());
-    }
-    if (!credentials.key_id.empty()) {
-      Sign(credentials, place.region, "s3", SystemClock::now() + std::chrono::seconds(skew_),
-           place.server, &http);
-    }
-    const milliseconds patience = std::max(
-        request.patience, std::min(kLongestPatience, kFirstPatience + attempt * kMorePatience));
-    auto answer = client_.Send(place.server, http, patience);
+    const Place& place = made.place;
+    const Credentials& credentials = made.credentials;
+    auto& answer = made.answer;
     arrow::Status failed;
     int attempts = request.attempts;
     if (answer.ok()) {
       reached_ = true;
       first_byte_.AddShared(answer->first_byte_seconds);
       whole_.AddShared(answer->seconds);
-      if (answer->ok()) return answer;
+      if (answer->ok()) return std::move(answer);
       std::string code = XmlText(answer->text(), "Code");
       if ((answer->status / 100 == 3 || code == "AuthorizationHeaderMalformed" ||
            code == "IllegalLocationConstraintException" || code == "PermanentRedirect") &&
@@ -387,6 +411,48 @@ arrow::Result<HttpAnswer> S3Connection::Send(const Request& request) {
       return failed;
     }
   }
+}
+
+class S3Connection::PendingGet {
+ public:
+  Request request;
+  Attempt attempt;
+  std::shared_ptr<HttpClient::Pending> sent;
+  bool answered = false;
+};
+
+std::shared_ptr<S3Connection::PendingGet> S3Connection::TryGet(const std::string& key) {
+  auto pending = std::make_shared<PendingGet>();
+  pending->request.key = key;
+  pending->request.most = kMostObjectBytes;
+  if (!Prepare(pending->request, &pending->attempt).ok()) return nullptr;
+  pending->sent = client_.TrySend(pending->attempt.place.server, pending->attempt.http,
+                                  pending->request.patience);
+  return pending->sent ? pending : nullptr;
+}
+
+void S3Connection::Wait(std::span<PendingGet* const> pending, milliseconds most,
+                        std::vector<bool>* due) {
+  std::vector<HttpClient::Pending*> sent;
+  sent.reserve(pending.size());
+  for (const PendingGet* each : pending) sent.push_back(each->sent.get());
+  HttpClient::Wait(sent, most, due);
+}
+
+bool S3Connection::Receive(PendingGet& pending) {
+  auto answer = client_.Receive(*pending.sent, pending.attempt.http);
+  pending.answered = answer.has_value();
+  if (!answer) return false;
+  pending.attempt.answer = *std::move(answer);
+  return pending.attempt.answer.ok() && pending.attempt.answer->ok();
+}
+
+arrow::Result<S3Object> S3Connection::Get(PendingGet& pending, std::vector<uint8_t>* bytes) {
+  Attempt* const first = pending.answered ? &pending.attempt : nullptr;
+  ARROW_ASSIGN_OR_RAISE(HttpAnswer answer, Send(pending.request, first));
+  S3Object object = ObjectOf(answer);
+  *bytes = std::move(answer.body);
+  return object;
 }
 
 arrow::Result<S3Object> S3Connection::Get(const std::string& key, int64_t first, int64_t count,

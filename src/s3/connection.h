@@ -5,6 +5,7 @@
 #include <arrow/util/thread_pool.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -116,6 +117,24 @@ class S3Connection {
                               std::vector<uint8_t>* bytes, const std::string& etag = {});
   arrow::Result<S3Object> Head(const std::string& key);
 
+  // A request for all of an object, sent by a thread that goes on. The connection outlives it.
+  class PendingGet;
+
+  // Null where no kept connection is free for it, or nothing may be sent: Get() does it then.
+  std::shared_ptr<PendingGet> TryGet(const std::string& key);
+
+  // Waits for the last of them, no longer than `most`, and says of which the server has answered, or
+  // has not for too long. It may be none.
+  static void Wait(std::span<PendingGet* const> pending, std::chrono::milliseconds most,
+                   std::vector<bool>* due);
+
+  // Reads the answer, once it is due, and says whether it is the object. If not, Get() repeats it,
+  // which may take its time.
+  bool Receive(PendingGet& pending);
+
+  // As Get(), whose first request this one was. REQUIRES: it was received.
+  arrow::Result<S3Object> Get(PendingGet& pending, std::vector<uint8_t>* bytes);
+
   // The page after the one that gave `next`; with `folders`, what is behind the next slash is not
   // listed.
   arrow::Result<ListingPage> List(const std::string& prefix, bool folders, const std::string& next,
@@ -145,6 +164,7 @@ class S3Connection {
 
  private:
   struct Request;
+  struct Attempt;
   // Where the bucket is.
   struct Place {
     HttpServer server;
@@ -157,7 +177,8 @@ class S3Connection {
   arrow::Status Reach(const S3Options& options);
   Place AwsPlace(const std::string& region) const;
   arrow::Status FindRegion();
-  arrow::Result<HttpAnswer> Send(const Request& request);
+  arrow::Status Prepare(const Request& request, Attempt* attempt);
+  arrow::Result<HttpAnswer> Send(const Request& request, Attempt* first = nullptr);
   bool Follow(const HttpAnswer& answer, const Place& asked, std::optional<Place>* elsewhere,
               std::string* target);
 

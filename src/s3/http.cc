@@ -54,6 +54,10 @@ arrow::Status Nonsense(const std::string& what) {
   return HttpError(HttpProblem::kNonsense, "the server's answer makes no sense: " + what);
 }
 
+arrow::Status Silent() {
+  return HttpError(HttpProblem::kSilent, "the server did not answer in time");
+}
+
 std::span<const uint8_t> Bytes(std::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
@@ -241,6 +245,7 @@ arrow::Result<HttpAnswer> AnswerReader::Read(bool head_only, int64_t most) {
     answer.status = static_cast<int>(*status);
     reusable_ = first[7] != '0';
     answer.headers.clear();
+    answer.headers.reserve(24);
     length = -1;
     chunked = false;
     for (;;) {
@@ -342,15 +347,12 @@ class HttpClient::Connection {
   Clock::time_point last_used;
   bool by_proxy = false;  // which is to be told the whole URL
   std::string proxy_authorization;
-  bool sent = false;      // the whole request
   bool answered = false;  // a byte of the answer came
   Clock::time_point first_byte;
 
  private:
   static arrow::Status Broken() {
-    if (errno == EAGAIN)
-      return HttpError(HttpProblem::kSilent, "the server did not answer in time");
-    return HttpError(HttpProblem::kBroken, std::strerror(errno));
+    return errno == EAGAIN ? Silent() : HttpError(HttpProblem::kBroken, std::strerror(errno));
   }
 };
 
@@ -507,9 +509,52 @@ arrow::Result<std::unique_ptr<HttpClient::Connection>> HttpClient::Connect(const
   return connection;
 }
 
-// Errors: those of the connection.
-arrow::Result<HttpAnswer> HttpClient::Exchange(Connection& connection, const HttpRequest& request) {
-  std::string head(request.method);
+struct HttpClient::Pending {
+  Pending(HttpClient* its_client, std::chrono::milliseconds its_patience)
+      : client(its_client), patience(its_patience), asked(Clock::now()) {}
+  ~Pending() { client->Release(*this); }
+  Pending(const Pending&) = delete;
+  Pending& operator=(const Pending&) = delete;
+
+  HttpClient* const client;
+  const milliseconds patience;
+  const Clock::time_point asked;
+  std::unique_ptr<Connection> connection;  // null once the answer is there
+  bool kept = false;                       // it served before
+  bool silent = false;                     // for longer than is waited
+  arrow::Status sent;
+};
+
+// Keeps the connection where it can be used again.
+void HttpClient::Release(Pending& pending, bool reusable) {
+  std::unique_ptr<Connection> connection = std::move(pending.connection);
+  if (!connection) return;
+  const std::lock_guard lock(mutex_);
+  busy_.erase(connection->socket);
+  if (!reusable || stopped_) return;  // which closes it, once nobody can break it off any more
+  connection->last_used = Clock::now();
+  idle_[connection->server].push_back(std::move(connection));
+}
+
+// Writes the request; `sent` says whether that failed, since the server may answer all the same.
+// Errors: nothing was written.
+arrow::Status HttpClient::Begin(Pending& pending, const HttpRequest& request) {
+  Connection& connection = *pending.connection;
+  const auto ends_line = [](char c) { return c == '\r' || c == '\n' || c == '\0'; };
+  for (const auto& [name, value] : request.headers) {
+    if (std::ranges::any_of(value, ends_line)) {
+      return arrow::Status::Invalid("the value of the header ", name, " holds a line's end");
+    }
+  }
+  connection.SetPatience(pending.patience);
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopped_) return HttpError(HttpProblem::kBroken, "it was broken off");
+    busy_.insert(connection.socket);
+  }
+  std::string head;
+  head.reserve(1024);
+  head += request.method;
   head += ' ';
   if (connection.by_proxy) head += connection.server.Url();
   head += request.target;
@@ -534,59 +579,79 @@ arrow::Result<HttpAnswer> HttpClient::Exchange(Connection& connection, const Htt
     head.append(rest.begin(), rest.end());
     rest = {};
   }
-  for (const auto& [name, value] : request.headers) {
-    if (value.find_first_of(std::string_view("\r\n\0", 3)) != value.npos) {
-      return arrow::Status::Invalid("the value of the header ", name, " holds a line's end");
-    }
-  }
   connection.answered = false;
-  arrow::Status sent =
-      connection.Send({reinterpret_cast<const uint8_t*>(head.data()), head.size()});
-  if (sent.ok()) sent = connection.Send(rest);
-  connection.sent = sent.ok();
+  pending.sent = connection.Send({reinterpret_cast<const uint8_t*>(head.data()), head.size()});
+  if (pending.sent.ok()) pending.sent = connection.Send(rest);
+  return arrow::Status::OK();
+}
+
+std::optional<arrow::Result<HttpAnswer>> HttpClient::Receive(Pending& pending,
+                                                             const HttpRequest& request) {
+  Connection& connection = *pending.connection;
   // A server that refuses what is being sent says so, and ends the connection.
-  auto answer = connection.reader.Read(request.method == "HEAD", request.most);
-  return answer.ok() || sent.ok() ? std::move(answer) : sent;
+  arrow::Result<HttpAnswer> answer =
+      pending.silent ? Silent() : connection.reader.Read(request.method == "HEAD", request.most);
+  if (answer.ok()) {
+    const auto since = [&](Clock::time_point time) {
+      return std::chrono::duration<double>(time - pending.asked).count();
+    };
+    answer->first_byte_seconds = since(connection.first_byte);
+    answer->seconds = since(Clock::now());
+  } else if (!pending.sent.ok()) {
+    answer = pending.sent;
+  }
+  // It ended a kept connection, most likely before it saw the request.
+  const HttpFailure* failure = HttpFailureOf(answer.status());
+  const bool unseen =
+      pending.kept && !connection.answered && failure && failure->problem() == HttpProblem::kBroken;
+  Release(pending, answer.ok() && pending.sent.ok() && connection.reader.reusable());
+  if (unseen) return std::nullopt;
+  return answer;
 }
 
 arrow::Result<HttpAnswer> HttpClient::Send(const HttpServer& server, const HttpRequest& request,
                                            milliseconds patience) {
   for (;;) {
-    const Clock::time_point asked = Clock::now();
-    std::unique_ptr<Connection> connection = TakeIdle(server);
-    const bool kept = connection != nullptr;
-    if (!kept) {
-      ARROW_ASSIGN_OR_RAISE(connection, Connect(server, patience));
+    Pending pending(this, patience);
+    pending.connection = TakeIdle(server);
+    pending.kept = pending.connection != nullptr;
+    if (!pending.kept) {
+      ARROW_ASSIGN_OR_RAISE(pending.connection, Connect(server, patience));
     }
-    connection->SetPatience(patience);
-    {
-      const std::lock_guard lock(mutex_);
-      if (stopped_) return HttpError(HttpProblem::kBroken, "it was broken off");
-      busy_.insert(connection->socket);
-    }
-    auto answer = Exchange(*connection, request);
-    if (answer.ok()) {
-      const auto since = [&](Clock::time_point time) {
-        return std::chrono::duration<double>(time - asked).count();
-      };
-      answer->first_byte_seconds = since(connection->first_byte);
-      answer->seconds = since(Clock::now());
-    }
-    {
-      const std::lock_guard lock(mutex_);
-      busy_.erase(connection->socket);
-      if (answer.ok() && connection->sent && connection->reader.reusable() && !stopped_) {
-        connection->last_used = Clock::now();
-        idle_[server].push_back(std::move(connection));
-        return answer;
-      }
-    }
-    if (answer.ok()) return answer;
-    // The server ended a kept connection, most likely before it saw the request.
-    const HttpFailure* failure = HttpFailureOf(answer.status());
-    if (!kept || connection->answered || !failure || failure->problem() != HttpProblem::kBroken) {
-      return answer;
-    }
+    ARROW_RETURN_NOT_OK(Begin(pending, request));
+    if (auto answer = Receive(pending, request)) return *std::move(answer);
+  }
+}
+
+std::shared_ptr<HttpClient::Pending> HttpClient::TrySend(const HttpServer& server,
+                                                         const HttpRequest& request,
+                                                         milliseconds patience) {
+  auto pending = std::make_shared<Pending>(this, patience);
+  pending->connection = TakeIdle(server);
+  pending->kept = true;
+  if (!pending->connection || !Begin(*pending, request).ok()) return nullptr;
+  return pending;
+}
+
+void HttpClient::Wait(std::span<Pending* const> pending, milliseconds most,
+                      std::vector<bool>* due) {
+  std::vector<pollfd> sockets;
+  sockets.reserve(pending.size());
+  auto first = Clock::now() + most;  // somebody's patience ends
+  for (const Pending* each : pending) {
+    sockets.push_back({each->connection->socket, POLLIN, 0});
+    first = std::min(first, each->asked + each->patience);
+  }
+  const auto ahead = std::chrono::ceil<milliseconds>(first - Clock::now()).count();
+  // An interruption comes to nothing but a round more.
+  (void)poll(&sockets.back(), 1, static_cast<int>(std::max<int64_t>(ahead, 0)));
+  (void)poll(sockets.data(), sockets.size(), 0);
+  const Clock::time_point now = Clock::now();
+  due->clear();
+  for (size_t i = 0; i < sockets.size(); ++i) {
+    const bool came = sockets[i].revents != 0;
+    pending[i]->silent = !came && now >= pending[i]->asked + pending[i]->patience;
+    due->push_back(came || pending[i]->silent);
   }
 }
 

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -135,6 +136,24 @@ class HttpClient {
   arrow::Result<HttpAnswer> Send(const HttpServer& server, const HttpRequest& request,
                                  std::chrono::milliseconds patience);
 
+  // A request that was sent, with the connection that its answer comes by. The client outlives it.
+  struct Pending;
+
+  // Sends a request and leaves the waiting for later, so that a thread may wait for many. Null where
+  // no kept connection is free: to connect is to wait.
+  std::shared_ptr<Pending> TrySend(const HttpServer& server, const HttpRequest& request,
+                                   std::chrono::milliseconds patience);
+
+  // Waits for the last of them, so that the others have come too and one waking serves for all, but
+  // no longer than `most`. Says which are due: something came, or nothing for too long. It may be
+  // none. REQUIRES: none was received, and there are some.
+  static void Wait(std::span<Pending* const> pending, std::chrono::milliseconds most,
+                   std::vector<bool>* due);
+
+  // As Send(): the answer to the request that was sent. Nothing where the server never saw it, most
+  // likely. REQUIRES: not yet received.
+  std::optional<arrow::Result<HttpAnswer>> Receive(Pending& pending, const HttpRequest& request);
+
   // Breaks off what is under way and takes no more.
   void Stop();
 
@@ -146,7 +165,8 @@ class HttpClient {
   arrow::Result<std::unique_ptr<Connection>> Connect(const HttpServer& server,
                                                      std::chrono::milliseconds patience);
   arrow::Result<int> Dial(const HttpServer& server, std::chrono::milliseconds patience);
-  arrow::Result<HttpAnswer> Exchange(Connection& connection, const HttpRequest& request);
+  arrow::Status Begin(Pending& pending, const HttpRequest& request);
+  void Release(Pending& pending, bool reusable = false);
 
   const std::unique_ptr<const class Proxies> proxies_;
   std::once_flag tls_made_;

@@ -96,8 +96,9 @@ void Sign(const Credentials& credentials, std::string_view region, std::string_v
     headers.emplace_back("x-amz-security-token", credentials.token);
   }
 
-  HttpHeaders sorted = headers;
-  sorted.emplace_back("host", server.Authority());
+  const std::string host = server.Authority();
+  std::vector<std::pair<std::string_view, std::string_view>> sorted(headers.begin(), headers.end());
+  sorted.emplace_back("host", host);
   std::ranges::sort(sorted);
   std::string names;
   for (const auto& [name, value] : sorted) {
@@ -105,7 +106,9 @@ void Sign(const Credentials& credentials, std::string_view region, std::string_v
     names += name;
   }
   const size_t query = std::min(request->target.find('?'), request->target.size());
-  std::string canonical(request->method);
+  std::string canonical;
+  canonical.reserve(1024);
+  canonical += request->method;
   canonical += '\n';
   canonical.append(request->target, 0, query);
   canonical += '\n';

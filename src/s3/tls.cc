@@ -112,6 +112,8 @@ arrow::Result<std::unique_ptr<Tls>> Tls::Make() {
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
   SSL_CTX_set_mode(context, SSL_MODE_AUTO_RETRY | SSL_MODE_RELEASE_BUFFERS);
+  // Of a record otherwise the head is read from the socket first, and then the rest.
+  SSL_CTX_set_read_ahead(context, 1);
   const std::string authorities = AuthoritiesFile();
   const bool read = authorities.empty()
                         ? SSL_CTX_set_default_verify_paths(context) == 1

@@ -45,19 +45,51 @@ arrow::Result<FileContent> ReadAhead::Take(const Item& item) {
   return reading.MoveResult();
 }
 
+// How many of those that wait are started by one task.
+size_t ReadAhead::CountNext() const {
+  const size_t most = std::min(together_ ? bounds_.together : 1, waiting_.size());
+  size_t count = 0;
+  while (count < most && waiting_[count].size <= kSmallItem) ++count;
+  return std::max<size_t>(count, 1);
+}
+
+// REQUIRES: one waits.
 arrow::Status ReadAhead::StartNext() {
-  const Item& item = waiting_.front();
-  ARROW_ASSIGN_OR_RAISE(reading_[item.path], executor_->Submit([this, item] {
-    return Guarded([&] { return read_(item); });
+  const size_t count = CountNext();
+  if (count == 1) {
+    const Item& item = waiting_.front();
+    ARROW_ASSIGN_OR_RAISE(reading_[item.path], executor_->Submit([this, item] {
+      return Guarded([&] { return read_(item); });
+    }));
+    reading_bytes_ += BytesAhead(item);
+    waiting_.pop_front();
+    return arrow::Status::OK();
+  }
+  const auto end = waiting_.begin() + static_cast<ptrdiff_t>(count);
+  std::vector<Item> items(waiting_.begin(), end);
+  std::vector<Reading> readings;
+  for (size_t i = 0; i < count; ++i) readings.push_back(Reading::Make());
+  ARROW_RETURN_NOT_OK(executor_->Spawn([this, items, readings] {
+    together_(items, [readings](size_t i, arrow::Result<FileContent> content) {
+      Reading(readings[i]).MarkFinished(std::move(content));
+    });
   }));
-  reading_bytes_ += BytesAhead(item);
-  waiting_.pop_front();
+  for (size_t i = 0; i < count; ++i) {
+    reading_[items[i].path] = readings[i];
+    reading_bytes_ += BytesAhead(items[i]);
+  }
+  waiting_.erase(waiting_.begin(), end);
   return arrow::Status::OK();
 }
 
+// Waits for the room that the next ones take together.
 arrow::Status ReadAhead::FillUp() {
-  while (!waiting_.empty() && reading_.size() < bounds_.items &&
-         (reading_.empty() || reading_bytes_ + BytesAhead(waiting_.front()) <= bounds_.bytes)) {
+  while (!waiting_.empty()) {
+    const size_t count = CountNext();
+    int64_t bytes = reading_bytes_;
+    for (size_t i = 0; i < count; ++i) bytes += BytesAhead(waiting_[i]);
+    const bool fits = reading_.size() + count <= bounds_.items && bytes <= bounds_.bytes;
+    if (!fits && !reading_.empty()) break;
     ARROW_RETURN_NOT_OK(StartNext());
   }
   return arrow::Status::OK();

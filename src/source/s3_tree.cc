@@ -28,19 +28,24 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kListingsAtOnce = 32;
 
 // Hides 100 ms a request from 1,000 images a second.
-constexpr ReadAhead::Bounds kReadAhead{.items = kS3RequestsAtOnce, .bytes = int64_t{64} << 20};
+constexpr ReadAhead::Bounds kReadAhead{
+    .items = kS3RequestsAtOnce, .bytes = int64_t{64} << 20, .together = 32};
 
 // Not less than kSniffBytes: what is fetched to look at an object.
 constexpr int64_t kStartBytes = 4096;
 
+// For so long those that have come wait for others, that one waking of the thread serves for all.
+constexpr std::chrono::milliseconds kRound{10};
+
 // What is larger and promises no image by its name is looked at before it is fetched: a second
 // request is cheaper than so many bytes for nothing.
-constexpr int64_t kUnasked = int64_t{64} << 10;
+constexpr int64_t kUnasked = kSmallItem;
 
 // Whether a text has the form of an MD5.
 bool IsMd5(std::string_view text) {
-  return text.size() == 2 * MD5_DIGEST_SIZE &&
-         text.find_first_not_of("0123456789abcdef") == text.npos;
+  return text.size() == 2 * MD5_DIGEST_SIZE && std::ranges::all_of(text, [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
 }
 
 // Whether the bytes are those that the object's ETag stands for: their MD5, or the MD5 of that
@@ -83,8 +88,12 @@ class S3Tree : public Source {
         bucket_(root_.substr(0, std::min(root_.find('/', 5), root_.size())) + '/'),
         connection_(std::move(connection)),
         cache_(std::move(cache)),
-        read_ahead_(connection_->executor(), kReadAhead,
-                    [this](const Item& item) { return FetchAhead(item); }) {}
+        read_ahead_(
+            connection_->executor(), kReadAhead,
+            [this](const Item& item) { return FetchAhead(item); },
+            [this](const std::vector<Item>& items, const ReadAhead::Deliver& deliver) {
+              FetchTogether(items, deliver);
+            }) {}
 
   ~S3Tree() override { connection_->Stop(); }
 
@@ -269,19 +278,91 @@ class S3Tree : public Source {
     return Fetch(item, item.size);
   }
 
+  // A request for all of an object that was sent.
+  struct Asked {
+    size_t place;  // of its item
+    std::shared_ptr<S3Connection::PendingGet> request;
+    Clock::time_point start;
+  };
+
+  // Reads small objects by one thread, which asks for all of them before it reads the first answer.
+  // What has to wait, for a new connection or before the repetition of what failed, waits elsewhere.
+  void FetchTogether(const std::vector<Item>& items, const ReadAhead::Deliver& deliver) {
+    size_t next = 0;
+    std::vector<Asked> asked;
+    const auto fetch_elsewhere = [&](const Asked& one) {
+      const auto fetch = [this, item = items[one.place], one, deliver] {
+        deliver(one.place, Guarded([&] { return FetchAnew(item, item.size, &one); }));
+      };
+      const arrow::Status started = connection_->executor()->Spawn(fetch);
+      if (!started.ok()) deliver(one.place, started);
+    };
+    const arrow::Status status = Guarded([&]() -> arrow::Status {
+      asked.reserve(items.size());
+      for (; next < items.size(); ++next) {
+        const Item& item = items[next];
+        FileContent content;
+        Asked one{next, nullptr, Clock::now()};
+        if (ReadCached(item, item.size, &content.bytes)) {
+          deliver(next, std::move(content));
+        } else if ((one.request = connection_->TryGet(S3Key(item.path)))) {
+          asked.push_back(std::move(one));
+        } else {
+          fetch_elsewhere(one);
+        }
+      }
+      std::vector<S3Connection::PendingGet*> requests;
+      for (std::vector<bool> due; !asked.empty();) {
+        requests.clear();
+        for (const Asked& one : asked) requests.push_back(one.request.get());
+        S3Connection::Wait(requests, kRound, &due);
+        std::vector<Asked> rest;
+        rest.reserve(asked.size());
+        for (size_t i = 0; i < due.size(); ++i) {
+          Asked& one = asked[i];
+          if (!due[i]) {
+            rest.push_back(std::move(one));
+          } else if (connection_->Receive(*one.request)) {
+            const Item& item = items[one.place];
+            deliver(one.place, Guarded([&] { return FetchAnew(item, item.size, &one); }));
+          } else {
+            fetch_elsewhere(one);
+          }
+        }
+        asked = std::move(rest);
+      }
+      return arrow::Status::OK();
+    });
+    for (const Asked& one : asked) deliver(one.place, status);
+    for (; next < items.size(); ++next) deliver(next, status);
+  }
+
   // Reads so many bytes of one object, or all it has.
   arrow::Result<FileContent> Fetch(const Item& item, int64_t most) {
     FileContent content;
-    const bool is_kept = cache_ && item.state != 0;
-    const std::string name = is_kept ? ObjectCache::Name(connection_->endpoint(), item.path,
-                                                         item.state, std::min(most, item.size))
-                                     : "";
-    if (is_kept && cache_->Get(name, &content.bytes)) return content;
-    const Clock::time_point start = Clock::now();
+    if (ReadCached(item, most, &content.bytes)) return content;
+    return FetchAnew(item, most);
+  }
+
+  bool IsKept(const Item& item) const { return cache_ && item.state != 0; }
+  std::string CacheName(const Item& item, int64_t most) const {
+    return ObjectCache::Name(connection_->endpoint(), item.path, item.state,
+                             std::min(most, item.size));
+  }
+  bool ReadCached(const Item& item, int64_t most, FileBytes* bytes) const {
+    return IsKept(item) && cache_->Get(CacheName(item, most), bytes);
+  }
+
+  // `asked`: what was sent already, where anything was.
+  arrow::Result<FileContent> FetchAnew(const Item& item, int64_t most,
+                                       const Asked* asked = nullptr) {
+    FileContent content;
+    const Clock::time_point start = asked ? asked->start : Clock::now();
+    S3Connection::PendingGet* request = asked ? asked->request.get() : nullptr;
     arrow::Status fetched;
     int64_t vouched = 0;
     for (int attempt = 0;; ++attempt) {
-      fetched = FetchOnce(item, most, &content.bytes, &vouched);
+      fetched = FetchOnce(item, most, std::exchange(request, nullptr), &content.bytes, &vouched);
       // What does not have the bytes that the server promised may have them the next time.
       if (!fetched.IsSerializationError() || !connection_->WaitToRetry(attempt)) break;
     }
@@ -290,7 +371,7 @@ class S3Tree : public Source {
     if (fetched.ok()) {
       bytes_ += static_cast<int64_t>(content.bytes.size());
       // It may have changed since it was listed, or on its way.
-      if (is_kept && vouched == item.state) cache_->Put(name, content.bytes);
+      if (IsKept(item) && vouched == item.state) cache_->Put(CacheName(item, most), content.bytes);
       return content;
     }
     content.bytes.clear();
@@ -299,15 +380,17 @@ class S3Tree : public Source {
     return connection_->Explain("cannot read", item.path, fetched);
   }
 
-  // `vouched`: the state whose bytes these are, 0 where nothing guarded them on their way.
+  // `sent`: null or a request for all of it. `vouched`: the state whose bytes these are, 0 where nothing guarded them on their way.
   // Errors: SerializationError where the bytes are not the object's.
-  arrow::Status FetchOnce(const Item& item, int64_t most, FileBytes* bytes, int64_t* vouched) {
+  arrow::Status FetchOnce(const Item& item, int64_t most, S3Connection::PendingGet* sent,
+                          FileBytes* bytes, int64_t* vouched) {
     ++requests_;
     const bool whole = most >= item.size;
     const bool in_ranges = whole && item.size > kRangeBytes;
     const std::string key = S3Key(item.path);
-    const auto got = in_ranges ? GetInRanges(*connection_, key, bytes)
-                               : connection_->Get(key, 0, whole ? -1 : most, bytes);
+    const auto got = sent        ? connection_->Get(*sent, bytes)
+                     : in_ranges ? GetInRanges(*connection_, key, bytes)
+                                 : connection_->Get(key, 0, whole ? -1 : most, bytes);
     if (in_ranges) requests_ += (item.size - 1) / kRangeBytes;
     if (IsConditionFailed(got.status())) {
       return arrow::Status::SerializationError("it changed while it was read");

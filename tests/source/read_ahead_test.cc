@@ -81,6 +81,40 @@ TEST(ReadAhead, KeepsToTheBoundOfBytesButReadsWhatIsLarger) {
   }
 }
 
+TEST(ReadAhead, ReadsSeveralSmallItemsByOneTask) {
+  std::vector<Item> items = Items(400, 10);
+  items[100].size = kSmallItem + 1;
+  items[101].size = kSmallItem;
+  Reader reader;
+  std::mutex mutex;
+  std::vector<size_t> sizes;
+  std::atomic<int> ahead_now = 0;
+  const auto pool = *ThreadPool::Make(4);
+  ReadAhead ahead(
+      pool.get(), {.items = 32, .together = 8}, std::ref(reader),
+      [&](const std::vector<Item>& some, const ReadAhead::Deliver& deliver) {
+        {
+          const std::lock_guard lock(mutex);
+          sizes.push_back(some.size());
+        }
+        EXPECT_LE(ahead_now += static_cast<int>(some.size()), 32 + 1);  // and the one being taken
+        // Some elsewhere and in another order.
+        for (size_t i = some.size(); i-- > 1;) deliver(i, reader(some[i]));
+        EXPECT_TRUE(
+            pool->Spawn([&reader, item = some[0], deliver] { deliver(0, reader(item)); }).ok());
+      });
+  ahead.Prefetch(items);
+  for (const Item& item : items) {
+    EXPECT_EQ(Text(ahead.Take(item)), item.path);
+    if (item.size <= kSmallItem) --ahead_now;
+  }
+  EXPECT_EQ(reader.paths.size(), items.size());
+  // Before the large one, which is read by itself, 12 times 8 and 4; after it 37 times 8 and 3.
+  EXPECT_EQ(std::count(sizes.begin(), sizes.end(), 8), 12 + 37);
+  EXPECT_EQ(std::accumulate(sizes.begin(), sizes.end(), size_t{0}), items.size() - 1);
+  EXPECT_TRUE(pool->Shutdown().ok());
+}
+
 TEST(ReadAhead, IsNotHeldUpByLargeFilesThatAreNoImagesByTheirNames) {
   constexpr int64_t kGigabyte = 1'000'000'000;
   const std::vector<Item> items = {{"/film.mp4", 1, kGigabyte}, {"/1.jpg", 1, 1000}};
