@@ -1,10 +1,8 @@
 #include "s3/credentials.h"
 
 #include <nettle/sha1.h>
-#include <sys/wait.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -13,6 +11,7 @@
 #include "environment.h"
 #include "hex.h"
 #include "s3/answers.h"
+#include "s3/process.h"
 
 namespace pomona {
 namespace {
@@ -22,8 +21,9 @@ using SystemClock = std::chrono::system_clock;
 
 // What expires sooner is renewed.
 constexpr std::chrono::minutes kAhead{5};
-constexpr std::chrono::seconds kPause{30};  // between renewals that fail
-constexpr int kMostProfiles = 8;            // each the source of another one
+constexpr std::chrono::seconds kPause{30};         // between renewals that fail
+constexpr std::chrono::seconds kProcessLimit{60};  // as in AWS' SDK for Go
+constexpr int kMostProfiles = 8;                   // each the source of another one
 
 std::string FirstOf(std::string one, std::string other) { return one.empty() ? other : one; }
 
@@ -132,15 +132,18 @@ arrow::Result<Credentials> ParseJson(const std::string& from, std::string_view t
 }
 
 arrow::Result<Credentials> OfProcess(const std::string& command) {
-  FILE* pipe = popen(command.c_str(), "re");
-  std::string text;
-  char buffer[4096];
-  for (size_t read; pipe && (read = fread(buffer, 1, sizeof buffer, pipe)) > 0;) {
-    text.append(buffer, read);
+  auto text = OutputOf(command, kProcessLimit);
+  if (text.status().IsCancelled()) {
+    return arrow::Status::IOError("the credential_process of the profile was killed after ",
+                                  std::chrono::seconds(kProcessLimit).count(),
+                                  " seconds: ", command,
+                                  "; call it in a shell to see what it waits for");
   }
-  const int status = pipe ? pclose(pipe) : -1;
-  if (status != 0) return arrow::Status::IOError("the credential_process of the profile failed");
-  return ParseJson("the credential_process of the profile", text, "SessionToken");
+  if (!text.ok()) {
+    return arrow::Status::IOError("the credential_process of the profile failed: ", command, ": ",
+                                  text.status().message());
+  }
+  return ParseJson("the credential_process of the profile", *text, "SessionToken");
 }
 
 std::string StsRegion() {

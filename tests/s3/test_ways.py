@@ -86,7 +86,19 @@ def test_a_process(lemons, nobody, server, tmp_path):
     config.write_text("[profile fruits]\ncredential_process = false\n")
     refused = lemons(**nobody, AWS_PROFILE="fruits")
     assert refused.returncode == 1
-    assert "the credential_process of the profile failed" in refused.stderr
+    told = "the credential_process of the profile failed: false: it failed with exit code 1\n"
+    assert refused.stderr.endswith(told)
+
+
+@pytest.mark.long
+def test_a_process_that_does_not_end(lemons, nobody, tmp_path):
+    (tmp_path / ".aws/config").write_text("[profile fruits]\ncredential_process = sleep 1000\n")
+    refused = lemons(**nobody, AWS_PROFILE="fruits")
+    assert refused.returncode == 1
+    assert refused.stderr.endswith(
+        "the credential_process of the profile was killed after 60 seconds: sleep 1000; "
+        "call it in a shell to see what it waits for\n"
+    )
 
 
 def test_a_profile_that_is_not_there(lemons, nobody, server):

@@ -1,0 +1,32 @@
+#include "s3/process.h"
+
+#include <gtest/gtest.h>
+
+namespace pomona {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kLong{60'000};
+
+TEST(OutputOf, IsWhatTheCommandPrints) {
+  EXPECT_EQ(*OutputOf("printf 'a b\\n'; echo c >&2", kLong), "a b\n");
+  EXPECT_EQ(OutputOf("yes apple | head -n 100000", kLong)->size(), 600'000u);
+  EXPECT_EQ(*OutputOf("exec 1>&-", kLong), "");
+}
+
+TEST(OutputOf, SaysHowACommandFailed) {
+  EXPECT_EQ(OutputOf("echo a; exit 3", kLong).status().message(), "it failed with exit code 3");
+  EXPECT_EQ(OutputOf("kill -9 $$", kLong).status().message(), "it was killed by signal 9");
+  EXPECT_TRUE(OutputOf("yes", kLong).status().IsIOError());
+}
+
+// If they were, the test would not come to an end either, but for the last one.
+TEST(OutputOf, IsNotWaitedForWithoutEnd) {
+  EXPECT_TRUE(OutputOf("exec sleep 100000", milliseconds(50)).status().IsCancelled());
+  EXPECT_TRUE(OutputOf("exec sleep 100000 >&2", milliseconds(50)).status().IsCancelled());
+  EXPECT_TRUE(OutputOf("echo a; sleep 10 & wait", milliseconds(50)).status().IsCancelled());
+}
+
+}  // namespace
+}  // namespace pomona
