@@ -1,8 +1,8 @@
 #include "published_files.h"
 
-#include <arrow/buffer.h>
 #include <arrow/filesystem/localfs.h>
 #include <arrow/io/file.h>
+#include <arrow/io/memory.h>
 #include <arrow/util/future.h>
 #include <arrow/util/io_util.h>
 
@@ -30,6 +30,9 @@ constexpr size_t kReadsAtOnce = 4;
 
 // The largest are models of the PCA, of 1,280 components: 13 MB.
 constexpr int64_t kMaxSmallFile = int64_t{64} << 20;
+
+// The largest parts are features in CSV: 4,096 rows take 55 MB.
+constexpr int64_t kMaxHeld = int64_t{64} << 20;
 
 }  // namespace
 
@@ -99,6 +102,10 @@ arrow::Result<std::vector<arrow::fs::FileInfo>> PublishedFiles::List(const std::
 
 arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> PublishedFiles::OpenFile(
     const std::string& below) const {
+  if (held_) {
+    const auto held = held_->find(below);
+    if (held != held_->end()) return std::make_shared<arrow::io::BufferReader>(held->second);
+  }
   if (!connection_) {
     const auto fd = OpenRegularFile(Path(below));
     if (!fd.ok()) return Explain(below, fd.status());
@@ -122,11 +129,15 @@ arrow::Result<std::string> PublishedFiles::Read(const std::string& below) const 
   return text;
 }
 
-arrow::Result<std::string> PublishedFiles::Sha256Of(const std::string& below) const {
+arrow::Result<std::string> PublishedFiles::Sha256Of(const std::string& below,
+                                                    std::shared_ptr<arrow::Buffer>* whole) const {
   ARROW_ASSIGN_OR_RAISE(const auto file, OpenFile(below));
   Sha256 sha256;
   const auto hash = [&]() -> arrow::Status {
     ARROW_ASSIGN_OR_RAISE(const int64_t size, file->GetSize());
+    const bool is_held = whole && connection_ && size <= kMaxHeld;
+    std::vector<uint8_t> held;
+    if (is_held) held.reserve(static_cast<size_t>(size));
     std::queue<arrow::Future<std::shared_ptr<arrow::Buffer>>> reading;
     for (int64_t at = 0; at < size || !reading.empty();) {
       for (; at < size && reading.size() < kReadsAtOnce; at += read_bytes()) {
@@ -135,12 +146,20 @@ arrow::Result<std::string> PublishedFiles::Sha256Of(const std::string& below) co
       ARROW_ASSIGN_OR_RAISE(const auto bytes, reading.front().MoveResult());
       reading.pop();
       sha256.Add(std::span(bytes->data(), static_cast<size_t>(bytes->size())));
+      if (is_held) held.insert(held.end(), bytes->data(), bytes->data() + bytes->size());
     }
+    if (is_held) *whole = arrow::Buffer::FromVector(std::move(held));
     return arrow::Status::OK();
   };
   const arrow::Status status = hash();
   if (!status.ok()) return Explain(below, status);
   return sha256.Hex();
+}
+
+PublishedFiles PublishedFiles::Holding(Held files) const {
+  PublishedFiles with = *this;
+  with.held_ = std::make_shared<const Held>(std::move(files));
+  return with;
 }
 
 arrow::Status PublishedFiles::Explain(const std::string& below, const arrow::Status& status) const {

@@ -1,11 +1,13 @@
 // The files of published runs, read alike from a local folder and from S3.
 #pragma once
 
+#include <arrow/buffer.h>
 #include <arrow/filesystem/filesystem.h>
 #include <arrow/io/interfaces.h>
 #include <arrow/result.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -63,8 +65,14 @@ class PublishedFiles {
   // The content of a small file. Errors: Invalid where it is larger than any of ours.
   arrow::Result<std::string> Read(const std::string& below) const;
 
-  // SHA-256 in hexadecimal.
-  arrow::Result<std::string> Sha256Of(const std::string& below) const;
+  // SHA-256 in hexadecimal. Over a network, `whole` becomes what was read for it, where it is given
+  // and the file is not too large to be held.
+  arrow::Result<std::string> Sha256Of(const std::string& below,
+                                      std::shared_ptr<arrow::Buffer>* whole = nullptr) const;
+
+  // The same files, but whoever opens one of these gets what is held of it.
+  using Held = std::map<std::string, std::shared_ptr<arrow::Buffer>>;
+  PublishedFiles Holding(Held files) const;
 
   // A failure to read the file, or to make sense of it, in the user's words.
   arrow::Status Explain(const std::string& below, const arrow::Status& status) const;
@@ -73,6 +81,7 @@ class PublishedFiles {
   std::string output_;
   OutputFolders folders_;
   std::shared_ptr<S3Connection> connection_;  // null: local
+  std::shared_ptr<const Held> held_;          // may be null
 };
 
 // What a JSON file holds, and the text of it where asked. Errors: Invalid where it is no object.

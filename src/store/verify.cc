@@ -46,6 +46,7 @@ class Verifier {
     CheckFiles();
     CheckRunInfo();
     CheckTables();
+    CheckRest();
     ARROW_RETURN_NOT_OK(cancel_.Check());
     return std::move(result_);
   }
@@ -53,6 +54,7 @@ class Verifier {
   // Of an audit only the files.
   arrow::Result<VerifyResult> VerifyFiles() {
     CheckFiles();
+    CheckRest();
     ARROW_RETURN_NOT_OK(cancel_.Check());
     return std::move(result_);
   }
@@ -73,6 +75,8 @@ class Verifier {
   std::optional<json> ReadJson(const OutputFolder& folder);
   arrow::Result<Pca> LoadPca() const;
   void CheckFiles();
+  void CheckFile(const std::string& path, PublishedFiles::Held* held);
+  void CheckRest();
   void CheckRunInfo();
   void CheckTables();
   void CheckErrors(int64_t rejects);
@@ -80,10 +84,11 @@ class Verifier {
   arrow::Status CheckBlock(Table::Kind kind, const std::string& path, const RowBlock& block,
                            const RowBlock& first, std::optional<int64_t>* next_id) const;
 
-  const PublishedFiles files_;
+  PublishedFiles files_;
   const CancelToken cancel_;
   VerifyResult result_;
   std::set<std::string> names_;  // of files, that have a checksum
+  Checksums unchecked_;          // of those that were not read yet
   std::optional<int64_t> rows_;  // that run_info tells
   std::string last_path_;        // of the row before
   // Of the row that follows in the images' table; none once that was left out of a part.
@@ -91,20 +96,33 @@ class Verifier {
   std::vector<double> projected_;
 };
 
-// All files are there, as they were, and none beside them.
+// The file is as it was. Over a network it is held for those who open it next.
+void Verifier::CheckFile(const std::string& path, PublishedFiles::Held* held) {
+  const auto checksum = unchecked_.extract(path);
+  if (checksum.empty() || cancel_.requested()) return;
+  std::shared_ptr<arrow::Buffer> whole;
+  const auto found = files_.Sha256Of(path, held ? &whole : nullptr);
+  if (!found.ok()) {
+    Report(found.status());
+  } else if (*found != checksum.mapped()) {
+    Report(files_.Path(path) + ": its checksum is wrong");
+  }
+  if (whole) held->emplace(path, std::move(whole));
+}
+
+// Those that nobody had to read.
+void Verifier::CheckRest() {
+  while (!unchecked_.empty() && !cancel_.requested()) {
+    CheckFile(std::string(unchecked_.begin()->first), nullptr);
+  }
+}
+
+// All files are there, and none beside them.
 void Verifier::CheckFiles() {
   const auto checksums = ReadChecksums(files_, result_.run_id);
   if (!checksums.ok()) return Report(checksums.status());
-  for (const auto& [path, sha256] : *checksums) {
-    if (cancel_.requested()) return;
-    names_.insert(path);
-    const auto found = files_.Sha256Of(path);
-    if (!found.ok()) {
-      Report(found.status());
-    } else if (*found != sha256) {
-      Report(files_.Path(path) + ": its checksum is wrong");
-    }
-  }
+  unchecked_ = *checksums;
+  for (const auto& [path, sha256] : unchecked_) names_.insert(path);
   result_.files = static_cast<int64_t>(names_.size());
 
   std::set<std::string> folders;
@@ -157,6 +175,14 @@ std::optional<int64_t> Count(const json& object, const std::string& name) {
 }
 
 void Verifier::CheckRunInfo() {
+  PublishedFiles::Held held;
+  for (const OutputFolder* folder :
+       {&kRunInfo, &kModelInfo, &kErrors, &kErrorsParquet, &kPcaModel}) {
+    for (const char* extension : {"json", "csv", "parquet", "safetensors"}) {
+      CheckFile(Path(*folder, PartName(0, extension)), &held);
+    }
+  }
+  files_ = files_.Holding(std::move(held));
   const std::optional<json> info = ReadJson(kRunInfo);
   if (!info) return;
   const json counts = info->value("counts", json());
@@ -249,7 +275,9 @@ void Verifier::CheckPart(size_t part, const std::vector<Table>& tables, const Pc
   std::vector<Walk> walks;
   for (const Table& table : tables) {
     Walk walk{&table, Path(*table.folder, PartName(part, table.extension)), nullptr, {}};
-    auto reader = table.open(files_, walk.path, table.dimensions);
+    PublishedFiles::Held held;
+    CheckFile(walk.path, &held);
+    auto reader = table.open(files_.Holding(std::move(held)), walk.path, table.dimensions);
     Report(reader.status());
     if (!reader.ok()) continue;
     walk.reader = *std::move(reader);

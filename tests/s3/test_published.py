@@ -1,5 +1,6 @@
 """Runs published on S3, read again: by `pomona verify` and by later runs."""
 
+import collections
 import json
 import re
 
@@ -179,6 +180,16 @@ def test_a_sound_run(bucket):
     assert bucket.run("verify", bucket.url("in")).stderr == (
         f"pomona: no run is published in {bucket.url('in')}\n"
     )
+
+
+def test_each_object_is_read_once(bucket):
+    with Proxy(bucket.endpoint) as proxy:
+        assert verify(bucket, "--s3-endpoint", proxy.endpoint).returncode == 0
+    read = collections.Counter(
+        path for verb, path in proxy.log if verb == "GET" and "list-type" not in path
+    )
+    assert len(read) == 17 + 1  # the checksums
+    assert set(read.values()) == {1}, read
 
 
 @pytest.mark.parametrize("short", [True, pytest.param(False, marks=pytest.mark.long)])
