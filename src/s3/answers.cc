@@ -23,6 +23,9 @@ std::optional<std::string_view> TakeUpTo(std::string_view end, std::string_view*
   return taken;
 }
 
+// find_first_of() and its like would search this set anew for each character.
+bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
 void AppendUtf8(uint32_t code, std::string* text) {
   if (code < 0x80) {
     *text += static_cast<char>(code);
@@ -59,7 +62,8 @@ int HexDigit(char c) {
 
 // As forms encode what they send: %HH, and + for a space.
 arrow::Status UrlDecode(std::string* text) {
-  if (text->find_first_of("%+") == text->npos) return arrow::Status::OK();
+  const auto is_encoded = [](char c) { return c == '%' || c == '+'; };
+  if (std::ranges::none_of(*text, is_encoded)) return arrow::Status::OK();
   std::string decoded;
   for (size_t i = 0; i < text->size(); ++i) {
     const char c = (*text)[i];
@@ -114,15 +118,15 @@ arrow::Result<bool> XmlReader::Next() {
       tag->remove_prefix(1);
       const std::string_view open =
           std::string_view(path_).substr(std::min(path_.rfind('/'), path_.size()));
-      if (open.empty() || tag->substr(0, tag->find_last_not_of(" \t\r\n") + 1) != open.substr(1))
-        return NoXml();
+      while (!tag->empty() && IsSpace(tag->back())) tag->remove_suffix(1);
+      if (open.empty() || *tag != open.substr(1)) return NoXml();
       text_ = opened ? *before : std::string_view();
       ended_ = true;
       return true;
     }
     const bool closed = tag->back() == '/';
     if (closed) tag->remove_suffix(1);
-    const std::string_view name = tag->substr(0, tag->find_first_of(" \t\r\n"));
+    const std::string_view name(tag->begin(), std::ranges::find_if(*tag, IsSpace));
     if (name.empty() || name.find('/') != name.npos || path_.size() + name.size() > kMostPath)
       return NoXml();
     path_ += '/';
