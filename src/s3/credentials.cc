@@ -132,15 +132,17 @@ arrow::Result<Credentials> ParseJson(const std::string& from, std::string_view t
 }
 
 arrow::Result<Credentials> OfProcess(const std::string& command) {
+  // Its arguments may be secret.
+  const std::string program = command.substr(0, command.find(' '));
   auto text = OutputOf(command, kProcessLimit);
   if (text.status().IsCancelled()) {
     return arrow::Status::IOError("the credential_process of the profile was killed after ",
                                   std::chrono::seconds(kProcessLimit).count(),
-                                  " seconds: ", command,
+                                  " seconds: ", program,
                                   "; call it in a shell to see what it waits for");
   }
   if (!text.ok()) {
-    return arrow::Status::IOError("the credential_process of the profile failed: ", command, ": ",
+    return arrow::Status::IOError("the credential_process of the profile failed: ", program, ": ",
                                   text.status().message());
   }
   return ParseJson("the credential_process of the profile", *text, "SessionToken");
@@ -163,19 +165,22 @@ arrow::Result<Credentials> CredentialsChain::Get() {
     return *held_;
   }
   const bool good = held_ && held_->expires > now;
-  if (good && now < next_try_) return *held_;
+  if (now < next_try_) {
+    if (good) return *held_;
+    if (!failed_.ok()) return failed_;
+  }
   auto found = Find();
   if (found.ok() && found->key_id.empty() && held_ && !held_->key_id.empty()) {
     found = arrow::Status::IOError("what gave them gives none any more");
   }
-  // What is still good serves until it is not.
-  if (!found.ok() && good) {
-    next_try_ = now + kPause;
-    return *held_;
-  }
   if (!found.ok()) {
-    return arrow::Status::IOError("no credentials were given: ", found.status().message());
+    next_try_ = SystemClock::now() + kPause;  // to look may have taken a minute
+    failed_ = arrow::Status::IOError("no credentials were given: ", found.status().message());
+    // What is still good serves until it is not.
+    if (good) return *held_;
+    return failed_;
   }
+  failed_ = {};
   held_ = *std::move(found);
   return *held_;
 }

@@ -51,7 +51,8 @@ class CredentialsChain {
   HttpClient& client_;
   std::mutex mutex_;  // for what is below
   std::optional<Credentials> held_;
-  std::chrono::system_clock::time_point next_try_;  // to renew them, after one that failed
+  std::chrono::system_clock::time_point next_try_;  // to get them, after a failure
+  arrow::Status failed_;                            // that one
 };
 
 // Why there are none, in the user's words; empty where there may be some. What the role of a machine

@@ -334,6 +334,7 @@ class HttpClient::Connection {
 
   // Whether the server has ended it, or said something that nobody asked for.
   bool Over() const {
+    if (tls && tls->HasPending()) return true;
     if (Clock::now() - last_used < kLookAfter) return false;
     uint8_t byte;
     return recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;

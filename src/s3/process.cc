@@ -52,7 +52,16 @@ arrow::Result<std::string> OutputOf(const std::string& command, std::chrono::mil
   std::string shell = "sh", option = "-c", text = command;
   char* const arguments[] = {shell.data(), option.data(), text.data(), nullptr};
   pid_t child = 0;
-  const int error = posix_spawn(&child, "/bin/sh", &actions, nullptr, arguments, environ);
+  // We ignore SIGPIPE, which a shell's pipes rely on.
+  sigset_t defaults;
+  sigemptyset(&defaults);
+  sigaddset(&defaults, SIGPIPE);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setsigdefault(&attributes, &defaults);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  const int error = posix_spawn(&child, "/bin/sh", &actions, &attributes, arguments, environ);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);
   const Clock::time_point deadline = Clock::now() + limit;
@@ -69,7 +78,7 @@ arrow::Result<std::string> OutputOf(const std::string& command, std::chrono::mil
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   if (!ended) {
-    // What it has started ends with its next word: nobody listens any more.
+    // What it has started may go on, but nobody listens any more.
     kill(child, SIGKILL);
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }

@@ -195,6 +195,8 @@ ssize_t Tls::Stream::Receive(std::span<uint8_t> bytes) {
   return static_cast<ssize_t>(read);
 }
 
+bool Tls::Stream::HasPending() const { return SSL_has_pending(ssl_) == 1; }
+
 ssize_t Tls::Stream::Send(std::span<const uint8_t> bytes) {
   size_t sent = 0;
   errno = 0;

@@ -43,6 +43,9 @@ class Tls {
     ssize_t Receive(std::span<uint8_t> bytes);
     ssize_t Send(std::span<const uint8_t> bytes);
 
+    // Whether bytes were read from the socket that nobody has received.
+    bool HasPending() const;
+
    private:
     friend class Tls;
     Stream(Tls* tls, ssl_st* ssl, std::string name)

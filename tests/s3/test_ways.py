@@ -96,7 +96,7 @@ def test_a_process_that_does_not_end(lemons, nobody, tmp_path):
     refused = lemons(**nobody, AWS_PROFILE="fruits")
     assert refused.returncode == 1
     assert refused.stderr.endswith(
-        "the credential_process of the profile was killed after 60 seconds: sleep 1000; "
+        "the credential_process of the profile was killed after 60 seconds: sleep; "
         "call it in a shell to see what it waits for\n"
     )
 
