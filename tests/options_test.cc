@@ -70,7 +70,7 @@ TEST(Options, SpecsGiveBackWhatTheyTook) {
       {"report", {"plots"}},     {"report-images", {"none"}},
       {"memory", {"2G"}},        {"decode", {"scaled"}},
       {"metrics", {"m"}},        {"pca", {"p"}},
-      {"stats", {"basic"}}};
+      {"stats", {"basic"}},      {"device", {"auto"}}};
   ASSERT_EQ(std::size(kValues), RunOptionSpecs().size());
   RunOptions options;
   for (const RunOptionSpec& spec : RunOptionSpecs()) {
