@@ -285,7 +285,7 @@ def test_fit_transform_and_back(table):
 
 
 def test_the_parts_say_what_they_are(extractor, table):
-    assert repr(extractor) == "Extractor(threads=2, engine='native', cpu='best')"
+    assert repr(extractor) == "Extractor(threads=2, engine='native', device='any', cpu='best')"
     assert repr(pomona.PCA(5, center=True)) == "PCA(n_components=5, center=True, standardize=False)"
     moments = pomona.Moments(1280).add(table["features"])
     assert repr(moments) == "<pomona.Moments of 120 rows of 1280 features>"
@@ -294,6 +294,7 @@ def test_the_parts_say_what_they_are(extractor, table):
         "weights",
         "threads",
         "engine",
+        "device",
         "cpu",
     ]
     assert list(inspect.signature(pomona.PCA).parameters) == [

@@ -6,6 +6,12 @@
 #include "guarded.h"
 
 namespace pomona::gpu {
+namespace {
+
+// wait() without an end is of a newer libstdc++ than wheels may ask for.
+constexpr std::chrono::hours kLookAgain{1};
+
+}  // namespace
 
 std::unique_ptr<Batcher> Batcher::Make(const Network& network,
                                        std::vector<std::unique_ptr<Lane>> lanes) {
@@ -39,7 +45,7 @@ arrow::Status Batcher::Infer(std::span<const uint8_t> picture, std::span<float> 
   if (!std::exchange(began_, true)) since_ = Clock::now();
   waiting_.push_back(&request);
   arrived_.notify_one();
-  request.finished.wait(lock, [&] { return request.done; });
+  while (!request.done) request.finished.wait_for(lock, kLookAgain);
   return request.failed ? failure_ : arrow::Status::OK();
 }
 
@@ -47,7 +53,7 @@ void Batcher::Serve(Desk* desk) {
   const size_t capacity = static_cast<size_t>(desk->lane->capacity());
   std::unique_lock lock(mutex_);
   while (true) {
-    arrived_.wait(lock, [&] { return stop_ || !waiting_.empty(); });
+    while (!stop_ && waiting_.empty()) arrived_.wait_for(lock, kLookAgain);
     if (waiting_.empty()) return;
     const auto end = waiting_.begin() + static_cast<ptrdiff_t>(std::min(waiting_.size(), capacity));
     desk->batch.assign(waiting_.begin(), end);
