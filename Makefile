@@ -376,7 +376,7 @@ test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $
   $(SPARK_ENGINES) $(SERVERS)/s3a-4.1.classpath $(SERVERS)/versitygw $(RECIPES)/.created \
   $(RECIPES_LONG)/.created $(ATLAS)/.created $(TORCH)/.created $(TIMM)/.created $(SERVERS)/parquet_go \
   $(addprefix $(SERVERS)/readers/,ParquetAvro.class hyparquet.js)
-	tools/install_packages.sh debootstrap
+	tools/install_packages.sh debootstrap oclgrind
 	$(call ctest,$(ARM64),--exclude-regex '$(ARM64_EXCLUDE)')
 	$(PYTEST) -m long
 	POMONA_S3_SERVER=versitygw $(PYTEST)/s3 -m 'not long'
