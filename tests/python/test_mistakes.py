@@ -77,7 +77,7 @@ MISTAKES = {
     "engine that is not in the wheel": (
         lambda tree, out: pomona.Extractor(engine="tensorflow"),
         ValueError,
-        "engine 'tensorflow': expected native or openvino",
+        "engine 'tensorflow': expected native, gpu or openvino",
     ),
     "one path": (
         lambda tree, out: extractor().extract(next(tree.rglob("*.jpg"))),
