@@ -91,10 +91,16 @@ def fruits(fruits_run, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def sample_tree(pomona, tmp_path_factory):
-    """120 synthetic images."""
+    """120 synthetic images, which no test changes: growth tells files apart by these times too."""
     tree = tmp_path_factory.mktemp("sample")
     subprocess.run([pomona, "sample", tree, "--images", "120"], check=True, capture_output=True)
-    return tree
+
+    def times():
+        return {path: path.stat().st_ctime_ns for path in tree.rglob("*.jpg")}
+
+    made = times()
+    yield tree
+    assert times() == made, "a test changed the tree that all share; hard links to its files do too"
 
 
 @pytest.fixture(scope="session")
