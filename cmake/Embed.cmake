@@ -1,8 +1,5 @@
-# cmake -DOUTPUT=FILE.cc -DNAMES=a;b -DFILES=x,y;z -P Embed.cmake: texts as C++ strings, so that the
-# program needs no files beside it. The files of one name, joined by commas, make one string.
-if(NOT NAMESPACE)
-  set(NAMESPACE pomona)
-endif()
+# cmake -DOUTPUT=FILE.cc -DNAMESPACE=n -DNAMES=a;b -DFILES=x,y;z -P Embed.cmake: texts as C++ strings,
+# so that the program needs no files beside it. The files of one name, joined by commas, make one.
 file(WRITE ${OUTPUT} "namespace ${NAMESPACE} {\n")
 foreach(name files IN ZIP_LISTS NAMES FILES)
   file(APPEND ${OUTPUT} "extern const char ${name}[];\nconst char ${name}[] =")
