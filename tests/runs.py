@@ -15,3 +15,12 @@ def told_again(path, content):
     same = [line for line in lines if b'id="data-making"' not in line]
     assert len(same) == len(lines) - 1
     return b"".join(same)
+
+
+def files(output):
+    """The bytes of each file that is the same however often its run is made, by its path."""
+    return {
+        str(path.relative_to(output)): told_again(path, path.read_bytes())
+        for path in output.rglob("*")
+        if path.is_file() and path.relative_to(output).parts[0] != "run_info"
+    }

@@ -12,6 +12,7 @@ import os
 import pathlib
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 import urllib.request
@@ -59,10 +60,11 @@ def free_ports(count):
         return [each.getsockname()[1] for each in sockets]
 
 
-def get(url):
-    """The body at `url`, None while nobody serves it."""
+def get(url, authority=None):
+    """The body at `url`, None while nobody serves it; `authority`: a file of who signs for it."""
+    context = ssl.create_default_context(cafile=authority) if authority else None
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=5, context=context) as answer:
             return answer.read()
     except (OSError, http.client.HTTPException):
         return None
@@ -158,12 +160,15 @@ KEYS = ("pomona-tests", "pomona-tests-secret")
 
 
 @contextlib.contextmanager
-def minio(folder):
-    """An S3 server."""
+def minio(folder, certificates=None):
+    """An S3 server; by https where a folder has its public.crt and private.key."""
     program = need(tools() / "minio", "it takes Go 1.24 or newer")
     port, console = free_ports(2)
     uploads = "objects/.minio.sys/multipart/**/*"
-    server = S3Server(f"http://127.0.0.1:{port}", *KEYS, folder, uploads)
+    scheme = "https" if certificates else "http"
+    server = S3Server(f"{scheme}://127.0.0.1:{port}", *KEYS, folder, uploads)
+    tls = ["--certs-dir", certificates] if certificates else []
+    authority = certificates and certificates / "public.crt"
     addresses = ["--address", f"127.0.0.1:{port}", "--console-address", f"127.0.0.1:{console}"]
     environment = os.environ | {
         "MINIO_ROOT_USER": server.access_key,
@@ -171,9 +176,9 @@ def minio(folder):
         "MINIO_BROWSER": "off",
     }
     with serving(
-        [program, "server", "--quiet", *addresses, folder / "objects"],
+        [program, "server", "--quiet", *addresses, *tls, folder / "objects"],
         folder / "log",
-        lambda: get(f"{server.endpoint}/minio/health/ready") is not None,
+        lambda: get(f"{server.endpoint}/minio/health/ready", authority) is not None,
         environment,
     ):
         yield server

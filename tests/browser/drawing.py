@@ -19,6 +19,12 @@ OFF = 1
 SIDE = 5
 
 
+# Names and colours of the labels, of a page.
+LEGEND = """() => [...document.querySelectorAll('.legend li')].map((line) =>
+  [line.querySelector('.name').textContent,
+   getComputedStyle(line.querySelector('.swatch')).backgroundColor])"""
+
+
 def table(file):
     """Paths, labels and scores of the run that a page of make_page() is about."""
     rows = pyarrow.parquet.read_table(file.parent / "out/pca/parquet/pca_r")

@@ -14,9 +14,6 @@ pytestmark = pytest.mark.long
 # Four groups of different sizes, so that none has the colour, or the bar, of another.
 LABELS = ["apple"] * 40 + ["cherry"] * 160 + ["lemon"] * 80 + ["pear"] * 320
 
-LEGEND = """() => [...document.querySelectorAll('.legend li')].map((line) =>
-  [line.querySelector('.name').textContent,
-   getComputedStyle(line.querySelector('.swatch')).backgroundColor])"""
 CANVAS = "document.querySelector('canvas')"
 PAPER = "() => getComputedStyle(document.querySelector('.plot')).backgroundColor"
 
@@ -44,7 +41,7 @@ def picture_of(page):
 def check(page, file, across=0, up=1):
     _, labels, scores = drawing.table(file)
     picture, size, ratio = picture_of(page)
-    colours = {name: drawing.colour(style) for name, style in page.evaluate(LEGEND)}
+    colours = {name: drawing.colour(style) for name, style in page.evaluate(drawing.LEGEND)}
     assert len(set(colours.values())) == len(set(LABELS))
     paper = drawing.colour(page.evaluate(PAPER))
     points = scores[:, across], scores[:, up], labels
@@ -89,11 +86,11 @@ def test_so_are_those_of_other_components(opened, file):
 
 def test_colours_follow_the_system(opened, file):
     page = opened(file, color_scheme="light")
-    light = page.evaluate(LEGEND)
+    light = page.evaluate(drawing.LEGEND)
     check(page, file)
     page.emulate_media(color_scheme="dark")
     check(page, file)
-    assert page.evaluate(LEGEND) != light
+    assert page.evaluate(drawing.LEGEND) != light
 
 
 def test_paper_is_light(opened, file):
@@ -105,7 +102,7 @@ def test_paper_is_light(opened, file):
           const canvas = $canvas;
           window.printed = [canvas.toDataURL(), canvas.clientWidth, canvas.clientHeight,
                             ($legend)(), getComputedStyle(document.body).color];
-        })""".replace("$canvas", CANVAS).replace("$legend", LEGEND)
+        })""".replace("$canvas", CANVAS).replace("$legend", drawing.LEGEND)
     )
     page.pdf()
     picture, *size, legend, ink = page.evaluate("window.printed")

@@ -61,9 +61,7 @@ def test_a_report(browser, make_page, serve, width, ratio):
       done([box.x, box.y, box.width, box.height]);
     }, 100)))""")
     picture = np.asarray(Image.open(io.BytesIO(page.screenshot(*box))).convert("RGB"))
-    legend = page.evaluate("""[...document.querySelectorAll('.legend li')].map((line) =>
-      [line.querySelector('.name').textContent,
-       getComputedStyle(line.querySelector('.swatch')).backgroundColor])""")
+    legend = page.evaluate(f"({drawing.LEGEND})()")
     colours = {name: drawing.colour(style) for name, style in legend}
     assert colours.keys() == set(LABELS)
     points = scores[:, 0], scores[:, 1], labels

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from runs import told_again
+from runs import files
 
 # Seconds after which a process hangs: none of the tests is about the speed of the machine.
 HANGS = 120
@@ -44,14 +44,6 @@ def wait_for_fragments(process, output):
     while not (output / "_pomona" / "fragments").is_dir():
         assert process.poll() is None
         time.sleep(0.01)
-
-
-def files(folder):
-    return {
-        str(path.relative_to(folder)): told_again(path, path.read_bytes())
-        for path in folder.rglob("*")
-        if path.is_file() and path.relative_to(folder).parts[0] != "run_info"
-    }
 
 
 def last(text):

@@ -6,17 +6,9 @@ import subprocess
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from runs import told_again
+from runs import files
 
 SMALL = ["--limit", "24", "--pca-components", "5"]
-
-
-def files(output):
-    return {
-        str(path.relative_to(output)): told_again(path, path.read_bytes())
-        for path in output.rglob("*")
-        if path.is_file() and path.relative_to(output).parts[0] != "run_info"
-    }
 
 
 def features(output):

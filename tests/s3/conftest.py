@@ -87,6 +87,15 @@ def bucket(new_bucket):
     return new_bucket()
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Where runs and audits are made before they are uploaded."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def sample_bucket(new_bucket, sample_tree):
     """The sample tree below `in`; tests write beside it."""

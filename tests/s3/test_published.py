@@ -10,16 +10,10 @@ import pytest
 from proxy import TRANSIENT, Proxy
 from runs import told_again
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 OPTIONS = ["--progress", "none", "--pca-components", "10"]
 BEFORE, RUN = "before", "test"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """Where runs are made before they are uploaded."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 def run(bucket, output, run_id, *options, source="in"):

@@ -1,18 +1,7 @@
 """`pomona audit` of a run on S3: its tables are those of the same run in a folder."""
 
-import pytest
-
 OPTIONS = ["--progress", "none", "--pca-components", "10", "--run-id", "r", "--report", "none"]
 AUDIT = ["--near", "0.9"]
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """Where audits are made before they are uploaded."""
-    folder = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder))
-        yield folder
 
 
 def audits(bucket, output):

@@ -5,15 +5,9 @@ import pytest
 from PIL import Image
 from report_page import Page
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 OPTIONS = ["--quiet", "--pca-components", "4"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """Where runs are made before they are uploaded."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 def run(bucket, source, output, run_id):
