@@ -23,6 +23,8 @@ namespace {
 
 using native::RandomLayers;
 using native::RandomPicture;
+using native::SameBits;
+using native::Variant;
 
 class GpuTest : public testing::Test {
  protected:
@@ -58,22 +60,11 @@ std::vector<uint8_t> RandomPictures(int size, int n) {
   return pictures;
 }
 
-bool SameBits(std::span<const float> a, std::span<const float> b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
-}
-
-struct Variant {
-  double alpha;
-  int size;
-  Framework framework = Framework::kKeras;
-};
-
 class GpuFamily : public GpuTest, public testing::WithParamInterface<Variant> {};
 
 TEST_P(GpuFamily, HasTheBitsOfTheScalarKernels) {
   const auto [alpha, size, framework] = GetParam();
-  const bool keras = framework == Framework::kKeras;
-  const Preprocessing& scaling = keras ? kKerasPreprocessing : *FindPreprocessing("timm");
+  const Preprocessing& scaling = GetParam().scaling();
   const std::vector<FoldedLayer> layers = RandomLayers(alpha, 1, framework);
   const auto network = Network::Make(device_.get(), layers, size, scaling).ValueOrDie();
   const auto lane = network->NewLane(3).ValueOrDie();
@@ -97,12 +88,7 @@ INSTANTIATE_TEST_SUITE_P(Gpu, GpuFamily,
                                          Variant{0.75, 192}, Variant{1.0, 32}, Variant{1.0, 224},
                                          Variant{1.3, 96}, Variant{1.4, 64},
                                          Variant{1.0, 96, Framework::kPyTorch}),
-                         [](const auto& info) {
-                           const bool keras = info.param.framework == Framework::kKeras;
-                           return std::string(keras ? "" : "pytorch_") + "alpha" +
-                                  std::to_string(int(info.param.alpha * 100)) + "_size" +
-                                  std::to_string(info.param.size);
-                         });
+                         [](const auto& info) { return info.param.name(); });
 
 TEST_F(GpuTest, KeepsThePromiseOfItsArithmetic) {
   const arrow::Status status = TestArithmetic(device_.get());
@@ -133,8 +119,7 @@ TEST_F(GpuTest, BatchesOfManyThreadsAreTheSame) {
     }
   }
   EXPECT_TRUE(SameBits(features, OnTheCpu(layers, kSize, pictures, kKerasPreprocessing)));
-  DeviceUse use;
-  batcher->AddTo(&use);
+  const DeviceUse use = batcher->use();
   EXPECT_EQ(use.pictures, kPictures);
   EXPECT_GE(use.batches, kPictures / 5);
   EXPECT_GT(use.busy_seconds, 0);

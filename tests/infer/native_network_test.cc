@@ -21,22 +21,11 @@ std::vector<float> Features(const std::vector<FoldedLayer>& layers, int size,
   return features;
 }
 
-bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
-struct Variant {
-  double alpha;
-  int size;
-  Framework framework = Framework::kKeras;
-};
-
 class NativeNetwork : public testing::TestWithParam<Variant> {};
 
 TEST_P(NativeNetwork, EqualsTheReferenceAndTheOtherCpus) {
   const auto [alpha, size, framework] = GetParam();
-  const bool keras = framework == Framework::kKeras;
-  const Preprocessing& scaling = keras ? kKerasPreprocessing : *FindPreprocessing("timm");
+  const Preprocessing& scaling = GetParam().scaling();
   const std::vector<FoldedLayer> layers = RandomLayers(alpha, 1, framework);
   const std::vector<uint8_t> picture = RandomPicture(size, 2);
   const std::vector<float> features = Features(layers, size, picture, Cpu::kBest, scaling);
@@ -68,12 +57,7 @@ INSTANTIATE_TEST_SUITE_P(Family, NativeNetwork,
                                          Variant{1.0, 224, Framework::kPyTorch},
                                          Variant{0.5, 96, Framework::kPyTorch},
                                          Variant{1.4, 32, Framework::kPyTorch}),
-                         [](const auto& info) {
-                           const bool keras = info.param.framework == Framework::kKeras;
-                           return std::string(keras ? "" : "pytorch_") + "alpha" +
-                                  std::to_string(int(info.param.alpha * 100)) + "_size" +
-                                  std::to_string(info.param.size);
-                         });
+                         [](const auto& info) { return info.param.name(); });
 
 TEST(NativeNetworkRun, DoesNotDependOnEarlierPicturesOrOnThreads) {
   const std::vector<FoldedLayer> layers = RandomLayers(1.0, 3);

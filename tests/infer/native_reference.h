@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <random>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "pomona/weights.h"
@@ -122,5 +124,24 @@ std::vector<T> ReferenceFeatures(std::span<const FoldedLayer> layers, int size,
   }
   return features;
 }
+
+inline bool SameBits(std::span<const float> a, std::span<const float> b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+}
+
+// A network of the family, as tests are parametrized by it.
+struct Variant {
+  double alpha;
+  int size;
+  Framework framework = Framework::kKeras;
+
+  const Preprocessing& scaling() const {
+    return framework == Framework::kKeras ? kKerasPreprocessing : *FindPreprocessing("timm");
+  }
+  std::string name() const {
+    return std::string(framework == Framework::kKeras ? "" : "pytorch_") + "alpha" +
+           std::to_string(int(alpha * 100)) + "_size" + std::to_string(size);
+  }
+};
 
 }  // namespace pomona::native

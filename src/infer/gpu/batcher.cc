@@ -1,6 +1,7 @@
 #include "infer/gpu/batcher.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "guarded.h"
@@ -42,7 +43,7 @@ arrow::Status Batcher::Infer(std::span<const uint8_t> picture, std::span<float> 
   Request request{picture, features};
   std::unique_lock lock(mutex_);
   if (!failure_.ok()) return failure_;
-  if (!std::exchange(began_, true)) since_ = Clock::now();
+  if (!watch_) watch_.emplace();
   waiting_.push_back(&request);
   arrived_.notify_one();
   while (!request.done) request.finished.wait_for(lock, kLookAgain);
@@ -58,7 +59,7 @@ void Batcher::Serve(Desk* desk) {
     const auto end = waiting_.begin() + static_cast<ptrdiff_t>(std::min(waiting_.size(), capacity));
     desk->batch.assign(waiting_.begin(), end);
     waiting_.erase(waiting_.begin(), end);
-    BeginBatch();
+    if (running_++ == 0) watch_->Lap(&use_.waiting_seconds);
     lock.unlock();
     arrow::Status status = Guarded([&] { return Compute(desk); });
     lock.lock();
@@ -82,21 +83,9 @@ arrow::Status Batcher::Compute(Desk* desk) const {
   return arrow::Status::OK();
 }
 
-// REQUIRES, here and below: mutex_ is held.
-void Batcher::BeginBatch() {
-  if (running_++ > 0) return;
-  const Clock::time_point now = Clock::now();
-  use_.waiting_seconds += std::chrono::duration<double>(now - since_).count();
-  since_ = now;
-}
-
-// Allocates nothing: nobody would catch what it throws.
+// Allocates nothing: nobody would catch what it throws. REQUIRES: mutex_ is held.
 void Batcher::EndBatch(std::span<Request* const> batch, arrow::Status status) {
-  if (--running_ == 0) {
-    const Clock::time_point now = Clock::now();
-    use_.busy_seconds += std::chrono::duration<double>(now - since_).count();
-    since_ = now;
-  }
+  if (--running_ == 0) watch_->Lap(&use_.busy_seconds);
   const bool failed = !status.ok();
   const auto finish = [&](Request* request) {
     request->failed = failed;
@@ -114,12 +103,9 @@ void Batcher::EndBatch(std::span<Request* const> batch, arrow::Status status) {
   if (failure_.ok()) failure_ = std::move(status);
 }
 
-void Batcher::AddTo(DeviceUse* use) const {
+DeviceUse Batcher::use() const {
   const std::lock_guard lock(mutex_);
-  use->pictures += use_.pictures;
-  use->batches += use_.batches;
-  use->busy_seconds += use_.busy_seconds;
-  use->waiting_seconds += use_.waiting_seconds;
+  return use_;
 }
 
 }  // namespace pomona::gpu

@@ -3,18 +3,19 @@
 
 #include <arrow/result.h>
 
-#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <thread>
 #include <vector>
 
 #include "infer/gpu/network.h"
 #include "pomona/device.h"
+#include "stopwatch.h"
 
 namespace pomona::gpu {
 
@@ -34,12 +35,10 @@ class Batcher {
   // Errors: see Stream; those of the first failure ever after.
   arrow::Status Infer(std::span<const uint8_t> picture, std::span<float> features);
 
-  // Adds what was done so far.
-  void AddTo(DeviceUse* use) const;
+  // What was done so far, by a device without a name.
+  DeviceUse use() const;
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   struct Request {
     std::span<const uint8_t> picture;
     std::span<float> features;
@@ -59,7 +58,6 @@ class Batcher {
   explicit Batcher(const Network& network) : network_(network) {}
   void Serve(Desk* desk);
   arrow::Status Compute(Desk* desk) const;
-  void BeginBatch();
   void EndBatch(std::span<Request* const> batch, arrow::Status status);
 
   const Network& network_;
@@ -70,9 +68,8 @@ class Batcher {
   std::deque<Request*> waiting_;
   bool stop_ = false;
   arrow::Status failure_;
-  int running_ = 0;          // batches
-  Clock::time_point since_;  // when the device last began or ended to work
-  bool began_ = false;       // a picture has come
+  int running_ = 0;                 // batches
+  std::optional<Stopwatch> watch_;  // from the first picture on: since work last began or ended
   DeviceUse use_;
   std::vector<std::thread> threads_;
 };

@@ -28,84 +28,73 @@ constexpr unsigned kGroupItems = 128;
 
 // Newer forms of old functions end in _v2.
 struct Driver {
-  Function<Code(unsigned)> init{"cuInit"};
-  Function<Code(int*)> driver_version{"cuDriverGetVersion"};
-  Function<Code(Code, const char**)> error_name{"cuGetErrorName"};
-  Function<Code(int*)> device_count{"cuDeviceGetCount"};
-  Function<Code(DeviceNumber*, int)> device{"cuDeviceGet"};
-  Function<Code(char*, int, DeviceNumber)> device_name{"cuDeviceGetName"};
-  Function<Code(size_t*, DeviceNumber)> device_memory{"cuDeviceTotalMem_v2"};
-  Function<Code(int*, int, DeviceNumber)> device_attribute{"cuDeviceGetAttribute"};
-  Function<Code(Handle*, DeviceNumber)> retain_context{"cuDevicePrimaryCtxRetain"};
-  Function<Code(DeviceNumber)> release_context{"cuDevicePrimaryCtxRelease_v2"};
-  Function<Code(DeviceNumber, unsigned)> set_flags{"cuDevicePrimaryCtxSetFlags_v2"};
-  Function<Code(Handle)> push_context{"cuCtxPushCurrent_v2"};
-  Function<Code(Handle*)> pop_context{"cuCtxPopCurrent_v2"};
-  Function<Code(Handle*, const void*)> load_module{"cuModuleLoadData"};
-  Function<Code(Handle)> unload_module{"cuModuleUnload"};
-  Function<Code(Handle*, Handle, const char*)> function{"cuModuleGetFunction"};
-  Function<Code(Address*, size_t)> allocate{"cuMemAlloc_v2"};
-  Function<Code(Address)> free{"cuMemFree_v2"};
-  Function<Code(Handle*, unsigned)> new_stream{"cuStreamCreate"};
-  Function<Code(Handle)> wait{"cuStreamSynchronize"};
-  Function<Code(Handle)> end_stream{"cuStreamDestroy_v2"};
-  Function<Code(Address, const void*, size_t, Handle)> to_device{"cuMemcpyHtoDAsync_v2"};
-  Function<Code(void*, Address, size_t, Handle)> from_device{"cuMemcpyDtoHAsync_v2"};
+  Library library{{"libcuda.so.1"}};
+  Function<Code(unsigned)> init{library, "cuInit"};
+  Function<Code(int*)> driver_version{library, "cuDriverGetVersion"};
+  Function<Code(Code, const char**)> error_name{library, "cuGetErrorName"};
+  Function<Code(int*)> device_count{library, "cuDeviceGetCount"};
+  Function<Code(DeviceNumber*, int)> device{library, "cuDeviceGet"};
+  Function<Code(char*, int, DeviceNumber)> device_name{library, "cuDeviceGetName"};
+  Function<Code(size_t*, DeviceNumber)> device_memory{library, "cuDeviceTotalMem_v2"};
+  Function<Code(int*, int, DeviceNumber)> device_attribute{library, "cuDeviceGetAttribute"};
+  Function<Code(Handle*, DeviceNumber)> retain_context{library, "cuDevicePrimaryCtxRetain"};
+  Function<Code(DeviceNumber)> release_context{library, "cuDevicePrimaryCtxRelease_v2"};
+  Function<Code(DeviceNumber, unsigned)> set_flags{library, "cuDevicePrimaryCtxSetFlags_v2"};
+  Function<Code(Handle)> push_context{library, "cuCtxPushCurrent_v2"};
+  Function<Code(Handle*)> pop_context{library, "cuCtxPopCurrent_v2"};
+  Function<Code(Handle*, const void*)> load_module{library, "cuModuleLoadData"};
+  Function<Code(Handle)> unload_module{library, "cuModuleUnload"};
+  Function<Code(Handle*, Handle, const char*)> function{library, "cuModuleGetFunction"};
+  Function<Code(Address*, size_t)> allocate{library, "cuMemAlloc_v2"};
+  Function<Code(Address)> free{library, "cuMemFree_v2"};
+  Function<Code(Handle*, unsigned)> new_stream{library, "cuStreamCreate"};
+  Function<Code(Handle)> wait{library, "cuStreamSynchronize"};
+  Function<Code(Handle)> end_stream{library, "cuStreamDestroy_v2"};
+  Function<Code(Address, const void*, size_t, Handle)> to_device{library, "cuMemcpyHtoDAsync_v2"};
+  Function<Code(void*, Address, size_t, Handle)> from_device{library, "cuMemcpyDtoHAsync_v2"};
   Function<Code(Handle, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
                 Handle, void**, void**)>
-      launch{"cuLaunchKernel"};
-  std::string trouble;
+      launch{library, "cuLaunchKernel"};
+  std::string trouble = Begin();  // not empty: nothing of it may be called
+
+ private:
+  std::string Begin() const {
+    if (std::string missing = library.trouble(); !missing.empty()) return missing;
+    const Code code = init(0);
+    if (code == kSuccess) return "";
+    const char* name = nullptr;
+    error_name(code, &name);
+    return std::string("libcuda.so.1: cuInit: ") + (name ? name : std::to_string(code));
+  }
 };
 
 const Driver& Cuda() {
-  static const Driver driver = [] {
-    Driver loaded;
-    Library library({"libcuda.so.1"});
-    library.Find(&loaded.init, &loaded.driver_version, &loaded.error_name, &loaded.device_count,
-                 &loaded.device, &loaded.device_name, &loaded.device_memory,
-                 &loaded.device_attribute, &loaded.retain_context, &loaded.release_context,
-                 &loaded.set_flags, &loaded.push_context, &loaded.pop_context, &loaded.load_module,
-                 &loaded.unload_module, &loaded.function, &loaded.allocate, &loaded.free,
-                 &loaded.new_stream, &loaded.wait, &loaded.end_stream, &loaded.to_device,
-                 &loaded.from_device, &loaded.launch);
-    loaded.trouble = library.trouble();
-    if (!loaded.trouble.empty()) return loaded;
-    if (const Code code = loaded.init(0); code != kSuccess) {
-      const char* name = nullptr;
-      loaded.error_name(code, &name);
-      loaded.trouble = std::string("libcuda.so.1: cuInit: ") + (name ? name : std::to_string(code));
-    }
-    return loaded;
-  }();
+  static const Driver driver;
   return driver;
 }
 
 struct Compiler {
+  Library library;
   Function<Code(Handle*, const char*, const char*, int, const char**, const char**)> create{
-      "nvrtcCreateProgram"};
-  Function<Code(Handle, int, const char* const*)> compile{"nvrtcCompileProgram"};
-  Function<Code(Handle, size_t*)> log_size{"nvrtcGetProgramLogSize"};
-  Function<Code(Handle, char*)> log{"nvrtcGetProgramLog"};
-  Function<Code(Handle, size_t*)> binary_size{"nvrtcGetCUBINSize"};
-  Function<Code(Handle, char*)> binary{"nvrtcGetCUBIN"};
-  Function<Code(Handle*)> end{"nvrtcDestroyProgram"};
-  std::string trouble;
+      library, "nvrtcCreateProgram"};
+  Function<Code(Handle, int, const char* const*)> compile{library, "nvrtcCompileProgram"};
+  Function<Code(Handle, size_t*)> log_size{library, "nvrtcGetProgramLogSize"};
+  Function<Code(Handle, char*)> log{library, "nvrtcGetProgramLog"};
+  Function<Code(Handle, size_t*)> binary_size{library, "nvrtcGetCUBINSize"};
+  Function<Code(Handle, char*)> binary{library, "nvrtcGetCUBIN"};
+  Function<Code(Handle*)> end{library, "nvrtcDestroyProgram"};
 };
 
 // That of the driver's own version first: what a newer one makes, it need not take.
+Library LoadCompiler() {
+  int version = 0;
+  Cuda().driver_version(&version);
+  if (version < 13000) return Library{{"libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so"}};
+  return Library{{"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"}};
+}
+
 const Compiler& Nvrtc() {
-  static const Compiler compiler = [] {
-    Compiler loaded;
-    int version = 0;
-    Cuda().driver_version(&version);
-    const bool older = version < 13000;
-    Library library({older ? "libnvrtc.so.12" : "libnvrtc.so.13",
-                     older ? "libnvrtc.so.11.2" : "libnvrtc.so.12", "libnvrtc.so"});
-    library.Find(&loaded.create, &loaded.compile, &loaded.log_size, &loaded.log,
-                 &loaded.binary_size, &loaded.binary, &loaded.end);
-    loaded.trouble = library.trouble();
-    return loaded;
-  }();
+  static const Compiler compiler{LoadCompiler()};
   return compiler;
 }
 
@@ -117,7 +106,7 @@ arrow::Status Call(const Function<Signature>& function, Arguments... arguments) 
   const char* name = nullptr;
   Cuda().error_name(code, &name);
   const std::string text =
-      std::string(function.name) + ": " + (name ? name : "error " + std::to_string(code));
+      std::string(function.name()) + ": " + (name ? name : "error " + std::to_string(code));
   if (code == kOutOfMemory) return arrow::Status::OutOfMemory(text);
   return arrow::Status::IOError(text);
 }
@@ -239,9 +228,9 @@ class CudaDevice final : public Device {
   // newest PTX.
   arrow::Result<std::string> Compile() const {
     const Compiler& nvrtc = Nvrtc();
-    if (!nvrtc.trouble.empty()) {
+    if (const std::string trouble = nvrtc.library.trouble(); !trouble.empty()) {
       return arrow::Status::IOError(
-          nvrtc.trouble,
+          trouble,
           ": NVRTC, which compiles the kernels, comes with CUDA's toolkit "
           "and with PyPI's nvidia-cuda-nvrtc");
     }

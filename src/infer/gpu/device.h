@@ -55,6 +55,10 @@ class Device {
   virtual arrow::Result<std::unique_ptr<Stream>> NewStream() = 0;
 };
 
+// Channels that an item of a kernel computes, and all numbers of channels are multiples of: WIDTH of
+// kernels.cl.
+inline constexpr int kVectorWidth = 8;
+
 // The kernels, and the words they are written in.
 extern const char kKernels[], kOpenClWords[], kCudaWords[];
 

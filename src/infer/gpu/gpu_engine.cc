@@ -6,6 +6,7 @@
 #include <semaphore>
 #include <utility>
 
+#include "infer/count_pictures.h"
 #include "infer/gpu/batcher.h"
 #include "infer/gpu/device.h"
 #include "infer/gpu/network.h"
@@ -44,7 +45,7 @@ struct Running {
 // can hold: drivers may take memory only then.
 arrow::Result<std::vector<std::unique_ptr<gpu::Lane>>> MakeLanes(const gpu::Network& network,
                                                                  int64_t memory, int workers,
-                                                                 Engine& cpu) {
+                                                                 const gpu::Noise& noise) {
   const int64_t fitting =
       memory / kMemoryShare / kLanes / static_cast<int64_t>(network.lane_bytes());
   const int useful = std::min((workers + kLanes - 1) / kLanes, kMostPictures);
@@ -53,7 +54,7 @@ arrow::Result<std::vector<std::unique_ptr<gpu::Lane>>> MakeLanes(const gpu::Netw
     const auto make = [&]() -> arrow::Status {
       while (lanes.size() < kLanes) {
         ARROW_ASSIGN_OR_RAISE(auto lane, network.NewLane(pictures));
-        ARROW_RETURN_NOT_OK(gpu::TestNetwork(lane.get(), cpu));
+        ARROW_RETURN_NOT_OK(gpu::TestNetwork(lane.get(), noise));
         lanes.push_back(std::move(lane));
       }
       return arrow::Status::OK();
@@ -64,7 +65,7 @@ arrow::Result<std::vector<std::unique_ptr<gpu::Lane>>> MakeLanes(const gpu::Netw
   }
 }
 
-arrow::Result<Running> Start(const std::string& id, const Weights& weights, Engine& cpu,
+arrow::Result<Running> Start(const std::string& id, const Weights& weights, const gpu::Noise& noise,
                              int workers) {
   Running running;
   ARROW_ASSIGN_OR_RAISE(running.device, gpu::OpenDevice(id));
@@ -72,7 +73,7 @@ arrow::Result<Running> Start(const std::string& id, const Weights& weights, Engi
   ARROW_ASSIGN_OR_RAISE(running.network, gpu::Network::Make(running.device.get(), weights.Fold(),
                                                             kInputSize, weights.preprocessing()));
   ARROW_ASSIGN_OR_RAISE(auto lanes,
-                        MakeLanes(*running.network, running.device->info().memory, workers, cpu));
+                        MakeLanes(*running.network, running.device->info().memory, workers, noise));
   running.batcher = Batcher::Make(*running.network, std::move(lanes));
   return running;
 }
@@ -99,8 +100,8 @@ class GpuEngine final : public Engine {
   std::optional<DeviceUse> device_use() const override {
     DeviceUse use;
     if (running_) {
+      use = running_->batcher->use();
       use.device = NameOf(running_->device->info());
-      running_->batcher->AddTo(&use);
     }
     const std::lock_guard lock(mutex_);
     use.cpu_pictures = cpu_pictures_;
@@ -150,11 +151,7 @@ class GpuWorker final : public EngineWorker {
 
   arrow::Status Infer(std::span<const uint8_t> pictures, std::span<float> features) override {
     const size_t width = static_cast<size_t>(engine_.features());
-    const size_t n = pictures.size() / kPictureBytes;
-    if (pictures.size() % kPictureBytes != 0 || features.size() != n * width) {
-      return arrow::Status::Invalid("pictures of ", pictures.size(), " bytes for ", features.size(),
-                                    " features");
-    }
+    ARROW_ASSIGN_OR_RAISE(const size_t n, CountPictures(pictures, features, width));
     for (size_t i = 0; i < n; ++i) {
       ARROW_RETURN_NOT_OK(engine_.Infer(pictures.subspan(i * kPictureBytes, kPictureBytes),
                                         features.subspan(i * width, width), &cpu_));
@@ -174,10 +171,11 @@ arrow::Result<std::unique_ptr<EngineWorker>> GpuEngine::NewWorker() {
 // The ids that `device` may mean, the best first. Errors: NotImplemented says what there is.
 arrow::Result<std::vector<std::string>> Candidates(const std::string& device) {
   const DeviceList list = ListDevices();
+  const bool named = device != "any" && device != "auto";
   std::vector<std::string> ids;
   std::string others;
   for (const DeviceInfo& each : list.devices) {
-    if (device == each.id || (each.is_gpu && (device == "any" || device == "auto"))) {
+    if (named ? device == each.id : each.is_gpu) {
       ids.push_back(each.id);
     } else {
       others += (others.empty() ? ", but " : "; ") + NameOf(each);
@@ -185,7 +183,6 @@ arrow::Result<std::vector<std::string>> Candidates(const std::string& device) {
   }
   if (!ids.empty()) return ids;
   for (const std::string& missing : list.missing) others += "; not by " + missing;
-  const bool named = device != "any" && device != "auto";
   return arrow::Status::NotImplemented("device ", device, ": there is ",
                                        named ? "none of this name" : "no GPU", others);
 }
@@ -194,9 +191,10 @@ arrow::Result<std::vector<std::string>> Candidates(const std::string& device) {
 arrow::Result<Running> StartFirst(const std::string& device, const Weights& weights, Engine& cpu,
                                   int workers) {
   ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> ids, Candidates(device));
+  ARROW_ASSIGN_OR_RAISE(const gpu::Noise noise, gpu::MakeNoise(cpu));
   arrow::Status refused;
   for (const std::string& id : ids) {
-    auto running = Start(id, weights, cpu, workers);
+    auto running = Start(id, weights, noise, workers);
     if (running.ok()) return running;
     const std::string before = refused.ok() ? "" : refused.message() + "; ";
     refused = running.status().WithMessage(before, id, ": ", running.status().message());
@@ -210,12 +208,14 @@ arrow::Result<std::unique_ptr<Engine>> MakeGpuEngine(const Weights& weights, Cpu
                                                      const std::string& device, int threads) {
   ARROW_ASSIGN_OR_RAISE(auto native, MakeNativeEngine(weights, cpu));
   auto running = StartFirst(device, weights, *native, threads * kWorkersPerThread);
-  if (!running.ok() && device != "auto") return running.status();
-  const std::string trouble = running.ok() ? "" : running.status().message();
-  std::optional<Running> started;
-  if (running.ok()) started = *std::move(running);
-  return std::make_unique<GpuEngine>(std::move(native), std::move(started), device == "auto",
-                                     threads, trouble);
+  const bool may_use_cpu = device == "auto";
+  if (running.ok()) {
+    return std::make_unique<GpuEngine>(std::move(native), *std::move(running), may_use_cpu, threads,
+                                       "");
+  }
+  if (!may_use_cpu) return running.status();
+  return std::make_unique<GpuEngine>(std::move(native), std::nullopt, may_use_cpu, threads,
+                                     running.status().message());
 }
 
 }  // namespace pomona

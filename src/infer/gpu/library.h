@@ -8,20 +8,6 @@
 
 namespace pomona::gpu {
 
-// A function by its name in its library. Not to be called before Library has found it.
-template <class Signature>
-struct Function;
-
-template <class Result, class... Arguments>
-struct Function<Result(Arguments...)> {
-  explicit Function(const char* text) : name(text) {}
-
-  Result operator()(Arguments... arguments) const { return call(arguments...); }
-
-  const char* name;
-  Result (*call)(Arguments...) = nullptr;
-};
-
 // Threads: one caller at a time.
 class Library {
  public:
@@ -35,26 +21,41 @@ class Library {
     }
   }
 
-  template <class... Signatures>
-  void Find(Function<Signatures>*... functions) {
-    (FindOne(functions), ...);
+  // Null where there is trouble.
+  void* Find(const char* name) {
+    if (!library_) return nullptr;
+    void* const found = dlsym(library_, name);
+    if (!found) {
+      trouble_ = dlerror();
+      library_ = nullptr;
+    }
+    return found;
   }
 
-  // Why none of the functions may be called; empty: all may.
+  // Why nothing of it may be called; empty: all that was looked for may.
   std::string trouble() const { return library_ ? "" : trouble_; }
 
  private:
-  template <class Signature>
-  void FindOne(Function<Signature>* function) {
-    if (!library_) return;
-    function->call = reinterpret_cast<Signature*>(dlsym(library_, function->name));
-    if (function->call) return;
-    trouble_ = dlerror();
-    library_ = nullptr;
-  }
-
   void* library_ = nullptr;
   std::string trouble_;
+};
+
+// A function of a library. Not to be called where the library has trouble.
+template <class Signature>
+class Function;
+
+template <class Result, class... Arguments>
+class Function<Result(Arguments...)> {
+ public:
+  Function(Library& library, const char* name)
+      : name_(name), call_(reinterpret_cast<Result (*)(Arguments...)>(library.Find(name))) {}
+
+  const char* name() const { return name_; }
+  Result operator()(Arguments... arguments) const { return call_(arguments...); }
+
+ private:
+  const char* const name_;
+  Result (*const call_)(Arguments...);
 };
 
 }  // namespace pomona::gpu

@@ -10,17 +10,13 @@ namespace {
 
 using Kind = ConvLayer::Kind;
 
-// As in kernels.cl.
-constexpr int kWidth = 8;
+// PIXELS of kernels.cl.
 constexpr int kPixels = 8;
 
 arrow::Result<std::unique_ptr<Buffer>> Upload(Device* device, Stream* stream,
                                               std::span<const float> values) {
   ARROW_ASSIGN_OR_RAISE(auto buffer, device->NewBuffer(values.size_bytes()));
   ARROW_RETURN_NOT_OK(stream->Write(*buffer, values.data(), values.size_bytes()));
-  // The values may go.
-  float last;
-  ARROW_RETURN_NOT_OK(stream->Read(*buffer, &last, sizeof last));
   return buffer;
 }
 
@@ -30,6 +26,7 @@ arrow::Result<std::unique_ptr<const Network>> Network::Make(Device* device,
                                                             std::span<const FoldedLayer> layers,
                                                             int input_size,
                                                             const Preprocessing& preprocessing) {
+  // It waits at its end, so that other streams find all weights there.
   ARROW_ASSIGN_OR_RAISE(const auto stream, device->NewStream());
   std::unique_ptr<Network> network(new Network);
   network->device_ = device;
@@ -88,7 +85,7 @@ arrow::Status Lane::Run(std::span<const uint8_t> pictures, std::span<float> feat
     const int32_t size = each.size;
     const int32_t out_size = size / layer.stride;
     const int32_t outputs = layer.out_channels;
-    const int64_t vectors = outputs / kWidth;
+    const int64_t vectors = outputs / kVectorWidth;
     positions = out_size * out_size;
     const int64_t pixels = int64_t{n} * positions;
     switch (layer.kind) {
@@ -121,7 +118,7 @@ arrow::Status Lane::Run(std::span<const uint8_t> pictures, std::span<float> feat
 
   const int32_t width = network_.features();
   ARROW_RETURN_NOT_OK(stream_->Run("pool", {expanded_.get(), features_.get(), n, positions, width},
-                                   int64_t{n} * width / kWidth));
+                                   int64_t{n} * width / kVectorWidth));
   ARROW_RETURN_NOT_OK(stream_->Read(*features_, features.data(), features.size_bytes()));
   for (float& value : features) value /= static_cast<float>(positions);
   return arrow::Status::OK();

@@ -18,46 +18,36 @@ constexpr char kLibrary[] = "libOpenCL.so.1";
 constexpr size_t kItemsMultiple = 64;
 
 struct Functions {
-  Function<decltype(::clGetPlatformIDs)> clGetPlatformIDs{"clGetPlatformIDs"};
-  Function<decltype(::clGetDeviceIDs)> clGetDeviceIDs{"clGetDeviceIDs"};
-  Function<decltype(::clGetDeviceInfo)> clGetDeviceInfo{"clGetDeviceInfo"};
-  Function<decltype(::clCreateContext)> clCreateContext{"clCreateContext"};
-  Function<decltype(::clReleaseContext)> clReleaseContext{"clReleaseContext"};
+  Library library{{kLibrary}};
+  Function<decltype(::clGetPlatformIDs)> clGetPlatformIDs{library, "clGetPlatformIDs"};
+  Function<decltype(::clGetDeviceIDs)> clGetDeviceIDs{library, "clGetDeviceIDs"};
+  Function<decltype(::clGetDeviceInfo)> clGetDeviceInfo{library, "clGetDeviceInfo"};
+  Function<decltype(::clCreateContext)> clCreateContext{library, "clCreateContext"};
+  Function<decltype(::clReleaseContext)> clReleaseContext{library, "clReleaseContext"};
   Function<decltype(::clCreateProgramWithSource)> clCreateProgramWithSource{
-      "clCreateProgramWithSource"};
-  Function<decltype(::clBuildProgram)> clBuildProgram{"clBuildProgram"};
-  Function<decltype(::clGetProgramBuildInfo)> clGetProgramBuildInfo{"clGetProgramBuildInfo"};
-  Function<decltype(::clReleaseProgram)> clReleaseProgram{"clReleaseProgram"};
-  Function<decltype(::clCreateKernel)> clCreateKernel{"clCreateKernel"};
-  Function<decltype(::clSetKernelArg)> clSetKernelArg{"clSetKernelArg"};
-  Function<decltype(::clReleaseKernel)> clReleaseKernel{"clReleaseKernel"};
-  Function<decltype(::clCreateCommandQueue)> clCreateCommandQueue{"clCreateCommandQueue"};
-  Function<decltype(::clReleaseEvent)> clReleaseEvent{"clReleaseEvent"};
-  Function<decltype(::clFinish)> clFinish{"clFinish"};
-  Function<decltype(::clReleaseCommandQueue)> clReleaseCommandQueue{"clReleaseCommandQueue"};
-  Function<decltype(::clCreateBuffer)> clCreateBuffer{"clCreateBuffer"};
-  Function<decltype(::clReleaseMemObject)> clReleaseMemObject{"clReleaseMemObject"};
-  Function<decltype(::clEnqueueWriteBuffer)> clEnqueueWriteBuffer{"clEnqueueWriteBuffer"};
-  Function<decltype(::clEnqueueReadBuffer)> clEnqueueReadBuffer{"clEnqueueReadBuffer"};
-  Function<decltype(::clEnqueueNDRangeKernel)> clEnqueueNDRangeKernel{"clEnqueueNDRangeKernel"};
-  std::string trouble;  // not empty: they are not to be called
+      library, "clCreateProgramWithSource"};
+  Function<decltype(::clBuildProgram)> clBuildProgram{library, "clBuildProgram"};
+  Function<decltype(::clGetProgramBuildInfo)> clGetProgramBuildInfo{library,
+                                                                    "clGetProgramBuildInfo"};
+  Function<decltype(::clReleaseProgram)> clReleaseProgram{library, "clReleaseProgram"};
+  Function<decltype(::clCreateKernel)> clCreateKernel{library, "clCreateKernel"};
+  Function<decltype(::clSetKernelArg)> clSetKernelArg{library, "clSetKernelArg"};
+  Function<decltype(::clReleaseKernel)> clReleaseKernel{library, "clReleaseKernel"};
+  Function<decltype(::clCreateCommandQueue)> clCreateCommandQueue{library, "clCreateCommandQueue"};
+  Function<decltype(::clReleaseEvent)> clReleaseEvent{library, "clReleaseEvent"};
+  Function<decltype(::clFinish)> clFinish{library, "clFinish"};
+  Function<decltype(::clReleaseCommandQueue)> clReleaseCommandQueue{library,
+                                                                    "clReleaseCommandQueue"};
+  Function<decltype(::clCreateBuffer)> clCreateBuffer{library, "clCreateBuffer"};
+  Function<decltype(::clReleaseMemObject)> clReleaseMemObject{library, "clReleaseMemObject"};
+  Function<decltype(::clEnqueueWriteBuffer)> clEnqueueWriteBuffer{library, "clEnqueueWriteBuffer"};
+  Function<decltype(::clEnqueueReadBuffer)> clEnqueueReadBuffer{library, "clEnqueueReadBuffer"};
+  Function<decltype(::clEnqueueNDRangeKernel)> clEnqueueNDRangeKernel{library,
+                                                                      "clEnqueueNDRangeKernel"};
 };
 
 const Functions& OpenCl() {
-  static const Functions functions = [] {
-    Functions loaded;
-    Library library({kLibrary});
-    library.Find(&loaded.clGetPlatformIDs, &loaded.clGetDeviceIDs, &loaded.clGetDeviceInfo,
-                 &loaded.clCreateContext, &loaded.clReleaseContext,
-                 &loaded.clCreateProgramWithSource, &loaded.clBuildProgram,
-                 &loaded.clGetProgramBuildInfo, &loaded.clReleaseProgram, &loaded.clCreateKernel,
-                 &loaded.clSetKernelArg, &loaded.clReleaseKernel, &loaded.clCreateCommandQueue,
-                 &loaded.clReleaseEvent, &loaded.clFinish, &loaded.clReleaseCommandQueue,
-                 &loaded.clCreateBuffer, &loaded.clReleaseMemObject, &loaded.clEnqueueWriteBuffer,
-                 &loaded.clEnqueueReadBuffer, &loaded.clEnqueueNDRangeKernel);
-    loaded.trouble = library.trouble();
-    return loaded;
-  }();
+  static const Functions functions;
   return functions;
 }
 
@@ -265,7 +255,7 @@ class ClDevice final : public Device {
 }  // namespace
 
 Listing ListOpenClDevices() {
-  Listing listing{{}, OpenCl().trouble};
+  Listing listing{{}, OpenCl().library.trouble()};
   if (!listing.trouble.empty()) return listing;
   for (const cl_device_id device : Devices()) {
     listing.devices.push_back(InfoOf(device, listing.devices.size()));

@@ -12,6 +12,8 @@
 namespace pomona::gpu {
 namespace {
 
+constexpr size_t kNoisePictures = 2;
+
 // Factors and summands on which devices that do less than they should differ: x * y + z.
 struct Case {
   float x, y, z;
@@ -89,7 +91,7 @@ arrow::Status TestArithmetic(Device* device) {
   const auto count = static_cast<int32_t>(x.size());
   ARROW_RETURN_NOT_OK(stream->Run(
       "probe", {buffers[0].get(), buffers[1].get(), buffers[2].get(), buffers[3].get(), count},
-      count / 8));
+      count / kVectorWidth));
   ARROW_RETURN_NOT_OK(stream->Read(*buffers[3], out.data(), 3 * bytes));
   for (size_t i = 0; i < x.size(); ++i) {
     const float sum = x[i] + z[i];
@@ -104,23 +106,28 @@ arrow::Status TestArithmetic(Device* device) {
   return arrow::Status::OK();
 }
 
-arrow::Status TestNetwork(Lane* lane, Engine& cpu) {
-  constexpr size_t kPictures = 2;
+arrow::Result<Noise> MakeNoise(Engine& cpu) {
+  Noise noise;
+  noise.pictures.resize(kNoisePictures * kPictureBytes);
+  noise.features.resize(kNoisePictures * static_cast<size_t>(cpu.features()));
   std::mt19937 random(24);
-  std::vector<uint8_t> noise(kPictures * kPictureBytes);
-  for (uint8_t& byte : noise) byte = static_cast<uint8_t>(random());
-  const size_t width = static_cast<size_t>(cpu.features());
-  std::vector<float> here(kPictures * width);
+  for (uint8_t& byte : noise.pictures) byte = static_cast<uint8_t>(random());
   ARROW_ASSIGN_OR_RAISE(const auto worker, cpu.NewWorker());
-  ARROW_RETURN_NOT_OK(worker->Infer(noise, here));
+  ARROW_RETURN_NOT_OK(worker->Infer(noise.pictures, noise.features));
+  return noise;
+}
 
+arrow::Status TestNetwork(Lane* lane, const Noise& noise) {
   const size_t n = static_cast<size_t>(lane->capacity());
   std::vector<uint8_t> pictures(n * kPictureBytes);
-  for (size_t i = 0; i < pictures.size(); ++i) pictures[i] = noise[i % noise.size()];
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    pictures[i] = noise.pictures[i % noise.pictures.size()];
+  }
+  const size_t width = noise.features.size() / kNoisePictures;
   std::vector<float> there(n * width);
   ARROW_RETURN_NOT_OK(lane->Run(pictures, there));
   for (size_t i = 0; i < n; ++i) {
-    const float* const expected = &here[i % kPictures * width];
+    const float* const expected = &noise.features[i % kNoisePictures * width];
     if (std::memcmp(&there[i * width], expected, width * sizeof(float)) != 0) {
       return arrow::Status::NotImplemented(
           "it does not compute as the engine needs it: pictures of noise get other features than "

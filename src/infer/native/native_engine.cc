@@ -1,6 +1,7 @@
 // The native engine behind the Engine seam.
 #include <algorithm>
 
+#include "infer/count_pictures.h"
 #include "infer/native/network.h"
 
 namespace pomona {
@@ -14,12 +15,8 @@ class NativeWorker final : public EngineWorker {
       : network_(std::move(network)), scratch_(std::move(scratch)) {}
 
   arrow::Status Infer(std::span<const uint8_t> pictures, std::span<float> features) override {
-    const size_t n = pictures.size() / kPictureBytes;
     const size_t width = static_cast<size_t>(network_->features());
-    if (pictures.size() % kPictureBytes != 0 || features.size() != n * width) {
-      return arrow::Status::Invalid("pictures of ", pictures.size(), " bytes for ", features.size(),
-                                    " features");
-    }
+    ARROW_ASSIGN_OR_RAISE(const size_t n, CountPictures(pictures, features, width));
     for (size_t i = 0; i < n; ++i) {
       network_->Run(&pictures[i * kPictureBytes], scratch_, &features[i * width]);
     }
