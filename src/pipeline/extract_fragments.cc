@@ -402,10 +402,8 @@ arrow::Result<Extraction> ExtractFragments(const ExtractionInput& input, Kept* k
     if (input.hooks.progress) input.hooks.progress(progress);
   };
   const auto report = [&]() -> arrow::Status {
-    if (const auto device = input.engine.device_use();
-        device && !device->trouble.empty() && !std::exchange(told_of_device, true)) {
-      log("the CPU computes: " + device->trouble);
-    }
+    const std::string trouble = NewTrouble(input.engine, &told_of_device);
+    if (!trouble.empty()) log(trouble);
     for (const std::string& note : workers.TakeNotes()) log(note);
     if (!listed && input.fragments.complete()) {
       listed = true;

@@ -37,6 +37,14 @@ arrow::Result<std::unique_ptr<Engine>> MakeEngine(const Weights& weights,
   return arrow::Status::UnknownError("no such engine");
 }
 
+std::string NewTrouble(const Engine& engine, bool* told) {
+  if (*told) return "";
+  const auto device = engine.device_use();
+  if (!device || device->trouble.empty()) return "";
+  *told = true;
+  return "the CPU computes: " + device->trouble;
+}
+
 int WorkerCount(int threads, int workers_per_thread) {
   return std::max(threads, std::min(threads * workers_per_thread, AllowedThreads()));
 }

@@ -27,6 +27,9 @@ std::string FragmentRecipeOf(const std::string& recipe, StatsKind stats);
 arrow::Result<std::unique_ptr<Engine>> MakeEngine(const Weights& weights,
                                                   const RunOptions& options);
 
+// Why the CPU computes in the place of a device, the first time that it is so; else empty.
+std::string NewTrouble(const Engine& engine, bool* told);
+
 // How many workers keep so many threads' cores busy, as far as this process' memory goes.
 int WorkerCount(int threads, int workers_per_thread);
 

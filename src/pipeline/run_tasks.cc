@@ -211,7 +211,7 @@ arrow::Status RunTasks::OpenEngine() {
     return arrow::Status::Invalid("the engine gives ", engine_->features(),
                                   " features, but the run was planned for ", plan_.dimensions);
   }
-  while (std::ssize(workers_) < WorkerCount(1, engine_->workers_per_thread())) {
+  for (int i = WorkerCount(1, engine_->workers_per_thread()); i > 0; --i) {
     ARROW_ASSIGN_OR_RAISE(auto worker, ImageWorker::Make(*engine_, plan_.options, &memory_));
     workers_.push_back(std::move(worker));
   }
@@ -249,10 +249,8 @@ arrow::Status RunTasks::MakeItems(OpenFragment* fragment, size_t begin, size_t e
   ARROW_RETURN_NOT_OK(ParallelFor(end - begin, static_cast<int>(workers_.size()), cancel_, make));
   result->extraction.seconds += Seconds();
   result->extraction.seconds -= before;
-  if (const auto device = engine_->device_use();
-      device && !device->trouble.empty() && !std::exchange(told_of_device_, true)) {
-    result->notes.push_back("the CPU computes: " + device->trouble);
-  }
+  const std::string trouble = NewTrouble(*engine_, &told_of_device_);
+  if (!trouble.empty()) result->notes.push_back(trouble);
   result->reads += source_->transfers();
   result->reads -= read_before;
   return arrow::Status::OK();
