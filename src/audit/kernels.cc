@@ -1,7 +1,5 @@
 #include "audit/kernels.h"
 
-#include <cmath>
-
 // The vectors of SVE and RVV cannot stand in arrays; SSSE3 and SSE4 bring nothing that SSE2 lacks.
 #define HWY_DISABLED_TARGETS \
   (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV | HWY_SSSE3 | HWY_SSE4)
@@ -11,23 +9,16 @@
 
 #include <hwy/highway.h>
 
+#include "fused-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace pomona::audit {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-#if HWY_NATIVE_FMA
-using Tag = hn::ScalableTag<float>;
+using Tag = pomona::HWY_NAMESPACE::FusedTag<float>;
 using Vec = hn::Vec<Tag>;
-HWY_INLINE Vec FusedMulAdd(Vec a, Vec b, Vec c) { return hn::MulAdd(a, b, c); }
-#else
-// Without the instruction, slowly but to the same bits.
-using Tag = hn::CappedTag<float, 1>;
-using Vec = hn::Vec<Tag>;
-HWY_INLINE Vec FusedMulAdd(Vec a, Vec b, Vec c) {
-  return hn::Set(Tag(), std::fma(hn::GetLane(a), hn::GetLane(b), hn::GetLane(c)));
-}
-#endif
+using pomona::HWY_NAMESPACE::FusedMulAdd;
 
 // A block of accumulators fills the registers: 12 x 2 of the 32 of AVX-512 and NEON, 6 x 2 of the
 // 16 of AVX2.

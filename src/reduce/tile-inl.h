@@ -1,4 +1,4 @@
-// What the kernels share: vectors of float64, the one fused multiply-add, and a product's tile.
+// What the kernels share: vectors of float64 and a product's tile.
 #if defined(POMONA_REDUCE_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef POMONA_REDUCE_TILE_INL_H_
 #undef POMONA_REDUCE_TILE_INL_H_
@@ -8,26 +8,18 @@
 
 #include <hwy/highway.h>
 
-#include <cmath>
 #include <cstddef>
+
+#include "fused-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace pomona::reduce {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-#if HWY_NATIVE_FMA
-using Tag = hn::ScalableTag<double>;
+using Tag = pomona::HWY_NAMESPACE::FusedTag<double>;
 using Vec = hn::Vec<Tag>;
-HWY_INLINE Vec FusedMulAdd(Vec a, Vec b, Vec c) { return hn::MulAdd(a, b, c); }
-#else
-// Without the instruction, slowly but to the same bits.
-using Tag = hn::CappedTag<double, 1>;
-using Vec = hn::Vec<Tag>;
-HWY_INLINE Vec FusedMulAdd(Vec a, Vec b, Vec c) {
-  return hn::Set(Tag(), std::fma(hn::GetLane(a), hn::GetLane(b), hn::GetLane(c)));
-}
-#endif
+using pomona::HWY_NAMESPACE::FusedMulAdd;
 
 // A tile of accumulators fills the registers: 8 x 3 of the 32 of AVX-512, 4 x 3 of the 16 of AVX2.
 constexpr size_t kLanes = hn::MaxLanes(Tag());
