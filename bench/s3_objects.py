@@ -17,7 +17,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests"))
 
@@ -44,21 +43,8 @@ def minio_by_tls(folder, objects):
     subprocess.run(
         ["openssl", *command, "-out", certificate], check=True, stderr=subprocess.DEVNULL
     )
-    port, console = servers.free_ports(2)
-    at = ["--address", f"127.0.0.1:{port}", "--console-address", f"127.0.0.1:{console}"]
-    keys = dict(zip(("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"), servers.KEYS, strict=True))
-    started = time.monotonic()
-    with servers.serving(
-        [servers.tools() / "minio", "server", "--quiet", *at]
-        + ["--certs-dir", certificates, folder / "objects"],
-        folder / "log",
-        lambda: time.monotonic() - started > 5,
-        os.environ | keys | {"MINIO_BROWSER": "off"},
-    ):
-        yield {
-            "AWS_ENDPOINT_URL_S3": f"https://127.0.0.1:{port}",
-            "AWS_CA_BUNDLE": str(certificate),
-        }
+    with servers.minio(folder, certificates) as server:
+        yield {"AWS_ENDPOINT_URL_S3": server.endpoint, "AWS_CA_BUNDLE": str(certificate)}
 
 
 def rclone_environment(server):
