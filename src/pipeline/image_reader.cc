@@ -61,13 +61,19 @@ arrow::Result<Outcome> ImageReader::Process(std::string_view path, int64_t size,
                                             const ReadBytes& read, RowSink* rows,
                                             const UseImage& use) {
   constexpr int64_t kUncounted = int64_t{16} << 20;
-  if (claim_) {  // of the last file, which may have been looked at until now
-    FileBytes().swap(bytes_);
-    claim_.reset();
-  }
-  // Of what is larger than an image may be no more than the beginning is read.
-  if (size > kUncounted && size <= kMaxFileBytes) claim_ = memory_.files.Take(size);
   bytes_.clear();
+  // Of what is larger than an image may be no more than the beginning is read.
+  if (size <= kUncounted || size > kMaxFileBytes) return ReadAndDecode(path, read, rows, use);
+  const auto claim = memory_.files.Take(size);
+  auto outcome = ReadAndDecode(path, read, rows, use);
+  // Not kept until the next file: who gets none would keep the others waiting for the memory.
+  bytes_.resize(std::min(bytes_.size(), kSniffBytes));
+  bytes_.shrink_to_fit();
+  return outcome;
+}
+
+arrow::Result<Outcome> ImageReader::ReadAndDecode(std::string_view path, const ReadBytes& read,
+                                                  RowSink* rows, const UseImage& use) {
   Stopwatch watch;
   auto unread = Guarded([&] { return read(&bytes_); });
   watch.Lap(&read_);

@@ -54,7 +54,8 @@ class ImageReader {
   arrow::Result<Outcome> Process(std::string_view path, std::span<const uint8_t> file,
                                  RowSink* rows, const UseImage& use);
 
-  // What was read of the last file.
+  // What was read of the last file, but of a file of many MiB only the kSniffBytes (decode.h) at its
+  // beginning.
   std::span<const uint8_t> bytes() const { return bytes_; }
 
   // Spent so far, a file at a time.
@@ -64,13 +65,14 @@ class ImageReader {
   int64_t read_bytes() const { return read_bytes_; }
 
  private:
+  arrow::Result<Outcome> ReadAndDecode(std::string_view path, const ReadBytes& read, RowSink* rows,
+                                       const UseImage& use);
   arrow::Result<Outcome> Decode(std::string_view path, std::span<const uint8_t> file, RowSink* rows,
                                 const UseImage& use);
 
   ImageMemory& memory_;
   Decoder decoder_;
   FileBytes bytes_;
-  std::optional<MemoryBudget::Claim> claim_;  // for them
   Durations read_;
   Durations decode_;
   Durations rows_;

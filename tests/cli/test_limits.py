@@ -7,6 +7,7 @@ import struct
 import subprocess
 import zlib
 
+import PIL.Image
 import pytest
 
 
@@ -55,6 +56,21 @@ def tree(sample_tree, tmp_path):
     shutil.copytree(sample_tree, tree)
     (tree / "Training/Banana/large.png").write_bytes(png(12_000, 12_000))
     return tree
+
+
+def test_a_large_file_is_waited_for_until_it_is_done(pomona, tmp_path):
+    """And not for the next one of who read it, which may never come."""
+    tree = tmp_path / "tree"
+    (tree / "label").mkdir(parents=True)
+    for name in "ab":
+        PIL.Image.new("RGB", (3300, 3300)).save(tree / f"label/{name}.bmp")
+    limits = ["--memory", "96M", "--threads", "2"]  # room for one of them
+    done = subprocess.run(
+        [pomona, "check", tree, *limits], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.endswith("2 images: 2 ok\n"), done.stdout
+    job = [pomona, "run", tree, tmp_path / "out", "--pca-components", "1", "--quiet"]
+    subprocess.run([*job, *limits], timeout=120, check=True)
 
 
 def test_lack_of_memory_is_no_reject(pomona, needed, tree, tmp_path):

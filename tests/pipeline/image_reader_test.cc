@@ -61,6 +61,21 @@ TEST(ImageReader, SaysWhatBecameOfAFile) {
   EXPECT_EQ(unread->reject->reason, Reason::kForbidden);
 }
 
+// Who waits for it might wait for ever: a reader may get no other file.
+TEST(ImageReader, MemoryForALargeFileIsFreeOnceItIsDone) {
+  constexpr int64_t kSize = int64_t{20} << 20;
+  ImageMemory memory(3 * kSize);  // files have half of it
+  ImageReader first(&memory), second(&memory);
+  RowCount rows;
+  const std::string text(2 * kSniffBytes, 'x');
+  const auto fails = [](const PictureInfo&) { return arrow::Status::IOError("no engine"); };
+  EXPECT_FALSE(first.Process("a/1.png", kSize, Reading(PngOf(1, 2, 3)), &rows, fails).ok());
+  EXPECT_EQ(second.Process("a/2.png", kSize, Reading(text), &rows, Use)->verdict, Verdict::kReject);
+  EXPECT_EQ(second.bytes().size(), kSniffBytes);
+  EXPECT_EQ(first.Process("a/3.png", kSize, Reading(PngOf(1, 2, 3)), &rows, Use)->verdict,
+            Verdict::kRow);
+}
+
 TEST(ImageReader, BytesWithoutANameWereMeantToBeAnImage) {
   ImageMemory memory(0);
   RowCount rows;
