@@ -3,8 +3,10 @@
 
 #include <arrow/status.h>
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
+#include <semaphore>
 
 #include "pomona/cancel.h"
 
@@ -19,5 +21,11 @@ arrow::Status ParallelFor(
     size_t count, int threads, CancelToken cancel,
     const std::function<arrow::Status(size_t i, int thread)>& body,
     const std::function<void()>& poll = [] {});
+
+// semaphore->acquire(), which with GCC 12's library may sleep through the last release.
+inline void Acquire(std::counting_semaphore<>* semaphore) {
+  while (!semaphore->try_acquire_for(std::chrono::milliseconds(50))) {
+  }
+}
 
 }  // namespace pomona

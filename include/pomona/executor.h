@@ -32,7 +32,7 @@ struct Executor {
 // One of the processes that do the tasks of a run which another one plans and publishes. What it
 // has to know it reads from OUTPUT/_pomona.
 //
-// Threads: one caller at a time; each worker works on one thread.
+// Threads: one caller at a time; a worker works on one thread, or as many as an engine's device wants.
 class TaskWorker {
  public:
   // `job`: as Executor::run was given it. `weights`: where the file is on this machine; empty: see

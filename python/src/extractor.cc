@@ -203,7 +203,7 @@ void BindExtractor(nb::module_& module) {
             const std::optional<DeviceUse> use = self.made->device_use();
             return use && use->trouble.empty() ? use->device : std::string("cpu");
           },
-          "What computes now: \"cpu\", or a device's id and name.")
+          "What computes now: \"cpu\", or a device's id and name, which no forked process has.")
       .def_prop_ro(
           "weights_digest", [](const BoundExtractor& self) { return self.made->model().digest; },
           "SHA-256 of the weights' tensors, in hex.")

@@ -46,7 +46,8 @@ std::string NewTrouble(const Engine& engine, bool* told) {
 }
 
 int WorkerCount(int threads, int workers_per_thread) {
-  return std::max(threads, std::min(threads * workers_per_thread, AllowedThreads()));
+  const int room = std::max(0, AllowedThreads() - threads) / 2;  // pictures have the other half
+  return threads + std::min(threads * (workers_per_thread - 1), room);
 }
 
 }  // namespace pomona

@@ -24,7 +24,7 @@ arrow::Result<std::vector<Pictured>> MakePictures(const std::vector<std::string>
     const auto done = Guarded([&]() -> arrow::Result<bool> { return read(paths[i], &bytes); });
     if (!done.ok() || !*done) return cancel.Check();
     pictures[i].bytes = std::ssize(bytes);
-    idle_count.acquire();
+    Acquire(&idle_count);
     std::unique_lock lock(mutex);
     Thumbnailer thumbnailer = std::move(idle.back());
     idle.pop_back();

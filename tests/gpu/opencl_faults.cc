@@ -34,24 +34,11 @@ cl_int Fault(const char* name) {
   return static_cast<cl_int>(Number("POMONA_FAULT_CODE", CL_OUT_OF_RESOURCES));
 }
 
-template <class Made>
-Made Failed(cl_int code, cl_int* told) {
-  if (told) *told = code;
-  return nullptr;
-}
-
-cl_context CL_API_CALL CreateContext(
-    const cl_context_properties* properties, cl_uint count, const cl_device_id* devices,
-    void(CL_CALLBACK* notify)(const char*, const void*, size_t, void*), void* data, cl_int* code) {
-  const cl_int fault = Fault("clCreateContext");
-  if (fault != CL_SUCCESS) return Failed<cl_context>(fault, code);
-  return driver->clCreateContext(properties, count, devices, notify, data, code);
-}
-
 cl_mem CL_API_CALL CreateBuffer(cl_context context, cl_mem_flags flags, size_t bytes, void* host,
                                 cl_int* code) {
   if (static_cast<long long>(bytes) > Number("POMONA_FAULT_BYTES", 1LL << 62)) {
-    return Failed<cl_mem>(CL_MEM_OBJECT_ALLOCATION_FAILURE, code);
+    if (code) *code = CL_MEM_OBJECT_ALLOCATION_FAILURE;
+    return nullptr;
   }
   return driver->clCreateBuffer(context, flags, bytes, host, code);
 }
@@ -114,7 +101,6 @@ CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint count, const cl_icd_dispatch
   if (count < all) return CL_INVALID_VALUE;
   driver = target;
   layer = *target;
-  layer.clCreateContext = &CreateContext;
   layer.clCreateBuffer = &CreateBuffer;
   layer.clCreateProgramWithSource = &CreateProgram;
   layer.clEnqueueNDRangeKernel = &Launch;

@@ -182,6 +182,18 @@ def test_a_gpu_that_vanishes_is_replaced(cuda, job, by_cpu):
     assert device["pictures"] + device["cpu_pictures"] == IMAGES
 
 
+def test_a_gpu_that_does_not_start_is_replaced(cuda, job, by_cpu):
+    lost = cuda | {"POMONA_FAULT_LAUNCHES": "1"}
+    finished, _ = job("--engine", "gpu", **lost)
+    assert finished.returncode == 1
+    assert "cuda:0: cuLaunchKernel: CUDA_ERROR_LAUNCH_FAILED" in finished.stderr
+    finished, output = job("--engine", "gpu", "--device", "auto", **lost)
+    assert finished.returncode == 0, finished.stderr
+    assert "the CPU computes: cuda:0: cuLaunchKernel" in finished.stderr
+    assert files(output) == by_cpu
+    assert device_of(output)["cpu_pictures"] == IMAGES
+
+
 def test_version_lists_devices(opencl, cuda, pomona):
     said = subprocess.run(
         [pomona, "version"], check=True, capture_output=True, text=True, env=os.environ | cuda

@@ -67,8 +67,8 @@ TEST_P(GpuFamily, HasTheBitsOfTheScalarKernels) {
   const Preprocessing& scaling = GetParam().scaling();
   const std::vector<FoldedLayer> layers = RandomLayers(alpha, 1, framework);
   const auto network = Network::Make(device_.get(), layers, size, scaling).ValueOrDie();
-  const auto lane = network->NewLane(3).ValueOrDie();
-  const std::vector<uint8_t> pictures = RandomPictures(size, 3);
+  const auto lane = network->NewLane(2).ValueOrDie();
+  const std::vector<uint8_t> pictures = RandomPictures(size, 2);
   const std::vector<float> expected = OnTheCpu(layers, size, pictures, scaling);
   ASSERT_GT(*std::ranges::max_element(expected), 0.1f);
 
@@ -77,17 +77,22 @@ TEST_P(GpuFamily, HasTheBitsOfTheScalarKernels) {
   EXPECT_TRUE(SameBits(features, expected));
 
   // Fewer pictures than before: nothing of the others is left.
-  const size_t width = features.size() / 3, bytes = pictures.size() / 3;
+  const size_t width = features.size() / 2, bytes = pictures.size() / 2;
   std::vector<float> last(width);
   ASSERT_TRUE(lane->Run(std::span(pictures).last(bytes), last).ok());
   EXPECT_TRUE(SameBits(last, std::span(expected).last(width)));
 }
 
-INSTANTIATE_TEST_SUITE_P(Gpu, GpuFamily,
-                         testing::Values(Variant{0.35, 96}, Variant{0.5, 128}, Variant{0.75, 160},
-                                         Variant{0.75, 192}, Variant{1.0, 32}, Variant{1.0, 224},
-                                         Variant{1.3, 96}, Variant{1.4, 64},
-                                         Variant{1.0, 96, Framework::kPyTorch}),
+// The whole family, and what Keras takes besides.
+std::vector<Variant> Family() {
+  std::vector<Variant> family = {{1.0, 32}, {1.4, 64}, {1.0, 96, Framework::kPyTorch}};
+  for (const double alpha : {0.35, 0.5, 0.75, 1.0, 1.3, 1.4}) {
+    for (const int size : {96, 128, 160, 192, 224}) family.push_back({alpha, size});
+  }
+  return family;
+}
+
+INSTANTIATE_TEST_SUITE_P(Gpu, GpuFamily, testing::ValuesIn(Family()),
                          [](const auto& info) { return info.param.name(); });
 
 TEST_F(GpuTest, KeepsThePromiseOfItsArithmetic) {
@@ -121,7 +126,6 @@ TEST_F(GpuTest, BatchesOfManyThreadsAreTheSame) {
   EXPECT_TRUE(SameBits(features, OnTheCpu(layers, kSize, pictures, kKerasPreprocessing)));
   const DeviceUse use = batcher->use();
   EXPECT_EQ(use.pictures, kPictures);
-  EXPECT_GE(use.batches, kPictures / 5);
   EXPECT_GT(use.busy_seconds, 0);
 }
 

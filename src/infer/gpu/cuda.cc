@@ -89,6 +89,7 @@ struct Compiler {
 Library LoadCompiler() {
   int version = 0;
   Cuda().driver_version(&version);
+  if (version < 12000) return Library{{"libnvrtc.so.11.2", "libnvrtc.so"}};
   if (version < 13000) return Library{{"libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so"}};
   return Library{{"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"}};
 }
@@ -150,7 +151,9 @@ class CudaStream final : public Stream {
   }
 
   arrow::Status Write(const Buffer& to, const void* from, size_t bytes) override {
-    return CallOn(context_, Cuda().to_device, AddressOf(to), from, bytes, stream_);
+    ARROW_RETURN_NOT_OK(CallOn(context_, Cuda().to_device, AddressOf(to), from, bytes, stream_));
+    // Whether it has copied by now CUDA does not promise.
+    return CallOn(context_, Cuda().wait, stream_);
   }
 
   arrow::Status Run(const char* kernel, std::initializer_list<Argument> arguments,

@@ -13,6 +13,7 @@
 #include "infer/gpu/self_test.h"
 #include "pomona/device.h"
 #include "pomona/engine.h"
+#include "tasks.h"
 
 namespace pomona {
 namespace {
@@ -128,7 +129,9 @@ class GpuEngine final : public Engine {
       ARROW_ASSIGN_OR_RAISE(*worker, cpu_->NewWorker());
     }
     ++cpu_pictures_;
-    cores_.acquire();
+    // There are no more workers than cores, and nothing is shared that a fork could interrupt.
+    if (!running_) return (*worker)->Infer(picture, features);
+    Acquire(&cores_);
     const arrow::Status status = (*worker)->Infer(picture, features);
     cores_.release();
     return status;
@@ -196,8 +199,11 @@ arrow::Result<Running> StartFirst(const std::string& device, const Weights& weig
   for (const std::string& id : ids) {
     auto running = Start(id, weights, noise, workers);
     if (running.ok()) return running;
+    const arrow::Status& why = running.status();
+    // A device's memory is not this machine's.
+    const auto code = why.IsOutOfMemory() ? arrow::StatusCode::IOError : why.code();
     const std::string before = refused.ok() ? "" : refused.message() + "; ";
-    refused = running.status().WithMessage(before, id, ": ", running.status().message());
+    refused = arrow::Status(code, before + id + ": " + why.message());
   }
   return refused;
 }
