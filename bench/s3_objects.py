@@ -14,7 +14,6 @@ import os
 import pathlib
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 
@@ -37,14 +36,10 @@ def minio_by_tls(folder, objects):
     shutil.copytree(objects, folder / "objects")
     certificates = folder / "certificates"
     certificates.mkdir()
-    command = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1".split()
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", certificates / "private.key"]
-    certificate = certificates / "public.crt"
-    subprocess.run(
-        ["openssl", *command, "-out", certificate], check=True, stderr=subprocess.DEVNULL
-    )
+    servers.certify(certificates)
+    authority = str(certificates / "public.crt")
     with servers.minio(folder, certificates) as server:
-        yield {"AWS_ENDPOINT_URL_S3": server.endpoint, "AWS_CA_BUNDLE": str(certificate)}
+        yield {"AWS_ENDPOINT_URL_S3": server.endpoint, "AWS_CA_BUNDLE": authority}
 
 
 def rclone_environment(server):

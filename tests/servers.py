@@ -159,9 +159,21 @@ class S3Server:
 KEYS = ("pomona-tests", "pomona-tests-secret")
 
 
+def certify(folder):
+    """Makes a certificate for 127.0.0.1 that signs itself, public.crt, and its private.key."""
+    names = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        + ["-nodes", "-days", "2", *names]
+        + ["-keyout", folder / "private.key", "-out", folder / "public.crt"],
+        check=True,
+        capture_output=True,
+    )
+
+
 @contextlib.contextmanager
 def minio(folder, certificates=None):
-    """An S3 server; by https where a folder has its public.crt and private.key."""
+    """An S3 server; by https where a folder has what certify() makes."""
     program = need(tools() / "minio", "it takes Go 1.24 or newer")
     port, console = free_ports(2)
     uploads = "objects/.minio.sys/multipart/**/*"

@@ -195,7 +195,7 @@ struct S3Connection::Request {
   std::span<const uint8_t> body;
   int64_t most = kMostErrorBytes;
   milliseconds patience = kFirstPatience;
-  int attempts = kS3Attempts;
+  bool once = false;  // not repeated: the server may have heard it
 };
 
 arrow::Result<std::unique_ptr<S3Connection>> S3Connection::Open(const std::string& uri,
@@ -337,6 +337,7 @@ arrow::Status S3Connection::Prepare(const Request& request, Attempt* attempt) {
   http.body = request.body;
   http.headers = request.headers;
   http.most = request.most;
+  http.once = request.once;
   if (attempt->elsewhere) {
     attempt->place = *attempt->elsewhere;
     http.target = attempt->elsewhere_target;
@@ -378,7 +379,7 @@ arrow::Result<HttpAnswer> S3Connection::Send(const Request& request, Attempt* fi
     const Credentials& credentials = made.credentials;
     auto& answer = made.answer;
     arrow::Status failed;
-    int attempts = request.attempts;
+    int attempts = request.once ? 1 : kS3Attempts;
     if (answer.ok()) {
       reached_ = true;
       first_byte_.AddShared(answer->first_byte_seconds);
@@ -540,7 +541,7 @@ arrow::Result<std::string> S3Connection::Put(const std::string& key, std::span<c
 
 arrow::Status S3Connection::Delete(const std::string& key, bool once) {
   Request request;
-  if (once) request.attempts = 1;
+  request.once = once;
   request.method = "DELETE";
   request.key = key;
   const arrow::Status status = Send(request).status();

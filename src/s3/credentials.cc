@@ -132,14 +132,15 @@ arrow::Result<Credentials> ParseJson(const std::string& from, std::string_view t
 }
 
 arrow::Result<Credentials> OfProcess(const std::string& command) {
-  // Its arguments may be secret.
-  const std::string program = command.substr(0, command.find(' '));
+  // Its arguments may be secret, and so may variables before it. A path in quotes may have spaces.
+  std::string program = command.substr(0, command.find_first_of(" \t"));
+  if (program.find_first_of("='\"") != std::string::npos) program = "its command";
   auto text = OutputOf(command, kProcessLimit);
   if (text.status().IsCancelled()) {
     return arrow::Status::IOError("the credential_process of the profile was killed after ",
                                   std::chrono::seconds(kProcessLimit).count(),
                                   " seconds: ", program,
-                                  "; call it in a shell to see what it waits for");
+                                  "; run it in a shell to see what it is waiting for");
   }
   if (!text.ok()) {
     return arrow::Status::IOError("the credential_process of the profile failed: ", program, ": ",
@@ -175,6 +176,7 @@ arrow::Result<Credentials> CredentialsChain::Get() {
   }
   if (!found.ok()) {
     next_try_ = SystemClock::now() + kPause;  // to look may have taken a minute
+    if (good) next_try_ = std::min(next_try_, held_->expires);
     failed_ = arrow::Status::IOError("no credentials were given: ", found.status().message());
     // What is still good serves until it is not.
     if (good) return *held_;
@@ -187,7 +189,10 @@ arrow::Result<Credentials> CredentialsChain::Get() {
 
 bool CredentialsChain::Renew(const Credentials& refused) {
   const std::lock_guard lock(mutex_);
-  if (held_ && held_->key_id == refused.key_id && held_->token == refused.token) held_.reset();
+  if (held_ && held_->key_id == refused.key_id && held_->token == refused.token) {
+    held_.reset();
+    next_try_ = {};
+  }
   return Environment("AWS_ACCESS_KEY_ID").empty();
 }
 

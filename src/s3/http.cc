@@ -614,7 +614,7 @@ arrow::Result<HttpAnswer> HttpClient::Send(const HttpServer& server, const HttpR
                                            milliseconds patience) {
   for (;;) {
     Pending pending(this, patience);
-    pending.connection = TakeIdle(server);
+    if (!request.once) pending.connection = TakeIdle(server);
     pending.kept = pending.connection != nullptr;
     if (!pending.kept) {
       ARROW_ASSIGN_OR_RAISE(pending.connection, Connect(server, patience));

@@ -53,6 +53,7 @@ struct HttpRequest {
   HttpHeaders headers;  // names in lower case; host and content-length are added
   std::span<const uint8_t> body;
   int64_t most = int64_t{16} << 20;  // bytes that the answer's body may have
+  bool once = false;  // by a new connection: on a kept one it may have to be repeated
 };
 
 struct HttpAnswer {

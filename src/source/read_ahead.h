@@ -56,7 +56,8 @@ class ReadAhead {
   };
 
   // `read` runs on the executor, and on the threads of those who take what was not prefetched;
-  // `together`, which may be null, on the executor alone. It outlives this; its tasks may not.
+  // `together`, which may be null, on the executor alone. The executor outlives this; its tasks may
+  // not.
   ReadAhead(arrow::internal::Executor* executor, const Bounds& bounds, ReadFunction read,
             ReadTogether together = {})
       : executor_(executor),

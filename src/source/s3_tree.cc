@@ -287,8 +287,8 @@ class S3Tree : public Source {
     size_t place;  // of its item
     std::shared_ptr<S3Connection::PendingGet> request;
     Clock::time_point start;
-    bool unread = false;  // its answer has come and is to be read elsewhere
-    bool spoilt = false;  // the bytes that came are not the object's; nothing is under way
+    bool unread = false;     // its answer has come and is to be read elsewhere
+    arrow::Status spoilt{};  // why the bytes that came are not the object's; nothing is under way
   };
 
   // Reads small objects by one thread, which asks for all of them before it reads the first answer.
@@ -323,7 +323,8 @@ class S3Tree : public Source {
         }
       }
       std::vector<S3Connection::PendingGet*> requests;
-      for (std::vector<bool> due; !asked.empty();) {
+      std::vector<bool> due;
+      while (!asked.empty()) {
         requests.clear();
         for (const Asked& one : asked) requests.push_back(one.request.get());
         S3Connection::Wait(requests, kRound, &due);
@@ -334,23 +335,13 @@ class S3Tree : public Source {
           Asked& one = asked[i];
           if (!due[i]) {
             rest.push_back(std::move(one));
-          } else if (Clock::now() - round > kHeldUp) {
-            one.unread = true;
-            fetch_elsewhere(one);
-          } else if (connection_->Receive(*one.request)) {
-            const Item& item = items[one.place];
-            FileContent content;
-            int64_t vouched = 0;
-            const arrow::Status fetched =
-                FetchOnce(item, item.size, one.request.get(), &content.bytes, &vouched);
-            if (fetched.IsSerializationError()) {
-              one.request = nullptr;
-              one.spoilt = true;
-              fetch_elsewhere(one);
-            } else {
-              deliver_here(one.place, Finish(item, item.size, one.start, fetched, vouched,
-                                             std::move(content)));
-            }
+            continue;
+          }
+          one.unread = Clock::now() - round > kHeldUp;
+          std::optional<arrow::Result<FileContent>> content;
+          if (!one.unread) content = ReadAnswer(items[one.place], &one);
+          if (content) {
+            deliver_here(one.place, *std::move(content));
           } else {
             fetch_elsewhere(one);
           }
@@ -362,6 +353,21 @@ class S3Tree : public Source {
     for (size_t place = 0; place < items.size(); ++place) {
       if (open[place]) deliver(place, status);
     }
+  }
+
+  // Reads an answer that has come; nothing where that has to be done, or done again, elsewhere.
+  std::optional<arrow::Result<FileContent>> ReadAnswer(const Item& item, Asked* one) {
+    if (!connection_->Receive(*one->request)) return std::nullopt;
+    FileContent content;
+    int64_t vouched = 0;
+    const arrow::Status fetched =
+        FetchOnce(item, item.size, one->request.get(), &content.bytes, &vouched);
+    if (fetched.IsSerializationError()) {
+      one->request = nullptr;
+      one->spoilt = fetched;
+      return std::nullopt;
+    }
+    return Finish(item, item.size, one->start, fetched, vouched, std::move(content));
   }
 
   // Reads so many bytes of one object, or all it has.
@@ -389,8 +395,10 @@ class S3Tree : public Source {
     if (asked && asked->unread) connection_->Receive(*request);
     arrow::Status fetched;
     int64_t vouched = 0;
-    const bool spoilt = asked && asked->spoilt;
-    if (spoilt) static_cast<void>(connection_->WaitToRetry(0));
+    const bool spoilt = asked && !asked->spoilt.ok();
+    if (spoilt && !connection_->WaitToRetry(0)) {
+      return Finish(item, most, start, asked->spoilt, vouched, std::move(content));
+    }
     for (int attempt = spoilt;; ++attempt) {
       fetched = FetchOnce(item, most, std::exchange(request, nullptr), &content.bytes, &vouched);
       // What does not have the bytes that the server promised may have them the next time.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
+
 namespace pomona {
 namespace {
 
@@ -19,6 +21,14 @@ TEST(OutputOf, SaysHowACommandFailed) {
   EXPECT_EQ(OutputOf("echo a; exit 3", kLong).status().message(), "it failed with exit code 3");
   EXPECT_EQ(OutputOf("kill -9 $$", kLong).status().message(), "it was killed by signal 9");
   EXPECT_TRUE(OutputOf("yes", kLong).status().IsIOError());
+}
+
+// Python ignores SIGPIPE, and what a process ignores its children would too.
+TEST(OutputOf, LetsSignalsEndTheCommand) {
+  const auto before = std::signal(SIGPIPE, SIG_IGN);
+  const auto status = OutputOf("kill -PIPE $$; echo lived", kLong).status();
+  std::signal(SIGPIPE, before);
+  EXPECT_EQ(status.message(), "it was killed by signal 13");
 }
 
 // If they were, the test would not come to an end either, but for the last one.

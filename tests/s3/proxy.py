@@ -38,7 +38,7 @@ ANSWERS = {
     "written": (200, b""),
 }
 # What can go wrong with a request: one of those; the connection reset before or after the server
-# heard it; no answer at all; an answer that ends early.
+# heard it; no answer at all; an answer that ends early. There is also "pause": it halts half-way.
 TRANSIENT = ("slow_down", "internal", "unavailable", "reset", "lose_answer", "stall", "cut")
 
 
@@ -230,10 +230,17 @@ class Proxy:
             body = body[:at] + bytes([body[at] ^ 1 << self.random.randrange(8)]) + body[at + 1 :]
         if fault == "cut" and not body:
             self.harmless += 1
-        elif fault == "cut":
-            # Only the length tells that something is missing.
-            writer.write(head + body[: len(body) // 2])
-            await writer.drain()
-            raise ConnectionEnd
-        writer.write(head + body)
+            fault = None
+        await self._send(writer, fault, head, body)
+
+    async def _send(self, writer, fault, head, body):
+        """Sends the server's answer. Only its length tells that something is missing."""
+        half = len(body) // 2 if fault in ("cut", "pause") else len(body)
+        writer.write(head + body[:half])
         await writer.drain()
+        if fault == "cut":
+            raise ConnectionEnd
+        if fault == "pause":
+            await asyncio.sleep(1)
+            writer.write(body[half:])
+            await writer.drain()

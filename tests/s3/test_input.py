@@ -6,13 +6,13 @@ import json
 import random
 import re
 import ssl
-import subprocess
 import threading
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 
 import PIL.Image
 import pytest
+import servers
 from compare import assert_same
 from proxy import Proxy
 
@@ -391,22 +391,14 @@ def test_credentials_of_the_instance(sample_bucket):
 
 @pytest.fixture
 def certificate(tmp_path):
-    """A server's certificate that it signed itself, with its key."""
-    file = tmp_path / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-        + ["-nodes", "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
-        + ["-keyout", tmp_path / "key.pem", "-out", file],
-        check=True,
-        capture_output=True,
-    )
-    file.write_text(file.read_text() + (tmp_path / "key.pem").read_text())
-    return file
+    """A server's certificate that it signed itself; its key is beside it."""
+    servers.certify(tmp_path)
+    return tmp_path / "public.crt"
 
 
 def tls(certificate):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(certificate, certificate.with_name("private.key"))
     return context
 
 

@@ -297,6 +297,29 @@ def test_one_writer(bucket, sample_tree, tmp_path):
     published(bucket, "out", tmp_path)
 
 
+def test_a_lock_whose_removal_got_no_answer_is_looked_at_before_it_is_removed_again(
+    bucket, sample_tree
+):
+    """By then it may be the next writer's."""
+    lost = False
+
+    def decide(verb, path):
+        nonlocal lost
+        if verb != "DELETE" or not path.endswith("/_pomona.lock") or lost:
+            return None
+        lost = True
+        return "lose_answer"
+
+    with Proxy(bucket.endpoint) as proxy:
+        proxy.decide = decide
+        command = ["run", sample_tree, bucket.url("out"), *OPTIONS, "--limit", "20"]
+        finished = bucket.run(*command, "--s3-endpoint", proxy.endpoint)
+    assert finished.returncode == 0, finished.stderr
+    verbs = [verb for verb, path in proxy.log if path.endswith("/_pomona.lock")]
+    after = verbs[verbs.index("DELETE") + 1 :]
+    assert after and "DELETE" not in after
+
+
 @pytest.mark.parametrize("way", ["removed", "replaced"])
 def test_gives_up_when_the_lock_is_lost(bucket, sample_tree, way):
     stolen = False

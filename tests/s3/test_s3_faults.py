@@ -30,7 +30,7 @@ def test_passing_faults(sample_bucket, sample_tree, sample_run, tmp_path, percen
     assert faults - unseen <= retries <= faults
 
 
-@pytest.mark.parametrize("fault", [*TRANSIENT, "flip_object"])
+@pytest.mark.parametrize("fault", [*TRANSIENT, "flip_object", "pause"])
 def test_each_kind_of_fault(sample_bucket, fault):
     """The first request for each object's bytes fails, and only that. Over the connections that the
     first ones leave, the others are asked for many at a time."""

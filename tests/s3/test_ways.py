@@ -88,6 +88,10 @@ def test_a_process(lemons, nobody, server, tmp_path):
     assert refused.returncode == 1
     told = "the credential_process of the profile failed: false: it failed with exit code 1\n"
     assert refused.stderr.endswith(told)
+    for command in ("TOKEN=secret false", "false\tsecret", "'/no such/secret'"):
+        config.write_text(f"[profile fruits]\ncredential_process = {command}\n")
+        refused = lemons(**nobody, AWS_PROFILE="fruits")
+        assert refused.returncode == 1 and "secret" not in refused.stderr
 
 
 @pytest.mark.long
@@ -97,7 +101,7 @@ def test_a_process_that_does_not_end(lemons, nobody, tmp_path):
     assert refused.returncode == 1
     assert refused.stderr.endswith(
         "the credential_process of the profile was killed after 60 seconds: sleep; "
-        "call it in a shell to see what it waits for\n"
+        "run it in a shell to see what it is waiting for\n"
     )
 
 
@@ -180,13 +184,18 @@ def test_single_sign_on(lemons, nobody, server, tmp_path):
         assert listed(lemons(**nobody, AWS_ENDPOINT_URL_SSO=url)) == 10
 
 
-def test_credentials_that_expire_in_mid_run(sample_bucket, nobody, server):
+@pytest.mark.parametrize("early", [False, True])
+def test_credentials_that_expire_in_mid_run(sample_bucket, nobody, server, early):
+    """Those that have been looked for early, in vain, are looked for again."""
     asked = 0
+    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=4)
 
     def answer(*_):
         nonlocal asked
         asked += 1
-        return json.dumps(keys(server))
+        if early and asked == 1:
+            return json.dumps(keys(server) | {"Expiration": f"{soon:%Y-%m-%dT%H:%M:%SZ}"})
+        return None if early and asked == 2 else json.dumps(keys(server))
 
     expired = False
 
@@ -210,7 +219,7 @@ def test_credentials_that_expire_in_mid_run(sample_bucket, nobody, server):
         )
     assert listed(finished) == 10
     assert expired
-    assert asked == 2
+    assert asked == 2 + early
 
 
 class Answering(Proxy):
