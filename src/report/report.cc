@@ -220,7 +220,7 @@ Section ScatterSection(const ReportInput& input, const nlohmann::json& model, Po
       limits.push_back("Pictures were left out (--report-images none).");
     } else if (pictures_shown == 0) {
       limits.push_back(
-          "No picture was read. Those of images in a bucket are in the page that "
+          "There are no pictures of points here. Those of images in a bucket are in the page that "
           "`pomona report` makes.");
     } else {
       limits.push_back("Pictures: of " + Thousands(pictures_shown) +

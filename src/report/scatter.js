@@ -222,7 +222,8 @@ class Scatter {
     canvas.addEventListener('pointerdown', (event) => {
       canvas.setPointerCapture(event.pointerId);
       this.pointers.set(event.pointerId, [event.offsetX, event.offsetY]);
-      this.pressed = [event.offsetX, event.offsetY];
+      // A second finger is no tap.
+      this.pressed = this.pointers.size === 1 ? [event.offsetX, event.offsetY] : [];
       this.lasso = this.drawing || event.shiftKey ? [[event.offsetX, event.offsetY]] : null;
     });
     canvas.addEventListener('pointermove', (event) => this.moved(event));

@@ -228,6 +228,7 @@ arrow::Result<Pca> Verifier::LoadPca() const {
 
 void Verifier::CheckTables() {
   const auto pca = LoadPca();
+  files_ = files_.Holding({});  // nobody reads again what was held for others
   Report(pca.status());
   // Without the model, nothing tells the length of vectors.
   if (!pca.ok()) return;
