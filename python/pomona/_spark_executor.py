@@ -6,6 +6,7 @@ import collections
 import concurrent.futures
 import contextlib
 import functools
+import os
 import pathlib
 import re
 import sys
@@ -13,7 +14,13 @@ import uuid
 import zipimport
 from collections.abc import Callable
 
-from pyspark import AccumulatorParam, SparkContext, SparkFiles, inheritable_thread_target
+from pyspark import (
+    AccumulatorParam,
+    SparkContext,
+    SparkFiles,
+    TaskContext,
+    inheritable_thread_target,
+)
 from pyspark.sql import SparkSession
 
 from . import _core
@@ -153,8 +160,18 @@ def in_worker(function):
     return called
 
 
+def see_own_gpus(resources):
+    """Of a machine's GPUs CUDA shows this process those that Spark gave its first task. Tasks that
+    an executor has at once have processes of their own, and each goes on with its own.
+    """
+    if gpu := resources.get("gpu"):
+        os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as nvidia-smi counts them
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", ",".join(gpu.addresses))
+
+
 @in_worker
 def run_task(number, *, job, stage, weights, results):
+    see_own_gpus(TaskContext.get().resources())
     results.add([_worker(job, weights).run(stage, number)])
 
 

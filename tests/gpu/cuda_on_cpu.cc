@@ -2,7 +2,8 @@
 // engine's own text, by this machine's C++ compiler, and an item after the other runs it. So the calls
 // that the engine makes of CUDA are made, on a machine without a GPU; what a GPU does of them is not
 // shown by it.
-//   POMONA_FAULT_LAUNCHES=N  after so many launches the device is lost.
+//   POMONA_FAULT_LAUNCHES=N  after so many launches the device is lost;
+//   POMONA_CUDA_SEEN=FILE    FILE gets a line of what CUDA_VISIBLE_DEVICES lets CUDA see.
 #include <dlfcn.h>
 #include <unistd.h>
 
@@ -133,7 +134,14 @@ int nvrtcDestroyProgram(void** program) {
   return 0;
 }
 
-int cuInit(unsigned flags) { return flags == 0 ? 0 : kInvalid; }
+int cuInit(unsigned flags) {
+  if (const char* file = std::getenv("POMONA_CUDA_SEEN")) {
+    const char* devices = std::getenv("CUDA_VISIBLE_DEVICES");
+    std::ofstream(file, std::ios::app) << (devices ? devices : "all") << '\n';
+  }
+  return flags == 0 ? 0 : kInvalid;
+}
+
 int cuDriverGetVersion(int* version) {
   *version = 13010;
   return 0;

@@ -188,6 +188,27 @@ def test_weights(spark_submit, pomona, job, run, tree, tmp_path):
     assert not (output / "features/csv").exists()
 
 
+@pytest.mark.parametrize("spark_submit", ["spark4"], indirect=True)
+def test_gpus_that_spark_shares_out(spark_submit, pomona, job, tree, expected, tmp_path):
+    """Tasks use the GPU that is their executor's; libraries of tests/gpu stand in for CUDA's."""
+    discovery = tmp_path / "gpus.sh"
+    discovery.write_text("""#!/bin/sh\necho '{"name": "gpu", "addresses": ["3"]}'\n""")
+    discovery.chmod(0o755)
+    seen = tmp_path / "seen"
+    conf = {
+        "spark.worker.resource.gpu.amount": 1,
+        "spark.worker.resource.gpu.discoveryScript": discovery,
+        "spark.executor.resource.gpu.amount": 1,
+        "spark.task.resource.gpu.amount": 1,
+        "spark.executorEnv.LD_LIBRARY_PATH": pathlib.Path(pomona).parent / "tests/gpu/cuda",
+        "spark.executorEnv.POMONA_CUDA_SEEN": seen,
+    }
+    arguments = [job, tree, tmp_path / "out", *ARGUMENTS, "--engine", "gpu"]
+    spark_submit(*arguments, cluster=LOCAL_CLUSTER, conf=conf)
+    check(tmp_path / "out", expected)
+    assert set(seen.read_text().splitlines()) == {"3"}
+
+
 def test_refused_and_resumed(spark_submit, pomona, job, tree, expected, tmp_path):
     """Exit codes; what Spark left the program takes up, and the other way round."""
 
