@@ -2,11 +2,12 @@
 # Installs Pomona on Amazon Linux 2023: EMR's bootstrap action, as user hadoop, before the applications
 # start; in a container of AWS Batch, and in an image (Dockerfile), as root.
 #
-#   bootstrap.sh s3://BUCKET/PREFIX | FOLDER
+#   bootstrap.sh s3://BUCKET/PREFIX | FOLDER [gpu]
 #
 # PREFIX/wheels holds Pomona's wheel, for each architecture of the machines. If it holds wheels of
 # anything else it is a complete wheelhouse and the package index is not asked.
 # PREFIX/requirements.txt pins what the job needs beside Pomona and the cluster's PySpark.
+# With `gpu`, YARN finds the cgroups by which it shares out GPUs.
 set -euo pipefail
 umask 022 # YARN's containers run as other users
 
@@ -27,6 +28,12 @@ retry() {
 sudo=()
 if ((EUID)); then
   sudo=(sudo)
+fi
+# Of version 1, which the system itself has no more.
+if [[ ${2-} == gpu ]]; then
+  "${sudo[@]}" mkdir -p /pomona-cgroups/devices
+  "${sudo[@]}" mount -t cgroup -o devices cgroup /pomona-cgroups/devices
+  "${sudo[@]}" chmod -R a+rwx /pomona-cgroups
 fi
 retry "${sudo[@]}" dnf install -y -q python3.11 python3.11-pip
 "${sudo[@]}" install -d -o "$(id -u)" -g "$(id -g)" "$home"

@@ -3,6 +3,7 @@
 import gzip
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -451,6 +452,21 @@ def test_components_and_weights_that_the_job_would_refuse(aws, run_options, tmp_
     weights = tmp_path / "mine.safetensors"
     weights.write_bytes(b"weights")
     assert_refused(aws, "mine.safetensors", *run_options, "--weights", weights)
+
+
+def test_gpus(aws, run_options):
+    gpus = ["--set", "TaskGpus=0.25", "--set", "TaskInstanceCount=1"]
+    refused = "TaskGpus is for nodes with GPUs, and m5.2xlarge has none"
+    assert_refused(aws, refused, *run_options, *gpus)
+    gpus += ["--set", "CoreInstanceType=g4dn.2xlarge"]
+    assert_refused(aws, refused, *run_options, *gpus)
+    gpus += ["--set", "TaskInstanceType=g4dn.2xlarge"]
+    code, output, errors = aws.deploy("cluster", "run", *run_options, "--dry-run", *gpus)
+    assert code == 0, errors
+    # They count towards quotas of their own.
+    asked = set(re.findall(r"the quota of (.*) \(", output))  # which moto does not know
+    of_gpus = "vCPUs of G instances on"
+    assert asked == {"vCPUs on demand", f"{of_gpus} demand", f"{of_gpus} Spot"}
 
 
 def test_without_pomona_the_plan_says_what_was_not_checked(aws, without, run_options):

@@ -90,8 +90,11 @@ def test_emr_serverless_may_pull_the_image(aws):
     assert {*statement["Action"]} == {f"ecr:{action}" for action in pull}
 
 
+BOOTSTRAP = DEPLOY / "bootstrap.sh"
+
+
 def test_shellcheck():
-    assert_clean("shellcheck", DEPLOY / "bootstrap.sh")
+    assert_clean("shellcheck", BOOTSTRAP)
 
 
 @pytest.fixture
@@ -105,6 +108,15 @@ def keep(aws, job, wheel):
         return aws.asked("Cluster")
 
     return keep
+
+
+def of(configurations):
+    """Properties by classification."""
+    return {
+        each["Classification"]: each.get("ConfigurationProperties")
+        or of(each.get("Configurations", []))
+        for each in configurations
+    }
 
 
 def test_the_originals_cluster(keep):
@@ -123,6 +135,9 @@ def test_the_originals_cluster(keep):
     assert asked["LogUri"] == "s3://results/pomona/logs/"
     assert TAG in asked["Tags"]
     assert "TaskInstanceGroups" not in instances
+    configurations = of(asked["Configurations"])
+    assert {*configurations} == {"spark-defaults", "hdfs-site"}
+    assert "gpu" not in str(configurations)
     assert asked["Applications"] == [{"Name": "Spark"}]
 
 
@@ -153,6 +168,27 @@ def test_options_of_the_cluster(aws, keep):
     assert len(policy["Roles"]) == 2 and policy["PolicyDocument"]["Statement"][0]["Resource"] == (
         "arn:aws:kms:eu-west-1:1:key/2"
     )
+
+
+def test_gpus(keep):
+    """What EMR's manual asks for, of EMR 7; test_cluster.py has what the account must allow."""
+    asked = keep("--set", "CoreInstanceType=g4dn.2xlarge", "--set", "TaskGpus=0.25")
+    [bootstrap] = asked["BootstrapActions"]
+    assert bootstrap["ScriptBootstrapAction"]["Args"][1:] == ["gpu"]
+    configurations = of(asked["Configurations"])
+    defaults = configurations["spark-defaults"]
+    assert float(defaults["spark.task.resource.gpu.amount"]) == 0.25
+    assert defaults["spark.executor.resource.gpu.amount"] == "1"
+    assert configurations["spark"] == {"enableSparkRapids": "true"}
+    yarn, executor = configurations["yarn-site"], configurations["container-executor"]
+    assert yarn["yarn.resource-types"] == "yarn.io/gpu"
+    assert executor["gpu"] == {"module.enabled": "true"}
+    # One folder, which the bootstrap makes.
+    folder = executor["cgroups"]["root"]
+    assert yarn["yarn.nodemanager.linux-container-executor.cgroups.mount-path"] == folder
+    assert f"mount -t cgroup -o devices cgroup {folder}/devices" in BOOTSTRAP.read_text()
+    calculator = "yarn.scheduler.capacity.resource-calculator"
+    assert configurations["capacity-scheduler"][calculator].endswith("DominantResourceCalculator")
 
 
 ALLOWED = [

@@ -1,5 +1,8 @@
 """An EMR cluster of its own."""
 
+import collections
+
+from . import Failure
 from .preflight import (
     EMR_SECURITY_GROUPS,
     check_quota,
@@ -7,6 +10,7 @@ from .preflight import (
     find_subnets,
     instance_types,
     machines,
+    quota_of,
     security_groups,
 )
 from .way import Way
@@ -37,19 +41,24 @@ class Cluster(Way):
         return {"SubnetId": subnets[0]}
 
     def quotas(self, used):
-        names = [used[f"{role}InstanceType"] for role in ("Primary", "Core", "Task")]
-        about = instance_types(self.aws, names)
-        primary, core, task = (about[name]["VCpuInfo"]["DefaultVCpus"] for name in names)
+        primary, core, task = (used[f"{role}InstanceType"] for role in ("Primary", "Core", "Task"))
+        about = instance_types(self.aws, [primary, core, task])
         count, tasks, limit = (
             int(used[name]) for name in ("CoreInstanceCount", "TaskInstanceCount", "ScalingLimit")
         )
+        if used["TaskGpus"] != "0":
+            for name in [core, task] if tasks else [core]:
+                if "GpuInfo" not in about[name]:
+                    raise Failure(f"TaskGpus is for nodes with GPUs, and {name} has none")
         # Managed scaling adds to the task nodes where there are any.
         tasks = max(tasks, limit - count) if tasks else 0
         count = count if tasks else max(count, limit)
-        spot = task * tasks + (core * count if used["CoreMarket"] == "SPOT" else 0)
-        yield check_quota(self.aws, "L-1216C47A", primary + task * tasks + core * count - spot)
-        if spot:
-            yield check_quota(self.aws, "L-34B43A08", spot)
+        vcpus = collections.Counter()
+        for name, nodes, market in (
+            (primary, 1, "ON_DEMAND"), (core, count, used["CoreMarket"]), (task, tasks, "SPOT")
+        ):  # fmt: skip
+            vcpus[quota_of(name, market)] += nodes * about[name]["VCpuInfo"]["DefaultVCpus"]
+        return [check_quota(self.aws, code, number) for code, number in vcpus.items() if number]
 
     def command(self, plan):
         # The driver runs on the primary node, which has nothing else to do; the core nodes are the

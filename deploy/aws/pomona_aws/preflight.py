@@ -18,6 +18,8 @@ MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 QUOTAS = {
     "L-1216C47A": ("ec2", "vCPUs on demand"),
     "L-34B43A08": ("ec2", "vCPUs on Spot"),
+    "L-DB2E81BA": ("ec2", "vCPUs of G instances on demand"),
+    "L-3819A6DF": ("ec2", "vCPUs of G instances on Spot"),
     "L-D05C8A75": ("emr-serverless", "vCPUs of EMR Serverless"),
 }
 
@@ -95,6 +97,14 @@ def machines(aws, names):
             if architecture in MACHINES
         }
     )
+
+
+def quota_of(instance_type, market):
+    """The code of the quota that such an instance counts towards."""
+    of_gpus = instance_type.startswith("g")
+    if market == "SPOT":
+        return "L-3819A6DF" if of_gpus else "L-34B43A08"
+    return "L-DB2E81BA" if of_gpus else "L-1216C47A"
 
 
 def check_quota(aws, code, vcpus):
