@@ -1,4 +1,6 @@
-"""The engines that Spark jobs are tested on do run jobs."""
+"""The engines that Spark jobs are tested on do run jobs. What test_job.py does on them as well is
+left to the long tests.
+"""
 
 import os
 import pathlib
@@ -35,6 +37,7 @@ def test_local(spark_submit, tree, tmp_path):
     check(pyarrow.parquet.read_table(tmp_path / "out"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("deploy_mode", ["client", "cluster"])
 def test_yarn(spark_submit, yarn, tree, tmp_path, deploy_mode):
     spark_submit(JOB, tree, tmp_path / "out", 2, cluster=yarn, deploy_mode=deploy_mode)
@@ -51,6 +54,7 @@ def test_s3a(spark_submit, minio, tree):
     check(pyarrow.parquet.read_table(f"{bucket}/out", filesystem=files))
 
 
+@pytest.mark.long
 def test_killed_executor(spark_submit, tree, tmp_path):
     arguments = [JOB, tree, tmp_path / "out", 8, 0.2]
     with spark_submit.start(*arguments, cluster=LOCAL_CLUSTER) as job:
@@ -59,6 +63,7 @@ def test_killed_executor(spark_submit, tree, tmp_path):
     check(pyarrow.parquet.read_table(tmp_path / "out"))
 
 
+@pytest.mark.long
 def test_speculation(spark_submit, standalone, tree, tmp_path):
     conf = {
         "spark.speculation": "true",
