@@ -53,7 +53,7 @@ class Cluster(Way):
         # Managed scaling adds to the task nodes where there are any.
         tasks = max(tasks, limit - count) if tasks else 0
         count = count if tasks else max(count, limit)
-        vcpus = collections.Counter()
+        vcpus: collections.Counter[str] = collections.Counter()
         for name, nodes, market in (
             (primary, 1, "ON_DEMAND"), (core, count, used["CoreMarket"]), (task, tasks, "SPOT")
         ):  # fmt: skip
