@@ -19,6 +19,7 @@
 #include "pomona/location.h"
 #include "pomona/pca_forms.h"
 #include "refusal.h"
+#include "report/picture_files.h"
 #include "store/dataset_card.h"
 #include "tasks.h"
 #include "vector_formats.h"
@@ -553,8 +554,9 @@ arrow::Status Job::WriteReports(const Pca& pca) {
 
   const Counts& counts = summary_.counts;
   summary_.seconds = std::chrono::duration<double>(Clock::now() - started_).count();
-  summary_.images_per_second =
-      static_cast<double>(counts.listed - counts.resumed - counts.reused) / details_.stages.extract;
+  // Of what shards have made, nothing is known here.
+  const int64_t made = in_.planned ? 0 : counts.listed - counts.resumed - counts.reused;
+  summary_.images_per_second = static_cast<double>(made) / details_.stages.extract;
   summary_.peak_memory_bytes = PeakMemoryBytes();
   const std::string run_info = RunInfoJson(summary_, details_, plan_.options);
   ARROW_RETURN_NOT_OK(work.WritePart(kRunInfo, 0, "json", run_info));
@@ -572,7 +574,7 @@ arrow::Result<std::vector<Section>> Job::Report() {
   Stopwatch watch;
   const auto read = [&](const std::string& path, FileBytes* bytes) {
     // What is paid for and takes its way is read once; `pomona report` does it where asked.
-    if (IsS3Uri(path)) return false;
+    if (IsS3Uri(path) || !IsWorthReading(path)) return false;
     Item item;
     item.path = path;
     const auto reject = in_.source.Read(item, bytes);

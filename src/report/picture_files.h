@@ -13,6 +13,9 @@
 
 namespace pomona {
 
+// Whether a page may ask for this local file: one thumbnail is not worth any memory.
+bool IsWorthReading(const std::string& path);
+
 // Threads: safe to share.
 class PictureFiles {
  public:

@@ -1,5 +1,6 @@
 #include "tables.h"
 
+#include <map>
 #include <memory>
 
 namespace pomona {
@@ -39,17 +40,29 @@ arrow::Result<nlohmann::json> RunTables::ReadModelInfo() const {
 
 arrow::Result<nlohmann::json> RunTables::ReadRunInfo() const { return ReadJson(kRunInfo); }
 
+arrow::Result<std::vector<RunTables::Part>> RunTables::PartsOf(const OutputFolder& folder,
+                                                               const char* extension) const {
+  std::map<std::string, const PublishedFiles*> parts;
+  for (const PublishedFiles& place : places_) {
+    ARROW_ASSIGN_OR_RAISE(const auto here, place.Parts(folder.Path(run_id_)));
+    for (const std::string& part : here) parts.emplace(part, &place);
+  }
+  // The last place says in its own words that nothing is there.
+  if (parts.empty()) {
+    parts.emplace(folder.Path(run_id_) + "/" + PartName(0, extension), &places_.back());
+  }
+  return std::vector<Part>(parts.begin(), parts.end());
+}
+
 arrow::Status RunTables::ForEachRow(int components, const UseRows& use) const {
-  for (size_t part = 0;; ++part) {
-    std::string path = kPcaParquet.Path(run_id_) + "/" + PartName(part, "parquet");
-    auto open = OpenParquetPart;
-    ARROW_ASSIGN_OR_RAISE(const PublishedFiles* place, PlaceOf(path));
-    if (!place) {
-      path = kPcaCsv.Path(run_id_) + "/" + PartName(part, "csv");
-      open = OpenCsvPart;
-      ARROW_ASSIGN_OR_RAISE(place, part == 0 ? Existing(path) : PlaceOf(path));
-      if (!place) return arrow::Status::OK();
-    }
+  auto open = OpenParquetPart;
+  ARROW_ASSIGN_OR_RAISE(auto parts, PartsOf(kPcaParquet, "parquet"));
+  ARROW_ASSIGN_OR_RAISE(const bool as_parquet, parts[0].second->Exists(parts[0].first));
+  if (!as_parquet) {
+    open = OpenCsvPart;
+    ARROW_ASSIGN_OR_RAISE(parts, PartsOf(kPcaCsv, "csv"));
+  }
+  for (const auto& [path, place] : parts) {
     ARROW_ASSIGN_OR_RAISE(const auto reader, open(*place, path, components));
     for (RowBlock block;;) {
       ARROW_RETURN_NOT_OK(reader->Read(&block));
@@ -57,12 +70,15 @@ arrow::Status RunTables::ForEachRow(int components, const UseRows& use) const {
       ARROW_RETURN_NOT_OK(use(block));
     }
   }
+  return arrow::Status::OK();
 }
 
 arrow::Status RunTables::ForEachReject(const UseCsvRow& use) const {
-  const std::string path = kErrors.Path(run_id_) + "/" + PartName(0, "csv");
-  ARROW_ASSIGN_OR_RAISE(const PublishedFiles* place, Existing(path));
-  return ForEachCsvRow(*place, path, 5, use);
+  ARROW_ASSIGN_OR_RAISE(const auto parts, PartsOf(kErrors, "csv"));
+  for (const auto& [path, place] : parts) {
+    ARROW_RETURN_NOT_OK(ForEachCsvRow(*place, path, 5, use));
+  }
+  return arrow::Status::OK();
 }
 
 }  // namespace pomona

@@ -43,6 +43,9 @@ class RunTables {
   arrow::Result<const PublishedFiles*> PlaceOf(const std::string& below) const;
   arrow::Result<const PublishedFiles*> Existing(const std::string& below) const;
   arrow::Result<nlohmann::json> ReadJson(const OutputFolder& folder) const;
+  // The parts of a table, in their order, and where they lie; one at least, which may not be there.
+  using Part = std::pair<std::string, const PublishedFiles*>;
+  arrow::Result<std::vector<Part>> PartsOf(const OutputFolder& folder, const char* extension) const;
 
   const std::vector<PublishedFiles> places_;
   const std::string run_id_;

@@ -4,10 +4,12 @@
 #include <csetjmp>
 #include <cstdio>  // jpeglib.h needs it first
 #include <cstdlib>
+#include <variant>
 
 #include <jpeglib.h>
 
 #include "infer/resize.h"
+#include "pomona/row_sink.h"
 
 namespace pomona {
 namespace {
@@ -19,6 +21,10 @@ constexpr int kQuality = 60;
 constexpr int64_t kMaxPixels = 100'000'000;
 constexpr int64_t kMaxProgressivePixels = 16'000'000;
 constexpr int kMaxScans = 20;
+
+// A picture that has to be kept whole and takes more is not worth it: on any machine, since the
+// page's bytes depend on it.
+constexpr int64_t kMostMemory = int64_t{64} << 20;
 
 struct Size {
   int width = 0;
@@ -134,25 +140,41 @@ std::optional<std::vector<uint8_t>> EncodeJpeg(std::span<const uint8_t> rgb, Siz
   return file;
 }
 
+// Takes a picture of any size and makes a thumbnail of it.
+class Shrinking : public RowSink {
+ public:
+  void Begin(int width, int height) override {
+    size_ = Fitted({width, height});
+    resizer_.emplace(size_.width, size_.height);
+    resizer_->Begin(width, height);
+  }
+  void Add(const uint8_t* rows, int count) noexcept override { resizer_->Add(rows, count); }
+
+  Size size() const { return size_; }
+  std::span<const uint8_t> picture() const { return resizer_->picture(); }
+
+ private:
+  Size size_;
+  std::optional<Resizer> resizer_;
+};
+
 }  // namespace
 
 std::optional<std::vector<uint8_t>> Thumbnailer::Make(std::span<const uint8_t> file) {
   Size size;
-  std::span<const uint8_t> rgb;
+  Shrinking thumbnail;
   if (IsJpeg(file) && DecodeJpeg(file, &pixels_, &size)) {
-    rgb = pixels_;
+    thumbnail.Begin(size.width, size.height);
+    thumbnail.Add(pixels_.data(), size.height);
   } else {
-    if (!decoder_) decoder_ = std::make_unique<Decoder>();
-    const auto decoded = decoder_->Decode(file);
-    const auto* picture = std::get_if<Picture>(&decoded);
-    if (!picture) return std::nullopt;
-    size = {picture->width, picture->height};
-    rgb = picture->rgb;
+    if (!decoder_) {
+      memory_ = std::make_unique<MemoryBudget>(kMostMemory, MemoryBudget::Excess::kRefused);
+      decoder_ = std::make_unique<Decoder>(DecodeLimits(), memory_.get());
+    }
+    const auto decoded = decoder_->Decode(file, &thumbnail);
+    if (!std::holds_alternative<PictureInfo>(decoded)) return std::nullopt;
   }
-  const Size fitted = Fitted(size);
-  small_.resize(size_t{3} * static_cast<size_t>(fitted.width) * static_cast<size_t>(fitted.height));
-  Resizer(fitted.width, fitted.height).Resize(size.width, size.height, rgb, small_);
-  return EncodeJpeg(small_, fitted);
+  return EncodeJpeg(thumbnail.picture(), thumbnail.size());
 }
 
 }  // namespace pomona

@@ -100,6 +100,17 @@ arrow::Result<std::vector<arrow::fs::FileInfo>> PublishedFiles::List(const std::
   }
 }
 
+arrow::Result<std::vector<std::string>> PublishedFiles::Parts(const std::string& folder) const {
+  ARROW_ASSIGN_OR_RAISE(const auto listed, List(folder));
+  std::vector<std::string> parts;
+  for (const arrow::fs::FileInfo& info : listed) {
+    // Spark's are called part-00000-<uuid>-c000.csv.
+    if (info.base_name().starts_with("part-")) parts.push_back(folder + '/' + info.base_name());
+  }
+  std::ranges::sort(parts);
+  return parts;
+}
+
 arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> PublishedFiles::OpenFile(
     const std::string& below) const {
   if (held_) {

@@ -57,6 +57,10 @@ class PublishedFiles {
   arrow::Result<std::vector<arrow::fs::FileInfo>> List(const std::string& folder,
                                                        bool with_subfolders = false) const;
 
+  // The parts of the table in a folder, in their order, also where Spark has named them; nothing where
+  // there is none.
+  arrow::Result<std::vector<std::string>> Parts(const std::string& folder) const;
+
   // Errors of the file itself are to be explained; what is no file is refused.
   // REQUIRES: closed before this dies.
   arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenFile(

@@ -119,15 +119,7 @@ arrow::Result<std::vector<std::string>> PublishedOutput::Parts(const std::string
                                                                std::string_view kind,
                                                                std::string_view name) const {
   ARROW_RETURN_NOT_OK(CheckRunId(run_id));
-  const std::string folder = OutputFolder{kind, name}.Path(run_id);
-  ARROW_ASSIGN_OR_RAISE(const auto listed, files_->List(folder));
-  std::vector<std::string> parts;
-  for (const arrow::fs::FileInfo& info : listed) {
-    // Spark's are called part-00000-<uuid>-c000.csv.
-    if (info.base_name().starts_with("part-")) parts.push_back(folder + '/' + info.base_name());
-  }
-  std::ranges::sort(parts);
-  return parts;
+  return files_->Parts(OutputFolder{kind, name}.Path(run_id));
 }
 
 arrow::Result<std::shared_ptr<arrow::Buffer>> PublishedOutput::Read(

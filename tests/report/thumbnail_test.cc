@@ -68,6 +68,33 @@ TEST(Thumbnail, OfACutJpegIsWhatIsLeft) {
   EXPECT_FALSE(thumbnailer.Make(std::span(*whole).first(100)));
 }
 
+// A gray TGA of run-length packets, which from the bottom up are kept whole.
+std::string TgaOf(int width, int height, bool from_the_top) {
+  std::string file(18, '\0');
+  file[2] = 11;
+  for (const int at : {12, 14}) {
+    const int side = at == 12 ? width : height;
+    file[at] = static_cast<char>(side);
+    file[at + 1] = static_cast<char>(side >> 8);
+  }
+  file[16] = 8;
+  file[17] = from_the_top ? 0x20 : 0;
+  std::string row;
+  for (int left = width; left > 0; left -= 128) {
+    row += static_cast<char>(0x80 | (std::min(left, 128) - 1));
+    row += 'x';
+  }
+  for (int y = 0; y < height; ++y) file += row;
+  return file;
+}
+
+TEST(Thumbnail, OfWhatTakesTooMuchMemoryThereIsNone) {
+  Thumbnailer thumbnailer;
+  EXPECT_TRUE(thumbnailer.Make(Span(TgaOf(2000, 1000, false))));
+  EXPECT_TRUE(thumbnailer.Make(Span(TgaOf(6000, 4000, true))));
+  EXPECT_FALSE(thumbnailer.Make(Span(TgaOf(6000, 4000, false))));
+}
+
 TEST(Thumbnail, OfWhatIsNoImageThereIsNone) {
   Thumbnailer thumbnailer;
   EXPECT_FALSE(thumbnailer.Make({}));

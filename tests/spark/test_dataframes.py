@@ -8,6 +8,7 @@ import json
 import pathlib
 import re
 import shutil
+import subprocess
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ import pyarrow.dataset
 import pyarrow.fs
 import pytest
 import safetensors.numpy
+from report_page import Page
 from runs import COMPONENTS
 from spark_submit import LOCAL, LOCAL_CLUSTER
 
@@ -165,8 +167,10 @@ def test_selections(spark, run, tree, tmp_path, options):
     check(output, expected)
 
 
-def test_file_that_vanished(spark, sample_tree, tmp_path):
-    """What Spark listed but cannot read is a row of the error table, not a failed task."""
+def test_file_that_vanished(spark, pomona, sample_tree, tmp_path):
+    """What Spark listed but cannot read is a row of the error table, no failed task. And the page
+    of such a run has all.
+    """
     tree = tmp_path / "tree"
     shutil.copytree(sample_tree, tree)
     victim = sorted(tree.rglob("*.jpg"))[5]
@@ -184,6 +188,12 @@ def test_file_that_vanished(spark, sample_tree, tmp_path):
     assert row[:4] == [str(victim), victim.parent.name, "read", "unreadable"]
     counts = report(tmp_path / "out", "run_info", files)["counts"]
     assert (counts["listed"], counts["rows"], counts["rejects"]) == (120, 119, 1)
+
+    page = tmp_path / "page.html"
+    subprocess.run([pomona, "report", tmp_path / "out", "--output", page], check=True)
+    page = Page(page)
+    assert page.paths() == table(tmp_path / "out", "pca/parquet", files)["path"].to_pylist()
+    assert str(victim) in str(page.sections["rejects"])
 
 
 def test_large_files(spark, sample, tmp_path):
@@ -316,7 +326,7 @@ def test_smaller_batches_stay(spark):
     """What the session asks for already is not made larger."""
     before = spark.conf.get(ps.BATCH_ROWS)
     frame = spark.createDataFrame([("/a/b.jpg", b"")], "path string, content binary")
-    for given, kept in (("4", "4"), ("10000", "32")):
+    for given, kept in (("4", "4"), ("10000", "32"), ("0", "32"), ("-1", "32")):
         spark.conf.set(ps.BATCH_ROWS, given)
         ps.extract_features(frame)
         assert spark.conf.get(ps.BATCH_ROWS) == kept
