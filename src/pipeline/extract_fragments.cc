@@ -157,11 +157,15 @@ arrow::Result<const ListedFragment*> FragmentWorkers::NextToMake() {
       return listed;
     }
     const FragmentReport& report = (*stored)->report();
+    // What has failed may be mended by now: only this is made again, see Resume().
+    const auto may_pass = [](const FragmentReject& each) { return MayPass(each.reject); };
+    if (std::ranges::any_of(report.rejects, may_pass)) return listed;
     rows_ += static_cast<int64_t>(report.rows.size());
     for (const FragmentReject& each : report.rejects) ++rejects(each.reject.reason);
     skips_ += report.skip_count();
     resumed_ += static_cast<int64_t>(listed->range.size());
     stored_ += static_cast<int64_t>(listed->range.size());
+    input_.work.DropCopy(input_.work.FragmentPath(*listed));
     const std::lock_guard lock(result_mutex_);
     result_->Count(listed->range, report);
   }
@@ -224,7 +228,9 @@ arrow::Status FragmentWorkers::Open(Slot* slot, const ListedFragment& listed) {
 // What a run that was interrupted had finished, by whatever executor.
 void FragmentWorkers::Resume(Slot* slot) {
   OpenFragment& fragment = slot->fragment;
-  for (const std::string& path : UnfinishedPaths(fragment.path())) {
+  std::vector<std::string> paths = UnfinishedPaths(fragment.path());
+  paths.push_back(fragment.path());
+  for (const std::string& path : paths) {
     const auto partial =
         FindStored(input_.work, path, fragment.range(), &StoredFragment::OpenPartial);
     if (!partial.ok()) {
@@ -233,7 +239,7 @@ void FragmentWorkers::Resume(Slot* slot) {
                        partial.status().message());
     }
     if (!partial.ok() || !*partial) continue;
-    const OpenFragment::Taken taken = fragment.TakeOver(**partial);
+    const OpenFragment::Taken taken = fragment.TakeOver(**partial, /*only_lasting=*/true);
     slot->saved += taken.items();
     rows_ += taken.rows;
     for (const Reason reason : taken.rejects) ++rejects(reason);

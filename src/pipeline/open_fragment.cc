@@ -31,6 +31,11 @@ void RemoveUnfinished(const std::string& fragment_path) {
   for (const std::string& path : UnfinishedPaths(fragment_path)) (void)RemoveAll(path);
 }
 
+bool MayPass(const Reject& reject) {
+  return reject.reason == Reason::kMissing || reject.reason == Reason::kForbidden ||
+         reject.reason == Reason::kUnreadable;
+}
+
 void OpenFragment::Reset(std::string path, FragmentRange range, std::vector<Item> items,
                          int dimensions) {
   path_ = std::move(path);
@@ -44,6 +49,7 @@ void OpenFragment::Reset(std::string path, FragmentRange range, std::vector<Item
   images_.assign(items_.size(), {});
   verdicts_.assign(items_.size(), Verdict::kOpen);
   rejects_.assign(items_.size(), std::nullopt);
+  taken_.assign(items_.size(), 0);
 }
 
 Verdict OpenFragment::verdict(size_t position) const {
@@ -58,7 +64,12 @@ size_t OpenFragment::Set(size_t position, Outcome outcome) {
   return --remaining_;
 }
 
-OpenFragment::Taken OpenFragment::TakeOver(const StoredFragment& partial) {
+void OpenFragment::Take(size_t position, Outcome outcome) {
+  taken_[position] = 1;
+  Set(position, std::move(outcome));
+}
+
+OpenFragment::Taken OpenFragment::TakeOver(const StoredFragment& partial, bool only_lasting) {
   Taken taken;
   const FragmentReport& report = partial.report();
   const std::span<const float> features = partial.features();
@@ -68,20 +79,21 @@ OpenFragment::Taken OpenFragment::TakeOver(const StoredFragment& partial) {
     if (verdict(position) != Verdict::kOpen) continue;
     std::ranges::copy(features.subspan(i * dimensions_, dimensions_), row(position).begin());
     images_[position] = report.images[i];
-    Set(position, {Verdict::kRow, std::nullopt});
+    Take(position, {Verdict::kRow, std::nullopt});
     ++taken.rows;
   }
   for (const FragmentReject& rejected : report.rejects) {
     const auto position = static_cast<size_t>(rejected.item);
     if (verdict(position) != Verdict::kOpen) continue;
-    Set(position, {Verdict::kReject, rejected.reject});
+    if (only_lasting && MayPass(rejected.reject)) continue;
+    Take(position, {Verdict::kReject, rejected.reject});
     taken.rejects.push_back(rejected.reject.reason);
   }
   return taken;
 }
 
 void OpenFragment::TakeSlice(const StoredFragment& slice, size_t begin, size_t end) {
-  TakeOver(slice);
+  TakeOver(slice, /*only_lasting=*/false);
   std::vector<size_t> rest;
   for (size_t i = begin; i < end; ++i) {
     if (verdict(i) == Verdict::kOpen) rest.push_back(i);
@@ -100,23 +112,24 @@ arrow::Status OpenFragment::Reuse(EarlierRun* earlier, size_t begin, size_t end,
                     std::span(images_).subspan(begin, end - begin), found);
   for (size_t i = begin; i < end; ++i) {
     if (!found[i - begin] || verdict(i) != Verdict::kOpen) continue;
-    Set(i, {Verdict::kRow, std::nullopt});
+    Take(i, {Verdict::kRow, std::nullopt});
     ++*reused;
   }
   return status;
 }
 
 arrow::Status OpenFragment::CheckReached(size_t begin, size_t end) const {
-  const auto is_missing = [](const std::optional<Reject>& reject) {
-    return reject && reject->reason == Reason::kMissing;
-  };
   if (size() == 0 || IsS3Uri(items_[begin].path)) return arrow::Status::OK();
+  std::vector<size_t> looked_for;
+  for (size_t i = begin; i < end; ++i) {
+    if (taken_[i]) continue;
+    if (!rejects_[i] || rejects_[i]->reason != Reason::kMissing) return arrow::Status::OK();
+    looked_for.push_back(i);
+  }
   // One file may well have gone.
-  const auto first = rejects_.begin() + static_cast<std::ptrdiff_t>(begin);
-  const auto last = rejects_.begin() + static_cast<std::ptrdiff_t>(end);
-  if (end - begin < 2 || !std::all_of(first, last, is_missing)) return arrow::Status::OK();
-  return arrow::Status::IOError("none of ", end - begin, " listed files is on this machine, ",
-                                items_[begin].path,
+  if (looked_for.size() < 2) return arrow::Status::OK();
+  return arrow::Status::IOError("none of ", looked_for.size(), " listed files is on this machine, ",
+                                items_[looked_for[0]].path,
                                 " the first; is what INPUT lies on mounted here?");
 }
 

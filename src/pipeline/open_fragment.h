@@ -32,6 +32,9 @@ arrow::Result<std::optional<StoredFragment>> FindStored(
 std::vector<std::string> UnfinishedPaths(const std::string& fragment_path);
 void RemoveUnfinished(const std::string& fragment_path);
 
+// Whether another try may end otherwise although the file stays as it is: its access was mended, say.
+bool MayPass(const Reject& reject);
+
 // The items of a fragment, what became of each, and a row of features for each in its place, with
 // the properties of its image.
 //
@@ -62,8 +65,9 @@ class OpenFragment {
 
     int64_t items() const { return rows + std::ssize(rejects); }
   };
-  // Takes over what a partial fragment of the same range has of the open items.
-  Taken TakeOver(const StoredFragment& partial);
+  // Takes over what a partial fragment of the same range has of the open items; `only_lasting`:
+  // without the rejects that may pass.
+  Taken TakeOver(const StoredFragment& partial, bool only_lasting);
 
   // The same of a slice, of which a stored one has every item.
   void TakeSlice(const StoredFragment& slice, size_t begin, size_t end);
@@ -72,8 +76,9 @@ class OpenFragment {
   // Errors: those of EarlierRun::Fill(); what was found before stays.
   arrow::Status Reuse(EarlierRun* earlier, size_t begin, size_t end, int64_t* reused);
 
-  // Of items that another machine listed: that this one sees any of begin..end, which it does not
-  // where their file system is not mounted. Errors: IOError names the first.
+  // Of items that another machine listed: that this one sees any of those of begin..end that it has
+  // looked for, which it does not where their file system is not mounted. Errors: IOError names the
+  // first.
   arrow::Status CheckReached(size_t begin, size_t end) const;
 
   // Of the items begin..end, in this order, those that are open.
@@ -89,6 +94,8 @@ class OpenFragment {
   arrow::Result<FragmentReport> Store(Cpu cpu, WorkerSeconds* seconds);
 
  private:
+  void Take(size_t position, Outcome outcome);
+
   std::string path_;
   FragmentRange range_;
   std::vector<Item> items_;
@@ -99,6 +106,7 @@ class OpenFragment {
   std::vector<ImageProperties> images_;
   std::vector<Verdict> verdicts_;
   std::vector<std::optional<Reject>> rejects_;
+  std::vector<uint8_t> taken_;  // whether it was done before, elsewhere
 };
 
 }  // namespace pomona

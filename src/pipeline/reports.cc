@@ -106,11 +106,14 @@ std::string Describe(const RunSummary& summary) {
     return std::string(buffer);
   };
   const std::string components = std::to_string(summary.components) + " components ";
-  const std::string how = counts.reused == counts.rows
-                              ? "all features reused from run " + summary.reused_run_id
-                              : text("%.0f images/s", summary.images_per_second);
+  std::string how;
+  if (counts.reused == counts.rows) {
+    how = " (all features reused from run " + summary.reused_run_id + ")";
+  } else if (summary.images_per_second > 0) {
+    how = text(" (%.0f images/s)", summary.images_per_second);
+  }
   return "run " + summary.run_id + ": " + std::to_string(counts.rows) + " images in " +
-         text("%.1f", summary.seconds) + " s (" + how + "), " + components +
+         text("%.1f", summary.seconds) + " s" + how + ", " + components +
          (summary.given_pca.empty()
               ? "explain " + text("%.1f", 100 * summary.variance_explained) + " % of the variance"
               : "of the PCA " + summary.given_pca.substr(0, 12)) +

@@ -71,7 +71,7 @@ class MemorySource : public Source {
     const auto found = files.find(std::string(item.relative_path()));
     if (found == files.end()) return Reject{Stage::kRead, Reason::kMissing, "no longer there"};
     const std::string& file = found->second;
-    if (file == "unreadable") {
+    if (file.starts_with("unreadable")) {
       return Reject{Stage::kRead, Reason::kUnreadable, "cannot open"};
     }
     bytes->assign(file.begin(), file.end());

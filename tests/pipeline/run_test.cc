@@ -289,6 +289,33 @@ TEST(Run, RefusesTooManyRejectsAndResumesWithALooserBound) {
   EXPECT_EQ(summary->counts.resumed, 31);
 }
 
+// As after its rights were mended, which nothing else tells of.
+TEST(Run, TriesAgainWhatCouldNotBeRead) {
+  const MemorySource whole = Tree(30);
+  MemorySource source = whole;
+  std::string& file = source.files["Apple/3.png"];
+  std::string("unreadable").copy(file.data(), file.size());  // and is as long as before
+  source.files["Apple/broken.png"] = "broken";
+  RunOptions options = SmallOptions();
+  options.report = ReportKind::kNone;  // which reads them, too
+  const TempFolder output;
+  LeaveUnfinished(source, output.path(), options);
+  file = whole.files.at("Apple/3.png");
+  std::set<std::string> read;
+  std::mutex mutex;
+  source.on_read = [&](const Item& item) {
+    const std::lock_guard lock(mutex);
+    read.emplace(item.relative_path());
+  };
+  options.max_rejects = {4, true};
+  const auto summary = RunOn(source, output.path(), options);
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(read, std::set<std::string>{"Apple/3.png"});
+  EXPECT_EQ(summary->counts.rows, 30);
+  EXPECT_EQ(summary->counts.rejects, 1);
+  EXPECT_EQ(summary->counts.resumed, 30);
+}
+
 TEST(Run, MakesFragmentsAgainWhenTheirItemsChangedAndSaysSo) {
   MemorySource source = Tree(30);
   source.files["Pear/broken.png"] = "broken";

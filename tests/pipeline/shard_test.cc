@@ -132,6 +132,8 @@ TEST_F(ShardTest, TheLastOnePublishes) {
   EXPECT_EQ(last->fragments_missing, 0);
   EXPECT_EQ(last->counts.listed, 42);
   EXPECT_EQ(last->counts.rows, 40);
+  EXPECT_EQ(last->images_per_second, 0);  // it has made but two of the fragments
+  EXPECT_EQ(Describe(*last).find("images/s"), std::string::npos) << Describe(*last);
   ExpectPublished();
 
   // One that a scheduler starts again.
@@ -227,6 +229,20 @@ TEST_F(ShardTest, FilesThatThisMachineDoesNotSeeEndIt) {
   const auto blind = Run("2/2");
   EXPECT_NE(blind.status().message().find("mounted here?"), std::string::npos) << blind.status();
   EXPECT_FALSE(fs::exists(output_ / "run_info"));
+}
+
+TEST_F(ShardTest, FilesThatItDoesNotSeeEndItThoughOthersAreReused) {
+  MemorySource before;
+  before.files = files_;
+  for (int i = 0; i < 8; ++i) before.files.erase("a/3" + std::to_string(i) + ".png");
+  options_.run_id = "before";
+  LocalOutput output(output_.path());
+  ASSERT_TRUE(Job({before, "/tree", output, make_engine_, model_, options_, hooks_}).Run().ok());
+  options_.run_id = "r";
+  ASSERT_TRUE(Run("1/2").ok());
+  files_.clear();
+  const auto blind = Run("2/2");
+  EXPECT_NE(blind.status().message().find("mounted here?"), std::string::npos) << blind.status();
 }
 
 TEST_F(ShardTest, TheTreeIsTheFirstOnes) {
