@@ -105,7 +105,10 @@ void RemoveLeft(const std::string& above, const std::string& prefix) {
   for (fs::directory_iterator entry(above, error), end; !error && entry != end;
        entry.increment(error)) {
     const fs::path& path = entry->path();
-    if (!path.filename().string().starts_with(prefix)) continue;
+    // As mkdtemp() makes them, and hardly anybody else.
+    const std::string name = path.filename();
+    if (!name.starts_with(prefix) || name.size() != prefix.size() + 6) continue;
+    if (entry->symlink_status(error).permissions() != fs::perms::owner_all) continue;
     const int lock = LockFolder(path);
     if (lock < 0) continue;
     (void)RemoveAll(path);

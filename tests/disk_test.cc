@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "machine.h"
 #include "temp_folder.h"
 
 namespace pomona {
@@ -33,6 +34,9 @@ TEST(ScratchFolder, GoesWithItsHolder) {
 TEST(ScratchFolder, OfAKilledProcessGoesWithTheNext) {
   const TempFolder above;
   above.Write("pomona-somebody's/file", "x");
+  // Of a user who names his folders alike: one is longer, one is open to others.
+  const std::string prefix = "pomona-" + Machine::This().host + '-';
+  for (const char* name : {"results", "images"}) above.Write(prefix + name + "/file", "x");
   const ScratchFolder alive = *ScratchFolder::Make(above.path());
   const pid_t child = fork();
   if (child == 0) {
@@ -45,12 +49,15 @@ TEST(ScratchFolder, OfAKilledProcessGoesWithTheNext) {
   const auto count = [&] {
     return std::distance(fs::directory_iterator(above.path()), fs::directory_iterator());
   };
-  ASSERT_EQ(count(), 3);
+  ASSERT_EQ(count(), 5);
   const ScratchFolder next = *ScratchFolder::Make(above.path());
-  EXPECT_EQ(count(), 3);
+  EXPECT_EQ(count(), 5);
   EXPECT_TRUE(fs::exists(alive.path()));
   EXPECT_TRUE(fs::exists(next.path()));
   EXPECT_TRUE(fs::exists(above / "pomona-somebody's/file"));
+  for (const char* name : {"results", "images"}) {
+    EXPECT_TRUE(fs::exists(above / (prefix + name) + "/file"));
+  }
 }
 
 arrow::Status WriteNew(const std::string& path) {

@@ -83,10 +83,7 @@ arrow::Status LocalOutput::Begin(const std::string& run_id) {
   for (const OutputFolder* folder : folders_) {
     const std::string path = PublishedFolder(*folder, run_id);
     ARROW_ASSIGN_OR_RAISE(const bool taken, Exists(path));
-    if (taken) {
-      return arrow::Status::AlreadyExists(path, " is there already, though no run ", run_id,
-                                          " is published; choose another --run-id");
-    }
+    if (taken) return FolderExists(path, run_id);
   }
   return work_->Begin(run_id);
 }
@@ -111,6 +108,7 @@ arrow::Status LocalOutput::Publish(const std::vector<OutputFolder>& folders, Can
 
 arrow::Status LocalOutput::WriteCard(std::string_view text) {
   const std::string card = path_ + '/' + kCardName, written = work_->path() + kCard;
+  ARROW_RETURN_NOT_OK(RemoveAll(written));  // whatever it is
   arrow::Status status = text.empty() ? RemoveAll(card) : WriteSmallFile(written, text);
   if (status.ok() && !text.empty() && rename(written.c_str(), card.c_str()) != 0) {
     status = DiskError("replace", card, errno);
@@ -192,6 +190,7 @@ arrow::Status LocalOutput::TryMoves() const {
     places.insert(std::move(place));
   }
   const std::string probe = work_->path() + kProbe;
+  ARROW_RETURN_NOT_OK(RemoveAll(probe));
   for (const std::string& place : places) {
     if (mkdir(probe.c_str(), 0777) != 0 && errno != EEXIST) {
       return DiskError("create the folder", probe, errno);

@@ -14,6 +14,11 @@ arrow::Status RunExists(const std::string& run_id, const std::string& location) 
                                       "; choose another --run-id");
 }
 
+arrow::Status FolderExists(const std::string& path, const std::string& run_id) {
+  return arrow::Status::AlreadyExists(path, " is there already, though no run ", run_id,
+                                      " is published; choose another --run-id");
+}
+
 arrow::Result<std::unique_ptr<Output>> OpenOutput(const std::string& path_or_uri,
                                                   const S3Options& s3, CancelToken cancel,
                                                   OutputFolders folders) {

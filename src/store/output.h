@@ -111,6 +111,8 @@ class Output {
 
 // Of a run id that is taken. Errors: AlreadyExists, always.
 arrow::Status RunExists(const std::string& run_id, const std::string& location);
+// The same where only a folder of that id is there, which may be anybody's.
+arrow::Status FolderExists(const std::string& path, const std::string& run_id);
 
 // The output that a path or URI names. Errors: those of LocalPath() and S3Connection::Open().
 arrow::Result<std::unique_ptr<Output>> OpenOutput(const std::string& path_or_uri,

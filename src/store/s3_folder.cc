@@ -119,7 +119,7 @@ arrow::Status S3Folder::PutParts(arrow::io::RandomAccessFile& file, int64_t size
     ++requests_;
     return connection_->CompleteUpload(key, upload, etags);
   };
-  const arrow::Status status = put();
+  const arrow::Status status = Guarded(put);
   for (auto& part : sending) part.Wait();
   // What cannot be aborted now is found by the next run.
   if (!status.ok()) (void)connection_->AbortUpload(key, upload);

@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "guarded.h"
 #include "machine.h"
 #include "refusal.h"
 #include "sha256.h"
@@ -40,7 +41,11 @@ arrow::Status S3Lease::Take(CancelToken cancel) {
 void S3Lease::Renew() {
   while (held_ && !released_.try_acquire_for(kHeartbeat)) {
     const std::lock_guard lock(renewing_);
-    if (lock_->Renew() == S3Lock::Renewal::kLost) held_ = false;
+    // Where memory ends, the next time may be better.
+    (void)Guarded([this] {
+      if (lock_->Renew() == S3Lock::Renewal::kLost) held_ = false;
+      return arrow::Status::OK();
+    });
   }
 }
 

@@ -104,6 +104,14 @@ void S3Output::Leave() {
 arrow::Status S3Output::Begin(const std::string& run_id) {
   ARROW_ASSIGN_OR_RAISE(const bool exists, published().Exists(SuccessOf(kRunInfo, run_id)));
   if (exists) return RunExists(run_id, location());
+  const std::vector<const OutputFolder*> folders(published().folders().begin(),
+                                                 published().folders().end());
+  const auto check = [&](size_t i, int) -> arrow::Status {
+    const std::string folder = folders[i]->Path(run_id);
+    ARROW_ASSIGN_OR_RAISE(const bool taken, published().Exists(folder));
+    return taken ? FolderExists(published().Path(folder), run_id) : arrow::Status::OK();
+  };
+  ARROW_RETURN_NOT_OK(ParallelFor(folders.size(), kUploadsAtOnce, {}, check));
   return work_->Begin(run_id);
 }
 

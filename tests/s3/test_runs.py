@@ -320,6 +320,16 @@ def test_a_lock_whose_removal_got_no_answer_is_looked_at_before_it_is_removed_ag
     assert after and "DELETE" not in after
 
 
+def test_a_folder_of_its_name_is_left_alone(bucket, sample_tree):
+    """Another job's, whose tables are called alike."""
+    theirs = "out/features/csv/features_test/part-00000-1f.csv"
+    bucket.put(theirs, b"theirs")
+    finished = bucket.run("run", sample_tree, bucket.url("out"), *OPTIONS)
+    assert finished.returncode == 1
+    assert "features_test is there already, though no run test is published" in finished.stderr
+    assert bucket.keys() == [theirs]
+
+
 @pytest.mark.parametrize("way", ["removed", "replaced"])
 def test_gives_up_when_the_lock_is_lost(bucket, sample_tree, way):
     stolen = False
