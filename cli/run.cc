@@ -13,6 +13,7 @@
 #include "interrupt.h"
 #include "output.h"
 #include "pomona/options.h"
+#include "pomona/refusal.h"
 #include "pomona/run.h"
 #include "progress.h"
 
@@ -93,7 +94,7 @@ arrow::Result<ExitCode> AuditPublished(const RunSummary& summary, const RunArgum
   const arrow::Status told = audited.WithMessage(
       "the run ", summary.run_id, " is published, but was not audited: ", audited.message(),
       "; `pomona audit OUTPUT --run-id ", summary.run_id, "` does it");
-  if (told.IsCancelled()) return told;
+  if (told.IsCancelled() && !RefusalOf(told)) return told;
   PrintError(told.message());
   return ExitCode::kNotAudited;
 }

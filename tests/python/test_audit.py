@@ -1,5 +1,6 @@
 """pomona audit against scikit-learn, numpy and planted truth."""
 
+import fcntl
 import json
 import shutil
 import subprocess
@@ -220,6 +221,16 @@ def test_a_run_whose_audit_fails_stays_published(pomona, sample_tree, tmp_path):
     done = run_and_audit(pomona, tree.parent, tmp_path / "none", *more)
     assert done.returncode == 3
     assert not (tmp_path / "none/audit").exists()
+
+
+def test_a_run_whose_audit_has_to_wait_for_another_stays_published(pomona, sample_tree, tmp_path):
+    output = tmp_path / "out"
+    (output / "audit/_pomona").mkdir(parents=True)
+    with (output / "audit/_pomona/lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = run_and_audit(pomona, sample_tree, output, "--audit")
+    assert done.returncode == 5, done.stderr
+    assert f"the run {RUN_ID} is published, but was not audited: " in done.stderr
 
 
 def test_in_python_it_stays_published_too(sample_tree, tmp_path):
