@@ -53,7 +53,10 @@ def is_pillow(data: Any) -> bool:
 def _pixels(image: Any) -> Any:
     if not is_pillow(image):
         return image
-    return numpy.asarray(image.convert("RGB"))
+    try:
+        return numpy.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError):  # opened, but its file is damaged
+        return getattr(image, "filename", "") or b""
 
 
 def arrow(data: Any, name: str) -> pa.Array | pa.ChunkedArray | None:

@@ -17,7 +17,8 @@ from ._options import DEFAULTS
 class Moments(_core.Moments):
     """Count, mean and co-moments of feature rows, in float64: what a PCA is fitted on.
 
-    Parts can be made anywhere, sent as bytes or by pickle, and merged.
+    Parts can be made anywhere, sent as bytes or by pickle, and merged. One serves one thread at a
+    time: give each thread its own.
     """
 
     def __init__(self, n_features: int) -> None:
@@ -74,8 +75,10 @@ class PCA(_estimator.Transformer):
 
         Warns where the rows determine fewer components than it has: the others are arbitrary.
         """
-        rows = X if isinstance(X, _core.Moments) else self._rows_to_fit(X)
-        return self._fit_on(rows)
+        if not isinstance(X, _core.Moments):
+            return self._fit_on(self._rows_to_fit(X))
+        self.__dict__.pop("feature_names_in_", None)  # of an earlier fit
+        return self._fit_on(X)
 
     def transform(self, X: Any) -> Any:
         """Projects rows: a pyarrow list array for an Arrow array, else a float64 matrix, or what

@@ -78,7 +78,7 @@ def run(
             summary.audit = _audit.audit(
                 output,
                 made.run_id,
-                threads=options.get("threads", _options.DEFAULTS.threads),
+                threads=_core.RunOptions(threads=options.get("threads")).threads,
                 progress=progress,
                 **s3,
             )

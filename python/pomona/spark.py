@@ -106,7 +106,7 @@ def extract_features(
     options = {"weights": weights, "keep": keep, "vectors": vectors}
     if "length" not in df.columns:
         return extract_all(df, **options)
-    fits = F.col("length") <= max_file_bytes
+    fits = F.coalesce(F.col("length") <= max_file_bytes, F.lit(True))  # null: nobody knows
     large = df.where(~fits).select(plain_path(F.col("path")).alias("path"), "length")
     if keep is not None:
         large = filtered(large, keep)
@@ -136,8 +136,9 @@ def extract_all(df: DataFrame, *, weights, keep, vectors) -> DataFrame:
     """As extract_features(), whatever the files' sizes."""
     spark = df.sparkSession
     # Spark reads this when a query starts, so it cannot be given back here.
-    rows = min(_IMAGES_AT_ONCE, int(spark.conf.get(BATCH_ROWS)))
-    spark.conf.set(BATCH_ROWS, str(rows))
+    rows = int(spark.conf.get(BATCH_ROWS))
+    if not 0 < rows <= _IMAGES_AT_ONCE:  # 0 and less: no limit
+        spark.conf.set(BATCH_ROWS, str(_IMAGES_AT_ONCE))
     broadcast = None
     if weights is not None:
         with open(weights, "rb") as file:

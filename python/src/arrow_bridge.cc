@@ -77,12 +77,13 @@ nb::object ExportTable(const std::shared_ptr<arrow::RecordBatch>& batch) {
 }
 
 Rows::Rows(nb::handle object) {
-  if (!IsArrow(object)) {
+  from_arrow_ = IsArrow(object);
+  if (from_arrow_) {
+    for (const auto& chunk : ImportArrow(object)) AddLists(chunk);
+  } else {
     AddMatrix(object);
-    return;
   }
-  from_arrow_ = true;
-  for (const auto& chunk : ImportArrow(object)) AddLists(chunk);
+  if (count_ > 0 && dimensions_ == 0) throw nb::value_error("rows: the vectors hold no numbers");
 }
 
 void Rows::AddMatrix(nb::handle object) {

@@ -32,7 +32,7 @@ const RunOptionSpec& FindSpec(const std::string& name) {
 std::string TextOf(nb::handle value) {
   if (value.is(Py_True)) return "true";
   if (value.is(Py_False)) return "false";
-  if (nb::hasattr(value, "__fspath__")) value = value.attr("__fspath__")().release();
+  if (nb::hasattr(value, "__fspath__")) return nb::str(value.attr("__fspath__")()).c_str();
   return nb::str(value).c_str();
 }
 

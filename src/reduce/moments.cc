@@ -28,6 +28,7 @@ Moments::Moments(int dimensions)
     : dimensions_(dimensions), mean_(dimensions), comoment_(PackedSize(dimensions)) {}
 
 void Moments::Add(std::span<const float> rows, Cpu cpu) {
+  if (rows.empty()) return;
   const size_t dimensions = dimensions_;
   const size_t n = rows.size() / dimensions;
   std::vector<double> block_mean(dimensions);

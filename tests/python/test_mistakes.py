@@ -39,6 +39,16 @@ MISTAKES = {
         ValueError,
         "5 images, 50 components; use pca_components",
     ),
+    "vectors of no numbers": (
+        lambda tree, out: pomona.PCA(1).fit([[], []]),
+        ValueError,
+        "rows: the vectors hold no numbers",
+    ),
+    "vectors of no numbers from Arrow": (
+        lambda tree, out: pomona.Moments(2).add(pa.array([[], []], pa.list_(pa.float32()))),
+        ValueError,
+        "rows: the vectors hold no numbers",
+    ),
     "components of no number": (
         lambda tree, out: pomona.run(tree, out, pca_components="many"),
         ValueError,

@@ -39,8 +39,8 @@ def large(run, large_tree):
 def test_memory_does_not_grow_and_threads_do_not_show(run, large_tree, large):
     small = run(large_tree, "--limit", "2000")
     assert run_info(large)["counts"]["rows"] == 25000
-    assert run_info(large)["peak_memory_bytes"] < 400 * MIB
-    assert run_info(small)["peak_memory_bytes"] < 400 * MIB
+    peaks = [run_info(output)["peak_memory_bytes"] for output in (small, large)]
+    assert peaks[1] < min(400 * MIB, peaks[0] + 60 * MIB)  # the features of all: 122 MiB
 
     parts = sorted((large / "features/parquet/features_test").glob("part-*"))
     rows = [pq.ParquetFile(part).metadata.row_group(0).num_rows for part in parts]
