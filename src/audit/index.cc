@@ -110,12 +110,7 @@ class PublishedIndex final : public Index {
       return arrow::Status::Invalid(queries.size(), " values are no rows of ", width);
     }
     const size_t n = queries.size() / width;
-    for (size_t row = 0; row < n; ++row) {
-      const auto finite = [](float value) { return std::isfinite(value); };
-      if (!std::ranges::all_of(queries.subspan(row * width, width), finite)) {
-        return arrow::Status::Invalid("row ", row, " has values that are no numbers");
-      }
-    }
+    ARROW_RETURN_NOT_OK(audit::CheckFinite(queries, width));
     const size_t each = std::min(static_cast<size_t>(count), size());
     std::vector<Neighbour> found(n * each);
     if (found.empty()) return found;

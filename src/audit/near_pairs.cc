@@ -1,8 +1,8 @@
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <tuple>
 
+#include "cosines.h"
 #include "guarded.h"
 #include "kernels.h"
 #include "pomona/audit.h"
@@ -43,12 +43,7 @@ arrow::Result<std::vector<NearPair>> FindNearPairs(std::span<const float> rows, 
   if (count >= std::numeric_limits<uint32_t>::max()) {
     return arrow::Status::Invalid("too many rows: ", count);
   }
-  for (size_t row = 0; row < count; ++row) {
-    const auto finite = [](float value) { return std::isfinite(value); };
-    if (!std::ranges::all_of(rows.subspan(row * width, width), finite)) {
-      return arrow::Status::Invalid("row ", row, " has values that are no numbers");
-    }
-  }
+  ARROW_RETURN_NOT_OK(audit::CheckFinite(rows, width));
   ARROW_ASSIGN_OR_RAISE(const Pca pca, FitSample(rows, count, width, threads, cpu));
   const audit::ShortVectors shorten(pca);
   std::vector<double> norms(count);
