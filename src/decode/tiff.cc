@@ -348,35 +348,66 @@ size_t JpegRows(std::span<const uint8_t> jpeg) {
   return rows;
 }
 
+// How many markers of some kind stand in front of any place of a file. Parts may share their bytes, so
+// these are counted once; for each block of them, as a file may be full of markers.
+class MarkerCounts {
+ public:
+  MarkerCounts(std::span<const uint8_t> file, bool (*is_one)(uint8_t code))
+      : file_(file), is_one_(is_one) {
+    before_.reserve(file.size() / kBlock + 1);
+    int64_t count = 0;
+    for (size_t at = 0; at <= file.size(); at += kBlock) {
+      before_.push_back(count);
+      count += Count(at, at + kBlock);
+    }
+  }
+
+  // at: up to the file's size.
+  int64_t Before(size_t at) const { return before_[at / kBlock] + Count(at / kBlock * kBlock, at); }
+
+ private:
+  static constexpr size_t kBlock = 1024;
+
+  // That begin in front of `end`.
+  int64_t Count(size_t begin, size_t end) const {
+    const uint8_t* const last = file_.data() + std::min(end, file_.size() - 1);
+    int64_t count = 0;
+    for (const uint8_t* at = file_.data() + begin; at < last; ++at) {
+      at = static_cast<const uint8_t*>(std::memchr(at, 0xff, static_cast<size_t>(last - at)));
+      if (at == nullptr) break;
+      if (is_one_(at[1])) ++count;
+    }
+    return count;
+  }
+
+  const std::span<const uint8_t> file_;
+  bool (*const is_one_)(uint8_t code);
+  std::vector<int64_t> before_;  // each block
+};
+
 // Whether the JPEG strips or tiles ask for more passes than a JPEG file may. libtiff allows each of
 // them a hundred, and they may all be the same few bytes.
 bool TooManyScans(std::span<const uint8_t> file, TIFF* tiff, const TiffLayout& layout,
                   const Parts& parts, const DecodeLimits& limits) {
-  std::vector<uint64_t> begins;  // of scans, whose data hold no such marker
+  // The data of a scan hold no such marker.
+  const MarkerCounts begins(file, [](uint8_t code) { return code == 0xda; });
+  const MarkerCounts arithmetic_frames(file,
+                                       [](uint8_t code) { return code == 0xc9 || code == 0xca; });
   bool arithmetic = false;
-  for (size_t at = 0; at + 2 <= file.size(); ++at) {
-    if (file[at] != 0xff) continue;
-    if (file[at + 1] == 0xda) begins.push_back(at);
-    arithmetic |= file[at + 1] == 0xc9 || file[at + 1] == 0xca;
-  }
-  const auto begins_before = [&](uint64_t at) {
-    return std::lower_bound(begins.begin(), begins.end(), at) - begins.begin();
-  };
-  const size_t components = layout.planes ? 1 : layout.bits.size();
-  const int64_t max_scan_pixels =
-      MaxScanPixels(limits, arithmetic, static_cast<int64_t>(components));
   int64_t scan_pixels = 0;
   for (uint32_t i = 0; i < parts.count; ++i) {
     const uint64_t at = std::min<uint64_t>(TIFFGetStrileOffset(tiff, i), file.size());
     const uint64_t size = std::min<uint64_t>(TIFFGetStrileByteCount(tiff, i), file.size() - at);
-    const int64_t scans = begins_before(at + size) - begins_before(at);
+    const int64_t scans = begins.Before(at + size) - begins.Before(at);
+    arithmetic |= arithmetic_frames.Before(at + size) > arithmetic_frames.Before(at);
     size_t rows = parts.rows;
     // libtiff takes a last strip that goes on below the picture.
     if (i + 1 == parts.count) rows = std::max(rows, JpegRows(file.subspan(at, size)));
     scan_pixels += scans * static_cast<int64_t>(parts.columns * rows);
-    if (scans > limits.max_scans || scan_pixels > max_scan_pixels) return true;
+    if (scans > limits.max_scans || scan_pixels > limits.max_scan_pixels) return true;
   }
-  return false;
+  const size_t components = layout.planes ? 1 : layout.bits.size();
+  return scan_pixels > MaxScanPixels(limits, arithmetic, static_cast<int64_t>(components));
 }
 
 std::optional<Reject> ReadCompressed(std::span<const uint8_t> file, const TiffLayout& layout,
