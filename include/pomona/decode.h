@@ -75,6 +75,8 @@ struct DecodeLimits {
 
   int64_t max_frames = 65'536;  // of an animated WebP, which libwebp lists
 
+  int64_t max_parts = int64_t{1} << 20;  // strips or tiles of a TIFF's plane, which are all listed
+
   // The largest block that a codec may allocate besides the picture, as for a tile of a TIFF.
   int64_t max_codec_bytes = int64_t{1} << 30;
 };

@@ -59,7 +59,8 @@ std::variant<Parts, Reject> ReadParts(const TiffDirectory& directory, const Tiff
   const size_t count = ((width + columns - 1) / columns) * ((height + rows - 1) / rows) * planes;
   // Tiles may be far larger than what they show of a narrow picture, and share their data.
   const auto max_pixels = static_cast<uint64_t>(limits.max_pixels) * 2 * planes;
-  if (columns > max_pixels / rows || count > max_pixels / (columns * rows)) {
+  if (columns > max_pixels / rows || count > max_pixels / (columns * rows) ||
+      count > static_cast<uint64_t>(limits.max_parts) * planes) {
     return Refuse(Reason::kTooLarge, std::to_string(count) + " tiles of " +
                                          std::to_string(columns) + " x " + std::to_string(rows) +
                                          " pixels");

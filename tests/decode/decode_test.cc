@@ -97,6 +97,25 @@ TEST(DecodeTest, LimitOfTiles) {
   EXPECT_EQ(Decode(ToBytes(kTiff)).verdict, "too_large");
 }
 
+TEST(DecodeTest, LimitOfParts) {
+  const auto decode = [](uint32_t width, uint32_t height, const DecodeLimits& limits = {}) {
+    return Decode(MakeTiff({{256, TiffTag::kShort, 1, width},
+                            {257, TiffTag::kShort, 1, height},
+                            {258, TiffTag::kShort, 1, 8},
+                            {262, TiffTag::kShort, 1, 1},
+                            {322, TiffTag::kShort, 1, 1},
+                            {323, TiffTag::kShort, 1, 1},
+                            {324, TiffTag::kShort, 1, 8}},
+                           {7}, /*strip=*/false),
+                  limits);
+  };
+  EXPECT_EQ(decode(1, 1).verdict, "ok");
+  EXPECT_EQ(decode(1024, 1024).verdict, "truncated");
+  EXPECT_EQ(decode(1024, 1025).verdict, "too_large");
+  EXPECT_EQ(decode(2, 2, {.max_parts = 4}).verdict, "truncated");
+  EXPECT_EQ(decode(2, 2, {.max_parts = 3}).verdict, "too_large");
+}
+
 TEST(DecodeTest, OnePictureDoesNotTouchTheNext) {
   const Bytes small = MakePng(3, 2, 8, PNG_COLOR_TYPE_RGB, Ramp(3, 2));
   const Bytes large = MakeJpeg(31, 17, Ramp(31, 17));

@@ -119,15 +119,17 @@ Bytes MakePng(int width, int height, int bit_depth, int color_type, const Bytes&
   return file;
 }
 
-Bytes MakeTiff(std::vector<TiffTag> tags, const Bytes& data) {
+Bytes MakeTiff(std::vector<TiffTag> tags, const Bytes& data, bool strip) {
   Bytes file = {'I', 'I', '*', 0};
   const auto append = [&](size_t value, int bytes) {
     for (; bytes > 0; --bytes, value >>= 8) file.push_back(value & 255);
   };
   append(8 + data.size(), 4);
   file.insert(file.end(), data.begin(), data.end());
-  tags.push_back({273, 4, 1, 8});
-  tags.push_back({279, 4, 1, static_cast<uint32_t>(data.size())});
+  if (strip) {
+    tags.push_back({273, 4, 1, 8});
+    tags.push_back({279, 4, 1, static_cast<uint32_t>(data.size())});
+  }
   std::sort(tags.begin(), tags.end(), [](auto& a, auto& b) { return a.tag < b.tag; });
   append(tags.size(), 2);
   for (const TiffTag& tag : tags) {

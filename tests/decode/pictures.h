@@ -84,7 +84,7 @@ struct TiffTag {
   uint32_t value;
 };
 
-// One strip, `data`, whose tags 273 and 279 are added to the others.
-Bytes MakeTiff(std::vector<TiffTag> tags, const Bytes& data);
+// `data` stands at 8: with `strip` as a strip, whose tags 273 and 279 are added to the others.
+Bytes MakeTiff(std::vector<TiffTag> tags, const Bytes& data, bool strip = true);
 
 }  // namespace pomona
