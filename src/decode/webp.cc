@@ -67,9 +67,9 @@ DecodeResult DecodeWebp(std::span<const uint8_t> file, const DecodeLimits& limit
   const int64_t height = WebPDemuxGetI(demuxer.get(), WEBP_FF_CANVAS_HEIGHT);
   if (auto reject = CheckSize(width, height, limits)) return std::move(*reject);
   // Beside the canvas libwebp holds a picture without loss once more, with alpha; of one with loss its
-  // alpha alone.
+  // alpha alone, which may be compressed as a picture without loss is and be held like one then.
   constexpr int kWithLoss = 1;
-  const int64_t held = config.input.format == kWithLoss ? (alpha ? 1 : 0) : 4;
+  const int64_t held = config.input.format == kWithLoss ? (alpha ? 1 + 4 : 0) : 4;
   if (auto reject = memory->Claim(width * height * (3 + held))) return std::move(*reject);
   WebPIterator frame;
   if (!WebPDemuxGetFrame(demuxer.get(), 1, &frame)) return Refuse(Reason::kCorrupt, "no picture");

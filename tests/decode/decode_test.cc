@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <webp/encode.h>
 #include <zlib.h>
 
 #include <array>
@@ -141,6 +142,17 @@ Bytes FlatTga(int side) {
   return file;
 }
 
+// With loss, half of it transparent.
+Bytes FlatWebp(int side) {
+  Bytes rgba = Flat(side * side, {1, 2, 3, 255});
+  for (size_t i = 0; i < rgba.size() / 2; i += 4) rgba[i + 3] = 0;
+  uint8_t* encoded = nullptr;
+  const size_t size = WebPEncodeRGBA(rgba.data(), side, side, 4 * side, 75, &encoded);
+  Bytes file(encoded, encoded + size);
+  WebPFree(encoded);
+  return file;
+}
+
 TEST(DecodeTest, LargePicturesShareABudget) {
   constexpr int kSide = 2560;  // 18.75 MiB
   const Bytes flat = FlatTga(kSide);
@@ -158,6 +170,11 @@ TEST(DecodeTest, LargePicturesShareABudget) {
     EXPECT_EQ(Decode(&other, file).verdict, "ok") << "what the first one took is back";
   }
   EXPECT_EQ(Decode(&poor, progressive).verdict, "ok") << "12.5 MiB go without asking";
+  const Bytes webp = FlatWebp(kSide / 2);  // 12.5 MiB for what libwebp may take
+  EXPECT_EQ(Decode(&poor, webp).verdict, "ok") << "WEBP";
+  const Bytes larger = FlatWebp(kSide * 3 / 5);  // 18 MiB
+  EXPECT_EQ(Decode(&poor, larger).verdict, "too_large");
+  EXPECT_EQ(Decode(&rich, larger).verdict, "ok");
   Resizer unused(1, 1);
   EXPECT_EQ(std::get<Reject>(poor.Decode(flat, &unused)).message,
             "decoding it takes 18 MiB, more than the 12 MiB that pictures may take, half of "
