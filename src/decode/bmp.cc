@@ -243,19 +243,8 @@ std::optional<Reject> ExpandRuns(std::span<const uint8_t> file, const Header& he
   return std::nullopt;
 }
 
-// An icon's bitmap says that it is as high as the picture and its mask together.
-DecodeResult DecodeBitmap(std::span<const uint8_t> file, size_t header_at, size_t pixels_at,
-                          ImageFormat format, const DecodeLimits& limits, Workspace* memory,
-                          RowSink* rows) {
-  Header header;
-  if (auto reject = ReadHeader(file, header_at, pixels_at, limits, &header)) {
-    return std::move(*reject);
-  }
-  if (format == ImageFormat::kIco) {
-    header.height /= 2;
-    if (header.height == 0) return Refuse(Reason::kCorrupt, "zero-sized image");
-  }
-
+DecodeResult DecodePixels(std::span<const uint8_t> file, Header header, ImageFormat format,
+                          Workspace* memory, RowSink* rows) {
   const auto width = static_cast<size_t>(header.width);
   const auto height = static_cast<size_t>(header.height);
   const uint8_t* pixels = nullptr;
@@ -296,6 +285,16 @@ DecodeResult DecodeBitmap(std::span<const uint8_t> file, size_t header_at, size_
                      .mode = header.mode};
 }
 
+DecodeResult DecodeBitmap(std::span<const uint8_t> file, size_t header_at, size_t pixels_at,
+                          ImageFormat format, const DecodeLimits& limits, Workspace* memory,
+                          RowSink* rows) {
+  Header header;
+  if (auto reject = ReadHeader(file, header_at, pixels_at, limits, &header)) {
+    return std::move(*reject);
+  }
+  return DecodePixels(file, header, format, memory, rows);
+}
+
 }  // namespace
 
 DecodeResult DecodeBmp(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
@@ -310,9 +309,19 @@ DecodeResult DecodeDib(std::span<const uint8_t> file, const DecodeLimits& limits
   return DecodeBitmap(file, 0, 0, ImageFormat::kDib, limits, memory, rows);
 }
 
-DecodeResult DecodeIconBitmap(std::span<const uint8_t> file, size_t header_at,
+DecodeResult DecodeIconBitmap(std::span<const uint8_t> file, size_t header_at, int entry_bits,
                               const DecodeLimits& limits, Workspace* memory, RowSink* rows) {
-  return DecodeBitmap(file, header_at, 0, ImageFormat::kIco, limits, memory, rows);
+  Header header;
+  if (auto reject = ReadHeader(file, header_at, 0, limits, &header)) return std::move(*reject);
+  header.height /= 2;  // it counts the rows of the mask as well
+  if (header.height == 0) return Refuse(Reason::kCorrupt, "zero-sized image");
+  // Pillow looks for alpha in the last of each four bytes, though the bitmap's pixels may be smaller.
+  const auto with_alpha = static_cast<size_t>(4 * header.width * header.height);
+  if (entry_bits == 32 &&
+      (header.pixels_at > file.size() || file.size() - header.pixels_at < with_alpha)) {
+    return Truncated("pixels");
+  }
+  return DecodePixels(file, header, ImageFormat::kIco, memory, rows);
 }
 
 }  // namespace pomona

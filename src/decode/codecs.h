@@ -156,8 +156,9 @@ DecodeResult DecodeWebp(std::span<const uint8_t> file, const DecodeLimits& limit
 DecodeResult DecodeJpeg(std::span<const uint8_t> file, const DecodeLimits& limits, int scaled_side,
                         Workspace* memory, RowSink* rows);
 
-// The bitmap of an icon, whose header is at `header_at`.
-DecodeResult DecodeIconBitmap(std::span<const uint8_t> file, size_t header_at,
+// The bitmap of an icon, whose header is at `header_at` and whose entry says that it has so many bits
+// a pixel.
+DecodeResult DecodeIconBitmap(std::span<const uint8_t> file, size_t header_at, int entry_bits,
                               const DecodeLimits& limits, Workspace* memory, RowSink* rows);
 
 // Whether a file's header is that of a TGA, which has no signature.

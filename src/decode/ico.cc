@@ -56,7 +56,7 @@ DecodeResult DecodeIco(std::span<const uint8_t> file, const DecodeLimits& limits
   if (format == ImageFormat::kPng) {
     result = DecodePng(file.subspan(best.at), limits, memory, rows);
   } else {
-    result = DecodeIconBitmap(file, best.at, limits, memory, rows);
+    result = DecodeIconBitmap(file, best.at, best.bits, limits, memory, rows);
   }
   PictureInfo* picture = std::get_if<PictureInfo>(&result);
   if (picture == nullptr) return result;

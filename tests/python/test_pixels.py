@@ -353,6 +353,30 @@ def test_ico(pomona, tmp_path):
     assert_same_pixels(pomona, tmp_path)
 
 
+def test_ico_whose_entry_says_other_bits(pomona, tmp_path):
+    """Of an entry of 32 bits Pillow takes four bytes a pixel for alpha, whatever the bitmap has."""
+    generator = np.random.default_rng(20)
+    width, height = 9, 7
+    for bits in (1, 4, 8, 16, 24, 32):
+        palette = generator.bytes(4 << bits) if bits <= 8 else b""
+        rows = generator.bytes((width * bits + 31) // 32 * 4 * height)
+        bitmap = bmp(width, 2 * height, bits, rows, palette=palette)[14:]
+        whole = bitmap.ljust(40 + len(palette) + 4 * width * height, b"\7")
+        for kind, picture in [("whole", whole), ("cut", whole[:-1]), ("bare", bitmap)]:
+            entry = struct.pack("<BBBBHHII", width, height, 0, 0, 1, 32, len(picture), 22)
+            (tmp_path / kind).mkdir(exist_ok=True)
+            icon = struct.pack("<HHH", 0, 1, 1) + entry + picture
+            (tmp_path / kind / f"{bits}.ico").write_bytes(icon)
+    (tmp_path / "bare" / "32.ico").rename(tmp_path / "whole" / "bare.ico")
+    assert_same_pixels(pomona, tmp_path / "whole")
+    for folder in (tmp_path / "cut", tmp_path / "bare"):
+        for path in folder.iterdir():
+            with pytest.raises((OSError, ValueError)):
+                Image.open(path).convert("RGB")
+        verdicts = [json.loads(line) for line in check_lines(pomona, folder, 1, 0).splitlines()]
+        assert {v["reason"] for v in verdicts} == {"truncated"}
+
+
 def test_tga(pomona, tmp_path):
     generator = np.random.default_rng(19)
     folder = tmp_path / "tga"
