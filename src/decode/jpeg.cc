@@ -144,6 +144,11 @@ bool ClaimCoefficients(j_decompress_ptr cinfo, Workspace* memory, std::optional<
   return !*refused;
 }
 
+// A function of its own, as a reject has a destructor.
+bool IsTooLarge(const jpeg_decompress_struct& cinfo, const DecodeLimits& limits) {
+  return CheckSize(cinfo.image_width, cinfo.image_height, limits).has_value();
+}
+
 // No object with a destructor may live here: errors leave by longjmp.
 ReadOutcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
                  RowSink* rows, Reader* reader) {
@@ -156,9 +161,7 @@ ReadOutcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Work
     header = jpeg_read_header(&cinfo, FALSE);
   } while (header == JPEG_HEADER_TABLES_ONLY);
   if (header == JPEG_SUSPENDED) return ReadOutcome::kTruncated;
-  if (int64_t{cinfo.image_width} * cinfo.image_height > limits.max_pixels) {
-    return ReadOutcome::kTooLarge;
-  }
+  if (IsTooLarge(cinfo, limits)) return ReadOutcome::kTooLarge;
   reader->max_scans = static_cast<int>(std::min<int64_t>(
       limits.max_scans, MaxScanPixels(limits, cinfo.arith_code, cinfo.num_components) /
                             (int64_t{cinfo.image_width} * cinfo.image_height)));

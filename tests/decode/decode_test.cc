@@ -87,6 +87,9 @@ TEST(DecodeTest, LimitOfSides) {
   const Bytes file = MakePng(15, 9, 8, PNG_COLOR_TYPE_RGB, Ramp(15, 9));
   EXPECT_EQ(Decode(file, {.max_side = 15}).verdict, "ok");
   EXPECT_EQ(Decode(file, {.max_side = 14}).verdict, "too_large");
+  const Bytes jpeg = MakeJpeg(9, 15, Ramp(9, 15));
+  EXPECT_EQ(Decode(jpeg, {.max_side = 15}).verdict, "ok");
+  EXPECT_EQ(Decode(jpeg, {.max_side = 14}).verdict, "too_large");
 }
 
 TEST(DecodeTest, LimitOfTiles) {
