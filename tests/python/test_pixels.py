@@ -404,6 +404,22 @@ def test_tga(pomona, tmp_path):
     assert_same_pixels(pomona, tmp_path)
 
 
+def test_tga_with_a_palette_that_it_has_no_use_for(pomona, tmp_path):
+    palette = bytes(range(255, -1, -1)) * 3
+    for kind, depth in [(2, 16), (2, 24), (2, 32), (10, 24), (3, 8), (3, 16)]:
+        head = struct.pack("<BBBHHBHHHHBB", 0, 1, kind, 0, 256, 24, 0, 0, 1, 1, depth, 0)
+        pixel = b"\0" * (kind // 8) + b"\7" * (depth // 8)
+        path = tmp_path / f"{kind}-{depth}.tga"
+        path.write_bytes(head + palette + pixel)
+        if kind == 3:  # gray 7, which its palette makes a colour
+            assert Image.open(path).convert("RGB").getpixel((0, 0)) == (232, 233, 234)
+        else:
+            with pytest.raises(ValueError, match="unrecognized image mode"):
+                Image.open(path).convert("RGB")
+    verdicts = [json.loads(line) for line in check_lines(pomona, tmp_path, 1, 0).splitlines()]
+    assert [v["reason"] for v in verdicts] == ["corrupt"] * 6
+
+
 def test_mpo(pomona, tmp_path):
     generator = np.random.default_rng(14)
     (tmp_path / "mpo").mkdir()
