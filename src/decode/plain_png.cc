@@ -155,7 +155,7 @@ class PlainPng {
 
   bool ReadPixels(Workspace* memory, RowSink* sink) {
     const size_t room = Inflater::RoomFor(1 + row_bytes_);
-    const size_t padded_row = row_bytes_ + kRowPadding;
+    const size_t padded_row = row_bytes_ + kPngRowPadding;
     if (room + 2 * padded_row > kUncountedBytes) return false;  // rows of half a million pixels
     uint8_t* const bytes = memory->samples.Reserve(room + 2 * padded_row);
     uint8_t* above = bytes + room;

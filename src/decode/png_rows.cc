@@ -27,7 +27,7 @@ void PickEach(const uint8_t* samples, size_t step, const std::array<uint8_t, 3>&
 
 void UndoUp(const uint8_t* row, const uint8_t* above, size_t size, uint8_t* out) {
   const hn::ScalableTag<uint8_t> d;
-  static_assert(HWY_MAX_BYTES <= kRowPadding);
+  static_assert(HWY_MAX_BYTES <= kPngRowPadding);
   for (size_t x = 0; x < size; x += hn::Lanes(d)) {
     hn::StoreU(hn::Add(hn::LoadU(d, row + x), hn::LoadU(d, above + x)), d, out + x);
   }

@@ -8,7 +8,7 @@
 namespace pomona {
 
 // Bytes behind each row of samples that may be read and written, whatever they are.
-inline constexpr size_t kRowPadding = 64;
+inline constexpr size_t kPngRowPadding = 64;
 
 // Adds to a row of `size` bytes what its filter, 0 to 4, foretells from the pixel before and the row
 // above. A pixel takes `step` bytes: 1, 2, 3, 4, 6 or 8.

@@ -41,7 +41,7 @@ class PngRowsTest : public InstructionSetsTest {
   }
 
   static Bytes Padded(Bytes row) {
-    row.resize(row.size() + kRowPadding, 0xaa);
+    row.resize(row.size() + kPngRowPadding, 0xaa);
     return row;
   }
   std::mt19937 random_{3};
@@ -57,7 +57,7 @@ TEST_F(PngRowsTest, EveryFilter) {
         const Bytes expected = Unfiltered(filter, step, row, above);
         for (const int64_t target : targets_) {
           Use(target);
-          Bytes out(size + kRowPadding);
+          Bytes out(size + kPngRowPadding);
           UndoPngFilter(filter, step, Padded(row).data(), Padded(above).data(), size, out.data());
           out.resize(size);
           EXPECT_TRUE(out == expected) << hwy::TargetName(target) << ": filter " << filter << ", "
@@ -84,7 +84,7 @@ TEST_F(PngRowsTest, EveryPixelOfThree) {
           if (filter == 3) one_row[0] = static_cast<uint8_t>(a - c / 2);
           const Bytes expected = Unfiltered(filter, 1, one_row, above);
           ASSERT_EQ(expected[0], a);
-          Bytes out(2 + kRowPadding);
+          Bytes out(2 + kPngRowPadding);
           UndoPngFilter(filter, 1, Padded(one_row).data(), Padded(above).data(), 2, out.data());
           ASSERT_EQ(out[1], expected[1]) << filter << ": " << a << " " << b << " " << c;
         }
