@@ -17,11 +17,16 @@
 
 namespace pomona {
 
-// Memory that is kept from picture to picture. Growing it loses what it held.
+// What decoding one picture takes of a thread without being counted.
+inline constexpr int64_t kUncountedBytes = int64_t{16} << 20;
+
+// Memory that is kept from picture to picture, but not what a huge one took once others are smaller.
+// Another size loses what it held.
 class Buffer {
  public:
   uint8_t* Reserve(size_t size) {
-    if (size > size_) {
+    const bool excessive = size_ > kUncountedBytes && size <= kUncountedBytes;
+    if (size > size_ || excessive) {
       bytes_.reset();  // the old block goes before the new one comes
       size_ = 0;       // in case it does not come
       bytes_ = std::make_unique_for_overwrite<uint8_t[]>(size);
@@ -39,9 +44,6 @@ class Buffer {
   std::unique_ptr<uint8_t[]> bytes_;
   size_t size_ = 0;
 };
-
-// What decoding one picture takes of a thread without being counted.
-inline constexpr int64_t kUncountedBytes = int64_t{16} << 20;
 
 // A codec's memory.
 class Workspace {

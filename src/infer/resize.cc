@@ -226,8 +226,10 @@ int64_t Middle(int64_t full, int64_t part) {
   return (full - part) % 2 ? half + half % 2 : half;
 }
 
-// Grows only.
+// Keeps what there is, but not what a picture of a million columns took once others are smaller.
 void Reserve(size_t size, std::vector<uint8_t>* buffer) {
+  constexpr size_t kMostKept = size_t{16} << 20;
+  if (buffer->size() > kMostKept && size <= kMostKept) std::vector<uint8_t>().swap(*buffer);
   if (buffer->size() < size) buffer->resize(size);
 }
 

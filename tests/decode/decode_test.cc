@@ -252,6 +252,23 @@ TEST(DecodeTest, MarkersBesideTheStripsTakeNoMemory) {
   EXPECT_EQ(DecodeWithin(file, 4 << 20), "ok");
 }
 
+TEST(DecodeTest, GivesBackWhatAHugePictureTook) {
+  constexpr int kWidth = 500'000;
+  Bytes wide = ToBytes("P5 500000 16 255\n");
+  wide.resize(wide.size() + size_t{16} * kWidth, 77);
+  const Bytes small = ToBytes("P5 1 1 255\n7");
+  const auto taken = [] { return mallinfo2().uordblks + mallinfo2().hblkhd; };
+  Decoder decoder;
+  Resizer rows(4, 4);
+  const size_t before = taken();
+  EXPECT_TRUE(std::holds_alternative<PictureInfo>(decoder.Decode(wide, &rows)));
+  EXPECT_GT(taken(), before + (30 << 20));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(std::holds_alternative<PictureInfo>(decoder.Decode(small, &rows)));
+  }
+  EXPECT_LT(taken(), before + (15 << 20));
+}
+
 #endif
 
 }  // namespace
