@@ -194,9 +194,11 @@ void Note(Memory* memory, bool error, const char* format, va_list arguments) {
       message, {"Premature EOF", "Premature end of JPEG file", "Improper JPEG strip/tile size"});
   memory->over_limit |=
       HasAnyOf(message, {"limit defined in open options", "would require libjpeg to allocate"});
+  // Without words: zlib could not begin.
   memory->out_of_memory |=
-      error && HasAnyOf(message, {"No space", "ut of memory", "ot enough memory",
-                                  "nsufficient memory", "annot allocate", "ailed to allocate"});
+      error && (message.empty() ||
+                HasAnyOf(message, {"No space", "ut of memory", "ot enough memory",
+                                   "nsufficient memory", "annot allocate", "ailed to allocate"}));
   // Values that it does not know, of tags that leave the samples as they are.
   if (HasAnyOf(message, {"for \"Orientation\" tag", "for \"ResolutionUnit\" tag"})) return;
   if (error && memory->error.empty()) memory->error = message;
