@@ -108,7 +108,9 @@ arrow::Status S3Output::Begin(const std::string& run_id) {
                                                  published().folders().end());
   const auto check = [&](size_t i, int) -> arrow::Status {
     const std::string folder = folders[i]->Path(run_id);
-    ARROW_ASSIGN_OR_RAISE(const bool taken, published().Exists(folder));
+    ARROW_ASSIGN_OR_RAISE(const auto inside, published().List(folder, /*with_subfolders=*/true));
+    // Objects that only mark folders do no harm.
+    const bool taken = std::ranges::any_of(inside, [](const auto& it) { return it.IsFile(); });
     return taken ? FolderExists(published().Path(folder), run_id) : arrow::Status::OK();
   };
   ARROW_RETURN_NOT_OK(ParallelFor(folders.size(), kUploadsAtOnce, {}, check));
