@@ -15,7 +15,7 @@ CASES = pathlib.Path(__file__).parent / "cases"
 
 # What differs from run to run.
 VOLATILE = [
-    (re.compile(r"in [\d.]+ s \("), "in N s ("),
+    (re.compile(r"in [\d.]+ s(?=,| \()"), "in N s"),
     (re.compile(r"\(\d+ images/s\)"), "(N images/s)"),
     (re.compile(r"^(list|extract|fit|write) \d.*\n", re.M), ""),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d"), "YYYY-MM-DD HH:MM"),
