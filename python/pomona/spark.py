@@ -101,12 +101,14 @@ def extract_features(
     message: a row for each image, and for a broken one its reason, never a failed task.
 
     Where the DataFrame has the column `length` too, as `binaryFile` gives it, files of more than
-    1 GiB are rejects that Spark does not read; it could not read more than 2 GiB.
+    1 GiB are rejects that Spark does not read; it could not read more than 2 GiB. A row without a
+    length has no result: drop the column where some are.
     """
     options = {"weights": weights, "keep": keep, "vectors": vectors}
     if "length" not in df.columns:
         return extract_all(df, **options)
-    fits = F.coalesce(F.col("length") <= max_file_bytes, F.lit(True))  # null: nobody knows
+    # As `binaryFile` understands it, which then reads no larger ones.
+    fits = F.col("length") <= max_file_bytes
     large = df.where(~fits).select(plain_path(F.col("path")).alias("path"), "length")
     if keep is not None:
         large = filtered(large, keep)
