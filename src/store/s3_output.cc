@@ -104,8 +104,7 @@ void S3Output::Leave() {
 arrow::Status S3Output::Begin(const std::string& run_id) {
   ARROW_ASSIGN_OR_RAISE(const bool exists, published().Exists(SuccessOf(kRunInfo, run_id)));
   if (exists) return RunExists(run_id, location());
-  const std::vector<const OutputFolder*> folders(published().folders().begin(),
-                                                 published().folders().end());
+  const OutputFolders folders = published().folders();
   const auto check = [&](size_t i, int) -> arrow::Status {
     const std::string folder = folders[i]->Path(run_id);
     ARROW_ASSIGN_OR_RAISE(const auto inside, published().List(folder, /*with_subfolders=*/true));
