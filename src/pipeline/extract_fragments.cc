@@ -157,9 +157,10 @@ arrow::Result<const ListedFragment*> FragmentWorkers::NextToMake() {
       return listed;
     }
     const FragmentReport& report = (*stored)->report();
-    // What has failed may be mended by now: only this is made again, see Resume().
+    // What has failed may be mended by now: only this is made again, see Resume(). Shards' fragments
+    // stay as they are, since others may have copies.
     const auto may_pass = [](const FragmentReject& each) { return MayPass(each.reject); };
-    if (std::ranges::any_of(report.rejects, may_pass)) return listed;
+    if (input_.listed_here && std::ranges::any_of(report.rejects, may_pass)) return listed;
     rows_ += static_cast<int64_t>(report.rows.size());
     for (const FragmentReject& each : report.rejects) ++rejects(each.reject.reason);
     skips_ += report.skip_count();
@@ -239,7 +240,7 @@ void FragmentWorkers::Resume(Slot* slot) {
                        partial.status().message());
     }
     if (!partial.ok() || !*partial) continue;
-    const OpenFragment::Taken taken = fragment.TakeOver(**partial, /*only_lasting=*/true);
+    const OpenFragment::Taken taken = fragment.TakeOver(**partial, input_.listed_here);
     slot->saved += taken.items();
     rows_ += taken.rows;
     for (const Reason reason : taken.rejects) ++rejects(reason);

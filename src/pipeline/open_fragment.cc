@@ -1,6 +1,8 @@
 #include "open_fragment.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "disk.h"
@@ -9,6 +11,8 @@
 #include "stopwatch.h"
 
 namespace pomona {
+
+namespace fs = std::filesystem;
 
 arrow::Result<std::optional<StoredFragment>> FindStored(const WorkFolder& work,
                                                         const std::string& path,
@@ -128,6 +132,14 @@ arrow::Status OpenFragment::CheckReached(size_t begin, size_t end) const {
   }
   // One file may well have gone.
   if (looked_for.size() < 2) return arrow::Status::OK();
+  // So may all that are left to do: then those that were done before are still there.
+  const auto is_there = [&](const Item& item) {
+    std::error_code error;
+    return fs::exists(fs::symlink_status(UnescapeName(item.path), error));
+  };
+  for (size_t i = begin; i < end; ++i) {
+    if (taken_[i] && is_there(items_[i])) return arrow::Status::OK();
+  }
   return arrow::Status::IOError("none of ", looked_for.size(), " listed files is on this machine, ",
                                 items_[looked_for[0]].path,
                                 " the first; is what INPUT lies on mounted here?");

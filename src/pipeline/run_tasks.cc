@@ -168,7 +168,7 @@ arrow::Status RunTasks::Extract(size_t task, TaskResult* result) {
     const auto stored =
         FindStored(output_.work(), partial, listed.range, &StoredFragment::OpenPartial);
     if (!stored.ok() || !*stored) continue;
-    const OpenFragment::Taken taken = fragment_.TakeOver(**stored, /*only_lasting=*/true);
+    const OpenFragment::Taken taken = fragment_.TakeOver(**stored, /*only_lasting=*/false);
     if (slices == 1) extraction.counts.resumed += taken.items();
   }
   if (!plan_.earlier_run.empty()) Reuse(&fragment_, begin, end, f, result);
