@@ -79,10 +79,11 @@ class FragmentWorkers {
 
   // The next item, in order.
   arrow::Result<Claim> Next();
-  arrow::Result<const ListedFragment*> NextToMake();
+  arrow::Result<const ListedFragment*> NextToMake(std::optional<StoredFragment>* before);
   void Advance();
-  arrow::Status Open(Slot* slot, const ListedFragment& listed);
-  void Resume(Slot* slot);
+  arrow::Status Open(Slot* slot, const ListedFragment& listed,
+                     const std::optional<StoredFragment>& before);
+  void Resume(Slot* slot, const std::optional<StoredFragment>& before);
   void Reuse(OpenFragment* fragment);
   arrow::Status SavePartial(Slot* slot);
   arrow::Status Work();
@@ -141,13 +142,16 @@ std::vector<std::string> FragmentWorkers::TakeNotes() {
   return std::exchange(notes_, {});
 }
 
-// The next fragment that is not stored; null: there is none.
-arrow::Result<const ListedFragment*> FragmentWorkers::NextToMake() {
+// The next fragment that is not stored, or that is to be made again of what is stored, which then
+// becomes `before`; null: there is none.
+arrow::Result<const ListedFragment*> FragmentWorkers::NextToMake(
+    std::optional<StoredFragment>* before) {
   while (!stop_) {
     ARROW_ASSIGN_OR_RAISE(const ListedFragment* listed, input_.fragments.Fragment(next_fragment_));
     if (!listed) break;
     ++next_fragment_;
-    const auto stored = FindStored(input_.work, input_.work.FragmentPath(*listed), listed->range);
+    const std::string path = input_.work.FragmentPath(*listed);
+    auto stored = FindStored(input_.work, path, listed->range);
     if (!stored.ok() || !*stored) {
       if (!stored.ok()) {
         const std::lock_guard lock(result_mutex_);
@@ -157,16 +161,19 @@ arrow::Result<const ListedFragment*> FragmentWorkers::NextToMake() {
       return listed;
     }
     const FragmentReport& report = (*stored)->report();
-    // What has failed may be mended by now: only this is made again, see Resume(). Shards' fragments
-    // stay as they are, since others may have copies.
+    // What has failed may be mended by now: only this is made again. Shards' fragments stay as they
+    // are, since others may have copies.
     const auto may_pass = [](const FragmentReject& each) { return MayPass(each.reject); };
-    if (input_.listed_here && std::ranges::any_of(report.rejects, may_pass)) return listed;
+    if (input_.listed_here && std::ranges::any_of(report.rejects, may_pass)) {
+      *before = *std::move(stored);
+      return listed;
+    }
     rows_ += static_cast<int64_t>(report.rows.size());
     for (const FragmentReject& each : report.rejects) ++rejects(each.reject.reason);
     skips_ += report.skip_count();
     resumed_ += static_cast<int64_t>(listed->range.size());
     stored_ += static_cast<int64_t>(listed->range.size());
-    input_.work.DropCopy(input_.work.FragmentPath(*listed));
+    input_.work.DropCopy(path);
     const std::lock_guard lock(result_mutex_);
     result_->Count(listed->range, report);
   }
@@ -176,7 +183,8 @@ arrow::Result<const ListedFragment*> FragmentWorkers::NextToMake() {
 arrow::Result<FragmentWorkers::Claim> FragmentWorkers::Next() {
   const std::lock_guard lock(claim_mutex_);
   if (!current_) {
-    ARROW_ASSIGN_OR_RAISE(const ListedFragment* listed, NextToMake());
+    std::optional<StoredFragment> before;
+    ARROW_ASSIGN_OR_RAISE(const ListedFragment* listed, NextToMake(&before));
     if (!listed) return Claim{};
     // Whoever waits here keeps the others waiting too, and rightly so: there is nowhere to put a
     // row until a fragment is stored.
@@ -189,7 +197,7 @@ arrow::Result<FragmentWorkers::Claim> FragmentWorkers::Next() {
       opened = free_.back();
       free_.pop_back();
     }
-    ARROW_RETURN_NOT_OK(Open(opened, *listed));
+    ARROW_RETURN_NOT_OK(Open(opened, *listed, before));
     const size_t size = opened->fragment.size();
     input_.source.Prefetch(opened->fragment.OpenItems(0, size));
     current_ = opened;
@@ -213,7 +221,8 @@ void FragmentWorkers::Advance() {
 }
 
 // Takes what earlier runs have of the fragment, of which the rest is to be made.
-arrow::Status FragmentWorkers::Open(Slot* slot, const ListedFragment& listed) {
+arrow::Status FragmentWorkers::Open(Slot* slot, const ListedFragment& listed,
+                                    const std::optional<StoredFragment>& before) {
   ARROW_ASSIGN_OR_RAISE(std::vector<Item> items, input_.fragments.Items(listed));
   const std::lock_guard lock(slot->mutex);
   slot->fragment.Reset(input_.work.FragmentPath(listed), listed.range, std::move(items),
@@ -221,30 +230,32 @@ arrow::Status FragmentWorkers::Open(Slot* slot, const ListedFragment& listed) {
   slot->saved_at = Clock::now();
   slot->saved = 0;
   slot->is_open = true;  // last: memory may end above
-  Resume(slot);
+  Resume(slot, before);
   if (input_.earlier) Reuse(&slot->fragment);
   return arrow::Status::OK();
 }
 
 // What a run that was interrupted had finished, by whatever executor.
-void FragmentWorkers::Resume(Slot* slot) {
+void FragmentWorkers::Resume(Slot* slot, const std::optional<StoredFragment>& before) {
   OpenFragment& fragment = slot->fragment;
-  std::vector<std::string> paths = UnfinishedPaths(fragment.path());
-  paths.push_back(fragment.path());
-  for (const std::string& path : paths) {
+  const auto take = [&](const StoredFragment& stored) {
+    const OpenFragment::Taken taken = fragment.TakeOver(stored, input_.listed_here);
+    slot->saved += taken.items();
+    rows_ += taken.rows;
+    for (const Reason reason : taken.rejects) ++rejects(reason);
+    resumed_ += taken.items();
+  };
+  if (before) take(*before);
+  for (const std::string& path : UnfinishedPaths(fragment.path())) {
     const auto partial =
         FindStored(input_.work, path, fragment.range(), &StoredFragment::OpenPartial);
     if (!partial.ok()) {
       const std::lock_guard lock(result_mutex_);
       notes_.push_back("unfinished work cannot be kept and is done again: " +
                        partial.status().message());
+    } else if (*partial) {
+      take(**partial);
     }
-    if (!partial.ok() || !*partial) continue;
-    const OpenFragment::Taken taken = fragment.TakeOver(**partial, input_.listed_here);
-    slot->saved += taken.items();
-    rows_ += taken.rows;
-    for (const Reason reason : taken.rejects) ++rejects(reason);
-    resumed_ += taken.items();
   }
 }
 
