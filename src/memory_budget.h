@@ -9,6 +9,9 @@
 
 namespace pomona {
 
+// What a thread takes of each kind without a claim, and so keeps for its next picture.
+inline constexpr int64_t kUncountedBytes = int64_t{16} << 20;
+
 // So many bytes, of which each thread claims at most once at a time: whoever needs more than is left
 // waits for the others, in the order in which they came.
 //

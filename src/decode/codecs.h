@@ -17,9 +17,6 @@
 
 namespace pomona {
 
-// What decoding one picture takes of a thread without being counted.
-inline constexpr int64_t kUncountedBytes = int64_t{16} << 20;
-
 // Memory that is kept from picture to picture, but not what a huge one took once others are smaller.
 // Another size loses what it held.
 class Buffer {

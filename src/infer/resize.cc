@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "memory_budget.h"
 #include "resample_axis.h"
 
 // Where vectors may be longer than 128-bit blocks but do not interleave by blocks.
@@ -228,8 +229,9 @@ int64_t Middle(int64_t full, int64_t part) {
 
 // Keeps what there is, but not what a picture of a million columns took once others are smaller.
 void Reserve(size_t size, std::vector<uint8_t>* buffer) {
-  constexpr size_t kMostKept = size_t{16} << 20;
-  if (buffer->size() > kMostKept && size <= kMostKept) std::vector<uint8_t>().swap(*buffer);
+  if (buffer->size() > kUncountedBytes && size <= kUncountedBytes) {
+    std::vector<uint8_t>().swap(*buffer);
+  }
   if (buffer->size() < size) buffer->resize(size);
 }
 

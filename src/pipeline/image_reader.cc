@@ -60,10 +60,9 @@ ImageReader::ImageReader(ImageMemory* memory, int scaled_side)
 arrow::Result<Outcome> ImageReader::Process(std::string_view path, int64_t size,
                                             const ReadBytes& read, RowSink* rows,
                                             const UseImage& use) {
-  constexpr int64_t kUncounted = int64_t{16} << 20;
   bytes_.clear();
   // Of what is larger than an image may be no more than the beginning is read.
-  if (size <= kUncounted || size > kMaxFileBytes) return ReadAndDecode(path, read, rows, use);
+  if (size <= kUncountedBytes || size > kMaxFileBytes) return ReadAndDecode(path, read, rows, use);
   const auto claim = memory_.files.Take(size);
   auto outcome = ReadAndDecode(path, read, rows, use);
   // Not kept until the next file: who gets none would keep the others waiting for the memory.
