@@ -2,7 +2,6 @@
 #include <arrow/result.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <thread>
 
 #include "infer/native/network.h"

@@ -102,8 +102,7 @@ def test_a_fifo_keeps_nobody_waiting(pomona, lab):
             assert f"{output / name}: is no regular file" in finished.stdout
         assert lab.run(output).returncode == 0
         assert files_of(output, RUN) == lab.expected
-    of_work = ("lock", "publishing", "errors.csv", "publish", "fragments/0.safetensors", "card")
-    for name in (*of_work, "probe"):
+    for name in "lock publishing errors.csv publish fragments/0.safetensors card probe".split():
         output = lab.new_output()
         (output / "_pomona/fragments").mkdir(parents=True)
         os.mkfifo(output / "_pomona" / name)
