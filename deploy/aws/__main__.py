@@ -1,20 +1,15 @@
 #!/usr/bin/env python3
 """Runs Pomona on AWS: docs/aws.md. Needs boto3 and PyYAML."""
 
-import signal
 import sys
 
-from pomona_aws import Failure
+from pomona_aws import Failure, interruption
 from pomona_aws.arguments import parse
 from pomona_aws.progress import complain
 
 
-def interrupt(*_):
-    raise KeyboardInterrupt
-
-
 def main():
-    signal.signal(signal.SIGTERM, interrupt)
+    interruption.watch()
     try:
         options = parse(sys.argv[1:], description=__doc__)
         from pomona_aws import commands  # brings boto3, which --help does without

@@ -5,7 +5,7 @@ import sys
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import Failure
+from . import Failure, interruption
 from .account import Aws
 from .batch import Batch
 from .cluster import Cluster
@@ -57,6 +57,7 @@ def run(options):
         stack.create(template(way.name), plan.parameters, options.tag)
         way.follow(way.start(plan), plan)
     except BaseException as error:  # whatever it is: the stack costs money
+        interruption.forget()
         failure = error
 
     try:

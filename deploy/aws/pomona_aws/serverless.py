@@ -1,8 +1,6 @@
 """EMR Serverless: an application that takes Spark jobs, without machines of one's own."""
 
-import time
-
-from . import Failure
+from . import Failure, interruption
 from .environment import check_python, pack
 from .preflight import MACHINES, check_quota
 from .way import Way
@@ -151,7 +149,7 @@ class Serverless(Way):
             if state == "STARTED":
                 self.emr.stop_application(applicationId=self.application)
             self.progress.say(f"application {self.application} {state}")
-            time.sleep(self.poll)
+            interruption.wait(self.poll)
 
     def state(self):
         return self.emr.get_application(applicationId=self.application)["application"]["state"]

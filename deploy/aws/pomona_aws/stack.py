@@ -1,11 +1,10 @@
 """The CloudFormation stack that holds what a way needs."""
 
 import json
-import time
 
 from botocore.exceptions import ClientError
 
-from . import Failure
+from . import Failure, interruption
 
 USABLE = {"CREATE_IN_PROGRESS", "CREATE_COMPLETE", "UPDATE_COMPLETE"}
 # Holds nothing that works.
@@ -40,7 +39,7 @@ class Stack:
         """Returns what becomes of the stack once it is in none of the states."""
         while (stack := self.describe()) and stack["StackStatus"] in states:
             self.progress.say(f"stack {self.name} {stack['StackStatus']}")
-            time.sleep(self.poll)
+            interruption.wait(self.poll)
         return stack
 
     def outputs(self):

@@ -1,9 +1,8 @@
 """What the three ways share: a job is taken up or submitted, followed, and ended."""
 
 import abc
-import time
 
-from . import Failure
+from . import Failure, interruption
 from .logs import Log, show_ends
 from .stack import TAG
 
@@ -83,7 +82,7 @@ class Way(abc.ABC):
                 return
             if state not in self.unfinished_states:
                 raise Failure(f"{what} {state}: {why or 'see its log'}")
-            time.sleep(self.poll)
+            interruption.wait(self.poll)
 
     def jobs(self, plan, ours):
         """Those that are on of this plan's jobs, or of others'."""
@@ -100,7 +99,7 @@ class Way(abc.ABC):
                     self.progress.say(f"cancel {name}")
                     self.cancel(job)
                     cancelled.add(job)
-            time.sleep(self.poll)
+            interruption.wait(self.poll)
 
     def stop(self):
         """Ends all jobs, without which the stack could not be deleted."""
