@@ -83,7 +83,7 @@ class FragmentWorkers {
   void Advance();
   arrow::Status Open(Slot* slot, const ListedFragment& listed,
                      const std::optional<StoredFragment>& before);
-  void Resume(Slot* slot, const std::optional<StoredFragment>& before);
+  arrow::Status Resume(Slot* slot, const std::optional<StoredFragment>& before);
   void Reuse(OpenFragment* fragment);
   arrow::Status SavePartial(Slot* slot);
   arrow::Status Work();
@@ -151,21 +151,21 @@ arrow::Result<const ListedFragment*> FragmentWorkers::NextToMake(
     if (!listed) break;
     ++next_fragment_;
     const std::string path = input_.work.FragmentPath(*listed);
-    auto stored = FindStored(input_.work, path, listed->range);
-    if (!stored.ok() || !*stored) {
-      if (!stored.ok()) {
+    ARROW_ASSIGN_OR_RAISE(Found stored, FindStored(input_.work, path, listed->range));
+    if (!stored.fragment) {
+      if (!stored.damage.ok()) {
         const std::lock_guard lock(result_mutex_);
         notes_.push_back("a stored fragment cannot be kept and is made again: " +
-                         stored.status().message());
+                         stored.damage.message());
       }
       return listed;
     }
-    const FragmentReport& report = (*stored)->report();
+    const FragmentReport& report = stored.fragment->report();
     // What has failed may be mended by now: only this is made again. Shards' fragments stay as they
     // are, since others may have copies.
     const auto may_pass = [](const FragmentReject& each) { return MayPass(each.reject); };
     if (input_.listed_here && std::ranges::any_of(report.rejects, may_pass)) {
-      *before = *std::move(stored);
+      *before = std::move(stored.fragment);
       return listed;
     }
     rows_ += static_cast<int64_t>(report.rows.size());
@@ -230,13 +230,13 @@ arrow::Status FragmentWorkers::Open(Slot* slot, const ListedFragment& listed,
   slot->saved_at = Clock::now();
   slot->saved = 0;
   slot->is_open = true;  // last: memory may end above
-  Resume(slot, before);
+  ARROW_RETURN_NOT_OK(Resume(slot, before));
   if (input_.earlier) Reuse(&slot->fragment);
   return arrow::Status::OK();
 }
 
 // What a run that was interrupted had finished, by whatever executor.
-void FragmentWorkers::Resume(Slot* slot, const std::optional<StoredFragment>& before) {
+arrow::Status FragmentWorkers::Resume(Slot* slot, const std::optional<StoredFragment>& before) {
   OpenFragment& fragment = slot->fragment;
   const auto take = [&](const StoredFragment& stored) {
     const OpenFragment::Taken taken = fragment.TakeOver(stored, input_.listed_here);
@@ -247,16 +247,15 @@ void FragmentWorkers::Resume(Slot* slot, const std::optional<StoredFragment>& be
   };
   if (before) take(*before);
   for (const std::string& path : UnfinishedPaths(fragment.path())) {
-    const auto partial =
-        FindStored(input_.work, path, fragment.range(), &StoredFragment::OpenPartial);
-    if (!partial.ok()) {
-      const std::lock_guard lock(result_mutex_);
-      notes_.push_back("unfinished work cannot be kept and is done again: " +
-                       partial.status().message());
-    } else if (*partial) {
-      take(**partial);
-    }
+    ARROW_ASSIGN_OR_RAISE(const Found partial, FindStored(input_.work, path, fragment.range(),
+                                                          &StoredFragment::OpenPartial));
+    if (partial.fragment) take(*partial.fragment);
+    if (partial.damage.ok()) continue;
+    const std::lock_guard lock(result_mutex_);
+    notes_.push_back("unfinished work cannot be kept and is done again: " +
+                     partial.damage.message());
   }
+  return arrow::Status::OK();
 }
 
 // Takes over the rows that the earlier run has.
@@ -437,6 +436,7 @@ arrow::Result<Extraction> ExtractFragments(const ExtractionInput& input, Kept* k
       tell({"list", counts.listed, started ? counts.listed : 0, {}});
     }
     if (started) tell(progress);
+    if (input.check) ARROW_RETURN_NOT_OK(input.check());
     return input.hooks.cancel.Check();
   };
 

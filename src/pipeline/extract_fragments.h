@@ -57,6 +57,8 @@ struct ExtractionInput {
   // Hears several times a second what there is so far, on the calling thread; may be empty.
   std::function<void(const Extraction&)> measure = {};
   bool listed_here = true;  // by this process, which so knows that it sees the files
+  // Asked as often whether to go on; may be empty.
+  std::function<arrow::Status()> check = {};
 };
 
 // Makes the fragments that are not stored yet, as they become known. Each worker carries one image

@@ -234,6 +234,7 @@ arrow::Result<Extraction> Job::ExtractHere() {
                         *listing_,   in_.output.work(), details_.threads,
                         in_.options, in_.hooks,         [&] { return TellOfOtherFragments(); }};
   if (in_.metrics) input.measure = measure;
+  input.check = [&] { return in_.output.CheckHeld(); };
   ARROW_ASSIGN_OR_RAISE(Extraction extraction, ExtractFragments(input, &kept_));
   details_.device = engine_->device_use();
   details_.reads = in_.source.transfers();
@@ -313,17 +314,18 @@ arrow::Result<Extraction> Job::ExtractElsewhere() {
 arrow::Result<Extraction> Job::CountExtracted() {
   Extraction extraction;
   const ExtractedRun run = extracted();
-  size_t missing = 0;
+  size_t missing = 0, damaged = 0;
   for (const ListedFragment& fragment : run.fragments) {
     const std::string path = run.work.FragmentPath(fragment);
-    const auto stored = FindStored(run.work, path, fragment.range);
-    if (stored.ok() && *stored) {
-      extraction.Count(fragment.range, (*stored)->report());
+    ARROW_ASSIGN_OR_RAISE(const Found stored, FindStored(run.work, path, fragment.range));
+    if (stored.fragment) {
+      extraction.Count(fragment.range, stored.fragment->report());
       kept_.items += static_cast<int64_t>(fragment.range.size());
     } else {
       ++missing;
-      if (stored.ok()) continue;
-      Log("a stored fragment cannot be used: " + stored.status().message());
+      if (stored.damage.ok()) continue;
+      ++damaged;
+      Log("a stored fragment cannot be used: " + stored.damage.message());
       (void)RemoveAll(path);
     }
     ARROW_RETURN_NOT_OK(in_.hooks.cancel.Check());
@@ -331,8 +333,9 @@ arrow::Result<Extraction> Job::CountExtracted() {
   kept_.listed = plan_.items();
   if (missing == 0) return extraction;
   return arrow::Status::Invalid("of ", run.fragments.size(), " fragments of the run ", plan_.run_id,
-                                ", ", missing,
-                                " are not made yet; run the shards that failed again");
+                                ", ", missing, " are not made yet; run ",
+                                damaged > 0 ? "all shards" : "the shards that failed",
+                                " again, which keep what is made");
 }
 
 // Says so where an unfinished run stored fragments of other items or for other weights. They are

@@ -14,15 +14,21 @@ namespace pomona {
 
 namespace fs = std::filesystem;
 
-arrow::Result<std::optional<StoredFragment>> FindStored(const WorkFolder& work,
-                                                        const std::string& path,
-                                                        const FragmentRange& range,
-                                                        decltype(&StoredFragment::Open) open) {
+arrow::Result<Found> FindStored(const WorkFolder& work, const std::string& path,
+                                const FragmentRange& range, decltype(&StoredFragment::Open) open) {
+  Found found;
   ARROW_ASSIGN_OR_RAISE(const bool stored, work.Fetch(path, /*known=*/true));
-  if (!stored) return std::nullopt;
-  ARROW_ASSIGN_OR_RAISE(StoredFragment fragment, open(path, range));
-  ARROW_RETURN_NOT_OK(fragment.Verify());
-  return fragment;
+  if (!stored) return found;
+  auto fragment = open(path, range);
+  arrow::Status status = fragment.ok() ? fragment->Verify() : fragment.status();
+  if (status.ok()) {
+    found.fragment = *std::move(fragment);
+  } else if (status.IsInvalid() || status.IsKeyError()) {
+    found.damage = std::move(status);
+  } else {
+    return status;
+  }
+  return found;
 }
 
 std::vector<std::string> UnfinishedPaths(const std::string& fragment_path) {

@@ -22,11 +22,17 @@
 
 namespace pomona {
 
-// A fragment, whole or (by StoredFragment's other function) partial, that an earlier run may have
-// stored, verified; nothing where it did not. Errors: what makes it useless.
-arrow::Result<std::optional<StoredFragment>> FindStored(
-    const WorkFolder& work, const std::string& path, const FragmentRange& range,
-    decltype(&StoredFragment::Open) open = &StoredFragment::Open);
+// What an earlier run may have stored of a fragment.
+struct Found {
+  std::optional<StoredFragment> fragment;  // verified; none: it was not stored, or is of no use
+  arrow::Status damage;                    // what makes it useless
+};
+
+// The fragment, whole or (by StoredFragment's other function) partial. Errors: it could not be looked
+// at, which says nothing of it.
+arrow::Result<Found> FindStored(const WorkFolder& work, const std::string& path,
+                                const FragmentRange& range,
+                                decltype(&StoredFragment::Open) open = &StoredFragment::Open);
 
 // Where what is done of a fragment may be stored until all of it is.
 std::vector<std::string> UnfinishedPaths(const std::string& fragment_path);

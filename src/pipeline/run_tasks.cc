@@ -121,14 +121,14 @@ ExtractedRun RunTasks::extracted() const { return ExtractedRunOf(plan_, *items_,
 arrow::Result<bool> RunTasks::FindWhole(size_t f, TaskResult* result) {
   const ListedFragment& listed = plan_.fragments[f];
   const WorkFolder& work = output_.work();
-  const auto stored = FindStored(work, work.FragmentPath(listed), listed.range);
-  if (!stored.ok()) {
+  ARROW_ASSIGN_OR_RAISE(const Found stored,
+                        FindStored(work, work.FragmentPath(listed), listed.range));
+  if (!stored.damage.ok()) {
     result->notes.push_back("a stored fragment cannot be kept and is made again: " +
-                            stored.status().message());
-    return false;
+                            stored.damage.message());
   }
-  if (*stored) result->extraction.Count(listed.range, (*stored)->report());
-  return stored->has_value();
+  if (stored.fragment) result->extraction.Count(listed.range, stored.fragment->report());
+  return stored.fragment.has_value();
 }
 
 arrow::Status RunTasks::Extract(size_t task, TaskResult* result) {
@@ -153,9 +153,10 @@ arrow::Status RunTasks::Extract(size_t task, TaskResult* result) {
   result->notes = std::move(whole.notes);
   const std::string path = output_.work().FragmentPath(listed);
   if (slices > 1) {
-    const auto stored = FindStored(output_.work(), SlicePath(path, slice), listed.range,
-                                   &StoredFragment::OpenPartial);
-    if (stored.ok() && *stored) {
+    ARROW_ASSIGN_OR_RAISE(const Found stored,
+                          FindStored(output_.work(), SlicePath(path, slice), listed.range,
+                                     &StoredFragment::OpenPartial));
+    if (stored.fragment) {
       extraction.counts.resumed = items;
       return arrow::Status::OK();
     }
@@ -165,10 +166,10 @@ arrow::Status RunTasks::Extract(size_t task, TaskResult* result) {
   fragment_.Reset(path, listed.range, std::move(all), plan_.dimensions);
   // Where another executor was interrupted.
   for (const std::string& partial : UnfinishedPaths(path)) {
-    const auto stored =
-        FindStored(output_.work(), partial, listed.range, &StoredFragment::OpenPartial);
-    if (!stored.ok() || !*stored) continue;
-    const OpenFragment::Taken taken = fragment_.TakeOver(**stored, /*only_lasting=*/false);
+    ARROW_ASSIGN_OR_RAISE(const Found stored, FindStored(output_.work(), partial, listed.range,
+                                                         &StoredFragment::OpenPartial));
+    if (!stored.fragment) continue;
+    const OpenFragment::Taken taken = fragment_.TakeOver(*stored.fragment, /*only_lasting=*/false);
     if (slices == 1) extraction.counts.resumed += taken.items();
   }
   if (!plan_.earlier_run.empty()) Reuse(&fragment_, begin, end, f, result);

@@ -54,6 +54,9 @@ class Output {
   // there is no such work folder; IOError.
   virtual arrow::Status Join(const std::string& run_id, bool together) = 0;
 
+  // Whether it is this run's still, as far as is known here. Errors: RunRefusal::kOutputBusy.
+  virtual arrow::Status CheckHeld() const { return arrow::Status::OK(); }
+
   // Whether Lock() met one that died while it published or removed a run, so that the dataset card
   // may be of another run than the newest.
   bool met_interrupted() const { return met_interrupted_; }

@@ -18,7 +18,7 @@ namespace {
 class FakeOutput : public Output {
  public:
   int taken_ids = 0;  // so many that are asked for first exist already
-  arrow::Status lock, upload, publish;
+  arrow::Status lock, held, upload, publish;
 
   std::vector<std::string> calls;
   std::vector<std::string> published_folders;
@@ -32,6 +32,7 @@ class FakeOutput : public Output {
     ARROW_ASSIGN_OR_RAISE(work_, WorkFolder::Open(folder_.path()));
     return arrow::Status::OK();
   }
+  arrow::Status CheckHeld() const override { return held; }
   arrow::Status Clear(bool fresh) override {
     if (fresh) calls.push_back("clear");
     return work_->Clear(fresh);
@@ -138,6 +139,13 @@ TEST_F(JobTest, WhatCannotBeTakenIsNotAbandoned) {
   output_.lock = arrow::Status::IOError("busy");
   EXPECT_EQ(Run().status().message(), "busy");
   EXPECT_EQ(output_.calls, Calls{"lock"});
+}
+
+TEST_F(JobTest, EndsWhileItExtractsWhenItsOutputIsTaken) {
+  output_.held = arrow::Status::IOError("taken over");
+  const std::string message = Run().status().message();
+  EXPECT_TRUE(message.starts_with("taken over")) << message;
+  EXPECT_EQ(output_.calls, (Calls{"lock", "begin r", "abandon"}));
 }
 
 TEST_F(JobTest, AbandonsWhateverFailsLater) {

@@ -358,6 +358,27 @@ TEST(Run, MakesDamagedFragmentsAgainAndSaysSo) {
   EXPECT_EQ(Files(output.path()), Files(undisturbed.path()));
 }
 
+TEST(Run, AFragmentThatCannotBeOpenedForNowIsKept) {
+  MemorySource source = Tree(30);
+  source.files["Pear/broken.png"] = "broken";
+  const TempFolder undisturbed;
+  ASSERT_TRUE(RunOn(source, undisturbed.path(), SmallOptions()).ok());
+  const TempFolder output;
+  LeaveUnfinished(source, output.path(), SmallOptions());
+  const fs::path path = fs::directory_iterator(output / "_pomona/fragments")->path();
+  fs::rename(path, output / "aside");
+  fs::create_symlink(path.filename(), path);  // ELOOP, for one that says nothing of the content
+
+  const auto failed = RunOn(source, output.path(), SmallOptions());
+  EXPECT_TRUE(failed.status().IsIOError()) << failed.status();
+  EXPECT_NE(failed.status().message().find(path.string()), std::string::npos) << failed.status();
+  EXPECT_TRUE(fs::is_symlink(path));
+
+  fs::rename(output / "aside", path);
+  ASSERT_TRUE(RunOn(source, output.path(), SmallOptions()).ok());
+  EXPECT_EQ(Files(output.path()), Files(undisturbed.path()));
+}
+
 TEST(Run, FreshStartsOver) {
   MemorySource source = Tree(30);
   source.files["Pear/broken.png"] = "broken";

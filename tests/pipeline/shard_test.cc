@@ -181,6 +181,26 @@ TEST_F(ShardTest, OneThatWasLostIsRunAgain) {
   ExpectPublished();
 }
 
+TEST_F(ShardTest, WhatOthersMadeIsRemovedOnlyWhereItIsDamaged) {
+  ASSERT_TRUE(Run("1/2").ok());
+  const fs::path path = fs::directory_iterator(output_ / "_pomona/fragments")->path();
+  fs::rename(path, output_ / "aside");
+  fs::create_symlink(path.filename(), path);  // cannot be opened for now
+  const auto failed = Run("2/2");
+  EXPECT_TRUE(failed.status().IsIOError()) << failed.status();
+  EXPECT_TRUE(fs::is_symlink(path));
+
+  fs::rename(output_ / "aside", path);
+  fs::resize_file(path, fs::file_size(path) - 1);
+  const auto damaged = Run("merge");
+  EXPECT_TRUE(damaged.status().IsInvalid());
+  EXPECT_NE(damaged.status().message().find("run all shards again"), std::string::npos)
+      << damaged.status();
+  ASSERT_TRUE(Run("2/2").ok());
+  ASSERT_TRUE(Run("1/2").ok());
+  ExpectPublished();
+}
+
 TEST_F(ShardTest, OnlyWhatOutlastsALostOneIsCalledKept) {
   options_.threads = 1;
   options_.save_seconds = 0;
