@@ -33,6 +33,7 @@ arrow::Status S3Lease::Take(CancelToken cancel) {
     taken = lock_->Take(cancel);
   }
   ARROW_RETURN_NOT_OK(taken);
+  renewed_ = Clock::now();
   held_ = true;
   renewer_ = std::thread([this] { Renew(); });
   return arrow::Status::OK();
@@ -43,10 +44,17 @@ void S3Lease::Renew() {
     const std::lock_guard lock(renewing_);
     // Where memory ends, the next time may be better.
     (void)Guarded([this] {
-      if (lock_->Renew() == S3Lock::Renewal::kLost) held_ = false;
+      if (RenewOnce() == S3Lock::Renewal::kLost) held_ = false;
       return arrow::Status::OK();
     });
   }
+}
+
+S3Lock::Renewal S3Lease::RenewOnce() {
+  const auto now = Clock::now();
+  const S3Lock::Renewal renewal = lock_->Renew();
+  if (renewal == S3Lock::Renewal::kOurs) renewed_ = now;
+  return renewal;
 }
 
 arrow::Status S3Lease::CheckHeld() const {
@@ -54,10 +62,16 @@ arrow::Status S3Lease::CheckHeld() const {
   return Refuse(RunRefusal::kOutputBusy, "another run has taken over the output " + folder_.uri());
 }
 
+arrow::Status S3Lease::Keep() {
+  // Nobody takes over what changed less than kLockPatience ago.
+  if (held_ && Clock::now() - renewed_.load() < 2 * kHeartbeat) return arrow::Status::OK();
+  return Confirm();
+}
+
 arrow::Status S3Lease::Confirm() {
   ARROW_RETURN_NOT_OK(CheckHeld());
   const std::lock_guard lock(renewing_);
-  const auto renewal = lock_->Renew();
+  const auto renewal = RenewOnce();
   if (renewal == S3Lock::Renewal::kUnknown) {
     return arrow::Status::IOError("the store does not say whether the output ", folder_.uri(),
                                   " is still locked for this run");

@@ -4,6 +4,7 @@
 #include <arrow/result.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <semaphore>
@@ -40,6 +41,9 @@ class S3Lease {
   // Errors: RunRefusal::kOutputBusy.
   arrow::Status CheckHeld() const;
 
+  // The same, made sure of where that was long ago. Threads: any. Errors: as Confirm().
+  arrow::Status Keep();
+
   // Makes sure of it, by a renewal. Errors: RunRefusal::kOutputBusy where another run has it now;
   // IOError where the store does not say.
   arrow::Status Confirm();
@@ -48,7 +52,10 @@ class S3Lease {
   void Release();
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   void Renew();
+  S3Lock::Renewal RenewOnce();  // REQUIRES: renewing_ is held.
   void StopRenewing();
 
   S3Folder& folder_;
@@ -56,6 +63,7 @@ class S3Lease {
   std::mutex renewing_;
   std::unique_ptr<S3Lock> lock_;
   std::atomic<bool> held_ = false;
+  std::atomic<Clock::time_point> renewed_ = Clock::time_point();  // when it was ours for certain
   std::binary_semaphore released_{0};
   std::thread renewer_;
 };

@@ -206,11 +206,20 @@ arrow::Status ListedLock::WaitForOthers(Locks others, CancelToken cancel) const 
 }
 
 S3Lock::Renewal ListedLock::Renew() {
-  // Others may have removed it, and the next Put() would bring it back.
-  if (Clock::now() - renewed_ > kLockPatience) return Renewal::kLost;
   const auto there = folder_.files().Exists(name_);
   if (there.ok() && !*there) return Renewal::kLost;
-  return Put().ok() ? Renewal::kOurs : Renewal::kUnknown;
+  const auto before = renewed_;
+  if (!Put().ok()) return Renewal::kUnknown;
+  if (Clock::now() - before <= kLockPatience) return Renewal::kOurs;
+  // Others may have taken so long a silence for death, and Put() brought back what they removed. By
+  // now they have locks of their own.
+  std::this_thread::sleep_for(2 * kLookEvery);
+  const auto locks = List();
+  if (!locks.ok()) {
+    renewed_ = before;
+    return Renewal::kUnknown;
+  }
+  return locks->size() == 1 && locks->contains(name_) ? Renewal::kOurs : Renewal::kLost;
 }
 
 void ListedLock::Release() { (void)folder_.RemoveFile(name_); }

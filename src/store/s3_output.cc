@@ -81,6 +81,7 @@ arrow::Status S3Output::OpenForOthers() {
   work_->ShareBy(&shared_, /*send=*/true);
   is_shared_ = true;
   // They upload their parts: from now on there is something to roll back.
+  ARROW_RETURN_NOT_OK(lease_.Confirm());
   return folder_->Put(kJournal, work_->run_id());
 }
 
@@ -117,7 +118,10 @@ arrow::Status S3Output::Begin(const std::string& run_id) {
 }
 
 arrow::Status S3Output::Upload(CancelToken cancel, const Poll& poll) {
-  if (uploaded_.empty()) ARROW_RETURN_NOT_OK(folder_->Put(kJournal, work_->run_id()));
+  if (uploaded_.empty()) {
+    ARROW_RETURN_NOT_OK(lease_.Confirm());
+    ARROW_RETURN_NOT_OK(folder_->Put(kJournal, work_->run_id()));
+  }
   const std::string root = work_->StagedRoot();
   ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> staged, FilesBelow(root));
   std::vector<std::string> below;  // paths of the files
@@ -125,7 +129,8 @@ arrow::Status S3Output::Upload(CancelToken cancel, const Poll& poll) {
     // A folder is complete only once all are here.
     if (!path.ends_with(kSuccess) && uploaded_.insert(path).second) below.push_back(path);
   }
-  const auto upload = [&](size_t i, int) {
+  const auto upload = [&](size_t i, int) -> arrow::Status {
+    ARROW_RETURN_NOT_OK(lease_.Keep());
     return folder_->PutFile(root + '/' + below[i], below[i], cancel);
   };
   return ParallelFor(below.size(), kUploadsAtOnce, cancel, upload, [&] { poll(folder_->bytes()); });
@@ -138,7 +143,7 @@ arrow::Status S3Output::Publish(const std::vector<OutputFolder>& folders, Cancel
   ARROW_RETURN_NOT_OK(lease_.Confirm());
   if (is_shared_) ARROW_RETURN_NOT_OK(RemoveStrangers(folders));
   for (const OutputFolder& folder : folders) {
-    ARROW_RETURN_NOT_OK(lease_.CheckHeld());
+    ARROW_RETURN_NOT_OK(lease_.Keep());
     ARROW_RETURN_NOT_OK(folder_->Put(SuccessOf(folder, work_->run_id()), ""));
   }
   published();
@@ -150,7 +155,7 @@ arrow::Status S3Output::Publish(const std::vector<OutputFolder>& folders, Cancel
 }
 
 arrow::Status S3Output::WriteCard(std::string_view text) {
-  ARROW_RETURN_NOT_OK(lease_.CheckHeld());
+  ARROW_RETURN_NOT_OK(lease_.Keep());
   return text.empty() ? folder_->RemoveFile(kCardName) : folder_->Put(kCardName, text);
 }
 

@@ -42,6 +42,7 @@ class S3Output : public Output {
   arrow::Status Upload(CancelToken cancel, const Poll& poll) override;
   arrow::Status Publish(const std::vector<OutputFolder>& folders, CancelToken cancel,
                         const Poll& poll, const std::function<void()>& published) override;
+  arrow::Status CheckHeld() const override { return lease_.CheckHeld(); }
   arrow::Status WriteCard(std::string_view text) override;
   void Abandon() override;
   arrow::Status Remove(const std::string& run_id) override;

@@ -361,6 +361,25 @@ def test_gives_up_when_the_lock_is_lost(bucket, sample_tree, way):
     assert (lock in bucket.keys()) == (way == "replaced")
 
 
+def test_writes_nothing_once_the_lock_is_lost(bucket, sample_tree):
+    """As of a machine that stood still until another run had taken over and published."""
+    lock, theirs = "out/_pomona.lock", b"Pomona is writing here.\nelsewhere 1\n"
+    with Proxy(bucket.endpoint) as proxy:
+
+        def decide(verb, path):
+            if verb == "GET" and "features_test" in path:  # it looks whether there is such a run
+                bucket.put(lock, theirs)
+                bucket.put("out/_pomona/publishing", b"other")
+
+        proxy.decide = decide
+        command = ["run", sample_tree, bucket.url("out"), *OPTIONS]
+        finished = bucket.run(*command, "--s3-endpoint", proxy.endpoint)
+    assert finished.returncode == 4, finished.stderr
+    assert "another run has taken over" in finished.stderr
+    assert bucket.keys() == [lock, "out/_pomona/publishing"]
+    assert bucket.get("out/_pomona/publishing") == b"other"
+
+
 class PlainStore(Proxy):
     """Takes uploads with a length and a digest in their head, and removes one object at a time.
 
