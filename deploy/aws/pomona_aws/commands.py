@@ -56,6 +56,7 @@ def run(options):
         upload(aws, way, plan, progress)
         stack.create(template(way.name), plan.parameters, options.tag)
         way.follow(way.start(plan), plan)
+        interruption.check()  # or it would end what follows
     except BaseException as error:  # whatever it is: the stack costs money
         interruption.forget()
         failure = error

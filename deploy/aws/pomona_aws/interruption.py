@@ -27,8 +27,12 @@ def forget():
     _noted.clear()
 
 
-def wait(seconds):
-    """Raises KeyboardInterrupt for one that was lost, too."""
+def check():
+    """Raises KeyboardInterrupt for one that was lost."""
     if _noted:
         raise KeyboardInterrupt
+
+
+def wait(seconds):
+    check()
     time.sleep(seconds)
