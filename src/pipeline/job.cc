@@ -18,6 +18,7 @@
 #include "open_fragment.h"
 #include "pomona/location.h"
 #include "pomona/pca_forms.h"
+#include "reduce/check_components.h"
 #include "refusal.h"
 #include "report/picture_files.h"
 #include "store/dataset_card.h"
@@ -169,6 +170,9 @@ arrow::Status Job::Begin() {
   if (in_.pca && in_.pca->dimensions() != plan_.dimensions) {
     return arrow::Status::Invalid(in_.options.pca, ": is a PCA of ", in_.pca->dimensions(),
                                   " features; this run has ", plan_.dimensions);
+  }
+  if (!in_.pca) {
+    ARROW_RETURN_NOT_OK(CheckComponents(in_.options.pca_components, plan_.dimensions));
   }
   details_.input = plan_.input;
   details_.output = output.location();
@@ -404,7 +408,9 @@ arrow::Status Job::CheckEnough() const {
         CountsText(summary_.rejects_by_reason),
         counts.rows == 0 ? ""
                          : ", too few for a PCA of " + std::to_string(components) + " components",
-        where);
+        where,
+        counts.rows > 0 && counts.rows + counts.rejects < components ? "; use --pca-components"
+                                                                     : "");
   }
   if (counts.rows > 0) return arrow::Status::OK();
   return arrow::Status::Invalid("no images under ", in_.input, ": ", counts.skips, " other files",

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "pomona/safetensors.h"
+#include "reduce/check_components.h"
 #include "reduce/eigenpairs.h"
 #include "reduce/kernels.h"
 #include "sha256.h"
@@ -109,11 +110,7 @@ arrow::Result<Pca> Pca::Fit(const Moments& moments, const PcaOptions& options, F
                             int threads) {
   const int dimensions = moments.dimensions();
   const int64_t rows = moments.count();
-  if (options.components < 1 || options.components > dimensions) {
-    return arrow::Status::Invalid("PCA of ", dimensions, " features has 1 to ", dimensions,
-                                  " components, not ", options.components,
-                                  "; use --pca-components");
-  }
+  ARROW_RETURN_NOT_OK(CheckComponents(options.components, dimensions));
   if (rows < 2) {
     return arrow::Status::Invalid("PCA needs at least two images: ", rows,
                                   rows == 1 ? " image" : " images");

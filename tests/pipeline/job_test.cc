@@ -141,6 +141,14 @@ TEST_F(JobTest, WhatCannotBeTakenIsNotAbandoned) {
   EXPECT_EQ(output_.calls, Calls{"lock"});
 }
 
+TEST_F(JobTest, SaysFirstThatThereCannotBeSoManyComponents) {
+  options_.pca_components = 10'000;
+  source_.on_read = [](const Item& item) { FAIL() << item.path; };
+  const std::string message = Run().status().message();
+  EXPECT_NE(message.find("components, not 10000; use --pca-components"), std::string::npos)
+      << message;
+}
+
 TEST_F(JobTest, EndsWhileItExtractsWhenItsOutputIsTaken) {
   output_.held = arrow::Status::IOError("taken over");
   const std::string message = Run().status().message();

@@ -492,6 +492,10 @@ TEST(Run, ARefusalForWantOfImagesComesWithItsReport) {
             "1 of 4 images could be read (unsupported_format 3), too few for a PCA of 3 "
             "components; see " +
                 report);
+  source.files.erase("a/1.heic");
+  source.files.erase("a/2.heic");
+  status = RunOn(source, output.path(), SmallOptions()).status();
+  EXPECT_TRUE(status.message().ends_with(report + "; use --pca-components")) << status;
 
   source.files = {{"a/notes.txt", "text"}, {"a/more.txt", "text"}};
   status = RunOn(source, output.path(), SmallOptions()).status();
