@@ -1,6 +1,7 @@
 #include "image_reader.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -62,12 +63,15 @@ arrow::Result<Outcome> ImageReader::Process(std::string_view path, int64_t size,
                                             const UseImage& use) {
   bytes_.clear();
   // Of what is larger than an image may be no more than the beginning is read.
-  if (size <= kUncountedBytes || size > kMaxFileBytes) return ReadAndDecode(path, read, rows, use);
-  const auto claim = memory_.files.Take(size);
+  std::optional<MemoryBudget::Claim> claim;
+  if (size > kUncountedBytes && size <= kMaxFileBytes) claim = memory_.files.Take(size);
   auto outcome = ReadAndDecode(path, read, rows, use);
-  // Not kept until the next file: who gets none would keep the others waiting for the memory.
-  bytes_.resize(std::min(bytes_.size(), kSniffBytes));
-  bytes_.shrink_to_fit();
+  // Not kept until the next file: who gets none would keep the others waiting for the memory. Nor
+  // that of a file that has grown since it was listed.
+  if (claim || static_cast<int64_t>(bytes_.capacity()) > kUncountedBytes) {
+    bytes_.resize(std::min(bytes_.size(), kSniffBytes));
+    bytes_.shrink_to_fit();
+  }
   return outcome;
 }
 
