@@ -35,6 +35,9 @@ export CMAKE_C_COMPILER_LAUNCHER ?= ccache
 export CMAKE_CXX_COMPILER_LAUNCHER ?= ccache
 export CCACHE_DIR ?= $(abspath $(BUILD)/ccache)
 
+# Part of those commands. Elsewhere than in CI a newer compiler, which knows more warnings, builds it.
+WERROR := $(if $(filter-out 0 false,$(CI)),ON,OFF)
+
 # Virtual environments and CMake's folders know where they lie.
 PLACE := $(BUILD)/.place
 MOVED_FROM := $(filter-out $(CURDIR),$(shell cat $(PLACE) 2>/dev/null))
@@ -95,6 +98,7 @@ $(WHEEL)/.built: $(WHEEL_SOURCES) $(VENV)/.wheel
 	rm -f $(WHEEL)/*.whl
 	PATH=$(abspath $(VENV)/bin):$$PATH $(VENV)/bin/pip wheel --quiet --disable-pip-version-check \
 	  --no-build-isolation --no-deps --config-settings build-dir=$(WHEEL)/build \
+	  --config-settings cmake.define.POMONA_WERROR=$(WERROR) \
 	  --wheel-dir $(WHEEL)/raw .
 	tools/repair_wheel.sh $(abspath $(VENV)/bin/python) $(WHEEL)/raw/*.whl \
 	  $(abspath $(WHEEL)/build) $(WHEEL)
@@ -261,7 +265,7 @@ EMR_TEST := POMONA_PYTHON=$(abspath $(VENV)/bin/python) $(EMR_VENV)/bin/python -
 
 $(BUILD)/build.ninja: CMakeLists.txt cmake/Dependencies.cmake $(VENV)/.sdk
 	cmake -S . -B $(BUILD) -G Ninja -DPOMONA_PYTHON=$(abspath $(VENV)/bin/python) \
-	  -DPOMONA_WERROR=$(if $(filter-out 0 false,$(CI)),ON,OFF)
+	  -DPOMONA_WERROR=$(WERROR)
 	touch $@
 
 build: $(BUILD)/build.ninja

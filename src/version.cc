@@ -11,9 +11,6 @@
 #include <Eigen/Core>
 #include <nlohmann/json.hpp>
 #include <string_view>
-#ifdef POMONA_WITH_OPENVINO
-#include <openvino/core/version.hpp>
-#endif
 
 #define POMONA_TEXT_OF(x) #x
 #define POMONA_TEXT(x) POMONA_TEXT_OF(x)
@@ -42,8 +39,8 @@ std::vector<std::pair<std::string, std::string>> LibraryVersions() {
        std::to_string(nettle_version_major()) + '.' + std::to_string(nettle_version_minor())},
       {"nlohmann-json", dotted(NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR,
                                NLOHMANN_JSON_VERSION_PATCH)},
-#ifdef POMONA_WITH_OPENVINO
-      {"openvino", ov::get_openvino_version().buildNumber},
+#ifdef POMONA_OPENVINO_VERSION
+      {"openvino", POMONA_OPENVINO_VERSION},
 #endif
   };
 }
