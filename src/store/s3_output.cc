@@ -202,7 +202,8 @@ arrow::Status S3Output::RollBackUnfinished() {
   ARROW_ASSIGN_OR_RAISE(const bool is_published, published().Exists(SuccessOf(kRunInfo, run_id)));
   if (is_published) return folder_->Put(kJournal, "");
   std::vector<std::string> folders;
-  for (const OutputFolder* folder : published().folders()) folders.push_back(folder->Path(run_id));
+  const OutputFolders all = published().folders();
+  for (const OutputFolder* folder : all) folders.push_back(folder->Path(run_id));
   ARROW_RETURN_NOT_OK(folder_->AbortUploads(folders));
   return RollBack(run_id);
 }
