@@ -128,6 +128,17 @@ bool FindSamples(const TiffDirectory& directory, const std::vector<uint64_t>& ex
   }
 }
 
+// Where Pillow calls a single sample a plane of its own: not compressed, it reads that by the first
+// letter of its raw mode alone (`L` of `L;I`), and by a wrong width of tiles where that is YCbCr.
+bool LosesRawMode(const TiffLayout& layout, bool tiled, ByteOrder order) {
+  const uint64_t bits = layout.bits[0];
+  if (layout.reverse_bits) return true;
+  if (bits == 32) return order == ByteOrder::kBig;
+  if (bits == 1) return layout.photometric != PHOTOMETRIC_MINISBLACK;
+  if (bits != 8 || layout.photometric == PHOTOMETRIC_MINISWHITE) return true;
+  return tiled && layout.photometric == PHOTOMETRIC_YCBCR;
+}
+
 // Where Pillow knows the layout but has no way, or a wrong one, to read it from uncompressed
 // (`raw`) or from compressed data.
 bool PillowFails(const TiffLayout& layout, bool raw, ByteOrder order) {
@@ -207,8 +218,9 @@ std::variant<TiffLayout, Reject> ReadTiffLayout(const TiffDirectory& directory,
   if (samples == 0 || samples > kMaxSamples) {
     return Unsupported(std::to_string(samples) + " samples a pixel");
   }
-  layout.planes = samples > 1 && directory.Number(TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG) ==
-                                     PLANARCONFIG_SEPARATE;
+  const bool separate =
+      directory.Number(TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG) == PLANARCONFIG_SEPARATE;
+  layout.planes = separate && samples > 1;
   layout.bits = directory.Numbers(TIFFTAG_BITSPERSAMPLE, samples);
   if (layout.bits.empty()) layout.bits = {1};
   if (layout.bits.size() == 1) layout.bits.resize(samples, layout.bits[0]);
@@ -249,7 +261,11 @@ std::variant<TiffLayout, Reject> ReadTiffLayout(const TiffDirectory& directory,
   const bool lost = ycbcr && layout.compression == COMPRESSION_JPEG &&
                     !directory.Has(TIFFTAG_YCBCRSUBSAMPLING) &&
                     layout.orientation > ORIENTATION_TOPLEFT;
-  if (lost || PillowFails(layout, layout.compression == COMPRESSION_NONE, directory.order())) {
+  const bool raw = layout.compression == COMPRESSION_NONE;
+  const bool tiled = !directory.Has(TIFFTAG_STRIPOFFSETS);
+  const bool misread =
+      raw && separate && samples == 1 && LosesRawMode(layout, tiled, directory.order());
+  if (lost || misread || PillowFails(layout, raw, directory.order())) {
     return Unsupported("a layout that Pillow rejects or misreads");
   }
   return layout;

@@ -182,5 +182,37 @@ TEST(DecodeTiffTest, YcbcrDataBeyondTheRows) {
   for (const int count : {0, 1, 3}) EXPECT_EQ(decode(count).verdict, "corrupt") << count;
 }
 
+// Pillow then takes `L` for `L;I`: what that leaves as it is, and what it does not.
+TEST(DecodeTiffTest, OneSampleThatIsCalledAPlane) {
+  const auto decode = [](uint32_t photometric, uint32_t bits, uint32_t fill_order, uint32_t planar,
+                         uint32_t compression) {
+    Bytes data(64, 0x5a);
+    if (compression != 1) data.insert(data.begin(), 63);  // PackBits: so many bytes as they are
+    return Decode(MakeTiff({{256, kShort, 1, 16},
+                            {257, kShort, 1, 1},
+                            {258, kShort, 1, bits},
+                            {259, kShort, 1, compression},
+                            {262, kShort, 1, photometric},
+                            {266, kShort, 1, fill_order},
+                            {284, kShort, 1, planar}},
+                           data));
+  };
+  const auto expect = [&](uint32_t photometric, uint32_t bits, uint32_t fill_order,
+                          std::string_view verdict) {
+    const Decoded one = decode(photometric, bits, fill_order, 1, 1);
+    const Decoded plane = decode(photometric, bits, fill_order, 2, 1);
+    const Decoded packed = decode(photometric, bits, fill_order, 2, 32773);
+    EXPECT_EQ(one.verdict, "ok") << photometric << " " << bits;
+    EXPECT_EQ(plane.verdict, verdict) << photometric << " " << bits;
+    EXPECT_EQ(plane.rgb, verdict == "ok" ? one.rgb : Bytes()) << photometric << " " << bits;
+    EXPECT_EQ(packed.rgb, one.rgb) << photometric << " " << bits;
+  };
+  for (const uint32_t bits : {1, 8, 32}) expect(1, bits, 1, "ok");
+  expect(6, 8, 1, "ok");
+  for (const uint32_t bits : {2, 4, 12, 16}) expect(1, bits, 1, "unsupported_format");
+  for (const uint32_t bits : {1, 2, 4, 8, 16}) expect(0, bits, 1, "unsupported_format");
+  for (const uint32_t bits : {1, 2, 4, 8, 16}) expect(1, bits, 2, "unsupported_format");
+}
+
 }  // namespace
 }  // namespace pomona
