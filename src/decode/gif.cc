@@ -24,7 +24,8 @@ struct Frame {
   bool interlaced = false;
   std::optional<uint8_t> transparent;
   std::span<const uint8_t> palette;  // empty: shades of gray
-  int code_bits = 0;                 // of the smallest codes, less one
+  std::string_view mode = "L";
+  int code_bits = 0;  // of the smallest codes, less one
   size_t data_at = 0;
 };
 
@@ -71,7 +72,10 @@ std::optional<Reject> FindFrame(std::span<const uint8_t> file, Frame* frame) {
   if (file[10] & 0x80) {
     const auto palette = take_palette(file[10]);
     if (!palette) return EndsIn("its palette");
-    if (!IsGray(*palette)) frame->palette = *palette;
+    if (!IsGray(*palette)) {
+      frame->palette = *palette;
+      frame->mode = "P";
+    }
   }
   while (blocks.Has(1)) {
     const uint8_t type = blocks.Take(1)[0];
@@ -104,8 +108,10 @@ std::optional<Reject> FindFrame(std::span<const uint8_t> file, Frame* frame) {
       if (descriptor[8] & 0x80) {
         const auto palette = take_palette(descriptor[8]);
         if (!palette) return EndsIn("its palette");
-        frame->palette = *palette;
-        if (IsGray(*palette)) frame->palette = {};
+        // Instead of one of grays Pillow takes the file's, and calls the picture gray all the same.
+        const bool gray = IsGray(*palette);
+        if (!gray) frame->palette = *palette;
+        frame->mode = gray ? "L" : "P";
       }
       if (!blocks.Has(1)) return EndsIn("front of its data");
       frame->code_bits = blocks.Take(1)[0];
@@ -294,7 +300,7 @@ DecodeResult DecodeGif(std::span<const uint8_t> file, const DecodeLimits& limits
   return PictureInfo{.width = static_cast<int>(width),
                      .height = static_cast<int>(height),
                      .format = ImageFormat::kGif,
-                     .mode = frame.palette.empty() ? "L" : "P"};
+                     .mode = frame.mode};
 }
 
 }  // namespace pomona

@@ -1,6 +1,7 @@
 """Pixels before and after the resize are Pillow's, bit for bit, as `pomona check` hashes them.
 TIFF, which is a world of its own, is in test_tiff.py."""
 
+import itertools
 import json
 import os
 import random
@@ -187,6 +188,14 @@ def test_gif(pomona, tmp_path):
     smaller = bytearray((folder / "full-257x129.gif").read_bytes())
     struct.pack_into("<HH", smaller, 6, 10, 20)
     (folder / "small-screen.gif").write_bytes(smaller)
+    # Palettes of the file and of its picture: one of grays is none, even in front of colours.
+    palettes = {"none": b"", "gray": b"\0\0\0\1\1\1", "colours": b"\1\2\3\4\5\6"}
+    for (outer, first), (inner, second) in itertools.product(palettes.items(), repeat=2):
+        flags = [0x80 if palette else 0 for palette in (first, second)]
+        screen = struct.pack("<6sHHBBB", b"GIF89a", 2, 2, flags[0], 0, 0) + first
+        picture = struct.pack("<cHHHHB", b",", 0, 0, 2, 2, flags[1]) + second
+        path = folder / f"palettes-{outer}-{inner}.gif"
+        path.write_bytes(screen + picture + b"\2\3\x44\2\5\0;")
     assert_same_pixels(pomona, tmp_path)
 
 
