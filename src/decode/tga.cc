@@ -22,6 +22,8 @@ struct Header {
   size_t pixels_at;
 };
 
+Reject Truncated() { return Refuse(Reason::kTruncated, "the file ends in its pixels"); }
+
 // Five bits of each colour.
 void FromFifteenBits(int pixel, uint8_t* rgb) {
   for (int c = 0; c < 3; ++c)
@@ -45,7 +47,7 @@ void RowToRgb(const Header& header, const ColorTable& table, const uint8_t* row,
   }
 }
 
-// Gives the rows one after the other; nullptr where the file ends or a packet leaves its row.
+// Gives the rows one after the other; nullptr where Refusal() says why not.
 class Rows {
  public:
   Rows(std::span<const uint8_t> file, const Header& header, uint8_t* line)
@@ -56,18 +58,34 @@ class Rows {
     if (!header_.run_lengths) return Take(size);
     const auto pixel_size = static_cast<size_t>(header_.depth) / 8;
     for (size_t filled = 0; filled < size;) {
-      const uint8_t* packet = Take(1);
-      if (packet == nullptr) return nullptr;
-      const size_t count = (*packet & 0x7f) + size_t{1};
-      if (count * pixel_size > size - filled) return nullptr;
-      const bool run = *packet & 0x80;
-      const uint8_t* pixels = Take(run ? pixel_size : count * pixel_size);
-      if (pixels == nullptr) return nullptr;
-      for (size_t i = 0; i < count; ++i, filled += pixel_size) {
-        std::memcpy(line_ + filled, run ? pixels : pixels + i * pixel_size, pixel_size);
+      if (literals_.empty()) {
+        const uint8_t* packet = Take(1);
+        if (packet == nullptr) return nullptr;
+        const size_t bytes = ((*packet & 0x7f) + size_t{1}) * pixel_size;
+        const bool run = *packet & 0x80;
+        const uint8_t* pixels = Take(run ? pixel_size : bytes);
+        if (pixels == nullptr) return nullptr;
+        if (!run) {
+          literals_ = {pixels, bytes};
+        } else {
+          overrun_ = bytes > size - filled;
+          if (overrun_) return nullptr;
+          for (const size_t end = filled + bytes; filled < end; filled += pixel_size) {
+            std::memcpy(line_ + filled, pixels, pixel_size);
+          }
+        }
       }
+      const size_t count = std::min(literals_.size(), size - filled);
+      std::copy_n(literals_.begin(), count, line_ + filled);
+      literals_ = literals_.subspan(count);
+      filled += count;
     }
     return line_;
+  }
+
+  Reject Refusal() const {
+    return overrun_ ? Refuse(Reason::kCorrupt, "a run that goes on behind the end of its row")
+                    : Truncated();
   }
 
  private:
@@ -81,6 +99,8 @@ class Rows {
   const Header& header_;
   uint8_t* line_;
   size_t at_;
+  std::span<const uint8_t> literals_;  // what is still to come of a packet, which rows may share
+  bool overrun_ = false;
 };
 
 std::string_view ModeName(const Header& header) {
@@ -110,7 +130,6 @@ bool IsTga(std::span<const uint8_t> file) {
 
 DecodeResult DecodeTga(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,
                        RowSink* rows) {
-  const auto truncated = [] { return Refuse(Reason::kTruncated, "the file ends in its pixels"); };
   Header header = {.type = file[2] & ~kRunLengths,
                    .run_lengths = (file[2] & kRunLengths) != 0,
                    .depth = file[16],
@@ -134,7 +153,7 @@ DecodeResult DecodeTga(std::span<const uint8_t> file, const DecodeLimits& limits
       return Refuse(Reason::kCorrupt,
                     "a palette of " + std::to_string(start + colors) + " colours");
     }
-    if (header.pixels_at > file.size() || file.size() - header.pixels_at < size) return truncated();
+    if (header.pixels_at > file.size() || file.size() - header.pixels_at < size) return Truncated();
     const uint8_t* entry = file.data() + header.pixels_at;
     for (size_t i = start; i < start + colors; ++i, entry += entry_size) {
       if (entry_size == 2) {
@@ -159,7 +178,7 @@ DecodeResult DecodeTga(std::span<const uint8_t> file, const DecodeLimits& limits
   if (header.top_down) {
     Band band(width, height, &memory->rgb, rows);
     for (int64_t y = 0; y < height; ++y) {
-      if (!read(band.Next())) return truncated();
+      if (!read(band.Next())) return lines.Refusal();
     }
     band.Flush();
   } else {
@@ -167,7 +186,7 @@ DecodeResult DecodeTga(std::span<const uint8_t> file, const DecodeLimits& limits
     const size_t stride = header.width * 3;
     uint8_t* out = memory->rgb.Reserve(stride * header.height);
     for (size_t y = header.height; y-- > 0;) {
-      if (!read(out + y * stride)) return truncated();
+      if (!read(out + y * stride)) return lines.Refusal();
     }
     rows->Begin(static_cast<int>(width), static_cast<int>(height));
     rows->Add(out, static_cast<int>(height));

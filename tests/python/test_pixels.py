@@ -413,6 +413,34 @@ def test_tga(pomona, tmp_path):
     assert_same_pixels(pomona, tmp_path)
 
 
+def test_tga_packets_that_cross_rows(pomona, tmp_path):
+    """As old writers left them: Pillow goes on with literal pixels, but not with a run."""
+    generator = np.random.default_rng(20)
+    for kind in ("literals", "run"):
+        (tmp_path / kind).mkdir()
+    for i, (width, height) in enumerate(sizes(generator, 60)):
+        depth = (16, 24, 32)[i % 3]
+        head = struct.pack(
+            "<BBBHHBHHHHBB", 0, 0, 10, 0, 0, 0, 0, 0, width, height, depth, i % 4 << 4
+        )
+        packets, at = b"", 0
+        while at < width * height:  # the last one may go on below the picture
+            count = int(generator.integers(1, 129))
+            run = count <= width - at % width and generator.random() < 0.5
+            packets += bytes([count - 1 + 128 * run])
+            packets += generator.bytes(depth // 8 * (1 if run else count))
+            at += count
+        (tmp_path / "literals" / f"{i:02}.tga").write_bytes(head + packets)
+        overrun = bytes([128 + width]) + generator.bytes(depth // 8)
+        (tmp_path / "run" / f"{i:02}.tga").write_bytes(head + overrun + packets)
+    assert_same_pixels(pomona, tmp_path / "literals")
+    for path in (tmp_path / "run").iterdir():
+        with pytest.raises(OSError, match="buffer overrun"):
+            Image.open(path).convert("RGB")
+    verdicts = [json.loads(x) for x in check_lines(pomona, tmp_path / "run", 1, 0).splitlines()]
+    assert {v["reason"] for v in verdicts} == {"corrupt"}
+
+
 def test_tga_with_a_palette_that_it_has_no_use_for(pomona, tmp_path):
     palette = bytes(range(255, -1, -1)) * 3
     for kind, depth in [(2, 16), (2, 24), (2, 32), (10, 24), (3, 8), (3, 16)]:
