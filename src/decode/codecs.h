@@ -162,5 +162,6 @@ DecodeResult DecodeIconBitmap(std::span<const uint8_t> file, size_t header_at, i
 
 // Whether a file's header is that of a TGA, which has no signature.
 bool IsTga(std::span<const uint8_t> file);
+bool IsInterleavedTga(std::span<const uint8_t> file);  // not read
 
 }  // namespace pomona

@@ -290,6 +290,7 @@ std::optional<Announced> AnnouncedByBytes(std::span<const uint8_t> first) {
   if (IsPcx(text)) return Unread("PCX");
   if (IsXwd(text)) return Unread("XWD");
   if (IsXbm(text)) return Unread("XBM");
+  if (IsInterleavedTga(first)) return Unread("interleaved TGA");
   if (text.starts_with("\0\0\2\0"sv)) return Unread("Windows cursor");  // or else a TGA
   return std::nullopt;
 }

@@ -111,21 +111,32 @@ std::string_view ModeName(const Header& header) {
   }
 }
 
-}  // namespace
-
 // It has no signature, so all its fields must make sense.
-bool IsTga(std::span<const uint8_t> file) {
+bool HasTgaFields(std::span<const uint8_t> file) {
   if (file.size() < kHeaderSize) return false;
   const int type = file[2] & ~kRunLengths;
   const int depth = file[16];
   const bool has_palette = file[1] == 1;
-  if (file[1] > 1 || has_palette != (type == kPalette) || (file[17] & 0xc0) != 0) return false;
+  if (file[1] > 1 || has_palette != (type == kPalette)) return false;
   switch (type) {
     case kPalette: return depth == 8 && (file[7] == 16 || file[7] == 24 || file[7] == 32);
     case kColor: return depth == 16 || depth == 24 || depth == 32;
     case kGray: return depth == 8 || depth == 16 || (depth == 1 && file[2] == kGray);
     default: return false;
   }
+}
+
+// Old writers gave the even rows first, or every fourth.
+constexpr uint8_t kInterleaved = 0xc0;
+
+}  // namespace
+
+bool IsTga(std::span<const uint8_t> file) {
+  return HasTgaFields(file) && (file[17] & kInterleaved) == 0;
+}
+
+bool IsInterleavedTga(std::span<const uint8_t> file) {
+  return HasTgaFields(file) && (file[17] & kInterleaved) != 0;
 }
 
 DecodeResult DecodeTga(std::span<const uint8_t> file, const DecodeLimits& limits, Workspace* memory,

@@ -66,6 +66,10 @@ TEST(SniffTest, FormatsThatAreNotReadHaveNames) {
   EXPECT_EQ(name("SIMPLE  =                    T"), "FITS");
   EXPECT_EQ(name("Image type: RGB image\r\n"), "IM");
   EXPECT_EQ(name("#define x_width 4\n#define x_height 1\nstatic char x_bits[] = {5};"), "XBM");
+  // TGAs that are interleaved in two of the old ways, one of which begins as a cursor does.
+  EXPECT_EQ(name("\0\0\2\0\0\0\0\0\0\0\0\0\1\0\1\0\x18\x40\1\2\3"sv), "interleaved TGA");
+  EXPECT_EQ(name("\0\0\3\0\0\0\0\0\0\0\0\0\1\0\1\0\x08\xa0\1"sv), "interleaved TGA");
+  EXPECT_EQ(name("\0\0\2\0\1\0\x20\x20\0\0\7\0\7\0\xa8\x10\0\0\x16\0\0\0"sv), "Windows cursor");
   // JPEG-LS begins as JPEG does.
   const auto jpeg_ls = "\xff\xd8\xff\xf7\0\x0b\x08\0\1\0\1\1\1\x11\0"sv;
   EXPECT_EQ(Decode(ToBytes(jpeg_ls)).verdict, "unsupported_format");
