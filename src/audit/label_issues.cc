@@ -44,7 +44,7 @@ void CompareWithCentroids(const PublishedRows& rows, std::span<const double> cen
       verdict->label_distance = distance;
     } else if (rows.label_names[label].empty()) {
       continue;  // no label
-    } else if (verdict->nearest_label == kNoLabel || distance < verdict->nearest_label_distance) {
+    } else if (verdict->nearest_label == kNoLabel || distance < *verdict->nearest_label_distance) {
       verdict->nearest_label = label;
       verdict->nearest_label_distance = distance;
     }
@@ -116,7 +116,7 @@ arrow::Result<std::vector<LabelVerdict>> JudgeLabels(const PublishedRows& rows, 
   for (uint32_t row = 0; row < rows.size(); ++row) {
     if (judged(row)) {
       agreement[rows.labels[row]] +=
-          verdicts[row].agreement / static_cast<double>(sizes[rows.labels[row]]);
+          *verdicts[row].agreement / static_cast<double>(sizes[rows.labels[row]]);
     }
   }
   for (uint32_t row = 0; row < rows.size(); ++row) {

@@ -4,6 +4,7 @@
 #include <arrow/result.h>
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "pomona/cancel.h"
@@ -19,10 +20,11 @@ inline constexpr uint32_t kNoLabel = UINT32_MAX;
 // vectors. Distances are 1 - cosine.
 struct LabelVerdict {
   double label_distance = 0;  // from the centroid of its label
-  uint32_t nearest_label =
-      kNoLabel;  // the other label whose centroid is nearest; kNoLabel: no other
-  double nearest_label_distance = 0;
-  double agreement = 1;          // share of the neighbours that have its label
+  // The other label whose centroid is nearest, if there is any.
+  uint32_t nearest_label = kNoLabel;
+  std::optional<double> nearest_label_distance;
+  // Share of the neighbours that have its label; of images that are judged.
+  std::optional<double> agreement;
   uint32_t suggested_label = 0;  // that of most neighbours; its own where no other has more
   double score = 1;              // (1 + agreement - share of the other label with most) / 2
   bool is_issue = false;

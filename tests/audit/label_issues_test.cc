@@ -43,13 +43,13 @@ TEST(LabelIssuesTest, FindsTheImageAmongOthersOfAnotherLabel) {
   for (size_t row = 0; row < 12; ++row) {
     EXPECT_FALSE(verdicts[row].is_issue) << row;
     EXPECT_EQ(verdicts[row].suggested_label, rows.labels[row]);
-    EXPECT_LT(verdicts[row].label_distance, verdicts[row].nearest_label_distance);
+    EXPECT_LT(verdicts[row].label_distance, *verdicts[row].nearest_label_distance);
   }
   const LabelVerdict& wrong = verdicts.back();
   EXPECT_TRUE(wrong.is_issue);
   EXPECT_EQ(rows.label_names[wrong.suggested_label], "kiwi");
   EXPECT_EQ(rows.label_names[wrong.nearest_label], "kiwi");
-  EXPECT_GT(wrong.label_distance, wrong.nearest_label_distance);
+  EXPECT_GT(wrong.label_distance, *wrong.nearest_label_distance);
   EXPECT_EQ(wrong.agreement, 0);
   EXPECT_EQ(wrong.score, 0);
 }
@@ -64,7 +64,7 @@ TEST(LabelIssuesTest, AsksForAsMuchAsTheOtherLabelsOwnImagesHave) {
   const auto verdicts = Judge(RowsOf(given), 3);
   const LabelVerdict& near = verdicts[10];
   EXPECT_EQ(near.suggested_label, 0u);
-  EXPECT_NEAR(near.agreement, 1.0 / 3, 1e-15);
+  EXPECT_NEAR(*near.agreement, 1.0 / 3, 1e-15);
   EXPECT_NEAR(near.score, 1.0 / 3, 1e-15);
   EXPECT_FALSE(near.is_issue);
 }
@@ -79,7 +79,9 @@ TEST(LabelIssuesTest, WhatCannotBeJudgedIsNoIssue) {
   for (const size_t row : {size_t{0}, size_t{3}, size_t{4}}) {
     EXPECT_FALSE(verdicts[row].is_issue);
     EXPECT_EQ(verdicts[row].score, 1);
+    EXPECT_EQ(verdicts[row].agreement, std::nullopt);
   }
+  EXPECT_EQ(verdicts[1].agreement, 0.25);
   // The only image of a label is nobody's model.
   for (const LabelVerdict& verdict :
        Judge(RowsOf({{"kiwi", {0, 0}}, {"kiwi", {1, 0}}, {"plum", {0, 1}}}), 1)) {
@@ -89,6 +91,7 @@ TEST(LabelIssuesTest, WhatCannotBeJudgedIsNoIssue) {
   EXPECT_EQ(Judge(RowsOf({{"kiwi", {0, 0}}}), 10)[0].nearest_label, kNoLabel);
   for (const LabelVerdict& verdict : Judge(RowsOf({{"kiwi", {0, 0}}, {"kiwi", {1, 0}}}), 10)) {
     EXPECT_EQ(verdict.nearest_label, kNoLabel);
+    EXPECT_EQ(verdict.nearest_label_distance, std::nullopt);
     EXPECT_EQ(verdict.agreement, 1);
     EXPECT_FALSE(verdict.is_issue);
   }

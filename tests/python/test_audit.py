@@ -1,5 +1,6 @@
 """pomona audit against scikit-learn, numpy and planted truth."""
 
+import csv
 import fcntl
 import json
 import shutil
@@ -144,6 +145,28 @@ def test_planted_duplicates_leak_and_a_wrong_label_shows(planted):
     assert wrong["is_label_issue"]
     assert wrong["suggested_label"] == wrong["nearest_label"] == "Raspberry"
     assert wrong["label_score"] == min(row["label_score"] for row in issues)
+
+
+@pytest.mark.parametrize(
+    ("label", "agreement", "empty"),
+    [
+        ("kiwi", [1, 1, 1], {"nearest_label", "nearest_label_distance"}),
+        ("plum", [0.5, 0.5, None], {"neighbour_agreement"}),
+    ],
+)
+def test_what_cannot_be_said_of_a_label_is_empty(pomona, run, tmp_path, label, agreement, empty):
+    from PIL import Image
+
+    for i, folder in enumerate(["kiwi", "kiwi", label]):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        Image.new("RGB", (9, 9), (90 * i, 30, 200)).save(tmp_path / folder / f"{i}.png")
+    output = run(tmp_path, "--pca-components", "2", "--report", "none")
+    subprocess.run([pomona, "audit", output], check=True, capture_output=True)
+    rows = table(output, "label_issues").to_pylist()
+    assert [row["neighbour_agreement"] for row in rows] == agreement
+    text = output / f"audit/label_issues/label_issues_{RUN_ID}/part-00000.csv"
+    for last in rows[-1], list(csv.DictReader(text.open()))[-1]:
+        assert {name for name, value in last.items() if value in (None, "")} == empty
 
 
 def test_the_program_says_what_it_found(pomona, planted):
