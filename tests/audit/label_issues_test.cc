@@ -94,7 +94,13 @@ TEST(LabelIssuesTest, WhatCannotBeJudgedIsNoIssue) {
     EXPECT_EQ(verdict.nearest_label_distance, std::nullopt);
     EXPECT_EQ(verdict.agreement, 1);
     EXPECT_FALSE(verdict.is_issue);
+    EXPECT_EQ(verdict.score, 1);
   }
+  // Neighbours without a label are for none.
+  const auto beside = Judge(RowsOf({{"kiwi", {0, 0}}, {"kiwi", {1, 0}}, {"", {0, 1}}}), 10);
+  EXPECT_EQ(beside[0].agreement, 0.5);
+  EXPECT_EQ(beside[0].score, 0.75);
+  EXPECT_FALSE(beside[0].is_issue);
 }
 
 }  // namespace
