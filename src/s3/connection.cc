@@ -370,7 +370,10 @@ arrow::Result<HttpAnswer> S3Connection::Send(const Request& request, Attempt* fi
     } else {
       made.elsewhere = elsewhere;
       made.elsewhere_target = elsewhere_target;
-      ARROW_RETURN_NOT_OK(Prepare(request, &made));
+      if (arrow::Status prepared = Prepare(request, &made); !prepared.ok()) {
+        if (!credentials_.given() || !WaitToRetry(attempt++)) return prepared;
+        continue;
+      }
       const milliseconds patience = std::max(
           request.patience, std::min(kLongestPatience, kFirstPatience + attempt * kMorePatience));
       made.answer = client_.Send(made.place.server, made.http, patience);

@@ -22,6 +22,7 @@ using SystemClock = std::chrono::system_clock;
 // What expires sooner is renewed.
 constexpr std::chrono::minutes kAhead{5};
 constexpr std::chrono::seconds kPause{30};         // between renewals that fail
+constexpr std::chrono::seconds kShortPause{1};     // where requests wait for them
 constexpr std::chrono::seconds kProcessLimit{60};  // as in AWS' SDK for Go
 constexpr int kMostProfiles = 8;                   // each the source of another one
 
@@ -161,21 +162,21 @@ ProfileSettings ChosenProfile() { return Profile(ProfileName()).value_or(Profile
 arrow::Result<Credentials> CredentialsChain::Get() {
   const std::lock_guard lock(mutex_);
   const auto now = SystemClock::now();
-  if (held_ &&
-      (held_->expires == SystemClock::time_point::max() || held_->expires - now > kAhead)) {
-    return *held_;
-  }
-  const bool good = held_ && held_->expires > now;
+  if (held_ && !refused_ && held_->expires - now > kAhead) return *held_;
+  const bool good = held_ && !refused_ && held_->expires > now;
   if (now < next_try_) {
     if (good) return *held_;
     if (!failed_.ok()) return failed_;
   }
   auto found = Find();
-  if (found.ok() && found->key_id.empty() && held_ && !held_->key_id.empty()) {
+  const bool given = held_ && !held_->key_id.empty();
+  // Its file may be being written anew. Nobody's requests would be denied, as if for good.
+  if (found.ok() && found->key_id.empty() && given) {
     found = arrow::Status::IOError("what gave them gives none any more");
   }
   if (!found.ok()) {
-    next_try_ = SystemClock::now() + kPause;  // to look may have taken a minute
+    next_try_ = SystemClock::now();  // to look may have taken a minute
+    next_try_ += given && !good ? kShortPause : kPause;
     if (good) next_try_ = std::min(next_try_, held_->expires);
     failed_ = arrow::Status::IOError("no credentials were given: ", found.status().message());
     // What is still good serves until it is not.
@@ -183,14 +184,20 @@ arrow::Result<Credentials> CredentialsChain::Get() {
     return failed_;
   }
   failed_ = {};
+  refused_ = false;
   held_ = *std::move(found);
   return *held_;
+}
+
+bool CredentialsChain::given() const {
+  const std::lock_guard lock(mutex_);
+  return held_ && !held_->key_id.empty();
 }
 
 bool CredentialsChain::Renew(const Credentials& refused) {
   const std::lock_guard lock(mutex_);
   if (held_ && held_->key_id == refused.key_id && held_->token == refused.token) {
-    held_.reset();
+    refused_ = true;
     next_try_ = {};
   }
   return Environment("AWS_ACCESS_KEY_ID").empty();

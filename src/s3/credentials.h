@@ -27,8 +27,12 @@ class CredentialsChain {
   // The client outlives this.
   explicit CredentialsChain(HttpClient* client) : client_(*client) {}
 
-  // Nobody's where there are none. Errors: IOError where what is named gives none.
+  // Nobody's where there never were any. Errors: IOError where what is named gives none, or what gave
+  // some does not any more.
   arrow::Result<Credentials> Get();
+
+  // Whether there were some: then an error may pass.
+  bool given() const;
 
   // Those are refused: the next Get() looks anew, if they were not the environment's. Returns
   // whether there is hope.
@@ -49,8 +53,9 @@ class CredentialsChain {
   arrow::Result<HttpAnswer> Ask(const HttpUrl& url, HttpRequest request, int seconds);
 
   HttpClient& client_;
-  std::mutex mutex_;  // for what is below
+  mutable std::mutex mutex_;  // for what is below
   std::optional<Credentials> held_;
+  bool refused_ = false;                            // those
   std::chrono::system_clock::time_point next_try_;  // to get them, after a failure
   arrow::Status failed_;                            // that one
 };
