@@ -21,7 +21,7 @@ using SystemClock = std::chrono::system_clock;
 
 // What expires sooner is renewed.
 constexpr std::chrono::minutes kAhead{5};
-constexpr std::chrono::seconds kPause{30};         // between renewals that fail
+constexpr std::chrono::seconds kPause{30};         // between renewals
 constexpr std::chrono::seconds kShortPause{1};     // where requests wait for them
 constexpr std::chrono::seconds kProcessLimit{60};  // as in AWS' SDK for Go
 constexpr int kMostProfiles = 8;                   // each the source of another one
@@ -159,24 +159,40 @@ std::string StsRegion() {
 
 ProfileSettings ChosenProfile() { return Profile(ProfileName()).value_or(ProfileSettings()); }
 
-arrow::Result<Credentials> CredentialsChain::Get() {
+std::optional<arrow::Result<Credentials>> CredentialsChain::Known(bool looked_for) const {
   const std::lock_guard lock(mutex_);
-  const auto now = SystemClock::now();
-  if (held_ && !refused_ && held_->expires - now > kAhead) return *held_;
-  const bool good = held_ && !refused_ && held_->expires > now;
-  if (now < next_try_) {
-    if (good) return *held_;
-    if (!failed_.ok()) return failed_;
+  const auto now = now_();
+  const bool paused = now < next_try_;
+  if (held_ && !refused_) {
+    const auto left = held_->expires - now;
+    // Where those that were just given have expired, the clock may be wrong.
+    if (left > kAhead || (paused && failed_.ok())) return *held_;
+    if (left > left.zero() && (paused || looked_for)) return *held_;
   }
+  if (paused && !failed_.ok()) return failed_;
+  return std::nullopt;
+}
+
+arrow::Result<Credentials> CredentialsChain::Get() {
+  if (auto known = Known(/*looked_for=*/false)) return *std::move(known);
+  std::unique_lock looking(looking_, std::try_to_lock);
+  if (!looking) {
+    if (auto known = Known(/*looked_for=*/true)) return *std::move(known);
+    looking.lock();
+  }
+  // Another thread may have ended its search meanwhile.
+  if (auto known = Known(/*looked_for=*/false)) return *std::move(known);
   auto found = Find();
+  const std::lock_guard lock(mutex_);
+  const auto now = now_();  // to look may have taken a minute
+  const bool good = held_ && !refused_ && held_->expires > now;
   const bool given = held_ && !held_->key_id.empty();
   // Its file may be being written anew. Nobody's requests would be denied, as if for good.
   if (found.ok() && found->key_id.empty() && given) {
     found = arrow::Status::IOError("what gave them gives none any more");
   }
   if (!found.ok()) {
-    next_try_ = SystemClock::now();  // to look may have taken a minute
-    next_try_ += given && !good ? kShortPause : kPause;
+    next_try_ = now + (given && !good ? kShortPause : kPause);
     if (good) next_try_ = std::min(next_try_, held_->expires);
     failed_ = arrow::Status::IOError("no credentials were given: ", found.status().message());
     // What is still good serves until it is not.
@@ -186,6 +202,10 @@ arrow::Result<Credentials> CredentialsChain::Get() {
   failed_ = {};
   refused_ = false;
   held_ = *std::move(found);
+  // What gives them may have no fresher ones yet.
+  const auto left = held_->expires - now;
+  next_try_ = now + kPause;
+  if (left > left.zero()) next_try_ = std::min(next_try_, now + left / 2);
   return *held_;
 }
 

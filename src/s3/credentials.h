@@ -4,10 +4,12 @@
 #include <arrow/result.h>
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "s3/http.h"
 #include "s3/signature.h"
@@ -19,13 +21,17 @@ using ProfileSettings = std::map<std::string, std::string>;
 ProfileSettings ChosenProfile();
 
 // Looks for credentials in the environment, the profile (keys, a role, single sign-on, a process),
-// a web identity, the container and the instance, in this order, and renews in time what expires.
+// a web identity, the container and the instance, in this order, and renews in time what expires:
+// one thread does, and those that are still good serve the others meanwhile.
 //
 // Threads: safe to share.
 class CredentialsChain {
  public:
-  // The client outlives this.
-  explicit CredentialsChain(HttpClient* client) : client_(*client) {}
+  using Clock = std::chrono::system_clock;
+
+  // The client outlives this. `now`: what gives the time.
+  explicit CredentialsChain(HttpClient* client, std::function<Clock::time_point()> now = Clock::now)
+      : client_(*client), now_(std::move(now)) {}
 
   // Nobody's where there never were any. Errors: IOError where what is named gives none, or what gave
   // some does not any more.
@@ -52,12 +58,17 @@ class CredentialsChain {
   arrow::Result<Credentials> AskSts(const std::string& form, const Credentials* with);
   arrow::Result<HttpAnswer> Ask(const HttpUrl& url, HttpRequest request, int seconds);
 
+  // What Get() gives without a search; nothing where it takes one. `looked_for`: by somebody else.
+  std::optional<arrow::Result<Credentials>> Known(bool looked_for) const;
+
   HttpClient& client_;
+  const std::function<Clock::time_point()> now_;
+  std::mutex looking_;        // held by the one that does
   mutable std::mutex mutex_;  // for what is below
   std::optional<Credentials> held_;
-  bool refused_ = false;                            // those
-  std::chrono::system_clock::time_point next_try_;  // to get them, after a failure
-  arrow::Status failed_;                            // that one
+  bool refused_ = false;        // those
+  Clock::time_point next_try_;  // to get them
+  arrow::Status failed_;        // the last time
 };
 
 // Why there are none, in the user's words; empty where there may be some. What the role of a machine

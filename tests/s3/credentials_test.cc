@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <future>
 
+#include "fake_server.h"
+#include "s3/signature.h"
 #include "temp_folder.h"
 
 namespace pomona {
@@ -15,7 +19,7 @@ class CredentialsTest : public testing::Test {
     for (const char* name :
          {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_PROFILE",
           "AWS_ROLE_ARN", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-          "AWS_CONTAINER_CREDENTIALS_FULL_URI"}) {
+          "AWS_CONTAINER_CREDENTIALS_FULL_URI", "http_proxy", "HTTP_PROXY"}) {
       unsetenv(name);
     }
     setenv("AWS_SHARED_CREDENTIALS_FILE", (folder_ / "credentials").c_str(), 1);
@@ -28,9 +32,19 @@ class CredentialsTest : public testing::Test {
                   "[default]\naws_access_key_id = " + id + "\naws_secret_access_key = s\n");
   }
 
+  // As a container gives them.
+  FakeAnswer Given(const std::string& id, std::chrono::seconds left) const {
+    const std::string end = AmzDate(now_ + left);  // 20130524T000000Z
+    const std::string iso = end.substr(0, 4) + '-' + end.substr(4, 2) + '-' + end.substr(6, 5) +
+                            ':' + end.substr(11, 2) + ':' + end.substr(13);
+    return {200,
+            R"({"AccessKeyId":")" + id + R"(","SecretAccessKey":"s","Expiration":")" + iso + "\"}"};
+  }
+
   const TempFolder folder_;
   HttpClient client_;
-  CredentialsChain chain_{&client_};
+  std::chrono::system_clock::time_point now_ = std::chrono::system_clock::now();
+  CredentialsChain chain_{&client_, [this] { return now_; }};
 };
 
 TEST_F(CredentialsTest, AreNobodysWhereThereNeverWereAny) {
@@ -49,8 +63,44 @@ TEST_F(CredentialsTest, AreNeverNobodysOnceThereWereSome) {
   EXPECT_EQ(gone.message(), "no credentials were given: what gave them gives none any more");
   EXPECT_TRUE(chain_.given());
   WriteKey("two");
-  chain_.Renew(first);  // looks at once
+  EXPECT_FALSE(chain_.Get().ok());
+  now_ += std::chrono::seconds(2);
   EXPECT_EQ(chain_.Get()->key_id, "two");
+}
+
+TEST_F(CredentialsTest, AreNotLookedForAgainWithEachRequest) {
+  int asked = 0;
+  const FakeServer server([&](const std::string&) {
+    ++asked;
+    return Given("key" + std::to_string(asked), std::chrono::minutes(asked < 3 ? 4 : 60));
+  });
+  setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.url().c_str(), 1);
+  for (const char* key : {"key1", "key2", "key3", "key3"}) {
+    EXPECT_EQ(chain_.Get()->key_id, key);
+    EXPECT_EQ(chain_.Get()->key_id, key);
+    now_ += std::chrono::seconds(40);
+  }
+}
+
+TEST_F(CredentialsTest, ServeWhileOneThreadLooksForNewOnes) {
+  int asked = 0;
+  std::promise<void> looks, found;
+  const FakeServer server([&](const std::string&) {
+    if (++asked == 2) {
+      looks.set_value();
+      found.get_future().wait();
+    }
+    return Given(asked == 1 ? "old" : "new", std::chrono::minutes(4));
+  });
+  setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.url().c_str(), 1);
+  EXPECT_EQ(chain_.Get()->key_id, "old");
+  now_ += std::chrono::seconds(40);
+  auto renewal = std::async(std::launch::async, [&] { return chain_.Get(); });
+  looks.get_future().wait();
+  EXPECT_EQ(chain_.Get()->key_id, "old");
+  EXPECT_EQ(renewal.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+  found.set_value();
+  EXPECT_EQ(renewal.get()->key_id, "new");
 }
 
 }  // namespace
