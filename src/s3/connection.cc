@@ -363,6 +363,7 @@ arrow::Result<HttpAnswer> S3Connection::Send(const Request& request, Attempt* fi
   std::optional<Place> elsewhere;
   std::string elsewhere_target;
   int redirects = 0, renewals = 0, corrections = 0;
+  bool asked_why = false;
   for (int attempt = 0;;) {
     Attempt made;
     if (first) {
@@ -393,6 +394,19 @@ arrow::Result<HttpAnswer> S3Connection::Send(const Request& request, Attempt* fi
            code == "IllegalLocationConstraintException" || code == "PermanentRedirect") &&
           redirects++ < kMostRedirects && Follow(*answer, place, &elsewhere, &elsewhere_target)) {
         continue;
+      }
+      // What is told of a HEAD has no words. A GET has, and sets right what can be.
+      if (request.method == "HEAD" &&
+          (answer->status == 301 || answer->status == 400 || answer->status == 403) && !asked_why) {
+        asked_why = true;
+        Request why;
+        why.key = request.key;
+        why.headers.emplace_back("range", "bytes=0-0");
+        const auto told = Send(why);
+        const S3Failure* failure = S3Failure::Of(told.status());
+        // Of what is empty there is no first byte.
+        if (told.ok() || (failure && failure->status == 416)) continue;
+        return told.status();
       }
       if (IsExpired(code) && renewals++ == 0 && !anonymous_ && credentials_.Renew(credentials)) {
         continue;

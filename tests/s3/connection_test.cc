@@ -17,12 +17,20 @@ using Heads = std::vector<std::string>;
 class ConnectionTest : public testing::Test {
  protected:
   void SetUp() override {
-    for (const char* name : {"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION",
-                             "AWS_DEFAULT_REGION", "http_proxy", "HTTP_PROXY"}) {
+    for (const char* name :
+         {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_PROFILE",
+          "AWS_REGION", "AWS_DEFAULT_REGION", "http_proxy", "HTTP_PROXY"}) {
       unsetenv(name);
     }
-    setenv("AWS_ACCESS_KEY_ID", "me", 1);
-    setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
+    setenv("AWS_SHARED_CREDENTIALS_FILE", (folder_ / "credentials").c_str(), 1);
+    setenv("AWS_CONFIG_FILE", (folder_ / "config").c_str(), 1);
+    setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
+    WriteKey("one");
+  }
+
+  void WriteKey(const std::string& id) const {
+    folder_.Write("credentials",
+                  "[default]\naws_access_key_id = " + id + "\naws_secret_access_key = s\n");
   }
 
   // To a bucket of the server.
@@ -35,31 +43,23 @@ class ConnectionTest : public testing::Test {
   static std::string Error(const std::string& code, const std::string& message = "") {
     return "<Error><Code>" + code + "</Code><Message>" + message + "</Message></Error>";
   }
+
+  const TempFolder folder_;
 };
 
 TEST_F(ConnectionTest, WaitsForCredentialsThatAreGoneForAMoment) {
-  const TempFolder folder;
-  const auto write_key = [&](const std::string& id) {
-    folder.Write("credentials",
-                 "[default]\naws_access_key_id = " + id + "\naws_secret_access_key = s\n");
-  };
-  write_key("one");
-  unsetenv("AWS_ACCESS_KEY_ID");
-  setenv("AWS_SHARED_CREDENTIALS_FILE", (folder / "credentials").c_str(), 1);
-  setenv("AWS_CONFIG_FILE", (folder / "config").c_str(), 1);
-  setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
   Heads heads;
   const FakeServer server([&](const std::string& head) -> FakeAnswer {
     heads.push_back(head);
     if (heads.size() > 1) return {200, "all of it"};
-    folder.Write("credentials", "");
+    folder_.Write("credentials", "");
     return {400, Error("ExpiredToken")};
   });
   const auto connection = To(server);
   std::atomic<bool> ended = false;
   std::thread writer([&] {
     while (!ended && !connection->Transfers(0, 0, 0, 0).retries) std::this_thread::yield();
-    write_key("two");
+    WriteKey("two");
   });
   std::vector<uint8_t> bytes;
   const auto got = connection->Get("key", 0, -1, &bytes);
@@ -68,6 +68,37 @@ TEST_F(ConnectionTest, WaitsForCredentialsThatAreGoneForAMoment) {
   ASSERT_TRUE(got.ok()) << got.status();
   ASSERT_EQ(heads.size(), 2u);
   EXPECT_NE(heads[1].find("Credential=two/"), std::string::npos) << heads[1];
+}
+
+// The answer to a HEAD says no code.
+TEST_F(ConnectionTest, SetsRightWhatAHeadIsRefusedFor) {
+  const std::string region = "<Region>eu-west-3</Region>";
+  for (const FakeAnswer& refusal :
+       {FakeAnswer{400, Error("ExpiredToken")},
+        FakeAnswer{403, Error("RequestTimeTooSkewed"), "date: Sat, 28 Nov 2026 16:30:14 GMT\r\n"},
+        FakeAnswer{301, Error("PermanentRedirect", region)},
+        FakeAnswer{400, Error("AuthorizationHeaderMalformed", region)}}) {
+    SCOPED_TRACE(refusal.body);
+    Heads heads;
+    const FakeServer server([&](const std::string& head) -> FakeAnswer {
+      heads.push_back(head);
+      return heads.size() < 3 ? refusal : FakeAnswer{200, "all of it"};
+    });
+    const auto object = To(server)->Head("key");
+    ASSERT_TRUE(object.ok()) << object.status();
+    EXPECT_EQ(object->size, 9);
+    std::string verbs;
+    for (const std::string& head : heads) verbs += head.substr(0, head.find(' ')) + ' ';
+    EXPECT_EQ(verbs, "HEAD GET GET HEAD ");
+  }
+}
+
+TEST_F(ConnectionTest, SaysWhyAHeadIsRefused) {
+  const FakeServer server(
+      [](const std::string&) { return FakeAnswer{403, Error("AccessDenied")}; });
+  const arrow::Status refused = To(server)->Head("key").status();
+  ASSERT_TRUE(S3Failure::Of(refused)) << refused;
+  EXPECT_EQ(S3Failure::Of(refused)->code, "AccessDenied");
 }
 
 }  // namespace
