@@ -177,7 +177,7 @@ std::optional<Reject> RejectOf(const arrow::Status& status) {
   const S3Failure* failure = S3Failure::Of(status);
   if (!failure) return std::nullopt;
   if (IsNoSuchKey(status)) return GoneReject();
-  if (failure->code == "AccessDenied" || (failure->code.empty() && failure->status == 403)) {
+  if (failure->code == "AccessDenied") {
     return Reject{Stage::kRead, Reason::kForbidden, "permission denied"};
   }
   // Names that a server cannot have stored, such as '..' in a key.
@@ -420,6 +420,14 @@ arrow::Result<HttpAnswer> S3Connection::Send(const Request& request, Attempt* fi
       }
       std::string message = XmlText(answer->text(), "Message");
       failed = Failed(answer->status, std::move(code), message);
+      // Something in front of the store, which knows nothing of the object.
+      if (request.method == "GET" && (answer->status == 403 || answer->status == 404) &&
+          S3Failure::Of(failed)->code.empty()) {
+        failed = Failed(0, "",
+                        "it is not S3 that answers: HTTP status " + std::to_string(answer->status) +
+                            " without a code of S3's",
+                        HttpProblem::kNonsense);
+      }
     } else {
       if (!reached_) attempts = std::min(attempts, kConnectAttempts);
       failed = Unanswered(answer.status());

@@ -34,10 +34,10 @@ class ConnectionTest : public testing::Test {
   }
 
   // To a bucket of the server.
-  static std::unique_ptr<S3Connection> To(const FakeServer& server) {
+  static std::unique_ptr<S3Connection> To(const FakeServer& server, CancelToken cancel = {}) {
     S3Options options;
     options.endpoint = server.url();
-    return *S3Connection::Open("s3://bucket/", options, {});
+    return *S3Connection::Open("s3://bucket/", options, cancel);
   }
 
   static std::string Error(const std::string& code, const std::string& message = "") {
@@ -99,6 +99,28 @@ TEST_F(ConnectionTest, SaysWhyAHeadIsRefused) {
   const arrow::Status refused = To(server)->Head("key").status();
   ASSERT_TRUE(S3Failure::Of(refused)) << refused;
   EXPECT_EQ(S3Failure::Of(refused)->code, "AccessDenied");
+}
+
+// An ingress or a firewall in front of the store.
+TEST_F(ConnectionTest, TakesNoOthersWordForS3s) {
+  for (const int status : {403, 404}) {
+    SCOPED_TRACE(status);
+    int asked = 0;
+    std::atomic<bool> cancelled = false;
+    const FakeServer server([&](const std::string&) -> FakeAnswer {
+      if (++asked == 3) cancelled = true;
+      return {status, "<html><body>default backend</body></html>"};
+    });
+    const auto connection = To(server, &cancelled);
+    std::vector<uint8_t> bytes;
+    const arrow::Status failed = connection->Get("key", 0, -1, &bytes).status();
+    EXPECT_EQ(asked, 3);
+    EXPECT_FALSE(RejectOf(failed));
+    EXPECT_FALSE(IsNoSuchKey(failed));
+    EXPECT_EQ(connection->Explain("cannot read", "s3://bucket/key", failed).message(),
+              "cannot read s3://bucket/key: it is not S3 that answers: HTTP status " +
+                  std::to_string(status) + " without a code of S3's");
+  }
 }
 
 }  // namespace
