@@ -113,7 +113,9 @@ bool MayPass(const S3Failure& failure) {
       "ThrottlingException", "RequestLimitExceeded", "RequestThrottled", "TooManyRequests",
       "BandwidthLimitExceeded", "OperationAborted",
       // A server that objects to what became of a request on its way.
-      "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch"};
+      "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch",
+      // Of the service that keeps the keys.
+      "KMS.ThrottlingException", "KMS.KMSInternalException", "KMS.DependencyTimeoutException"};
   if (std::ranges::find(kCodes, failure.code) != std::end(kCodes)) return true;
   return failure.status == 408 || failure.status == 429 || failure.status == 500 ||
          failure.status == 502 || failure.status == 503 || failure.status == 504;
@@ -179,6 +181,19 @@ std::optional<Reject> RejectOf(const arrow::Status& status) {
   if (IsNoSuchKey(status)) return GoneReject();
   if (failure->code == "AccessDenied") {
     return Reject{Stage::kRead, Reason::kForbidden, "permission denied"};
+  }
+  if (failure->code.starts_with("KMS.") && !MayPass(*failure)) {
+    return Reject{Stage::kRead, Reason::kForbidden,
+                  "its KMS key cannot be used (" + failure->code + "); enable the key"};
+  }
+  if (failure->code == "InvalidObjectState") {
+    return Reject{Stage::kRead, Reason::kUnreadable, "it is archived; restore it first"};
+  }
+  // The same code stands for other things.
+  if (failure->code == "InvalidRequest" &&
+      status.message().find("Server Side Encryption") != std::string::npos) {
+    return Reject{Stage::kRead, Reason::kUnreadable,
+                  "it is encrypted with a key of its writer's (SSE-C); copy it to one without"};
   }
   // Names that a server cannot have stored, such as '..' in a key.
   if (failure->status == 400 && failure->code.find("InvalidObjectName") != std::string::npos) {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <optional>
 #include <thread>
 
 #include "fake_server.h"
@@ -121,6 +122,36 @@ TEST_F(ConnectionTest, TakesNoOthersWordForS3s) {
               "cannot read s3://bucket/key: it is not S3 that answers: HTTP status " +
                   std::to_string(status) + " without a code of S3's");
   }
+}
+
+TEST_F(ConnectionTest, RejectsWhatIsTheObjectsOwn) {
+  const std::string customers_key =
+      "The object was stored using a form of Server Side Encryption. The correct parameters must "
+      "be "
+      "provided to retrieve the object.";
+  const auto reason = [](int status, const std::string& error) -> std::optional<Reason> {
+    const FakeServer server([&](const std::string&) { return FakeAnswer{status, error}; });
+    std::vector<uint8_t> bytes;
+    const auto reject = RejectOf(To(server)->Get("key", 0, -1, &bytes).status());
+    return reject ? std::optional(reject->reason) : std::nullopt;
+  };
+  EXPECT_EQ(reason(404, Error("NoSuchKey")), Reason::kMissing);
+  EXPECT_EQ(reason(403, Error("AccessDenied")), Reason::kForbidden);
+  EXPECT_EQ(reason(400, Error("KMS.DisabledException")), Reason::kForbidden);
+  EXPECT_EQ(reason(403, Error("InvalidObjectState")), Reason::kUnreadable);
+  EXPECT_EQ(reason(400, Error("InvalidRequest", customers_key)), Reason::kUnreadable);
+  EXPECT_EQ(reason(400, Error("InvalidRequest", "something else")), std::nullopt);
+  EXPECT_EQ(reason(404, Error("NoSuchBucket")), std::nullopt);
+}
+
+TEST_F(ConnectionTest, AsksAgainWhereTheKeysServiceIsBusy) {
+  int asked = 0;
+  const FakeServer server([&](const std::string&) -> FakeAnswer {
+    if (++asked == 1) return {400, Error("KMS.ThrottlingException")};
+    return {200, "all of it"};
+  });
+  std::vector<uint8_t> bytes;
+  EXPECT_TRUE(To(server)->Get("key", 0, -1, &bytes).ok());
 }
 
 }  // namespace
