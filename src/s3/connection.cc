@@ -23,10 +23,15 @@ using SystemClock = std::chrono::system_clock;
 constexpr milliseconds kFirstDelay{100};
 constexpr milliseconds kLongestDelay{2000};
 
-// Without a byte: the first time, and by how much more each further time, up to the longest.
+// Without a byte. Later attempts wait longer, the last one a minute, as AWS' SDKs do: what is slow has
+// to come to its answer once.
 constexpr milliseconds kFirstPatience{3000};
-constexpr milliseconds kMorePatience{1000};
-constexpr milliseconds kLongestPatience{10'000};
+constexpr milliseconds Patience(int attempt) {
+  return kFirstPatience + milliseconds(255) * attempt * attempt;
+}
+static_assert(Patience(kS3Attempts - 1) > std::chrono::seconds(60));
+// While the server joins the parts of an object.
+constexpr milliseconds kJoinPatience{10'000};
 
 // Tries to reach a server that has not answered yet: it may not be one.
 constexpr int kConnectAttempts = 5;
@@ -390,8 +395,7 @@ arrow::Result<HttpAnswer> S3Connection::Send(const Request& request, Attempt* fi
         if (!credentials_.given() || !WaitToRetry(attempt++)) return prepared;
         continue;
       }
-      const milliseconds patience = std::max(
-          request.patience, std::min(kLongestPatience, kFirstPatience + attempt * kMorePatience));
+      const milliseconds patience = std::max(request.patience, Patience(attempt));
       made.answer = client_.Send(made.place.server, made.http, patience);
     }
     const Place& place = made.place;
@@ -624,8 +628,7 @@ arrow::Status S3Connection::CompleteUpload(const std::string& key, const std::st
   request.query = "uploadId=" + UrlEncode(upload);
   request.headers.emplace_back("content-type", "application/xml");
   request.body = {reinterpret_cast<const uint8_t*>(parts.data()), parts.size()};
-  // The server joins the parts before it answers.
-  request.patience = kLongestPatience;
+  request.patience = kJoinPatience;
   for (int attempt = 0;; ++attempt) {
     const auto answer = Send(request);
     if (!answer.ok()) {

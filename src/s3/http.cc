@@ -33,6 +33,8 @@ constexpr size_t kTogether = size_t{16} << 10;
 // Servers give up what is idle; it is looked at before it is used again.
 constexpr std::chrono::seconds kLookAfter{1};
 constexpr std::chrono::seconds kAddressesKept{60};
+// Who is there takes a connection soon, however long its answers take.
+constexpr milliseconds kConnectPatience{10'000};
 
 std::string_view Trimmed(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t");
@@ -471,7 +473,8 @@ arrow::Result<int> HttpClient::Dial(const HttpServer& server, milliseconds patie
 arrow::Result<std::unique_ptr<HttpClient::Connection>> HttpClient::Connect(const HttpServer& server,
                                                                            milliseconds patience) {
   ARROW_ASSIGN_OR_RAISE(const HttpUrl* proxy, proxies_->For(server));
-  ARROW_ASSIGN_OR_RAISE(const int socket, Dial(proxy ? proxy->server : server, patience));
+  ARROW_ASSIGN_OR_RAISE(const int socket,
+                        Dial(proxy ? proxy->server : server, std::min(patience, kConnectPatience)));
   auto connection = std::make_unique<Connection>(server, socket);
   connection->SetPatience(patience);
   if (proxy && !proxy->user.empty()) {
