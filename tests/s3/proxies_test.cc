@@ -50,9 +50,24 @@ TEST_F(ProxiesTest, SomeServersAreReachedDirectly) {
   EXPECT_EQ(Of("a.example"), "");
 }
 
+TEST_F(ProxiesTest, NetworksAreReachedDirectly) {
+  Set("HTTPS_PROXY", "http://one:3128");
+  Set("NO_PROXY",
+      "10.0.0.0/8,192.168.1.128/25,[2001:db8::5]:8443,[2001:DB8::6],2001:db8:1::/48,1.2.3.4/x");
+  for (const char* host : {"10.1.2.3", "192.168.1.200", "2001:db8:0::6", "2001:db8:1::7"}) {
+    EXPECT_EQ(Of(host), "") << host;
+  }
+  for (const char* host : {"11.1.2.3", "192.168.1.100", "2001:db8::5", "2001:db8:2::7", "1.2.3.4",
+                           "10.example", "0.0.0.0"}) {
+    EXPECT_EQ(Of(host), "one") << host;
+  }
+  EXPECT_EQ(Of("2001:db8::5", true, 8443), "");
+}
+
 TEST_F(ProxiesTest, WhatGivesAMachineItsCredentialsIsNobodyElses) {
   Set("HTTP_PROXY", "http://one:3128");
-  for (const char* host : {"169.254.169.254", "169.254.170.2", "fd00:ec2::254"}) {
+  for (const char* host : {"169.254.169.254", "169.254.170.2", "fd00:ec2::254", "localhost",
+                           "127.0.0.1", "127.1.2.3", "::1"}) {
     EXPECT_EQ(Of(host, false, 80), "") << host;
   }
 }
