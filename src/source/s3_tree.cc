@@ -52,12 +52,12 @@ bool IsMd5(std::string_view text) {
          });
 }
 
-// Whether the bytes are those that the object's ETag stands for: their MD5, or the MD5 of that
-// where they were uploaded in one part. Nothing where it is another one, which cannot be checked.
-std::optional<bool> FitsETag(std::span<const uint8_t> bytes, std::string_view etag) {
+// What an ETag of this form would be for the bytes: their MD5, or the MD5 of that where they were
+// uploaded in one part. Empty where it is another one, which cannot be checked.
+std::string ETagOf(std::span<const uint8_t> bytes, std::string_view etag) {
   const bool one_part = etag.ends_with("-1");
   if (one_part) etag.remove_suffix(2);
-  if (!IsMd5(etag)) return std::nullopt;
+  if (!IsMd5(etag)) return {};
 
   uint8_t digest[MD5_DIGEST_SIZE];
   for (int round = 0; round <= int{one_part}; ++round) {
@@ -67,7 +67,7 @@ std::optional<bool> FitsETag(std::span<const uint8_t> bytes, std::string_view et
     md5_digest(&context, sizeof digest, digest);
     bytes = digest;
   }
-  return etag == Hex(digest);
+  return Hex(digest) + (one_part ? "-1" : "");
 }
 
 // Whether an ETag has the form of a digest, of the bytes or of those of the parts of an upload.
@@ -289,6 +289,7 @@ class S3Tree : public Source {
     Clock::time_point start;
     bool unread = false;     // its answer has come and is to be read elsewhere
     arrow::Status spoilt{};  // why the bytes that came are not the object's; nothing is under way
+    std::string unfit{};     // what its ETag would have been for them
   };
 
   // Reads small objects by one thread, which asks for all of them before it reads the first answer.
@@ -361,7 +362,7 @@ class S3Tree : public Source {
     FileContent content;
     int64_t vouched = 0;
     const arrow::Status fetched =
-        FetchOnce(item, item.size, one->request.get(), &content.bytes, &vouched);
+        FetchOnce(item, item.size, one->request.get(), &content.bytes, &vouched, &one->unfit);
     if (fetched.IsSerializationError()) {
       one->request = nullptr;
       one->spoilt = fetched;
@@ -399,8 +400,10 @@ class S3Tree : public Source {
     if (spoilt && !connection_->WaitToRetry(0)) {
       return Finish(item, most, start, asked->spoilt, vouched, std::move(content));
     }
+    std::string unfit = asked ? asked->unfit : "";
     for (int attempt = spoilt;; ++attempt) {
-      fetched = FetchOnce(item, most, std::exchange(request, nullptr), &content.bytes, &vouched);
+      fetched =
+          FetchOnce(item, most, std::exchange(request, nullptr), &content.bytes, &vouched, &unfit);
       // What does not have the bytes that the server promised may have them the next time.
       if (!fetched.IsSerializationError() || !connection_->WaitToRetry(attempt)) break;
     }
@@ -426,10 +429,11 @@ class S3Tree : public Source {
   }
 
   // `sent`: null or a request for all of it. `vouched`: the state whose bytes these are, 0 where
-  // nothing guarded them on their way.
+  // nothing guarded them on their way. `unfit`: what the ETag would have been for the bytes that came
+  // the last time.
   // Errors: SerializationError where the bytes are not the object's.
   arrow::Status FetchOnce(const Item& item, int64_t most, S3Connection::PendingGet* sent,
-                          FileBytes* bytes, int64_t* vouched) {
+                          FileBytes* bytes, int64_t* vouched, std::string* unfit) {
     ++requests_;
     const bool whole = most >= item.size;
     const bool in_ranges = whole && item.size > kRangeBytes;
@@ -444,15 +448,17 @@ class S3Tree : public Source {
     ARROW_ASSIGN_OR_RAISE(const S3Object object, got);
     // Over http nothing guards the bytes on their way: the ETag has to, which stands for all of
     // them and not for some.
-    std::optional<bool> fits;
+    std::string fitting;
     if (whole && !connection_->encrypted() && object.etag_is_digest) {
-      fits = FitsETag(*bytes, object.etag);
+      fitting = ETagOf(*bytes, object.etag);
     }
-    if (fits == false) {
+    const bool fits = !fitting.empty() && fitting == object.etag;
+    // Damage on the way is not the same twice: then the ETag, which looks like a digest, is none.
+    if (!fitting.empty() && !fits && fitting != std::exchange(*unfit, fitting)) {
       return arrow::Status::SerializationError("what was read does not have the checksum ",
                                                object.etag);
     }
-    *vouched = connection_->encrypted() || fits == true ? StateOf(object.etag, item.path) : 0;
+    *vouched = connection_->encrypted() || fits ? StateOf(object.etag, item.path) : 0;
     return arrow::Status::OK();
   }
 
