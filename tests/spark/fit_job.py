@@ -25,7 +25,7 @@ def features(batches):
 rows, output = int(sys.argv[1]), sys.argv[2]
 batch_rows = "spark.sql.execution.arrow.maxRecordsPerBatch"
 spark = SparkSession.builder.config(batch_rows, 1000).getOrCreate()
-numbers = spark.range(rows, numPartitions=16)
+numbers = spark.range(rows, numPartitions=256)
 frame = numbers.mapInArrow(features, "path string, features array<float>")
 pca = pomona.spark.fit_pca(frame, 50)
 pomona.spark.transform(frame, pca).write.parquet(output)

@@ -22,7 +22,7 @@ from spark_submit import LOCAL, LOCAL_CLUSTER
 
 pytest.importorskip("pomona", reason="the package is not installed")
 
-from pomona import _spark_dataframes
+from pomona import Moments, _spark_dataframes
 from pomona import spark as ps
 from pomona._hadoop import Files
 from pomona._spark_outputs import Outputs
@@ -322,6 +322,19 @@ def test_rows_without_features(spark, sample, vectors):
     features.unpersist()
 
 
+def test_moments_are_merged_16_at_a_time(spark):
+    """In the order of the partitions, whichever came first; some have no row."""
+    rows = np.random.default_rng(1).random((40, 6), "f4")
+    groups = [Moments(6) for _ in range(3)]
+    for part, row in enumerate(rows):
+        if part % 7:
+            groups[part // 16].merge(Moments(6).add([row]))
+    parts = [(row.tolist() if part % 7 else None,) for part, row in enumerate(rows)]
+    frame = spark.createDataFrame(spark.sparkContext.parallelize(parts, 40), "f array<float>")
+    expected = groups[0].merge(groups[1]).merge(groups[2])
+    assert ps.merged_moments(frame, "f").to_bytes() == expected.to_bytes()
+
+
 def test_smaller_batches_stay(spark):
     """What the session asks for already is not made larger."""
     before = spark.conf.get(ps.BATCH_ROWS)
@@ -335,7 +348,9 @@ def test_smaller_batches_stay(spark):
 
 @pytest.mark.long
 def test_driver_memory(spark_submit, tmp_path):
-    """Twice the features that the driver's memory could hold; the executors are other processes."""
+    """Twice the features that the driver's memory could hold, in parts whose moments an executor's
+    could not; the executors are other processes.
+    """
     rows = 200_000
     script = pathlib.Path(__file__).with_name("fit_job.py")
     printed = spark_submit(
