@@ -19,6 +19,7 @@
 #include "errors.h"
 #include "hooks.h"
 #include "options.h"
+#include "path.h"
 
 namespace nb = nanobind;
 
@@ -72,7 +73,7 @@ void BindAudit(nb::module_& module) {
 
   module.def(
       "audit",
-      [](const std::string& output, const std::string& run_id, double near, int neighbours, int knn,
+      [](const Path& output, const std::string& run_id, double near, int neighbours, int knn,
          const std::vector<std::string>& split, int threads, const nb::object& progress,
          const nb::dict& s3) {
         AuditOptions options;

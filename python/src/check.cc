@@ -16,6 +16,7 @@
 #include "errors.h"
 #include "hooks.h"
 #include "options.h"
+#include "path.h"
 #include "pomona/junit.h"
 #include "pomona/statistics.h"
 
@@ -98,8 +99,7 @@ void BindCheck(nb::module_& module) {
 
   module.def(
       "check",
-      [](const std::string& input, const nb::object& progress, const nb::dict& given,
-         const std::string& junit) {
+      [](const Path& input, const nb::object& progress, const nb::dict& given, const Path& junit) {
         const CheckOptions options{OptionsOf(given)};
         CallHooks hooks(progress);
         arrow::Result<Checked> checked;
@@ -110,7 +110,7 @@ void BindCheck(nb::module_& module) {
         hooks.Rethrow();
         return ValueOf(std::move(checked));
       },
-      nb::arg("input"), nb::arg("progress").none(), nb::arg("options"), nb::arg("junit") = "");
+      nb::arg("input"), nb::arg("progress").none(), nb::arg("options"), nb::arg("junit") = Path());
 }
 
 }  // namespace pomona::python

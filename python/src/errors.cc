@@ -3,10 +3,10 @@
 #include <arrow/util/io_util.h>
 #include <nanobind/stl/string.h>
 
-#include <stdexcept>
 #include <string>
 
 #include "options.h"
+#include "path.h"
 #include "pomona/run.h"
 
 namespace nb = nanobind;
@@ -14,15 +14,8 @@ namespace nb = nanobind;
 namespace pomona::python {
 namespace {
 
-struct OutputBusy : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-struct TooManyRejects : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
 [[noreturn]] void Throw(PyObject* type, const std::string& message) {
-  PyErr_SetString(type, message.c_str());
+  PyErr_SetObject(type, nb::cast(Path(message)).ptr());
   throw nb::python_error();
 }
 
@@ -49,12 +42,13 @@ void ThrowIfFailed(const arrow::Status& status) {
   if (status.ok()) return;
   const std::string message = InPythonsWords(status.message());
   if (const auto refusal = RefusalOf(status)) {
-    if (*refusal == RunRefusal::kOutputBusy) throw OutputBusy(message);
-    throw TooManyRejects(message);
+    const bool busy = *refusal == RunRefusal::kOutputBusy;
+    const nb::module_ module = nb::module_::import_("pomona._core");
+    Throw(module.attr(busy ? "OutputBusy" : "TooManyRejects").ptr(), message);
   }
   if (const int number = arrow::internal::ErrnoFromStatus(status)) {
     // The number makes Python choose among FileNotFoundError and the like.
-    PyErr_SetObject(PyExc_OSError, nb::make_tuple(number, message).ptr());
+    PyErr_SetObject(PyExc_OSError, nb::make_tuple(number, Path(message)).ptr());
     throw nb::python_error();
   }
   switch (status.code()) {
@@ -71,10 +65,14 @@ void ThrowIfFailed(const arrow::Status& status) {
 }
 
 void BindErrors(nb::module_& module) {
-  nb::exception<OutputBusy>(module, "OutputBusy", PyExc_RuntimeError).doc() =
-      "Another run is writing to this output; nothing was changed.";
-  nb::exception<TooManyRejects>(module, "TooManyRejects", PyExc_RuntimeError).doc() =
-      "More images were rejected than max_rejects allows; nothing was published.";
+  const auto define = [&](const char* name, const char* doc) {
+    const std::string full = "pomona._core." + std::string(name);
+    module.attr(name) =
+        nb::steal(PyErr_NewExceptionWithDoc(full.c_str(), doc, PyExc_RuntimeError, nullptr));
+  };
+  define("OutputBusy", "Another run is writing to this output; nothing was changed.");
+  define("TooManyRejects",
+         "More images were rejected than max_rejects allows; nothing was published.");
 }
 
 }  // namespace pomona::python

@@ -7,6 +7,7 @@
 #include <nanobind/stl/string_view.h>
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@
 #include "errors.h"
 #include "hooks.h"
 #include "options.h"
+#include "path.h"
 
 namespace nb = nanobind;
 
@@ -106,11 +108,7 @@ class Images {
 
  private:
   // The bytes of a path, kept alive.
-  std::string_view Encode(nb::handle path) {
-    const nb::bytes bytes = nb::cast<nb::bytes>(nb::module_::import_("os").attr("fsencode")(path));
-    kept_.push_back(bytes);
-    return {bytes.c_str(), bytes.size()};
-  }
+  std::string_view Encode(nb::handle path) { return kept_paths_.emplace_back(Path::Of(path)); }
 
   void Add(nb::handle image) {
     if (nb::isinstance<nb::str>(image) || nb::hasattr(image, "__fspath__")) {
@@ -149,6 +147,7 @@ class Images {
   std::vector<Image> images_;
   std::vector<std::shared_ptr<arrow::Array>> arrays_;
   std::vector<nb::object> kept_;
+  std::deque<Path> kept_paths_;  // which stay where they are
   std::vector<nb::ndarray<const uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>> pixels_;
 };
 
@@ -161,7 +160,7 @@ std::shared_ptr<const Weights> WeightsOf(nb::handle weights, RunOptions* options
         SafetensorsFile::Copy("weights", std::as_bytes(std::span(bytes.c_str(), bytes.size()))))));
   }
   if (!weights.is_none()) {
-    options->weights = nb::str(nb::module_::import_("os").attr("fspath")(weights)).c_str();
+    options->weights = Path::Of(weights);
   }
   return ValueOf(OpenWeights(*options));
 }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "errors.h"
+#include "path.h"
 
 namespace nb = nanobind;
 
@@ -27,7 +28,7 @@ void CallHooks::Report(const Progress& progress) {
 
 void CallHooks::Log(const std::string& line) {
   Call([&] {
-    if (!log_.is_none()) log_("%s", InPythonsWords(line));
+    if (!log_.is_none()) log_("%s", Path(InPythonsWords(line)));
   });
 }
 

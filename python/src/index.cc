@@ -19,6 +19,7 @@
 #include "errors.h"
 #include "hooks.h"
 #include "options.h"
+#include "path.h"
 
 namespace nb = nanobind;
 
@@ -75,7 +76,7 @@ void BindIndex(nb::module_& module) {
   nb::class_<BoundIndex>(module, "Index", "What pomona.Index is made of.")
       .def(
           "__init__",
-          [](BoundIndex* self, const std::string& output, const std::string& run_id, int threads,
+          [](BoundIndex* self, const Path& output, const std::string& run_id, int threads,
              const nb::object& progress, const nb::dict& s3) {
             IndexOptions options;
             options.run_id = run_id;

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <string>
+#include <type_traits>
 #include <variant>
 
 #include "errors.h"
+#include "path.h"
 #include "pomona/check.h"
 
 namespace nb = nanobind;
@@ -32,8 +34,8 @@ const RunOptionSpec& FindSpec(const std::string& name) {
 std::string TextOf(nb::handle value) {
   if (value.is(Py_True)) return "true";
   if (value.is(Py_False)) return "false";
-  if (nb::hasattr(value, "__fspath__")) return nb::str(value.attr("__fspath__")()).c_str();
-  return nb::str(value).c_str();
+  const bool is_path = nb::isinstance<nb::bytes>(value) || nb::hasattr(value, "__fspath__");
+  return Path::Of(is_path ? nb::borrow(value) : nb::str(value));
 }
 
 bool IsSequence(nb::handle value) {
@@ -58,7 +60,7 @@ void Set(const RunOptionSpec& spec, nb::handle value, RunOptions* options) {
 RunOptions OptionsOf(const nb::dict& given) {
   RunOptions options;
   for (const auto& [name, value] : given) {
-    Set(FindSpec(nb::str(name).c_str()), value, &options);
+    Set(FindSpec(Path::Of(name)), value, &options);
   }
   ThrowIfFailed(Validate(options));
   return options;
@@ -85,7 +87,11 @@ void BindOptions(nb::module_& module) {
     const auto define = [&]<typename T>(const T&) {
       run_options.def_prop_ro(
           PythonName(spec).c_str(),
-          [get = spec.get](const RunOptions& self) { return std::get<T>(get(self)); }, spec.help);
+          [get = spec.get](const RunOptions& self) {
+            using Given = std::conditional_t<std::is_same_v<T, std::string>, Path, T>;
+            return Given(std::get<T>(get(self)));
+          },
+          spec.help);
     };
     std::visit(define, spec.get({}));
   }

@@ -16,6 +16,7 @@
 #include "bind.h"
 #include "errors.h"
 #include "options.h"
+#include "path.h"
 
 namespace nb = nanobind;
 
@@ -55,12 +56,12 @@ void BindPublished(nb::module_& module) {
       .def("__str__", [](const RunContents& self) { return Describe(self); });
 
   nb::class_<PublishedOutput>(module, "PublishedOutput", "An output that is read.")
-      .def(nb::new_([](const std::string& output, const nb::dict& s3) {
+      .def(nb::new_([](const Path& output, const nb::dict& s3) {
              const S3Options options = OptionsOf(s3).s3;
              return Released([&] { return PublishedOutput::Open(output, options); });
            }),
            nb::arg("output"), nb::arg("s3"))
-      .def_prop_ro("location", &PublishedOutput::location)
+      .def_prop_ro("location", [](const PublishedOutput& self) { return Path(self.location()); })
       .def("runs",
            [](const PublishedOutput& self) { return Released([&] { return self.Runs(); }); })
       .def(
@@ -99,7 +100,7 @@ void BindPublished(nb::module_& module) {
       nb::arg("runs"));
   module.def(
       "delete_run",
-      [](const std::string& output, const std::string& run_id, const nb::dict& s3) {
+      [](const Path& output, const std::string& run_id, const nb::dict& s3) {
         const S3Options options = OptionsOf(s3).s3;
         arrow::Status status;
         {

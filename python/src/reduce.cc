@@ -17,6 +17,7 @@
 #include "arrow_bridge.h"
 #include "bind.h"
 #include "errors.h"
+#include "path.h"
 #include "pca_model.h"
 #include "pomona/options.h"
 #include "pomona/pca_forms.h"
@@ -166,16 +167,11 @@ void BindReduce(nb::module_& module) {
       .def(
           "_save",
           [](const PcaModel& self, nb::handle path) {
-            ThrowIfFailed(
-                self.get().Save(nb::str(nb::module_::import_("os").attr("fspath")(path)).c_str()));
+            ThrowIfFailed(self.get().Save(Path::Of(path)));
           },
           nb::arg("path"))
       .def_static(
-          "_load",
-          [](nb::handle path) {
-            return PcaModel::Of(ValueOf(
-                Pca::Load(nb::str(nb::module_::import_("os").attr("fspath")(path)).c_str())));
-          },
+          "_load", [](nb::handle path) { return PcaModel::Of(ValueOf(Pca::Load(Path::Of(path)))); },
           nb::arg("path"))
       .def_static(
           "_of",

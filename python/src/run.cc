@@ -8,6 +8,7 @@
 #include "errors.h"
 #include "hooks.h"
 #include "options.h"
+#include "path.h"
 #include "pomona/executor.h"
 #include "pomona/run.h"
 
@@ -23,7 +24,7 @@ Executor ExecutorOf(const nb::object& executor, int parallelism, CallHooks* hook
                                       const Executor::Deliver& deliver) -> arrow::Status {
     const nb::gil_scoped_acquire gil;
     try {
-      executor(job, stage, tasks, nb::cpp_function([&deliver](const std::string& result) {
+      executor(Path(job), stage, tasks, nb::cpp_function([&deliver](const std::string& result) {
                  arrow::Status status;
                  {
                    const nb::gil_scoped_release release;
@@ -84,9 +85,8 @@ void BindRun(nb::module_& module) {
 
   module.def(
       "run",
-      [](const std::string& input, const std::string& output, const nb::object& progress,
-         const nb::object& log, const nb::dict& given, const nb::object& executor,
-         int parallelism) {
+      [](const Path& input, const Path& output, const nb::object& progress, const nb::object& log,
+         const nb::dict& given, const nb::object& executor, int parallelism) {
         const RunOptions options = OptionsOf(given);
         CallHooks hooks(progress, log);
         const Executor elsewhere = ExecutorOf(executor, parallelism, &hooks);
@@ -103,7 +103,7 @@ void BindRun(nb::module_& module) {
       nb::arg("options"), nb::arg("executor").none() = nb::none(), nb::arg("parallelism") = 1);
 
   nb::class_<TaskWorker>(module, "Worker", "Does tasks of a run that another process planned.")
-      .def(nb::new_([](const std::string& job, const std::string& weights) {
+      .def(nb::new_([](const Path& job, const Path& weights) {
              arrow::Result<std::unique_ptr<TaskWorker>> worker;
              {
                const nb::gil_scoped_release release;
@@ -111,7 +111,7 @@ void BindRun(nb::module_& module) {
              }
              return ValueOf(std::move(worker));
            }),
-           nb::arg("job"), nb::arg("weights") = "")
+           nb::arg("job"), nb::arg("weights") = Path())
       .def(
           "run",
           [](TaskWorker& self, const std::string& stage, int64_t task) {

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import duckdb
@@ -214,3 +215,31 @@ def test_python_gives_the_same_names(output, tree, expected):
     names = zip(table["path"].to_pylist(), table["label"].to_pylist(), strict=True)
     of_run = [tuple(row) for row in read_python(part(output, "metadata/metadata"))]
     assert sorted(names) == sorted(of_run)
+
+
+def test_python_takes_paths_that_are_no_utf8(sample_tree, tmp_path):
+    pomona = pytest.importorskip("pomona")
+    strange = tmp_path / os.fsdecode(b"\xff")
+    shutil.copytree(sample_tree, strange / "in")
+    output = strange / "out"
+    done = pomona.run(strange / "in", output, pca_components=2, limit=8, report="none")
+    assert pomona.check(strange / "in", junit=strange / "junit.xml").rows > 8
+    assert (strange / "junit.xml").exists()
+    assert pomona.audit(output).folders and len(pomona.Index(output)) == 8
+    found = pomona.Run(output)
+    assert (found.output, len(found.features())) == (str(output), 8) == (done.output, 8)
+
+    pca = pomona.PCA(2).fit(found.features()["features"])
+    pca.save(strange / "pca")
+    assert pomona.PCA.load(str(strange / "pca")).to_bytes() == pca.to_bytes()
+    assert pomona._core.RunOptions(cache=strange, weights=str(strange)).cache == str(strange)
+    missing = str(strange / "none")
+    for call in (pomona.Extractor, pomona.PCA.load, pomona.check):
+        with pytest.raises(FileNotFoundError, match=re.escape(missing)):
+            call(missing)
+    with pytest.raises(FileNotFoundError):
+        pomona.run(missing, output, weights=missing)
+    (strange / "in" / "Training" / "broken.jpg").write_bytes(b"broken")
+    with pytest.raises(pomona.TooManyRejects):
+        pomona.run(strange / "in", output, max_rejects=0, pca_components=2)
+    pomona.delete(output, found.run_id)
