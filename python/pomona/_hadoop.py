@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 
 from py4j.protocol import Py4JJavaError
+
+
+def in_one_line(error: Exception) -> str:
+    """What an error says; of Java's own the class and the message, which py4j's text lacks."""
+    java = getattr(error, "java_exception", None)
+    return str(error if java is None else java.toString()).strip().split("\n")[0]
+
+
+def _naming(method):
+    """With what Java raises as an OSError that names the path and the cause."""
+
+    @functools.wraps(method)
+    def called(self, path, *args):
+        try:
+            return method(self, path, *args)
+        except Py4JJavaError as error:
+            raise OSError(f"{path}: {in_one_line(error)}") from error
+
+    return called
 
 
 class Files:
@@ -24,7 +44,7 @@ class Files:
         try:
             qualified = self._system(path).makeQualified(self._path(path)).toString()
         except Py4JJavaError as error:  # what makes it of a scheme that it has no client for
-            raise ValueError(f"{path}: {error.java_exception.getMessage()}") from error
+            raise ValueError(f"{path}: {in_one_line(error)}") from error
         return qualified.rstrip("/") if not qualified.endswith(":/") else qualified
 
     @staticmethod
@@ -45,14 +65,17 @@ class Files:
         except Py4JJavaError:
             return None
 
+    @_naming
     def exists(self, path):
         return self._system(path).exists(self._path(path))
 
+    @_naming
     def is_folder(self, path):
         return (
             self.exists(path) and self._system(path).getFileStatus(self._path(path)).isDirectory()
         )
 
+    @_naming
     def write(self, path, content):
         stream = self._system(path).create(self._path(path), True)
         stream.write(bytearray(content.encode() if isinstance(content, str) else content))
@@ -64,9 +87,11 @@ class Files:
             for file in pathlib.Path(self.plain(folder)).glob(".*.crc"):
                 file.unlink(missing_ok=True)
 
+    @_naming
     def remove(self, path):
         self._system(path).delete(self._path(path), True)
 
+    @_naming
     def remove_if_empty(self, path):
         system = self._system(path)
         if self.exists(path) and len(system.listStatus(self._path(path))) == 0:

@@ -18,7 +18,7 @@ from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from . import OutputBusy, TooManyRejects, _core
-from ._hadoop import Files
+from ._hadoop import Files, in_one_line
 from ._progress import Lines
 from ._spark_executor import SparkExecutor, classic_context
 
@@ -63,7 +63,7 @@ def main(source: str, output: str, options: dict) -> int:
         log.error("%s", error)
         return _FAILED
     except Exception as error:  # of py4j, say: one line, as for all else
-        log.error("%s", str(error).strip().split("\n")[0])
+        log.error("%s", in_one_line(error))
         return _FAILED
     print(json.dumps(summary))
     return 0

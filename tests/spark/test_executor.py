@@ -4,6 +4,7 @@ import concurrent.futures
 import logging
 import threading
 import time
+from unittest import mock
 
 import pytest
 
@@ -12,6 +13,7 @@ pytest.importorskip("pomona", reason="the package is not installed")
 import pomona
 from pomona import _spark_executor, spark_run
 from pomona import spark as ps
+from pomona._hadoop import Files
 from pyspark.errors import PySparkAttributeError
 
 # What Spark 3.5 and 4.1 say, cut to what matters.
@@ -161,6 +163,23 @@ def test_exit_codes(monkeypatch, caplog, error, code):
     with caplog.at_level(logging.ERROR, "pomona"):
         assert spark_run.main("in", "out", {}) == code
     assert len(caplog.records) == len(stopped) == 1
+
+
+def test_what_java_raises_is_named(spark, tmp_path, caplog, monkeypatch):
+    """By Java's own class and message, not by "An error occurred while calling o54.exists."."""
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=rf"{tmp_path}/file/in: [\w.]+Exception: .*file"):
+        Files(spark).write(f"file:{tmp_path}/file/in", b"")
+
+    def run(*_, **__):
+        spark._jvm.java.io.FileInputStream("/nowhere")
+
+    monkeypatch.setattr(spark_run, "run", run)
+    monkeypatch.setattr(spark_run, "SparkSession", mock.MagicMock())
+    monkeypatch.setattr(spark_run.log, "handlers", [])
+    assert spark_run.main("in", "out", {}) == 1
+    (message,) = caplog.messages
+    assert message.startswith("java.io.FileNotFoundException: /nowhere")
 
 
 def test_a_session_that_cannot_be_had_is_one_line(monkeypatch, caplog):
