@@ -20,6 +20,7 @@ from pyspark.sql import functions as F
 from . import Extractor, TooManyRejects, __version__, _core
 from . import spark as ps
 from ._hadoop import Files
+from ._options import DEFAULTS
 from ._spark_listing import Listing
 from ._spark_outputs import Outputs
 
@@ -27,6 +28,23 @@ log = logging.getLogger("pomona")
 
 # Rows in a part where the cluster would have nothing to do with larger ones.
 _SMALL_PART_ROWS = 4096
+
+# Options that have no effect where Spark does the work, and why or what to do instead.
+_NATIVE = "the workers compute on the CPU, natively; leave it out, or put INPUT and OUTPUT on S3"
+_NO_S3 = "the core does not read S3 here; leave it out"
+_REFUSED = {
+    "hidden": "Spark lists no hidden files",
+    "decode": "an Extractor decodes all of it",
+    "stats": "Spark writes paths and labels alone",
+    "memory": "give it to the job, which Spark runs",
+    "metrics": "Spark itself does the work",
+    "shard": "a run whose work Spark shares out is no shard of another",
+    "engine": _NATIVE,
+    "cpu": _NATIVE,
+    "cache": _NO_S3,
+    "cache_size": _NO_S3,
+    "report": "use none; `pomona report OUTPUT` makes the page of the published run",
+}
 
 # In one message between the JVM and a Python worker: of vectors, some MB.
 _VECTORS_AT_ONCE = 1024
@@ -71,18 +89,10 @@ class _Job:
         self.spark = spark
         self.given = options
         self.options = _core.RunOptions(**options)
-        if self.options.hidden:
-            raise ValueError("--hidden cannot be had here: Spark lists no hidden files")
-        if self.options.decode != "exact":
-            raise ValueError("--decode scaled cannot be had here: an Extractor decodes all of it")
-        if self.options.stats != "none":
-            raise ValueError("--stats cannot be had here: Spark writes paths and labels alone")
-        if self.options.memory:
-            raise ValueError("--memory cannot be had here: give it to the job, which Spark runs")
-        if self.options.metrics:
-            raise ValueError("--metrics cannot be had here: Spark itself does the work")
-        if self.options.shard:
-            raise ValueError("shard: a run whose work Spark shares out is no shard of another")
+        for name, why in _REFUSED.items():
+            if getattr(self.options, name) not in (getattr(DEFAULTS, name), "none"):
+                raise ValueError(f"--{name.replace('_', '-')} cannot be had here: {why}")
+        self.options = _core.RunOptions(**options | {"report": "none"})  # as run_info is to say
         self.files = Files(spark)
         self.source = self.files.qualified(source)
         self.output = self.files.qualified(output)
@@ -160,7 +170,7 @@ class _Job:
     def extract(self, content: DataFrame, selection, work: str) -> DataFrame:
         """The verdicts and features, from the folder `work`, where an earlier call may have left
         them."""
-        if self.files.exists(f"{work}/_SUCCESS"):
+        if not self.options.fresh and self.files.exists(f"{work}/_SUCCESS"):
             log.info("features of an unfinished run are taken from %s", work)
         else:
             extracted = ps.extract_all(

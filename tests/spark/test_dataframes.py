@@ -5,6 +5,7 @@ The features are the program's bit for bit, the numbers of the PCA but for their
 
 import csv
 import json
+import logging
 import pathlib
 import re
 import shutil
@@ -84,10 +85,15 @@ def model(output, files):
         ("memory", "1G"),
         ("metrics", "run.prom"),
         ("shard", "1/2"),
+        ("engine", "openvino"),
+        ("cpu", "scalar"),
+        ("cache", "/tmp"),
+        ("cache_size", "1G"),
+        ("report", "plots"),
     ],
 )
 def test_what_cannot_be_had_is_refused(option, value, tmp_path):
-    with pytest.raises(ValueError, match=option):
+    with pytest.raises(ValueError, match=f"--{option.replace('_', '-')} cannot be had here"):
         job_of(None, tmp_path / "in", tmp_path / "out", **{option: value})
     assert not (tmp_path / "out").exists()
 
@@ -272,7 +278,7 @@ def test_runs_of_one_second_have_names_of_their_own():
     assert Outputs(None, Published(), "/out", "mine").run_id == "mine"
 
 
-def test_too_few_images_are_refused_before_the_work(spark, sample, tmp_path):
+def test_too_few_images_are_refused_before_the_work(spark, sample, tmp_path, caplog):
     tree = sample()
     output = tmp_path / "out"
 
@@ -280,7 +286,7 @@ def test_too_few_images_are_refused_before_the_work(spark, sample, tmp_path):
         with pytest.raises(ValueError, match=message):
             job_of(spark, tree, output, **options)
 
-    refused("shard: a run", shard="1/2")
+    refused("--shard cannot be had", shard="1/2")
     refused("hidden files", hidden=True)
     refused("1280 features has 1 to 1280 components, not 5000", pca_components=5000)
     refused("as many images as components: 12 files, 50 components")
@@ -288,9 +294,11 @@ def test_too_few_images_are_refused_before_the_work(spark, sample, tmp_path):
     for number, image in enumerate(tree.rglob("*.jpg")):
         if number > 1:
             image.write_bytes(b"broken")
-    refused(
-        r"2 of 12 images could be read \(\w+ 10; see the rejects in .*\): too few", pca_components=3
-    )
+    few = r"2 of 12 images could be read \(\w+ 10; see the rejects in .*\): too few"
+    caplog.set_level(logging.INFO, "pomona")
+    for fresh, taken in ((False, 0), (False, 1), (True, 1)):
+        refused(few, pca_components=3, fresh=fresh)
+        assert caplog.text.count("features of an unfinished run are taken") == taken
 
 
 @pytest.mark.parametrize("vectors", ["list", "binary"])
