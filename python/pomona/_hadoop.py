@@ -28,7 +28,7 @@ def _naming(method):
 
 
 class Files:
-    """All paths are URIs, as qualified() gives them."""
+    """All paths are URIs, as qualified() gives them: only a root has a slash at its end."""
 
     def __init__(self, spark):
         self._jvm = spark.sparkContext._jvm
@@ -42,10 +42,9 @@ class Files:
 
     def qualified(self, path):
         try:
-            qualified = self._system(path).makeQualified(self._path(path)).toString()
+            return self._system(path).makeQualified(self._path(path)).toString()
         except Py4JJavaError as error:  # what makes it of a scheme that it has no client for
             raise ValueError(f"{path}: {in_one_line(error)}") from error
-        return qualified.rstrip("/") if not qualified.endswith(":/") else qualified
 
     @staticmethod
     def plain(uri):

@@ -55,12 +55,12 @@ class Listing:
         self._spark = spark
         self._hadoop = files
         self._given = given
-        self._output = files.plain(output)
-        training = f"{source}/Training"
+        self._output = files.plain(output).rstrip("/")
+        training = f"{source.rstrip('/')}/Training"
         folder = training if files.is_folder(training) else source
         if not files.is_folder(folder):
             raise ValueError(f"INPUT {source}: no such folder")
-        self._root = files.plain(folder)
+        self._root = files.plain(folder).rstrip("/")
         tree = ps.read_images(spark, folder)
         # Kept, since Spark looks at each file again and leaves out what is gone by then.
         self._found = tree.select("path", "length", "modificationTime")

@@ -258,6 +258,16 @@ def test_output_below_the_input(spark, sample):
         assert (summary["listed"], summary["rows"]) == (12, 12)
 
 
+def test_only_a_root_keeps_its_slash(spark):
+    files = Files(spark)
+    for given, qualified in (
+        ("hdfs://n:1//", "hdfs://n:1/"),
+        ("hdfs://n:1/a/", "hdfs://n:1/a"),
+        ("file:///", "file:/"),
+    ):
+        assert files.qualified(given) == qualified
+
+
 def test_runs_of_one_second_have_names_of_their_own():
     """As the program names them: the time, then with _2, _3, ... behind it."""
 
