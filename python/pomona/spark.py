@@ -18,9 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 try:
-    from pyspark.ml.functions import array_to_vector
+    from pyspark.ml.functions import array_to_vector, vector_to_array
+    from pyspark.ml.linalg import VectorUDT
     from pyspark.sql import Column, DataFrame, SparkSession
     from pyspark.sql import functions as F
+    from pyspark.sql.types import ArrayType, DoubleType, StringType, StructType
 except ModuleNotFoundError as error:
     # PySpark asks for none of what it imports.
     raise ModuleNotFoundError(
@@ -185,7 +187,9 @@ def merged_moments(df: DataFrame, features: str = "features") -> Moments:
     classic_context(df.sparkSession, "fit_pca")
     # Not as DataFrames from here on: Arrow would bring a worker all that it merges (6.5 MB each of
     # 1,280 features) in one message, an RDD one after the other.
-    parts = df.select(features).mapInArrow(_moments, "moments binary").rdd
+    vectors = df.select(features)
+    vectors = _without_mllib(vectors, vectors.columns[0])
+    parts = vectors.mapInArrow(_moments, "moments binary").rdd
     while (count := parts.getNumPartitions()) > 1:
         parts = (
             parts.mapPartitionsWithIndex(_numbered)
@@ -208,6 +212,8 @@ def transform(
 ) -> DataFrame:
     """Adds the projections of a column of feature vectors, which is left out; null where it is.
 
+    The other columns stay as they are. MLlib's vectors are taken, too, here and by fit_pca.
+
     vectors: `list` (array<float>) or `spark` (MLlib's vector of float64).
     """
     projected = project(df, pca, features, output)
@@ -216,7 +222,7 @@ def transform(
 
 def vectors_column(name: str, vectors: str) -> Column:
     """A column of array<double> as transform() gives it."""
-    column = F.col(name)
+    column = F.col(_quoted(name))
     if vectors == "spark":
         return F.when(column.isNotNull(), array_to_vector(column))  # which takes no null
     return column.cast("array<float>")
@@ -241,17 +247,37 @@ def project(
     text: bool = False,
 ) -> DataFrame:
     """As transform(), but array<double>; with text, also OUTPUT_string, the same as CSV has it."""
-    kept = [field for field in df.schema.fields if field.name != features]
-    schema = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in kept)
+    schema = StructType([field for field in df.schema.fields if field.name != features])
+    if output.lower() in (name.lower() for name in schema.names):  # as Spark compares them
+        raise ValueError(f"there is a column {output} already: give another name as output=")
+    schema.add(output, ArrayType(DoubleType()))
+    if text:
+        schema.add(f"{output}_string", StringType())
     project = functools.partial(
         _project_batches,
+        names=df.columns,
         pca=classic_context(df.sparkSession, "transform").broadcast(pca.to_bytes()),
         features=features,
         output=output,
         text=text,
     )
-    schema += f", `{output}` array<double>" + (f", `{output}_string` string" if text else "")
-    return df.mapInArrow(project, schema)
+    # By number: mapInArrow fails on names with dots and backticks.
+    numbered = _without_mllib(df, features).toDF(*map(str, range(len(df.columns))))
+    return numbered.mapInArrow(project, schema)
+
+
+def _without_mllib(df: DataFrame, features: str) -> DataFrame:
+    """With arrays for MLlib's vectors in a column."""
+    if not isinstance(df.schema[features].dataType, VectorUDT):
+        return df
+    column = F.col(_quoted(features))
+    arrays = F.when(column.isNotNull(), vector_to_array(column, "float32"))  # which takes no null
+    return df.withColumn(features, arrays)
+
+
+def _quoted(name: str) -> str:
+    """A column's name where Spark would take dots for fields in it."""
+    return "`" + name.replace("`", "``") + "`"
 
 
 # What follows runs in the Python workers.
@@ -353,11 +379,11 @@ def _merged(parts):
 
 
 @in_worker
-def _project_batches(batches, pca, features, output, text):
+def _project_batches(batches, names, pca, features, output, text):
     pca = PCA.from_bytes(pca.value)
     for batch in batches:
-        columns = {name: batch[name] for name in batch.schema.names if name != features}
-        columns[output] = _transformed(pca, batch[features])
+        columns = dict(zip(names, batch.columns, strict=True))
+        columns[output] = _transformed(pca, columns.pop(features))
         if text:
             columns[f"{output}_string"] = vector_text(columns[output])
         yield pa.record_batch(columns)

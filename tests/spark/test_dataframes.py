@@ -27,6 +27,8 @@ from pomona import Moments, _spark_dataframes
 from pomona import spark as ps
 from pomona._hadoop import Files
 from pomona._spark_outputs import Outputs
+from pyspark.ml.functions import array_to_vector
+from pyspark.sql import functions as F
 
 
 def job_of(spark, tree, output, **options):
@@ -351,6 +353,26 @@ def test_moments_are_merged_16_at_a_time(spark):
     frame = spark.createDataFrame(spark.sparkContext.parallelize(parts, 40), "f array<float>")
     expected = groups[0].merge(groups[1]).merge(groups[2])
     assert ps.merged_moments(frame, "f").to_bytes() == expected.to_bytes()
+
+
+def test_other_columns_stay_as_they_are(spark):
+    """And vectors of MLlib's are as good as arrays."""
+    rows = np.random.default_rng(1).random((8, 4), "f4").tolist()
+    frame = spark.createDataFrame([*([row] for row in rows), [None]], "features array<float>")
+    vector = F.when(F.col("features").isNotNull(), array_to_vector("features"))
+    fields = [F.struct(F.lit(1).alias("a-b")).alias("s"), F.lit("x").alias("t`i.ck")]
+    odd = frame.select(vector.alias("v"), *fields, "features")
+    pca = ps.fit_pca(odd, 2)
+    assert ps.fit_pca(odd, 2, features="v").to_bytes() == pca.to_bytes()
+    projected = ps.transform(odd, pca, output="p.q", vectors="spark")
+    assert projected.schema[:3] == odd.schema[:3]
+    vectors = [tuple(row) for row in projected.select("v", "`p.q`").collect()]
+    again = ps.transform(odd.select("v"), pca, features="v", vectors="spark").collect()
+    assert [row[0] for row in again] == [projection for _, projection in vectors]
+    assert [vector.toArray().tolist() for vector, _ in vectors[:-1]] == rows
+    assert vectors[-1] == (None, None)
+    with pytest.raises(ValueError, match="already: give another name as output="):
+        ps.transform(odd, pca, output="T`I.CK")
 
 
 def test_smaller_batches_stay(spark):
