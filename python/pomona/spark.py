@@ -329,6 +329,8 @@ def packed(lists):
 
 def _lists(vectors):
     """The vectors as lists, whichever way they came."""
+    if pa.types.is_large_binary(vectors.type):  # spark.sql.execution.arrow.useLargeVarTypes
+        vectors = vectors.cast(pa.binary())
     if not pa.types.is_binary(vectors.type):
         return vectors
     _, offsets, values = vectors.buffers()

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace pomona::python {
@@ -19,6 +20,36 @@ bool IsArrow(nanobind::handle object);
 
 // The chunks of an Arrow array or chunked array.
 std::vector<std::shared_ptr<arrow::Array>> ImportArrow(nanobind::handle object);
+
+// Calls use(value, is_text) for each value of a binary or string array.
+template <typename Use>
+void ForEachBinary(const arrow::Array& array, Use use) {
+  const auto visit = [&](const auto& values, bool is_text) {
+    for (int64_t i = 0; i < values.length(); ++i) {
+      use(values.IsNull(i) ? std::string_view() : std::string_view(values.GetView(i)), is_text);
+    }
+  };
+  switch (array.type_id()) {
+    case arrow::Type::BINARY: visit(static_cast<const arrow::BinaryArray&>(array), false); break;
+    case arrow::Type::LARGE_BINARY:
+      visit(static_cast<const arrow::LargeBinaryArray&>(array), false);
+      break;
+    case arrow::Type::BINARY_VIEW:
+      visit(static_cast<const arrow::BinaryViewArray&>(array), false);
+      break;
+    case arrow::Type::STRING: visit(static_cast<const arrow::StringArray&>(array), true); break;
+    case arrow::Type::LARGE_STRING:
+      visit(static_cast<const arrow::LargeStringArray&>(array), true);
+      break;
+    case arrow::Type::STRING_VIEW:
+      visit(static_cast<const arrow::StringViewArray&>(array), true);
+      break;
+    default:
+      throw nanobind::type_error(
+          ("expected an Arrow array of binary or string, not of " + array.type()->ToString())
+              .c_str());
+  }
+}
 
 nanobind::object ExportArray(const std::shared_ptr<arrow::Array>& array);        // pyarrow.Array
 nanobind::object ExportTable(const std::shared_ptr<arrow::RecordBatch>& batch);  // pyarrow.Table

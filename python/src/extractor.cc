@@ -30,36 +30,6 @@ std::span<const uint8_t> Bytes(std::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
-// Calls use(value, is_text) for each value of a binary or string array.
-template <typename Use>
-void ForEachBinary(const arrow::Array& array, Use use) {
-  const auto visit = [&](const auto& values, bool is_text) {
-    for (int64_t i = 0; i < values.length(); ++i) {
-      use(values.IsNull(i) ? std::string_view() : std::string_view(values.GetView(i)), is_text);
-    }
-  };
-  switch (array.type_id()) {
-    case arrow::Type::BINARY: visit(static_cast<const arrow::BinaryArray&>(array), false); break;
-    case arrow::Type::LARGE_BINARY:
-      visit(static_cast<const arrow::LargeBinaryArray&>(array), false);
-      break;
-    case arrow::Type::BINARY_VIEW:
-      visit(static_cast<const arrow::BinaryViewArray&>(array), false);
-      break;
-    case arrow::Type::STRING: visit(static_cast<const arrow::StringArray&>(array), true); break;
-    case arrow::Type::LARGE_STRING:
-      visit(static_cast<const arrow::LargeStringArray&>(array), true);
-      break;
-    case arrow::Type::STRING_VIEW:
-      visit(static_cast<const arrow::StringViewArray&>(array), true);
-      break;
-    default:
-      throw nb::type_error(
-          ("expected an Arrow array of binary or string, not of " + array.type()->ToString())
-              .c_str());
-  }
-}
-
 // The images of one call, with everything that they refer to.
 class Images {
  public:

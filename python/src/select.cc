@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 
 #include "arrow_bridge.h"
 #include "bind.h"
@@ -17,18 +18,16 @@ namespace nb = nanobind;
 namespace pomona::python {
 namespace {
 
-// A Boolean for each path of an Arrow array of strings.
+// A Boolean for each path of an Arrow array.
 template <typename Test>
 nb::object Mask(nb::handle paths, const std::string& root, Test test) {
   arrow::BooleanBuilder mask;
   for (const auto& chunk : ImportArrow(paths)) {
-    const auto* texts = dynamic_cast<const arrow::StringArray*>(chunk.get());
-    if (!texts) throw nb::type_error("paths: an Arrow array of strings is expected");
-    for (int64_t i = 0; i < texts->length(); ++i) {
-      Item item{texts->GetString(i)};
+    ForEachBinary(*chunk, [&](std::string_view path, bool) {
+      Item item{std::string(path)};
       if (item.path.starts_with(root + '/')) item.root_size = root.size() + 1;
       ThrowIfFailed(mask.Append(test(item)));
-    }
+    });
   }
   return ExportArray(ValueOf(mask.Finish()));
 }

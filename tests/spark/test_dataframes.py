@@ -26,6 +26,7 @@ pytest.importorskip("pomona", reason="the package is not installed")
 from pomona import Moments, _spark_dataframes
 from pomona import spark as ps
 from pomona._hadoop import Files
+from pomona._spark_listing import Selection
 from pomona._spark_outputs import Outputs
 from pyspark.ml.functions import array_to_vector
 from pyspark.sql import functions as F
@@ -373,6 +374,21 @@ def test_other_columns_stay_as_they_are(spark):
     assert vectors[-1] == (None, None)
     with pytest.raises(ValueError, match="already: give another name as output="):
         ps.transform(odd, pca, output="T`I.CK")
+
+
+def test_large_types_of_arrow(spark):
+    rows = np.random.default_rng(1).random((8, 4), "f4")
+    named = [(f"/a/{number}.jpg", bytes(row)) for number, row in enumerate(rows)]
+    frame = spark.createDataFrame(named, "path string, features binary")
+    spark.conf.set("spark.sql.execution.arrow.useLargeVarTypes", True)
+    try:
+        pca = ps.fit_pca(frame, 2)
+        found = ps.transform(ps.filtered(frame, Selection("/a", {}, False)), pca).collect()
+    finally:
+        spark.conf.unset("spark.sql.execution.arrow.useLargeVarTypes")
+    np.testing.assert_array_equal(
+        [row["pca_features"] for row in found], pca.transform(rows).astype("f4")
+    )
 
 
 def test_smaller_batches_stay(spark):
