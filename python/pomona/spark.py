@@ -11,6 +11,7 @@ import functools
 import hashlib
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,9 +61,15 @@ def read_images(spark: SparkSession, *paths: str) -> DataFrame:
     A path may name a file, too. Folders must not lie in each other: their files would come twice.
 
     A file that cannot be read any more is left out, not a failed task: compare with the listing
-    (the same DataFrame without its column `content`).
+    (the same DataFrame without its column `content`). Files of no bytes are left out, too, by Spark
+    itself, and from the listing as well.
+
+    Sets `spark.sql.files.openCostInBytes` of the session. Warns where the driver's Java cannot have
+    names that are no ASCII in local paths: set LC_ALL=C.UTF-8 for it and the executors.
     """
-    # Spark's own 4 MB for opening a file would make tasks of 32 small images.
+    _warn_of_names(spark, paths)
+    # Spark's own 4 MB for opening a file would make tasks of 32 small images. It is read when a
+    # query starts, so it cannot be given back here.
     spark.conf.set("spark.sql.files.openCostInBytes", str(512 * 1024))
     return (
         spark.read.format("binaryFile")
@@ -74,6 +81,23 @@ def read_images(spark: SparkSession, *paths: str) -> DataFrame:
         .option("__globPaths__", False)  # a folder's name may have brackets in it
         .load(list(paths))
     )
+
+
+def _warn_of_names(spark: SparkSession, paths: tuple[str, ...]) -> None:
+    try:
+        java = classic_context(spark, "read_images")._jvm.java
+    except NotImplementedError:  # Spark Connect: nobody can ask
+        return
+    from ._hadoop import Files
+
+    encoding = java.lang.System.getProperty("sun.jnu.encoding")
+    local = (path for path in paths if Files(spark).qualified(path).startswith("file:"))
+    if encoding != "UTF-8" and next(local, None):
+        warnings.warn(
+            f"Java's encoding of file names is {encoding}: files whose names it does not have are "
+            "left out without a word; set LC_ALL=C.UTF-8 for the driver and the executors",
+            stacklevel=3,
+        )
 
 
 def plain_path(path: Column) -> Column:

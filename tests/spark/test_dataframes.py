@@ -10,6 +10,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -389,6 +390,14 @@ def test_large_types_of_arrow(spark):
     np.testing.assert_array_equal(
         [row["pca_features"] for row in found], pca.transform(rows).astype("f4")
     )
+
+
+def test_names_that_java_cannot_have(spark, tmp_path, monkeypatch):
+    context = mock.MagicMock()
+    context._jvm.java.lang.System.getProperty.return_value = "ANSI_X3.4-1968"
+    monkeypatch.setattr(ps, "classic_context", lambda *_: context)
+    with pytest.warns(UserWarning, match="set LC_ALL=C.UTF-8"):
+        ps.read_images(spark, str(tmp_path))
 
 
 def test_smaller_batches_stay(spark):
