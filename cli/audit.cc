@@ -1,6 +1,7 @@
 // pomona audit: what a published run says about its images.
 #include "audit.h"
 
+#include <charconv>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -12,6 +13,21 @@
 #include "output.h"
 
 namespace pomona::cli {
+namespace {
+
+// For --near.
+const CLI::Validator kCosine(
+    [](const std::string& text) {
+      double cosine = 0;
+      const char* const end = text.data() + text.size();
+      const bool whole = std::from_chars(text.data(), end, cosine).ptr == end;
+      return whole && cosine > 0 && cosine <= 1
+                 ? std::string()
+                 : "'" + text + "': expected a cosine above 0 and up to 1, such as 0.98";
+    },
+    "");
+
+}  // namespace
 
 arrow::Status AuditRun(const std::string& output, const AuditOptions& options,
                        ProgressStyle progress, bool quiet) {
@@ -40,18 +56,19 @@ void AddAuditCommand(CLI::App& app, Action* action) {
   CLI::App* command = app.add_subcommand(
       "audit", "Find duplicates, leaks, outliers, wrong labels and poor images in a run");
   command->add_option("OUTPUT", options->output, "Folder that the run was published in")
-      ->required();
-  command->add_option("--run-id", audit.run_id, "The run to audit (default: the latest)")
-      ->type_name("ID");
+      ->required()
+      ->check(kPlace);
+  AddRunId(command, &audit.run_id, "The run to audit (default: the latest)");
   command->add_option("--near", audit.near, "Least cosine of the features of near duplicates")
       ->capture_default_str()
+      ->check(kCosine)
       ->type_name("COSINE");
   command->add_option("--neighbours", audit.neighbours, "Nearest images that vote on a label")
       ->capture_default_str()
-      ->check(kAtLeastOne)
+      ->check(Integer(1))
       ->type_name("N");
   command->add_option("--knn", audit.knn, "Publish the K nearest images of each, too")
-      ->check(kAtLeastOne)
+      ->check(Integer(1))
       ->type_name("K");
   command
       ->add_option_function<std::vector<std::string>>(
@@ -67,6 +84,7 @@ void AddAuditCommand(CLI::App& app, Action* action) {
       ->type_name("GLOB=NAME")
       ->allow_extra_args(false);
   command->add_option("--threads", audit.threads, "Worker threads (default: 0, as many as cores)")
+      ->check(Integer(0, kMaxThreads))
       ->type_name("N");
   AddS3Options(command, &audit.s3);
   command->callback([options, action] {

@@ -93,9 +93,6 @@ void PrintSummary(const CheckSummary& summary, const CheckArguments& arguments) 
 }
 
 arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
-  if (!arguments.json && arguments.options.run.stats != StatsKind::kNone) {
-    return arrow::Status::Invalid("--stats: a check tells them in JSON alone; add --json");
-  }
   const std::atomic<bool>* const cancel = CatchInterrupts();
   if (!arguments.junit.empty()) ARROW_RETURN_NOT_OK(JunitReport::CheckWritable(arguments.junit));
   ARROW_ASSIGN_OR_RAISE(const auto source,
@@ -125,7 +122,7 @@ arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
 void AddCheckCommand(CLI::App& app, Action* action) {
   const auto arguments = std::make_shared<CheckArguments>();
   CLI::App* check = app.add_subcommand("check", "Decode every file, compute no features");
-  check->add_option("INPUT", arguments->input, kInputHelp)->required();
+  check->add_option("INPUT", arguments->input, kInputHelp)->required()->check(kPlace);
   check->add_flag("--json", arguments->json, "One JSON object per file, with hashes of the pixels");
   check->add_flag("--bad", arguments->bad, "Print only the rejects");
   for (const RunOptionSpec& spec : RunOptionSpecs()) {
@@ -138,7 +135,12 @@ void AddCheckCommand(CLI::App& app, Action* action) {
           "where these are too many")
       ->type_name("FILE");
   AddLogFormat(check);
-  check->callback([arguments, action] { *action = [arguments] { return CheckTree(*arguments); }; });
+  check->callback([arguments, action] {
+    if (!arguments->json && arguments->options.run.stats != StatsKind::kNone) {
+      throw CLI::ValidationError("--stats: a check tells them in JSON alone; add --json");
+    }
+    *action = [arguments] { return CheckTree(*arguments); };
+  });
 }
 
 }  // namespace pomona::cli

@@ -4,11 +4,15 @@
 #include <arrow/result.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
 #include "output.h"
+#include "pomona/location.h"
 #include "pomona/options.h"
 
 namespace pomona::cli {
@@ -26,11 +30,30 @@ enum class ExitCode : int {
 // What the chosen subcommand does. A failed Result is printed by main.cc, which picks the code.
 using Action = std::function<arrow::Result<ExitCode>()>;
 
-// For numbers that count something.
-inline const CLI::Validator kAtLeastOne(
+// What is wrong with a command line that can be parsed: exit code 2, and whose --help tells more.
+inline void Require(const arrow::Status& status) {
+  if (!status.ok()) throw CLI::ValidationError(status.message());
+}
+
+// CLI11 says of other values only that it cannot convert them.
+inline CLI::Validator Integer(int64_t least, int64_t most = std::numeric_limits<int>::max()) {
+  return {[=](const std::string& text) -> std::string {
+            int64_t number = 0;
+            const char* const end = text.data() + text.size();
+            const auto [stop, error] = std::from_chars(text.data(), end, number);
+            if (error != std::errc() || stop != end || number < least) {
+              return "'" + text + "': expected an integer >= " + std::to_string(least);
+            }
+            return number > most ? text + ": at most " + std::to_string(most) : std::string();
+          },
+          ""};
+}
+
+// For INPUT and OUTPUT. What the system says of a folder is no mistake of the command line.
+inline const CLI::Validator kPlace(
     [](const std::string& text) {
-      return text == "0" || text.starts_with('-') ? "'" + text + "': expected an integer >= 1"
-                                                  : std::string();
+      const arrow::Status status = (IsS3Uri(text) ? NormalS3Uri(text) : LocalPath(text)).status();
+      return status.IsIOError() ? std::string() : status.message();
     },
     "");
 
@@ -40,6 +63,15 @@ inline constexpr const char* kInputHelp =
 
 // Offers an option of the library's table.
 void AddRunOption(CLI::App* command, const RunOptionSpec& spec, RunOptions* options);
+
+// Which of the published runs.
+inline CLI::Option* AddRunId(CLI::App* command, std::string* run_id, const char* help) {
+  const auto set = [run_id](const std::string& id) {
+    Require(CheckRunId(id));
+    *run_id = id;
+  };
+  return command->add_option_function<std::string>("--run-id", set, help)->type_name("ID");
+}
 
 // How to reach s3:// paths.
 inline void AddS3Options(CLI::App* command, S3Options* s3) {

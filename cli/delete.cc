@@ -60,10 +60,9 @@ void AddDeleteCommand(CLI::App& app, Action* action) {
   const auto arguments = std::make_shared<DeleteArguments>();
   CLI::App* command = app.add_subcommand("delete", "Remove a published run");
   command->add_option("OUTPUT", arguments->output, "Folder or s3://bucket/prefix of the run")
-      ->required();
-  command->add_option("--run-id", arguments->run_id, "The run to remove")
-      ->type_name("ID")
-      ->required();
+      ->required()
+      ->check(kPlace);
+  AddRunId(command, &arguments->run_id, "The run to remove")->required();
   command->add_flag("--yes", arguments->yes, "Do not ask");
   AddS3Options(command, &arguments->s3);
   command->callback([arguments, action] { *action = [arguments] { return Delete(*arguments); }; });

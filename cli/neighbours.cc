@@ -126,7 +126,8 @@ void AddNeighboursCommand(CLI::App& app, Action* action) {
   CLI::App* command =
       app.add_subcommand("neighbours", "Find the images of a published run nearest to a picture");
   command->add_option("OUTPUT", arguments->output, "Folder or s3://bucket/prefix of the run")
-      ->required();
+      ->required()
+      ->check(kPlace);
   command
       ->add_option("--image", arguments->image,
                    "An image of the run, by its path there, or else any picture file")
@@ -134,10 +135,9 @@ void AddNeighboursCommand(CLI::App& app, Action* action) {
       ->type_name("FILE|PATH");
   command->add_option("-k,--count", arguments->count, "How many of them")
       ->capture_default_str()
-      ->check(kAtLeastOne)
+      ->check(Integer(1))
       ->type_name("N");
-  command->add_option("--run-id", arguments->run_id, "The run to search (default: the latest)")
-      ->type_name("ID");
+  AddRunId(command, &arguments->run_id, "The run to search (default: the latest)");
   command->add_flag("--json", arguments->json, "One JSON object per image");
   for (const RunOptionSpec& spec : RunOptionSpecs()) {
     const std::string_view name = spec.name;

@@ -20,9 +20,9 @@ void AddReportCommand(CLI::App& app, Action* action) {
 
   CLI::App* command = app.add_subcommand("report", "Make the page about a published run");
   command->add_option("OUTPUT", options->output, "Folder that the run was published in")
-      ->required();
-  command->add_option("--run-id", report.run_id, "The run to show (default: the latest)")
-      ->type_name("ID");
+      ->required()
+      ->check(kPlace);
+  AddRunId(command, &report.run_id, "The run to show (default: the latest)");
   command->add_option("--output", report.file, "File to write (default: report_{id}.html, here)")
       ->type_name("FILE");
   command

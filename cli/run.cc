@@ -121,10 +121,7 @@ arrow::Result<ExitCode> RunJob(const RunArguments& arguments) {
 
 void AddRunOption(CLI::App* command, const RunOptionSpec& spec, RunOptions* options) {
   using Kind = RunOptionSpec::Kind;
-  const auto set = [&spec, options](const std::string& text) {
-    const arrow::Status status = spec.set(options, text);
-    if (!status.ok()) throw CLI::ValidationError(status.message());
-  };
+  const auto set = [&spec, options](const std::string& text) { Require(spec.set(options, text)); };
   const std::string name = std::string("--") + spec.name;
   if (spec.kind == Kind::kFlag) {
     command->add_flag_callback(name, [set] { set("true"); }, spec.help);
@@ -148,9 +145,10 @@ void AddRunCommand(CLI::App& app, Action* action) {
   const auto arguments = std::make_shared<RunArguments>();
   RunOptions& options = arguments->options;
   CLI::App* run = app.add_subcommand("run", "Extract features and PCA of a tree of images");
-  run->add_option("INPUT", arguments->input, kInputHelp)->required();
+  run->add_option("INPUT", arguments->input, kInputHelp)->required()->check(kPlace);
   run->add_option("OUTPUT", arguments->output, "Folder or s3://bucket/prefix to publish the run in")
-      ->required();
+      ->required()
+      ->check(kPlace);
   for (const RunOptionSpec& spec : RunOptionSpecs()) AddRunOption(run, spec, &options);
   run->add_option_function<std::string>(
          "--progress",
@@ -166,8 +164,7 @@ void AddRunCommand(CLI::App& app, Action* action) {
   run->add_flag("--quiet", arguments->quiet, "Print errors only");
   AddLogFormat(run);
   run->callback([arguments, action] {
-    const arrow::Status valid = Validate(arguments->options);
-    if (!valid.ok()) throw CLI::ValidationError(valid.message());
+    Require(Validate(arguments->options));
     if (arguments->audit && !arguments->options.shard.whole()) {
       throw CLI::ValidationError(
           "audit: not with --shard, as any of them may publish the run; call `pomona audit OUTPUT "

@@ -10,6 +10,17 @@
 #include "pomona/sample.h"
 
 namespace pomona::cli {
+namespace {
+
+const CLI::Validator kLocal(
+    [](const std::string& text) {
+      return text.empty() || text.find("://") != text.npos
+                 ? "'" + text + "': expected a local folder"
+                 : std::string();
+    },
+    "");
+
+}  // namespace
 
 void AddSampleCommand(CLI::App& app, Action* action) {
   struct Options {
@@ -22,12 +33,14 @@ void AddSampleCommand(CLI::App& app, Action* action) {
   CLI::App* command =
       app.add_subcommand("sample", "Make a labelled tree of synthetic fruit images");
   command->add_option("DIR", options->dir, "Folder to write DIR/Training/<label>/<n>_100.jpg into")
-      ->required();
+      ->required()
+      ->check(kLocal);
   command->add_option("--images", options->images, "How many, spread evenly over twelve labels")
-      ->check(kAtLeastOne)
+      ->check(Integer(1))
       ->type_name("N")
       ->capture_default_str();
   command->add_option("--threads", options->threads, "Threads (default: all cores)")
+      ->check(Integer(0, kMaxThreads))
       ->type_name("N");
   command->callback([options, action] {
     *action = [options]() -> arrow::Result<ExitCode> {

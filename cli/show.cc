@@ -82,9 +82,9 @@ void AddShowCommand(CLI::App& app, Action* action) {
   const auto arguments = std::make_shared<ShowArguments>();
   CLI::App* show = app.add_subcommand("show", "List the published runs, or describe one");
   show->add_option("OUTPUT", arguments->output, "Folder or s3://bucket/prefix of the runs")
-      ->required();
-  show->add_option("--run-id", arguments->run_id, "The run to describe: its variance, its labels")
-      ->type_name("ID");
+      ->required()
+      ->check(kPlace);
+  AddRunId(show, &arguments->run_id, "The run to describe: its variance, its labels");
   show->add_flag("--json", arguments->json, "One JSON object per run, with its run_info");
   AddS3Options(show, &arguments->s3);
   show->callback([arguments, action] {

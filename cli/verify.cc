@@ -20,9 +20,9 @@ void AddVerifyCommand(CLI::App& app, Action* action) {
 
   CLI::App* command = app.add_subcommand("verify", "Check a published run");
   command->add_option("OUTPUT", options->output, "Folder that the run was published in")
-      ->required();
-  command->add_option("--run-id", options->run_id, "The run to check (default: the latest)")
-      ->type_name("ID");
+      ->required()
+      ->check(kPlace);
+  AddRunId(command, &options->run_id, "The run to check (default: the latest)");
   AddS3Options(command, &options->s3);
   command->callback([options, action] {
     *action = [options]() -> arrow::Result<ExitCode> {

@@ -76,7 +76,7 @@ def test_checksums_are_of_the_runs_own_files(lab, victim, pomona):
 
 def test_no_run_is_looked_for_outside(pomona, lab):
     finished = verify(pomona, lab.template, "--run-id", f"{BEFORE}/../run_info_{BEFORE}")
-    assert finished.returncode == 1
+    assert finished.returncode == 2
     assert "letters, digits, '_', '-' and '.' only" in finished.stderr
 
 

@@ -283,8 +283,13 @@ def test_says_what_is_wrong(sample_bucket):
     assert f"taken for https, name http://{plain} if it has no TLS" in broken(
         sample_bucket, url, "--s3-endpoint", plain
     )
-    assert "expected s3://bucket/prefix" in broken(sample_bucket, "s3:///in")
-    assert "cannot be empty" in broken(sample_bucket, sample_bucket.url("a//b"))
+    wrong = {
+        "s3:///in": "expected s3://bucket/prefix",
+        sample_bucket.url("a//b"): "cannot be empty",
+    }
+    for uri, words in wrong.items():
+        finished = sample_bucket.run("check", uri)
+        assert finished.returncode == 2 and words in finished.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,6 @@ try nowhere out
 try tree/Training/Lemon/0_100.jpg out
 try empty out
 try tree out --include 'no such*'
-try gs://bucket/raw out
-try tree gs://bucket/out
 try tree out --pca-components 50
 try tree tree/Training/Lemon/0_100.jpg/out
 echo "not weights" > bad.safetensors
