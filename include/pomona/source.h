@@ -56,7 +56,7 @@ class PathFilter {
   // The options that nothing matched so far, such as "--include 'Kiwi'".
   std::vector<std::string> Unmatched() const;
 
-  // A path that was asked for; a folder's ends in a slash; empty: there was none.
+  // A glob of what was asked for, a file or else all that is in a folder; empty: there was nothing.
   const std::string& example() const { return example_; }
 
   // Hidden files and folders that were not taken; what is in a folder not entered does not count.

@@ -27,6 +27,16 @@ bool IsHiddenName(std::string_view name) {
   return std::ranges::find(kLeftovers, name) != std::end(kLeftovers);
 }
 
+// That matches the path, and none but it.
+std::string GlobOf(std::string_view path) {
+  std::string glob;
+  for (const char c : path) {
+    if (c == '*' || c == '?' || c == '[') glob += '\\';
+    glob += c;
+  }
+  return glob;
+}
+
 }  // namespace
 
 bool IsHidden(std::string_view relative_path) {
@@ -60,7 +70,7 @@ bool PathFilter::LeavesOut(std::string_view relative_path) {
 
 bool PathFilter::TakesFile(std::string_view relative_path) {
   if (LeavesOut(relative_path)) return false;
-  if (example_.empty() || example_.ends_with('/')) example_ = relative_path;
+  if (example_.empty() || example_.ends_with("/*")) example_ = GlobOf(relative_path);
   const auto matches = [&](std::vector<Rule>& rules) {
     bool any = false;
     for (Rule& rule : rules) {
@@ -78,7 +88,7 @@ bool PathFilter::TakesFile(std::string_view relative_path) {
 bool PathFilter::EntersFolder(std::string_view relative_path) {
   if (LeavesOut(relative_path)) return false;
   const std::string start = std::string(relative_path) + '/';
-  if (example_.empty()) example_ = start;
+  if (example_.empty()) example_ = GlobOf(start) + '*';
   for (Rule& rule : exclude_) {
     if (rule.glob.MatchesAll(start)) {
       rule.met = true;

@@ -121,11 +121,24 @@ TEST(PathFilter, RemembersWhatNothingMatched) {
   PathFilter filter = *PathFilter::Make(options);
   EXPECT_EQ(filter.example(), "");
   EXPECT_FALSE(filter.EntersFolder("tmp"));
-  EXPECT_EQ(filter.example(), "tmp/");
+  EXPECT_EQ(filter.example(), "tmp/*");
   Taken(&filter, kTree);
   EXPECT_EQ(filter.example(), kTree[0]);
   EXPECT_EQ(filter.Unmatched(),
             (Paths{"--include 'Kiwi/*'", "--exclude '*.gif'", "--exclude 'Lemon'"}));
+}
+
+TEST(PathFilter, GivesAnExampleThatMatches) {
+  RunOptions options;
+  options.include = {"none"};
+  for (const std::string path : {"a/1.jpg", "[a]?*/1.jpg", R"(caf\xE9\x5C[*/1.jpg)"}) {
+    PathFilter filter = *PathFilter::Make(options);
+    EXPECT_FALSE(filter.EntersFolder(path.substr(0, path.find('/'))));
+    EXPECT_TRUE(Glob::Parse(filter.example())->Matches(path)) << filter.example();
+    EXPECT_FALSE(filter.TakesFile(path));
+    EXPECT_TRUE(Glob::Parse(filter.example())->Matches(path)) << filter.example();
+    EXPECT_FALSE(Glob::Parse(filter.example())->Matches("x" + path)) << filter.example();
+  }
 }
 
 TEST(PathFilter, LeavesOutWhatIsHidden) {
