@@ -93,10 +93,12 @@ void PrintSummary(const CheckSummary& summary, const CheckArguments& arguments) 
 }
 
 arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
-  const std::atomic<bool>* const cancel = CatchInterrupts();
+  RunHooks hooks;
+  hooks.cancel = CatchInterrupts();
+  hooks.log = [](const std::string& line) { PrintWarning(line); };
   if (!arguments.junit.empty()) ARROW_RETURN_NOT_OK(JunitReport::CheckWritable(arguments.junit));
   ARROW_ASSIGN_OR_RAISE(const auto source,
-                        OpenTree(arguments.input, arguments.options.run.s3, cancel));
+                        OpenTree(arguments.input, arguments.options.run.s3, hooks.cancel));
   CheckOptions options = arguments.options;
   options.hashes = arguments.json;
   const std::vector<std::string> statistics = StatisticNames(options.run.stats);
@@ -109,7 +111,7 @@ arrow::Result<ExitCode> CheckTree(const CheckArguments& arguments) {
     }
     if (!arguments.junit.empty()) junit.Add(result);
   };
-  ARROW_ASSIGN_OR_RAISE(const CheckSummary summary, Check(*source, options, print, cancel));
+  ARROW_ASSIGN_OR_RAISE(const CheckSummary summary, Check(*source, options, print, hooks));
   PrintSummary(summary, arguments);
   if (!arguments.junit.empty()) {
     ARROW_RETURN_NOT_OK(junit.Write(arguments.junit, arguments.input, summary.passed));

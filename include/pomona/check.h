@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "pomona/cancel.h"
 #include "pomona/item.h"
 #include "pomona/options.h"
 #include "pomona/run.h"
@@ -47,11 +46,10 @@ struct CheckSummary {
   bool passed = true;      // whether max_rejects allows the rejects
 };
 
-// `report` hears what became of each item, in path order, `progress` several times a second how many
-// are done; both on the thread that called Check().
+// `report` hears what became of each item, in path order, the hooks several times a second how many
+// are done, and what the user should know besides; all on the thread that called Check().
 arrow::Result<CheckSummary> Check(Source& source, const CheckOptions& options,
                                   const std::function<void(const CheckResult&)>& report,
-                                  CancelToken cancel = {},
-                                  const std::function<void(const Progress&)>& progress = {});
+                                  const RunHooks& hooks = {});
 
 }  // namespace pomona

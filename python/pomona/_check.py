@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Unpack
 
@@ -69,11 +70,12 @@ def check(
     the summary's `passed`: nothing is raised for them.
 
     `junit`: a file to write JUnit's XML to, a test case for each label. `progress`: as for `run`;
-    the total is not known.
+    the total is not known. What the user should know besides goes to the logger "pomona".
 
     Raises ValueError for options or input that cannot work, OSError, MemoryError.
     """
     _options.check(options, for_check=True)
+    log = logging.getLogger("pomona").warning
     with _progress.hook(progress) as hook:
         file = "" if junit is None else os.fspath(junit)
-        return CheckSummary(_core.check(os.fspath(input), hook, dict(options), file))
+        return CheckSummary(_core.check(os.fspath(input), hook, log, dict(options), file))

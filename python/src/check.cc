@@ -60,8 +60,7 @@ arrow::Result<Checked> CheckTree(const std::string& input, const CheckOptions& o
     checked.Add(result);
     if (!junit.empty()) report.Add(result);
   };
-  ARROW_ASSIGN_OR_RAISE(checked.summary,
-                        Check(*source, options, add, hooks.cancel, hooks.progress));
+  ARROW_ASSIGN_OR_RAISE(checked.summary, Check(*source, options, add, hooks));
   if (!junit.empty()) ARROW_RETURN_NOT_OK(report.Write(junit, input, checked.summary.passed));
   return checked;
 }
@@ -99,9 +98,10 @@ void BindCheck(nb::module_& module) {
 
   module.def(
       "check",
-      [](const Path& input, const nb::object& progress, const nb::dict& given, const Path& junit) {
+      [](const Path& input, const nb::object& progress, const nb::object& log,
+         const nb::dict& given, const Path& junit) {
         const CheckOptions options{OptionsOf(given)};
-        CallHooks hooks(progress);
+        CallHooks hooks(progress, log);
         arrow::Result<Checked> checked;
         {
           const nb::gil_scoped_release release;
@@ -110,7 +110,8 @@ void BindCheck(nb::module_& module) {
         hooks.Rethrow();
         return ValueOf(std::move(checked));
       },
-      nb::arg("input"), nb::arg("progress").none(), nb::arg("options"), nb::arg("junit") = Path());
+      nb::arg("input"), nb::arg("progress").none(), nb::arg("log").none(), nb::arg("options"),
+      nb::arg("junit") = Path());
 }
 
 }  // namespace pomona::python

@@ -13,6 +13,7 @@
 #include "hex.h"
 #include "image_reader.h"
 #include "infer/resize.h"
+#include "messages.h"
 #include "pomona/decode.h"
 #include "pomona/engine.h"
 #include "pomona/row_sink.h"
@@ -122,9 +123,8 @@ class Checker {
 class Checkers {
  public:
   Checkers(Source& source, const CheckOptions& options,
-           const std::function<void(const CheckResult&)>& report, CancelToken cancel,
-           const std::function<void(const Progress&)>& progress)
-      : report_(report), cancel_(cancel), progress_(progress), memory_(options.run.memory) {
+           const std::function<void(const CheckResult&)>& report, const RunHooks& hooks)
+      : report_(report), hooks_(hooks), memory_(options.run.memory) {
     for (int i = ThreadCount(options.run.threads); i > 0; --i) {
       checkers_.push_back(std::make_unique<Checker>(source, options, &memory_));
     }
@@ -139,10 +139,10 @@ class Checkers {
       return arrow::Status::OK();
     };
     const auto poll = [&] {
-      if (progress_) progress_({"check", done, 0, summary_.counts});
+      if (hooks_.progress) hooks_.progress({"check", done, 0, summary_.counts});
     };
     const int threads = static_cast<int>(checkers_.size());
-    ARROW_RETURN_NOT_OK(ParallelFor(items.size(), threads, cancel_, check, poll));
+    ARROW_RETURN_NOT_OK(ParallelFor(items.size(), threads, hooks_.cancel, check, poll));
     for (const CheckResult& result : results) {
       ARROW_RETURN_NOT_OK(Count(result));
       report_(result);
@@ -173,8 +173,7 @@ class Checkers {
   }
 
   const std::function<void(const CheckResult&)>& report_;
-  const CancelToken cancel_;
-  const std::function<void(const Progress&)>& progress_;
+  const RunHooks& hooks_;
   ImageMemory memory_;
   std::vector<std::unique_ptr<Checker>> checkers_;
   CheckSummary summary_;
@@ -183,24 +182,24 @@ class Checkers {
 // See Check().
 arrow::Result<CheckSummary> CheckAll(Source& source, const CheckOptions& options,
                                      const std::function<void(const CheckResult&)>& report,
-                                     CancelToken cancel,
-                                     const std::function<void(const Progress&)>& progress) {
+                                     const RunHooks& hooks) {
   ARROW_RETURN_NOT_OK(ResolveCpu(options.run.cpu));
   ARROW_ASSIGN_OR_RAISE(PathFilter filter, PathFilter::Make(options.run));
-  Checkers checkers(source, options, report, cancel, progress);
+  Checkers checkers(source, options, report, hooks);
   std::vector<Item> waiting;
   arrow::Status checked;
   ARROW_RETURN_NOT_OK(ListSelected(source, options.run, &filter, [&](std::vector<Item> items) {
     source.Prefetch(items);
     std::ranges::move(items, std::back_inserter(waiting));
     if (waiting.size() >= kBlockItems) checked = checkers.Check(std::exchange(waiting, {}));
-    return checked.ok() && !cancel.requested();
+    return checked.ok() && !hooks.cancel.requested();
   }));
   ARROW_RETURN_NOT_OK(checked);
-  ARROW_RETURN_NOT_OK(cancel.Check());
+  ARROW_RETURN_NOT_OK(hooks.cancel.Check());
   ARROW_RETURN_NOT_OK(checkers.Check(waiting));
   CheckSummary summary = checkers.summary();
   const Counts& counts = summary.counts;
+  if (static_cast<size_t>(counts.listed) < ItemLimit(options.run)) TellOfGlobs(filter, hooks);
   summary.passed = WithinBound(options.run.max_rejects, counts.rows, counts.rejects);
   return summary;
 }
@@ -216,9 +215,8 @@ bool IsCheckOption(const RunOptionSpec& spec) {
 
 arrow::Result<CheckSummary> Check(Source& source, const CheckOptions& options,
                                   const std::function<void(const CheckResult&)>& report,
-                                  CancelToken cancel,
-                                  const std::function<void(const Progress&)>& progress) {
-  return Guarded([&] { return CheckAll(source, options, report, cancel, progress); });
+                                  const RunHooks& hooks) {
+  return Guarded([&] { return CheckAll(source, options, report, hooks); });
 }
 
 }  // namespace pomona

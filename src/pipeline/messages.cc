@@ -15,8 +15,8 @@ namespace {
 
 // `globs`: those that may be mistaken.
 std::string HowGlobsMatch(const PathFilter& filter, const std::vector<std::string>& globs) {
-  std::string text = "a glob has to match the whole path below INPUT or INPUT/Training, such as '" +
-                     filter.example() + "'";
+  std::string text = "a glob has to match the whole path below INPUT or INPUT/Training";
+  if (!filter.example().empty()) text += ", such as '" + filter.example() + "'";
   const auto is_ascii = [](const std::string& glob) {
     return std::ranges::all_of(glob, [](char c) { return static_cast<uint8_t>(c) < 0x80; });
   };
@@ -88,6 +88,13 @@ arrow::Status NoFiles(const std::string& input, const PathFilter& filter,
   return arrow::Status::Invalid(text);
 }
 
+void TellOfGlobs(const PathFilter& filter, const RunHooks& hooks) {
+  if (!hooks.log) return;
+  for (const std::string& option : filter.Unmatched()) {
+    hooks.log(option + " matched nothing; " + HowGlobsMatch(filter, {option}));
+  }
+}
+
 void TellOfFilter(const Listing& listing, const RunHooks& hooks) {
   if (!hooks.log) return;
   const PathFilter& filter = listing.filter();
@@ -96,10 +103,7 @@ void TellOfFilter(const Listing& listing, const RunHooks& hooks) {
               " are left out (.names and what systems leave behind); "
               "--hidden takes them");
   }
-  if (!listing.saw_everything()) return;
-  for (const std::string& option : filter.Unmatched()) {
-    hooks.log(option + " matched nothing; " + HowGlobsMatch(filter, {option}));
-  }
+  if (listing.saw_everything()) TellOfGlobs(filter, hooks);
 }
 
 arrow::Status WithCure(const arrow::Status& status, const Kept& kept, const std::string& folder,

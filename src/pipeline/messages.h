@@ -23,6 +23,9 @@ void TellOfOtherFolders(const Source& source, const std::string& output, const R
 arrow::Status NoFiles(const std::string& input, const PathFilter& filter,
                       const RunOptions& options);
 
+// Names the globs that nothing matched. REQUIRES: the filter has seen everything.
+void TellOfGlobs(const PathFilter& filter, const RunHooks& hooks);
+
 // Says what was left out that the user may have meant, and which globs may be mistaken.
 // REQUIRES: everything is listed.
 void TellOfFilter(const Listing& listing, const RunHooks& hooks);

@@ -45,6 +45,23 @@ TEST(Check, ReportsEachFileInOrder) {
   EXPECT_EQ(results[3].outcome.reject->stage, Stage::kRead);
 }
 
+TEST(Check, NamesTheGlobsThatNothingMatched) {
+  MemorySource source;
+  source.files = {{"a/1.png", PngOf(1, 2, 3, 5, 7)}, {"b/1.png", PngOf(1, 2, 3, 5, 7)}};
+  CheckOptions options;
+  options.run.include = {"a/*", "c/*"};
+  std::vector<std::string> lines;
+  RunHooks hooks;
+  hooks.log = [&](const std::string& line) { lines.push_back(line); };
+  ASSERT_EQ(Check(source, options, [](const CheckResult&) {}, hooks)->counts.listed, 1);
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_TRUE(lines[0].starts_with("--include 'c/*' matched nothing; ")) << lines[0];
+  options.run.limit = 1;  // of the first file that matches; nobody looks further
+  lines.clear();
+  ASSERT_EQ(Check(source, options, [](const CheckResult&) {}, hooks)->counts.listed, 1);
+  EXPECT_EQ(lines.size(), 0u);
+}
+
 TEST(Check, TellsTheStatisticsOfImages) {
   MemorySource source;
   source.files = {{"a/1.png", PngOf(255, 255, 255, 5, 7)}, {"a/2.png", "garbage"}};

@@ -29,3 +29,10 @@ mkdir ../Test ../.git
 pomona check .. --mode apples --include '*Golden*'
 pomona check nowhere
 echo "exit $?"
+# A glob that matches nothing is named, also beside one that does, unless nobody looked at all files.
+pomona check . --bad --max-rejects 0 --include Kiwi
+echo "exit $?"
+pomona check . --bad --include 'Kiwi/*' --include 'kiwi/*' --exclude '*.gif' --json
+pomona check . --bad --exclude '*.gif' --limit 3
+mkdir ../../empty
+pomona check ../../empty --include 'Kiwi/*'
