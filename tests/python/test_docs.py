@@ -18,6 +18,12 @@ SNIPPETS = [
 ]
 
 
+def test_snippets_publish_runs_of_their_own():
+    """So that they can also be run one after another."""
+    ids = re.findall(r'run_id="(\w+)"', (DOCS / "python.md").read_text())
+    assert ids and len(set(ids)) == len(ids)
+
+
 @pytest.mark.parametrize("code", SNIPPETS)
 def test_snippet(code, pomona, tmp_path):
     pytest.importorskip("pomona", reason="the package is not installed")
