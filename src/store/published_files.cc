@@ -47,6 +47,11 @@ arrow::Result<PublishedFiles> PublishedFiles::Open(const std::string& output, co
                                                    CancelToken cancel) {
   if (!IsS3Uri(output)) {
     ARROW_ASSIGN_OR_RAISE(std::string path, LocalPath(output));
+    std::error_code error;
+    if (!std::filesystem::exists(path, error) && !error) {
+      return arrow::Status(arrow::StatusCode::IOError, "there is no folder " + path,
+                           arrow::internal::StatusDetailFromErrno(ENOENT));
+    }
     return PublishedFiles(std::move(path));
   }
   ARROW_ASSIGN_OR_RAISE(std::string uri, NormalS3Uri(output));

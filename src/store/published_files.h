@@ -34,7 +34,8 @@ class PublishedFiles {
   PublishedFiles(std::string output, std::shared_ptr<S3Connection> connection,
                  OutputFolders folders = kRunFolders);
 
-  // Of the output that a path or URI names. Errors: those of LocalPath() and S3Connection::Open().
+  // Of the output that a path or URI names. Errors: those of LocalPath() and S3Connection::Open();
+  // IOError with ENOENT where there is no such local folder.
   static arrow::Result<PublishedFiles> Open(const std::string& output, const S3Options& s3,
                                             CancelToken cancel);
 

@@ -170,6 +170,9 @@ def test_what_is_not_there(output, tmp_path):
     for call in (package.Run, package.runs):
         with pytest.raises(ValueError, match="no run is published in"):
             call(tmp_path)
+    for call in (package.Run, package.runs, package.show, package.audit, package.Index):
+        with pytest.raises(FileNotFoundError, match="there is no folder"):
+            call(tmp_path / "none")
     with pytest.raises(ValueError, match=r"letters, digits, '_', '-' and '\.' only"):
         package.Run(output, "../both")
     with pytest.raises(ValueError, match="no run none is published in"):

@@ -1,7 +1,9 @@
 #include "pomona/published_output.h"
 
+#include <arrow/util/io_util.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 
@@ -91,6 +93,13 @@ TEST(PublishedOutput, SaysThatThereIsNoRun) {
   EXPECT_EQ(Open(output)->Contents("a").status().message(),
             "no run a is published in " + output.path());
   EXPECT_TRUE(Open(output)->Run("../a").status().IsInvalid());
+}
+
+TEST(PublishedOutput, SaysThatThereIsNoFolder) {
+  const TempFolder output;
+  const arrow::Status status = PublishedOutput::Open(output / "none", {}).status();
+  EXPECT_EQ(status.message(), "there is no folder " + (output / "none"));
+  EXPECT_EQ(arrow::internal::ErrnoFromStatus(status), ENOENT);
 }
 
 TEST(PublishedOutput, NamesWhatIsDamaged) {

@@ -28,6 +28,8 @@ try check
 try weights show none.safetensors
 try sample
 try verify fruits
+for command in show verify report audit 'neighbours --image x'; do try $command outt; done
+try delete outt --run-id kiwis
 # What they might try is there.
 pomona help check | head -2
 pomona run --include 'Kiwi*' fruits out --pca-components 2 --run-id kiwis --quiet
