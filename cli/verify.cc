@@ -29,9 +29,11 @@ void AddVerifyCommand(CLI::App& app, Action* action) {
       ARROW_ASSIGN_OR_RAISE(const VerifyResult result, Verify(options->output, options->run_id,
                                                               options->s3, CatchInterrupts()));
       for (const std::string& problem : result.problems) Print(problem);
+      const char* const verdict = result.damaged            ? "damaged"
+                                  : result.problems.empty() ? "sound"
+                                                            : "not all of it could be read";
       Print("run " + result.run_id + ": " + std::to_string(result.files) + " files, " +
-            std::to_string(result.rows) +
-            " rows: " + (result.problems.empty() ? "sound" : "damaged"));
+            std::to_string(result.rows) + " rows: " + verdict);
       return result.problems.empty() ? ExitCode::kComplete : ExitCode::kFailed;
     };
   });

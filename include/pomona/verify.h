@@ -17,6 +17,7 @@ struct VerifyResult {
   int64_t files = 0;
   int64_t rows = 0;
   std::vector<std::string> problems;  // in the user's words, the first kMaxProblems; none: all well
+  bool damaged = false;  // whether any is with the run itself, rather than with reading its files
 };
 
 inline constexpr size_t kMaxProblems = 100;

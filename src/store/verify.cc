@@ -1,6 +1,9 @@
 #include "pomona/verify.h"
 
+#include <arrow/util/io_util.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <iterator>
 #include <memory>
@@ -15,6 +18,7 @@
 #include "item_record.h"
 #include "layout.h"
 #include "part_reader.h"
+#include "pomona/location.h"
 #include "pomona/pca.h"
 #include "published_files.h"
 
@@ -60,11 +64,27 @@ class Verifier {
   }
 
  private:
-  void Report(const std::string& problem) {
-    if (result_.problems.size() < kMaxProblems) result_.problems.push_back(problem);
+  // A file that is missing is missed again where its rows are read.
+  void Report(const std::string& problem, bool damage = true) {
+    result_.damaged |= damage;
+    std::vector<std::string>& problems = result_.problems;
+    if (problems.size() < kMaxProblems && std::ranges::find(problems, problem) == problems.end()) {
+      problems.push_back(problem);
+    }
   }
   void Report(const arrow::Status& status) {
-    if (!status.ok()) Report(status.message());
+    if (status.ok()) return;
+    const bool unread = CouldNotBeRead(status);
+    unread_ |= unread;
+    Report(status.message(), !unread);
+  }
+
+  // What is there may be as it was: permission is lacking, or a disk or the network fails. On this
+  // machine, errors without a number are Parquet's, of what is no file of its own.
+  bool CouldNotBeRead(const arrow::Status& status) const {
+    const int error = arrow::internal::ErrnoFromStatus(status);
+    if (!status.IsIOError() || error == ENOENT || error == ENOTDIR || error == ELOOP) return false;
+    return error != 0 || IsS3Uri(files_.output());
   }
 
   // Below the output.
@@ -90,6 +110,7 @@ class Verifier {
   std::set<std::string> names_;  // of files, that have a checksum
   Checksums unchecked_;          // of those that were not read yet
   std::optional<int64_t> rows_;  // that run_info tells
+  bool unread_ = false;          // whether rows may be missing from result_.rows
   std::string last_path_;        // of the row before
   // Of the row that follows in the images' table; none once that was left out of a part.
   std::optional<int64_t> next_id_ = 0;
@@ -259,7 +280,7 @@ void Verifier::CheckTables() {
     if (cancel_.requested()) return;
     CheckPart(part, tables, *pca);
   }
-  if (rows_ && *rows_ != result_.rows) {
+  if (rows_ && *rows_ != result_.rows && !unread_) {
     Report(std::to_string(result_.rows) + " rows in the tables, but " + std::to_string(*rows_) +
            " in run_info");
   }
@@ -361,10 +382,13 @@ arrow::Result<VerifyResult> Verify(const std::string& output, const std::string&
   if (state.ok() && *state == AuditState::kNone) return result;
   ARROW_ASSIGN_OR_RAISE(VerifyResult audit, Verifier(audits, id, cancel).VerifyFiles());
   result.files += audit.files;
-  std::ranges::move(audit.problems, std::back_inserter(result.problems));
-  if (state.ok() && *state == AuditState::kOfAnother) {
+  result.damaged |= audit.damaged;
+  // Of which run an audit is that cannot be read nobody knows.
+  if (state.ok() && *state == AuditState::kOfAnother && audit.problems.empty()) {
     result.problems.push_back(audits.Path(kRunInfo.Path(id)) + ": the audit of another run");
+    result.damaged = true;
   }
+  std::ranges::move(audit.problems, std::back_inserter(result.problems));
   result.problems.resize(std::min(result.problems.size(), kMaxProblems));
   return result;
 }

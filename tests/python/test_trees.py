@@ -128,6 +128,32 @@ def as_other_user(pomona):
     return prefix
 
 
+def test_verify_tells_what_may_not_be_read_from_damage(pomona, tree, picture, as_other_user):
+    put(tree, picture, "in/a/1.jpg", "in/a/2.jpg", "in/b/3.jpg")
+    output = tree / "out"
+    options = ["--run-id", RUN_ID, "--pca-components", "1"]
+    assert call(pomona, "run", tree / "in", output, *options, "--audit").returncode == 0
+    files = [path for path in output.rglob(f"*_{RUN_ID}/**/*") if path.is_file()]
+    read = [path for path in files if path.name != "_SUCCESS"]
+    assert len(read) > 15
+    for path in read:
+        mode = path.stat().st_mode
+        path.chmod(0)
+        done = call(pomona, "verify", output, prefix=as_other_user)
+        path.chmod(mode)
+        assert done.returncode == 1
+        said, verdict = done.stdout.splitlines()
+        assert said == f"cannot read {path}: Permission denied"
+        assert verdict.endswith(" rows: not all of it could be read")
+    for path in read:
+        path.rename(tree / "away")
+        done = call(pomona, "verify", output, prefix=as_other_user)
+        (tree / "away").rename(path)
+        assert done.returncode == 1 and done.stdout.endswith("rows: damaged\n")
+        assert done.stdout.count(f"{path}: No such file or directory\n") == 1
+    assert call(pomona, "verify", output, prefix=as_other_user).returncode == 0
+
+
 def test_unreadable_files(pomona, tree, picture, as_other_user):
     (tree / "label").mkdir()
     (tree / "label/1.jpg").write_bytes(picture)
