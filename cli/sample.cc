@@ -1,7 +1,7 @@
 // pomona sample: a tree to try the program on.
 #include "command.h"
 
-#include <arrow/status.h>
+#include <arrow/result.h>
 
 #include <memory>
 #include <string>
@@ -44,8 +44,14 @@ void AddSampleCommand(CLI::App& app, Action* action) {
       ->type_name("N");
   command->callback([options, action] {
     *action = [options]() -> arrow::Result<ExitCode> {
-      ARROW_RETURN_NOT_OK(WriteSampleTree(options->dir, options->images, options->threads));
-      Print(std::to_string(options->images) + " images under " + options->dir + "/Training");
+      ARROW_ASSIGN_OR_RAISE(const int64_t images,
+                            WriteSampleTree(options->dir, options->images, options->threads));
+      std::string line = std::to_string(images) + " images under " + options->dir + "/Training";
+      if (images > options->images) {
+        line += ", " + std::to_string(images - options->images) +
+                " more than asked for: " + "earlier calls made them";
+      }
+      Print(line);
       return ExitCode::kComplete;
     };
   });

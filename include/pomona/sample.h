@@ -1,7 +1,7 @@
 // A labelled tree of synthetic fruit images, to try the program on.
 #pragma once
 
-#include <arrow/status.h>
+#include <arrow/result.h>
 
 #include <cstdint>
 #include <string>
@@ -13,9 +13,10 @@ namespace pomona {
 //
 // Pictures of an earlier call are left as they are. In a folder that holds anything else, or a
 // picture that was changed since, nothing is written.
+// Returns how many pictures the tree has then, those of earlier calls among them.
 // `threads`: 0 for one for each core.
 // Errors: Invalid where images or threads make no sense, or `dir` holds what is not a sample's;
 // IOError with the path, or where not so many threads can be started.
-arrow::Status WriteSampleTree(const std::string& dir, int64_t images, int threads);
+arrow::Result<int64_t> WriteSampleTree(const std::string& dir, int64_t images, int threads);
 
 }  // namespace pomona

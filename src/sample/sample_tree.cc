@@ -193,7 +193,7 @@ Content Compare(const std::string& path, std::span<const uint8_t> jpeg) {
 
 }  // namespace
 
-arrow::Status WriteSampleTree(const std::string& dir, int64_t images, int threads) {
+arrow::Result<int64_t> WriteSampleTree(const std::string& dir, int64_t images, int threads) {
   if (images < 1) return arrow::Status::Invalid("a sample tree needs at least one image");
   if (threads < 0) return arrow::Status::Invalid("threads must not be negative");
   threads = ThreadCount(threads);
@@ -208,10 +208,12 @@ arrow::Status WriteSampleTree(const std::string& dir, int64_t images, int thread
     return contents[i] == Content::kOther ? Foreign(dir, path) : arrow::Status::OK();
   }));
   std::set<Picture> missing;
+  int64_t earlier = 0;  // that this call would not have made
   for (int64_t i = 0; i < images; ++i) {
     missing.insert({static_cast<int>(i % kFruits), i / kFruits});
   }
   for (size_t i = 0; i < found.size(); ++i) {
+    earlier += !missing.contains(found[i]);
     if (contents[i] == Content::kWhole) {
       missing.erase(found[i]);
     } else {
@@ -228,9 +230,10 @@ arrow::Status WriteSampleTree(const std::string& dir, int64_t images, int thread
     }
   }
   const std::vector<Picture> pictures(missing.begin(), missing.end());
-  return DrawAll(pictures, threads, [&](size_t i, std::span<const uint8_t> jpeg) {
+  ARROW_RETURN_NOT_OK(DrawAll(pictures, threads, [&](size_t i, std::span<const uint8_t> jpeg) {
     return WriteFile(PicturePath(dir, pictures[i]), jpeg);
-  });
+  }));
+  return images + earlier;
 }
 
 }  // namespace pomona

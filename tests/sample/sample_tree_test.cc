@@ -141,8 +141,8 @@ TEST_F(SampleTree, LeavesItsOwnPicturesAlone) {
   const std::string banana = Dir("tree") + "/Training/Banana/1_100.jpg";
   const auto long_ago = fs::last_write_time(banana) - std::chrono::hours(48);
   fs::last_write_time(banana, long_ago);
-  ASSERT_TRUE(WriteSampleTree(Dir("tree"), 12, 2).ok());
-  ASSERT_TRUE(WriteSampleTree(Dir("tree"), 36, 2).ok());
+  EXPECT_EQ(*WriteSampleTree(Dir("tree"), 12, 2), 24);
+  EXPECT_EQ(*WriteSampleTree(Dir("tree"), 36, 2), 36);
   EXPECT_EQ(fs::last_write_time(banana), long_ago);
   ASSERT_TRUE(WriteSampleTree(Dir("new"), 36, 2).ok());
   EXPECT_TRUE(Files("tree") == Files("new"));
@@ -154,7 +154,7 @@ TEST_F(SampleTree, CompletesWhatAnInterruptedCallLeft) {
   fs::resize_file(Dir("tree") + "/Training/Banana/0_100.jpg", 1000);
   fs::resize_file(Dir("tree") + "/Training/Banana/1_100.jpg", 0);
   fs::remove_all(Dir("tree") + "/Training/Kiwi");
-  ASSERT_TRUE(WriteSampleTree(Dir("tree"), 24, 2).ok());
+  EXPECT_EQ(*WriteSampleTree(Dir("tree"), 24, 2), 24);
   EXPECT_TRUE(Files("tree") == before);
 }
 
@@ -182,7 +182,7 @@ TEST_F(SampleTree, RefusesFoldersThatHoldAnythingElse) {
     fs::create_directories(file.parent_path());
     std::ofstream(file) << content;
     const auto before = Files("case");
-    const arrow::Status status = WriteSampleTree(dir, 24, 2);
+    const arrow::Status status = WriteSampleTree(dir, 24, 2).status();
     EXPECT_TRUE(status.IsInvalid()) << status;
     EXPECT_TRUE(status.message().starts_with(dir + " holds " + dir)) << status;
     EXPECT_TRUE(Files("case") == before);  // without printing them
@@ -193,14 +193,14 @@ TEST_F(SampleTree, RefusesLinksThatLeadOutOfTheFolder) {
   fs::create_directories(Dir("real"));
   fs::create_directories(Dir("tree"));
   fs::create_directory_symlink(Dir("real"), Dir("tree") + "/Training");
-  EXPECT_TRUE(WriteSampleTree(Dir("tree"), 12, 1).IsInvalid());
+  EXPECT_TRUE(WriteSampleTree(Dir("tree"), 12, 1).status().IsInvalid());
   EXPECT_TRUE(fs::is_empty(Dir("real")));
 }
 
 TEST_F(SampleTree, SaysWhichFolderCannotBeMade) {
   fs::create_directories(root_);
   std::ofstream(Dir("file")) << "in the way";
-  const arrow::Status status = WriteSampleTree(Dir("file"), 12, 2);
+  const arrow::Status status = WriteSampleTree(Dir("file"), 12, 2).status();
   EXPECT_TRUE(status.IsIOError()) << status;
   EXPECT_NE(status.message().find(Dir("file") + "/Training"), std::string::npos) << status;
 }
@@ -208,14 +208,14 @@ TEST_F(SampleTree, SaysWhichFolderCannotBeMade) {
 TEST_F(SampleTree, SaysWhatIsInTheWay) {
   const std::string path = Dir("tree") + "/Training/Banana/0_100.jpg";
   fs::create_directories(path);  // a folder where a picture should go
-  const arrow::Status status = WriteSampleTree(Dir("tree"), 12, 2);
+  const arrow::Status status = WriteSampleTree(Dir("tree"), 12, 2).status();
   EXPECT_TRUE(status.IsInvalid()) << status;
   EXPECT_NE(status.message().find(path), std::string::npos) << status;
 }
 
 TEST_F(SampleTree, RefusesNonsense) {
-  EXPECT_TRUE(WriteSampleTree(Dir("tree"), 0, 1).IsInvalid());
-  EXPECT_TRUE(WriteSampleTree(Dir("tree"), 12, -1).IsInvalid());
+  EXPECT_TRUE(WriteSampleTree(Dir("tree"), 0, 1).status().IsInvalid());
+  EXPECT_TRUE(WriteSampleTree(Dir("tree"), 12, -1).status().IsInvalid());
 }
 
 }  // namespace
