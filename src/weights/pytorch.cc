@@ -10,6 +10,7 @@
 
 #include "keras_tensors.h"
 #include "mapped_file.h"
+#include "pomona/weights.h"
 #include "sha256.h"
 #include "state_dict.h"
 
@@ -186,6 +187,9 @@ arrow::Result<KerasWeights> Read(const std::string& path) {
         found.push_back({&library, name.substr(0, name.size() - first.size())});
       }
     }
+  }
+  if (found.empty() && Weights::Open(path).ok()) {
+    return arrow::Status::Invalid("is imported already: give it to --weights");
   }
   if (found.empty()) {
     return arrow::Status::Invalid("neither torchvision's nor timm's MobileNetV2 is in it");

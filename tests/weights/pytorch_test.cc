@@ -119,6 +119,8 @@ TEST_F(PyTorchTest, NamesTheTensorAtFault) {
                "110d and 120d");
   EXPECT_PRED2(Contains, Refusal(Write({{"fc.weight", {1}, {0}}})),
                "neither torchvision's nor timm's MobileNetV2 is in it");
+  ASSERT_TRUE(WriteWeights(Path("ours"), MadeUpWeights(0.35), "test").ok());
+  EXPECT_PRED2(Contains, Refusal(Path("ours")), "is imported already: give it to --weights");
 }
 
 TEST_F(PyTorchTest, ThePreprocessingIsKnownOrHasToBeNamed) {
