@@ -23,8 +23,8 @@ using SystemClock = std::chrono::system_clock;
 constexpr milliseconds kFirstDelay{100};
 constexpr milliseconds kLongestDelay{2000};
 
-// Without a byte. Later attempts wait longer, the last one a minute, as AWS' SDKs do: what is slow has
-// to come to its answer once.
+// Without a byte. Later attempts wait longer, the last one a minute, as AWS' SDKs do: what is slow
+// has to come to its answer once.
 constexpr milliseconds kFirstPatience{3000};
 constexpr milliseconds Patience(int attempt) {
   return kFirstPatience + milliseconds(255) * attempt * attempt;

@@ -33,8 +33,8 @@ class CredentialsChain {
   explicit CredentialsChain(HttpClient* client, std::function<Clock::time_point()> now = Clock::now)
       : client_(*client), now_(std::move(now)) {}
 
-  // Nobody's where there never were any. Errors: IOError where what is named gives none, or what gave
-  // some does not any more.
+  // Nobody's where there never were any. Errors: IOError where what is named gives none, or what
+  // gave some does not any more.
   arrow::Result<Credentials> Get();
 
   // Whether there were some: then an error may pass.

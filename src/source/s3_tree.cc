@@ -429,8 +429,8 @@ class S3Tree : public Source {
   }
 
   // `sent`: null or a request for all of it. `vouched`: the state whose bytes these are, 0 where
-  // nothing guarded them on their way. `unfit`: what the ETag would have been for the bytes that came
-  // the last time.
+  // nothing guarded them on their way. `unfit`: what the ETag would have been for the bytes that
+  // came the last time.
   // Errors: SerializationError where the bytes are not the object's.
   arrow::Status FetchOnce(const Item& item, int64_t most, S3Connection::PendingGet* sent,
                           FileBytes* bytes, int64_t* vouched, std::string* unfit) {

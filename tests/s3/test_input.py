@@ -94,8 +94,8 @@ def test_keys_that_xml_cannot_hold(bucket, picture):
 
 @pytest.mark.parametrize("said", [True, False])
 def test_an_etag_that_is_no_digest(bucket, picture, said):
-    """As those of objects that a service's keys encrypt. Where nothing says so, the same bytes, come
-    twice, do."""
+    """As those of objects that a service's keys encrypt. Where nothing says so, the same bytes do,
+    come twice."""
     bucket.put("in/a/1.jpg", picture)
 
     def edit(head):

@@ -265,8 +265,8 @@ def test_output_below_the_input(spark, sample):
 def test_only_a_root_keeps_its_slash(spark):
     files = Files(spark)
     for given, qualified in (
-        ("hdfs://n:1//", "hdfs://n:1/"),
-        ("hdfs://n:1/a/", "hdfs://n:1/a"),
+        ("hdfs://localhost:1//", "hdfs://localhost:1/"),
+        ("hdfs://localhost:1/a/", "hdfs://localhost:1/a"),
         ("file:///", "file:/"),
     ):
         assert files.qualified(given) == qualified

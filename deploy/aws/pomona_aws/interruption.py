@@ -7,7 +7,7 @@ the handler takes note, too, and whatever waits for AWS looks.
 import signal
 import time
 
-_noted = []
+_noted: list[int] = []
 
 
 def _interrupt(which, _):
