@@ -30,7 +30,8 @@ OPENCL_PACKAGES := ocl-icd-libopencl1 pocl-opencl-icd
 # Spark runs on Java; any runtime from 17 on will do.
 JAVA_PACKAGE := openjdk-17-jre-headless
 
-# The wheel compiles the library once more, by the same commands: ccache remembers what they gave.
+# The wheel compiles the library once more, by the same commands (a compiler by another name is another
+# one): ccache remembers what they gave.
 export CMAKE_C_COMPILER_LAUNCHER ?= ccache
 export CMAKE_CXX_COMPILER_LAUNCHER ?= ccache
 export CCACHE_DIR ?= $(abspath $(BUILD)/ccache)
@@ -96,7 +97,8 @@ WHEEL_SOURCES := CMakeLists.txt pyproject.toml tools/repair_wheel.sh \
 
 $(WHEEL)/.built: $(WHEEL_SOURCES) $(VENV)/.wheel
 	rm -f $(WHEEL)/*.whl
-	PATH=$(abspath $(VENV)/bin):$$PATH $(VENV)/bin/pip wheel --quiet --disable-pip-version-check \
+	PATH=$(abspath $(VENV)/bin):$$PATH CC=$${CC-cc} CXX=$${CXX-c++} \
+	  $(VENV)/bin/pip wheel --quiet --disable-pip-version-check \
 	  --no-build-isolation --no-deps --config-settings build-dir=$(WHEEL)/build \
 	  --config-settings cmake.define.POMONA_WERROR=$(WERROR) \
 	  --wheel-dir $(WHEEL)/raw .

@@ -70,7 +70,10 @@ endif()
 
 # A peer and an oracle; the native engine needs nothing.
 if(POMONA_OPENVINO)
+  get_directory_property(_definitions COMPILE_DEFINITIONS)
   find_package(OpenVINO CONFIG QUIET COMPONENTS Runtime
     HINTS ${POMONA_SITE_PACKAGES}/openvino/cmake)
+  # It defines for all what is the default anyway; ccache would take the wheel's files for others.
+  set_directory_properties(PROPERTIES COMPILE_DEFINITIONS "${_definitions}")
   message(STATUS "OpenVINO engine: ${OpenVINO_FOUND}")
 endif()
