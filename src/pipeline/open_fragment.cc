@@ -1,6 +1,9 @@
 #include "open_fragment.h"
 
+#include <arrow/util/io_util.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -21,6 +24,7 @@ arrow::Result<Found> FindStored(const WorkFolder& work, const std::string& path,
   if (!stored) return found;
   auto fragment = open(path, range);
   arrow::Status status = fragment.ok() ? fragment->Verify() : fragment.status();
+  if (arrow::internal::ErrnoFromStatus(status) == ENOENT) return found;  // another attempt ended
   if (status.ok()) {
     found.fragment = *std::move(fragment);
   } else if (status.IsInvalid() || status.IsKeyError()) {
