@@ -44,16 +44,19 @@ void S3Lease::Renew() {
     const std::lock_guard lock(renewing_);
     // Where memory ends, the next time may be better.
     (void)Guarded([this] {
-      if (RenewOnce() == S3Lock::Renewal::kLost) held_ = false;
+      RenewOnce();
       return arrow::Status::OK();
     });
   }
 }
 
 S3Lock::Renewal S3Lease::RenewOnce() {
+  // Another thread may have found out while this one waited.
+  if (!held_) return S3Lock::Renewal::kLost;
   const auto now = Clock::now();
   const S3Lock::Renewal renewal = lock_->Renew();
   if (renewal == S3Lock::Renewal::kOurs) renewed_ = now;
+  if (renewal == S3Lock::Renewal::kLost) held_ = false;
   return renewal;
 }
 
@@ -62,21 +65,27 @@ arrow::Status S3Lease::CheckHeld() const {
   return Refuse(RunRefusal::kOutputBusy, "another run has taken over the output " + folder_.uri());
 }
 
-arrow::Status S3Lease::Keep() {
+bool S3Lease::WasJustRenewed() const {
   // Nobody takes over what changed less than kLockPatience ago.
-  if (held_ && Clock::now() - renewed_.load() < 2 * kHeartbeat) return arrow::Status::OK();
-  return Confirm();
+  return held_ && Clock::now() - renewed_.load() < 2 * kHeartbeat;
+}
+
+arrow::Status S3Lease::Keep() {
+  if (WasJustRenewed()) return arrow::Status::OK();
+  const std::lock_guard lock(renewing_);
+  return WasJustRenewed() ? arrow::Status::OK() : ConfirmHere();
 }
 
 arrow::Status S3Lease::Confirm() {
-  ARROW_RETURN_NOT_OK(CheckHeld());
   const std::lock_guard lock(renewing_);
-  const auto renewal = RenewOnce();
-  if (renewal == S3Lock::Renewal::kUnknown) {
+  return ConfirmHere();
+}
+
+arrow::Status S3Lease::ConfirmHere() {
+  if (RenewOnce() == S3Lock::Renewal::kUnknown) {
     return arrow::Status::IOError("the store does not say whether the output ", folder_.uri(),
                                   " is still locked for this run");
   }
-  held_ = renewal == S3Lock::Renewal::kOurs;
   return CheckHeld();
 }
 

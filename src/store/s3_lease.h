@@ -55,7 +55,10 @@ class S3Lease {
   using Clock = std::chrono::steady_clock;
 
   void Renew();
-  S3Lock::Renewal RenewOnce();  // REQUIRES: renewing_ is held.
+  bool WasJustRenewed() const;
+  // REQUIRES of both: renewing_ is held.
+  S3Lock::Renewal RenewOnce();
+  arrow::Status ConfirmHere();
   void StopRenewing();
 
   S3Folder& folder_;

@@ -123,6 +123,8 @@ arrow::Result<bool> ConditionalLock::WaitForDeath(const Seen& other, CancelToken
 }
 
 S3Lock::Renewal ConditionalLock::Renew() {
+  // Without a condition it would take the lock from whoever has it.
+  if (etag_.empty()) return Renewal::kLost;
   const arrow::Status put = Put(etag_);
   if (put.ok()) return Renewal::kOurs;
   if (!IsConditionFailed(put) && !IsNoSuchKey(put)) return Renewal::kUnknown;
@@ -219,7 +221,9 @@ S3Lock::Renewal ListedLock::Renew() {
     renewed_ = before;
     return Renewal::kUnknown;
   }
-  return locks->size() == 1 && locks->contains(name_) ? Renewal::kOurs : Renewal::kLost;
+  if (locks->size() == 1 && locks->contains(name_)) return Renewal::kOurs;
+  Release();
+  return Renewal::kLost;
 }
 
 void ListedLock::Release() { (void)folder_.RemoveFile(name_); }

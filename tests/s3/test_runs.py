@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -378,6 +379,33 @@ def test_writes_nothing_once_the_lock_is_lost(bucket, sample_tree):
     assert "another run has taken over" in finished.stderr
     assert bucket.keys() == [lock, "out/_pomona/publishing"]
     assert bucket.get("out/_pomona/publishing") == b"other"
+
+
+@pytest.mark.long
+def test_a_run_that_stood_still_takes_no_lock_back(bucket, sample_tree):
+    """While it uploaded, by threads that all look at the lock when it wakes."""
+    lock, theirs = "out/_pomona.lock", b"Pomona is writing here.\nelsewhere 1\n"
+    uploading = threading.Event()
+    with Proxy(bucket.endpoint, latency=0.05) as proxy:
+
+        def decide(verb, path):
+            if verb == "PUT" and "/features/" in path:
+                uploading.set()
+
+        proxy.decide = decide
+        command = ["run", sample_tree, bucket.url("out"), *OPTIONS]
+        run = bucket.start(*command, "--s3-endpoint", proxy.endpoint)
+        assert uploading.wait(60)
+        run.send_signal(signal.SIGSTOP)
+        bucket.put(lock, theirs)
+        bucket.put("out/_pomona/publishing", b"other")
+        time.sleep(12)  # so that what it knows of the lock is old
+        run.send_signal(signal.SIGCONT)
+        _, errors = run.communicate(timeout=60)
+    assert run.returncode == 4, errors
+    assert bucket.get(lock) == theirs
+    assert bucket.get("out/_pomona/publishing") == b"other"
+    assert not [key for key in bucket.keys() if key.endswith("_SUCCESS")]
 
 
 class PlainStore(Proxy):
