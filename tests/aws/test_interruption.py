@@ -19,6 +19,7 @@ class InterruptedWhileClosed(io.RawIOBase):
 def interruption(monkeypatch):
     monkeypatch.syspath_prepend(str(DEPLOY))
     handlers = {which: signal.getsignal(which) for which in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where whoever tests ignores it
     module = importlib.import_module("pomona_aws.interruption")
     module.watch()
     yield module
