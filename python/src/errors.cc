@@ -66,7 +66,8 @@ void ThrowIfFailed(const arrow::Status& status) {
 
 void BindErrors(nb::module_& module) {
   const auto define = [&](const char* name, const char* doc) {
-    const std::string full = "pomona._core." + std::string(name);
+    // As the module is called here: the stub is written of a module without its package.
+    const std::string full = nb::cast<std::string>(module.attr("__name__")) + '.' + name;
     module.attr(name) =
         nb::steal(PyErr_NewExceptionWithDoc(full.c_str(), doc, PyExc_RuntimeError, nullptr));
   };
