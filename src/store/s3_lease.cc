@@ -65,24 +65,10 @@ arrow::Status S3Lease::CheckHeld() const {
   return Refuse(RunRefusal::kOutputBusy, "another run has taken over the output " + folder_.uri());
 }
 
-bool S3Lease::WasJustRenewed() const {
-  // Nobody takes over what changed less than kLockPatience ago.
-  return held_ && Clock::now() - renewed_.load() < 2 * kHeartbeat;
-}
-
-arrow::Status S3Lease::Keep() {
-  if (WasJustRenewed()) return arrow::Status::OK();
+arrow::Status S3Lease::Confirm(Clock::duration recently) {
   const std::lock_guard lock(renewing_);
-  return WasJustRenewed() ? arrow::Status::OK() : ConfirmHere();
-}
-
-arrow::Status S3Lease::Confirm() {
-  const std::lock_guard lock(renewing_);
-  return ConfirmHere();
-}
-
-arrow::Status S3Lease::ConfirmHere() {
-  if (RenewOnce() == S3Lock::Renewal::kUnknown) {
+  const bool is_recent = Clock::now() - renewed_ < recently;
+  if (!is_recent && RenewOnce() == S3Lock::Renewal::kUnknown) {
     return arrow::Status::IOError("the store does not say whether the output ", folder_.uri(),
                                   " is still locked for this run");
   }

@@ -24,6 +24,8 @@ namespace pomona {
 // Threads: one caller at a time; it renews itself on a thread of its own.
 class S3Lease {
  public:
+  using Clock = std::chrono::steady_clock;
+
   // `local_folder`: where the caller works, as this machine's only one: locks that were left by
   // runs in it are void. The folder outlives this.
   S3Lease(S3Folder& folder, std::string local_folder)
@@ -41,32 +43,26 @@ class S3Lease {
   // Errors: RunRefusal::kOutputBusy.
   arrow::Status CheckHeld() const;
 
-  // The same, made sure of where that was long ago. Threads: any. Errors: as Confirm().
-  arrow::Status Keep();
-
-  // Makes sure of it, by a renewal. Errors: RunRefusal::kOutputBusy where another run has it now;
-  // IOError where the store does not say.
-  arrow::Status Confirm();
+  // Makes sure of it, by a renewal unless one was that short a time ago. Errors:
+  // RunRefusal::kOutputBusy where another run has it now; IOError where the store does not say.
+  // Threads: any.
+  arrow::Status Confirm(Clock::duration recently = {});
 
   // Gives it up, also one that could not be taken whole.
   void Release();
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   void Renew();
-  bool WasJustRenewed() const;
-  // REQUIRES of both: renewing_ is held.
+  // REQUIRES: renewing_ is held.
   S3Lock::Renewal RenewOnce();
-  arrow::Status ConfirmHere();
   void StopRenewing();
 
   S3Folder& folder_;
   const std::string local_folder_;
   std::mutex renewing_;
   std::unique_ptr<S3Lock> lock_;
+  Clock::time_point renewed_;  // when it was ours for certain; guarded by renewing_
   std::atomic<bool> held_ = false;
-  std::atomic<Clock::time_point> renewed_ = Clock::time_point();  // when it was ours for certain
   std::binary_semaphore released_{0};
   std::thread renewer_;
 };

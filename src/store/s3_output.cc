@@ -18,6 +18,10 @@ namespace fs = std::filesystem;
 
 constexpr int kUploadsAtOnce = 8;
 
+// How old the certainty may be that the output is ours. Nobody takes over what changed less than
+// kLockPatience ago.
+constexpr S3Lease::Clock::duration kRecently = 2 * kHeartbeat;
+
 // What runs leave in the work folder, there.
 constexpr std::string_view kSharedNames[] = {"publishing", "items", "fragments", "run"};
 
@@ -130,7 +134,7 @@ arrow::Status S3Output::Upload(CancelToken cancel, const Poll& poll) {
     if (!path.ends_with(kSuccess) && uploaded_.insert(path).second) below.push_back(path);
   }
   const auto upload = [&](size_t i, int) -> arrow::Status {
-    ARROW_RETURN_NOT_OK(lease_.Keep());
+    ARROW_RETURN_NOT_OK(lease_.Confirm(kRecently));
     return folder_->PutFile(root + '/' + below[i], below[i], cancel);
   };
   return ParallelFor(below.size(), kUploadsAtOnce, cancel, upload, [&] { poll(folder_->bytes()); });
@@ -143,7 +147,7 @@ arrow::Status S3Output::Publish(const std::vector<OutputFolder>& folders, Cancel
   ARROW_RETURN_NOT_OK(lease_.Confirm());
   if (is_shared_) ARROW_RETURN_NOT_OK(RemoveStrangers(folders));
   for (const OutputFolder& folder : folders) {
-    ARROW_RETURN_NOT_OK(lease_.Keep());
+    ARROW_RETURN_NOT_OK(lease_.Confirm(kRecently));
     ARROW_RETURN_NOT_OK(folder_->Put(SuccessOf(folder, work_->run_id()), ""));
   }
   published();
@@ -155,7 +159,7 @@ arrow::Status S3Output::Publish(const std::vector<OutputFolder>& folders, Cancel
 }
 
 arrow::Status S3Output::WriteCard(std::string_view text) {
-  ARROW_RETURN_NOT_OK(lease_.Keep());
+  ARROW_RETURN_NOT_OK(lease_.Confirm(kRecently));
   return text.empty() ? folder_->RemoveFile(kCardName) : folder_->Put(kCardName, text);
 }
 
