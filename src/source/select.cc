@@ -30,9 +30,13 @@ bool IsHiddenName(std::string_view name) {
 // That matches the path, and none but it.
 std::string GlobOf(std::string_view path) {
   std::string glob;
-  for (const char c : path) {
-    if (c == '*' || c == '?' || c == '[') glob += '\\';
-    glob += c;
+  while (!path.empty()) {
+    const std::string_view before = path;
+    TakeCharacter(&path);
+    const std::string_view character = before.substr(0, before.size() - path.size());
+    // A longer one with a backslash, \xE9, is read in both alike.
+    if (character == "*" || character == "?" || character == "[" || character == "\\") glob += '\\';
+    glob += character;
   }
   return glob;
 }

@@ -131,7 +131,8 @@ TEST(PathFilter, RemembersWhatNothingMatched) {
 TEST(PathFilter, GivesAnExampleThatMatches) {
   RunOptions options;
   options.include = {"none"};
-  for (const std::string path : {"a/1.jpg", "[a]?*/1.jpg", R"(caf\xE9\x5C[*/1.jpg)"}) {
+  for (const std::string path :
+       {"a/1.jpg", "[a]?*/1.jpg", R"(caf\xE9\x5C[*/1.jpg)", R"(back\slash/1.jpg)"}) {
     PathFilter filter = *PathFilter::Make(options);
     EXPECT_FALSE(filter.EntersFolder(path.substr(0, path.find('/'))));
     EXPECT_TRUE(Glob::Parse(filter.example())->Matches(path)) << filter.example();
