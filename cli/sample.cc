@@ -49,7 +49,7 @@ void AddSampleCommand(CLI::App& app, Action* action) {
       std::string line = std::to_string(images) + " images under " + options->dir + "/Training";
       if (images > options->images) {
         line += ", " + std::to_string(images - options->images) +
-                " more than asked for: " + "earlier calls made them";
+                " more than asked for: earlier calls made them";
       }
       Print(line);
       return ExitCode::kComplete;

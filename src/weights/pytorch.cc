@@ -188,11 +188,10 @@ arrow::Result<KerasWeights> Read(const std::string& path) {
       }
     }
   }
-  if (found.empty() && Weights::Open(path).ok()) {
-    return arrow::Status::Invalid("is imported already: give it to --weights");
-  }
   if (found.empty()) {
-    return arrow::Status::Invalid("neither torchvision's nor timm's MobileNetV2 is in it");
+    return arrow::Status::Invalid(Weights::Open(path).ok()
+                                      ? "is imported already: give it to --weights"
+                                      : "neither torchvision's nor timm's MobileNetV2 is in it");
   }
   if (found.size() > 1) {
     return arrow::Status::Invalid("has more than one network: '", found[0].prefix, "*' and '",
