@@ -35,6 +35,8 @@ JAVA_PACKAGE := openjdk-17-jre-headless
 export CMAKE_C_COMPILER_LAUNCHER ?= ccache
 export CMAKE_CXX_COMPILER_LAUNCHER ?= ccache
 export CCACHE_DIR ?= $(abspath $(BUILD)/ccache)
+# The tests have a precompiled header.
+export CCACHE_SLOPPINESS ?= pch_defines,time_macros
 
 # Part of those commands. Elsewhere than in CI a newer compiler, which knows more warnings, builds it.
 WERROR ?= $(if $(filter-out 0 false,$(CI)),ON,OFF)
@@ -305,10 +307,11 @@ export POMONA_ONNX_PYTHON := $(abspath $(ONNX)/bin/python)
 export POMONA_TIMM_PYTHON := $(abspath $(TIMM)/bin/python)
 export POMONA_SPARK4_PYTHON := $(abspath $(SPARK4)/bin/python)
 
-SPARK_ENGINES := $(VENV)/.package $(SPARK4)/.package $(SERVERS)/yarn.classpath $(SERVERS)/s3a-3.5.classpath \
-  $(SERVERS)/minio
+SPARK_ENGINES := $(VENV)/.package $(SPARK4)/.package $(SERVERS)/yarn.classpath $(SERVERS)/minio
 
 PYTEST := $(VENV)/bin/python -m pytest -q -rs --durations=20 tests
+# In two processes, each with servers of its own; conftest.py says which tests stay together.
+SIDE_BY_SIDE := --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
 
 # $(call ctest,FOLDER,OPTIONS). Under CI a skip that tests/skips.py does not know is a failure.
 ctest = ctest --test-dir $1 --output-on-failure --parallel 2 --output-junit ctest.xml $2 && \
@@ -331,8 +334,8 @@ test-tools: $(VENV)/.test $(EMR_VENV)/.package $(SPARK_ENGINES) $(SERVERS)/promt
 test: lint build
 	@$(MAKE) --no-print-directory --jobs=2 test-tools test-programs
 	$(call ctest,$(BUILD))
-	$(PYTEST) -m 'not long'
-	$(EMR_TEST) -m 'not long'
+	$(PYTEST) $(SIDE_BY_SIDE) -m 'not long'
+	$(EMR_TEST) $(SIDE_BY_SIDE) -m 'not long'
 
 # The figures of the README, measured on this machine.
 BENCH := $(BUILD)/bench-venv
@@ -380,7 +383,7 @@ test-fresh:
 	tools/bare_debian.sh bookworm 'make deps && tests/fresh_install.sh'
 
 test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $(CLEANVISION)/.created $(BROWSER)/.package \
-  $(SPARK_ENGINES) $(SERVERS)/s3a-4.1.classpath $(SERVERS)/versitygw $(RECIPES)/.created \
+  $(SPARK_ENGINES) $(SERVERS)/s3a-3.5.classpath $(SERVERS)/s3a-4.1.classpath $(SERVERS)/versitygw $(RECIPES)/.created \
   $(RECIPES_LONG)/.created $(ATLAS)/.created $(TORCH)/.created $(TIMM)/.created $(SERVERS)/parquet_go \
   $(addprefix $(SERVERS)/readers/,ParquetAvro.class hyparquet.js)
 	tools/install_packages.sh debootstrap oclgrind

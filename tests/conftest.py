@@ -23,6 +23,24 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes minutes; left out of `make test`")
 
 
+# Folders whose tests share servers, or runs that take long to make.
+TOGETHER = ["spark", "s3", "reliability"]
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks
+def pytest_collection_modifyitems(config, items):
+    """Of tests side by side one process runs all of a file, or of such a folder; these begin."""
+
+    def group(item):
+        folder = item.path.parent.name
+        return folder if folder in TOGETHER else item.path.stem
+
+    if config.pluginmanager.has_plugin("xdist"):
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(group(item)))
+        items.sort(key=lambda item: [group(item) != name for name in TOGETHER])
+
+
 def refuse_skip(report):
     """Makes a skip a failure under CI, unless skips.py knows its reason."""
     if report.skipped and not hasattr(report, "wasxfail") and skips.under_ci():

@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import shutil
 import socket
 import ssl
@@ -53,11 +54,14 @@ def java():
 
 
 def free_ports(count):
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Ports that nobody listens at, and that the system gives to no client meanwhile."""
+    ports: set[int] = set()
+    while len(ports) < count:
+        port = random.randrange(10_000, 32_768)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            ports.add(port)
+    return list(ports)
 
 
 def get(url, authority=None):
@@ -86,7 +90,7 @@ def stop(process):
     process.terminate()
     try:
         # A NodeManager kills its containers at once and then waits for nothing, 17 seconds.
-        process.wait(timeout=5)
+        process.wait(timeout=2)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -26,7 +26,7 @@ def answered(pomona, output, answer):
     os.close(program_side)
     asked = os.read(terminal, 4096).decode()
     os.write(terminal, answer)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=240)
     os.close(terminal)
     return asked, printed, process.returncode
 

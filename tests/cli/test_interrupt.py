@@ -90,10 +90,13 @@ def test_a_disk_that_does_not_answer_delays_no_signal(pomona, sample_tree, tmp_p
     # The first call of a fragment: its file is about to be created.
     names = re.findall(rb"^(?:failed\t)?[a-z]+\t(%b/.*)$" % bytes(tmp_path), log.read_bytes(), re.M)
     at = next(i for i, name in enumerate(names, 1) if b"/fragments/" in name)
+    log.unlink()
     environment = {**os.environ, **preload, "FAULT_ACTION": "hang", "FAULT_AT": str(at)}
     with subprocess.Popen(job, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        wait_for_fragments(process, output)
-        time.sleep(1)  # by then it hangs
+        deadline = time.monotonic() + HANGS
+        while not (log.exists() and log.read_bytes().endswith(b"hangs\n")):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=HANGS)
     assert process.returncode == 128 + signal.SIGTERM

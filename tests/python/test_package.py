@@ -363,28 +363,6 @@ thread.join()
     assert (done.stdout, done.returncode) == ("0\n0\n0\n", 0), done.stderr
 
 
-def test_lack_of_memory_is_a_memory_error(paths, tmp_path):
-    large = tmp_path / "large.tga"  # from the bottom to the top, so it is kept whole
-    Image.new("RGB", (12000, 12000)).save(large, compression="tga_rle")
-    code = f"""
-import resource
-import pomona
-extractor = pomona.Extractor(threads=1)
-expected = extractor.extract([{str(paths[0])!r}])
-used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20),) * 2)
-try:
-    extractor.extract([{str(large)!r}])
-except MemoryError:
-    print("MemoryError")
-print(extractor.extract([{str(paths[0])!r}]).equals(expected))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert (done.stdout, done.returncode) == ("MemoryError\nTrue\n", 0), done.stderr
-
-
 def words_of(hint):
     """The strings that a type allows, if it is of them."""
     if typing.get_origin(hint) is typing.Literal:

@@ -92,19 +92,15 @@ def test_onnx_runtime_projects_as_the_run_does(pomona, onnx_python, sample_tree,
     assert (np.abs(made - expected.astype(np.float64)) <= bound).all()
     assert np.abs(made - expected).max() < 2e-5  # what it is in fact
 
-
-def test_the_spark_model_is_left_out_where_it_could_not_project(pomona, sample_tree, tmp_path):
-    for options in OPTIONS:
-        output = tmp_path / "".join(options)
-        assert call(pomona, sample_tree, output, "--pca-components", 3, *options).returncode == 0
-        spark = output / f"model_info/spark_pca_{ID}"
-        assert spark.exists() == ("--center" not in options)
-        verified = subprocess.run([pomona, "verify", output], capture_output=True, check=False)
-        assert verified.returncode == 0, verified
+    # The model for Spark is left out where it could not project.
+    assert (output / f"model_info/spark_pca_{ID}").exists() == ("--center" not in options)
+    verified = subprocess.run([pomona, "verify", output], capture_output=True, check=False)
+    assert verified.returncode == 0, verified
 
 
 def test_the_same_run_has_the_same_forms(pomona, sample_tree, fitted, tmp_path):
-    assert call(pomona, sample_tree, tmp_path, "--pca-components", 10, "--threads", 1)
+    done = call(pomona, sample_tree, tmp_path, "--pca-components", 10, "--threads", 1)
+    assert done.returncode == 0, done.stderr
     for name in ("pca_onnx", "spark_pca"):
         folder = f"model_info/{name}_{ID}"
         files = sorted(path for path in (fitted / folder).rglob("*") if path.is_file())

@@ -32,7 +32,7 @@ def tree():
 
 def call(pomona, *arguments, prefix=(), cwd=None):
     job = [*prefix, pomona, *arguments]
-    return subprocess.run(job, capture_output=True, text=True, check=False, timeout=100, cwd=cwd)
+    return subprocess.run(job, capture_output=True, text=True, check=False, timeout=240, cwd=cwd)
 
 
 def verdicts(pomona, tree, prefix=(), options=()):

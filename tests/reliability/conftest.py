@@ -109,7 +109,7 @@ class Lab:
             env=self.environment(output, **(faults or {})),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
 

@@ -15,8 +15,7 @@
 //   FAULT_SYNC_FOLDER, FAULT_RENAME_FOLDER, FAULT_MAP
 //                        the same of fsync of a folder, rename of one, and mmap
 //   FAULT_LOG=FILE       one record for each call, with what was written; where it failed by
-//   itself,
-//                        `failed` stands before it
+//                        itself, `failed` stands before it; `hangs` before it does
 //
 // Each record of the log is a line of words separated by tabs (call, path, further words) and, for
 // a write, the bytes. Calls are made one at a time, so the log's order is theirs.
@@ -119,6 +118,7 @@ Fate Decide(bool is_write) {
   if (++calls != settings().at) return Fate::kDone;
   const std::string& action = settings().action;
   if (action == "hang") {
+    Log("hangs");
     sleep(3600);
     return Fate::kDone;
   }

@@ -16,7 +16,7 @@ def delete(lab, pomona, output, **faults):
         env=lab.environment(output, **faults),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

@@ -214,7 +214,7 @@ def disturbed(lab, output, gate, disturb):
         time.sleep(0.2)
         disturb()
         gate.touch()
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=240)
     return process.returncode, errors
 
 

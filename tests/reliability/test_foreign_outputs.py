@@ -22,7 +22,7 @@ def victim(lab):
 
 def verify(pomona, output, *options):
     job = [pomona, "verify", output, *options]
-    return subprocess.run(job, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(job, capture_output=True, text=True, timeout=240, check=False)
 
 
 @pytest.mark.parametrize("run_id", ["x/../../../../../victim", "/victim", "", "a\nb", "a" * 300])

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 import PIL.Image
 import pytest
 import servers
-from compare import assert_same
 from proxy import Proxy
 
 
@@ -25,19 +24,6 @@ def verdicts(finished):
 @pytest.fixture(scope="session")
 def picture(sample_tree):
     return next(sample_tree.rglob("*.jpg")).read_bytes()
-
-
-def test_gives_what_the_local_tree_gives(new_bucket, data, fruits_run, tmp_path):
-    bucket = new_bucket()
-    bucket.upload(data / "fruits", "raw/fruits")
-    finished = bucket.run("run", bucket.url("raw/fruits/"), tmp_path, "--run-id", "test")
-    assert finished.returncode == 0, finished.stderr
-    assert_same(tmp_path, fruits_run, bucket.url("raw/fruits"), data / "fruits")
-    reads = json.loads((tmp_path / "run_info/run_info_test/part-00000.json").read_text())["s3"]
-    size = sum(file.stat().st_size for file in (data / "fruits").rglob("*.jpg"))
-    assert reads["reads"]["requests"] == 1716
-    assert reads["reads"]["bytes"] == size
-    assert reads["reads"]["retries"] == 0
 
 
 @pytest.mark.parametrize("scheme", ["s3", "s3a", "s3n", "S3"])
@@ -249,7 +235,7 @@ def test_a_large_object_comes_in_ranges(bucket, tmp_path):
 
 
 def test_reads_ahead_within_bounds(sample_bucket):
-    with Proxy(sample_bucket.endpoint, latency=0.05) as proxy:
+    with Proxy(sample_bucket.endpoint, latency=0.2) as proxy:
         sample_bucket_url = sample_bucket.url("in")
         finished = sample_bucket.run("check", sample_bucket_url, "--s3-endpoint", proxy.endpoint)
         assert finished.returncode == 0, finished.stderr

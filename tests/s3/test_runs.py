@@ -43,13 +43,16 @@ def uploads(bucket):
 def test_s3_to_s3_gives_what_local_folders_give(new_bucket, data, fruits_run, tmp_path, cache):
     bucket = new_bucket()
     bucket.upload(data / "fruits", "raw")
-    finished = bucket.run("run", bucket.url("raw"), bucket.url("out"), "--run-id", "test")
+    finished = bucket.run("run", bucket.url("raw/"), bucket.url("out"), "--run-id", "test")
     assert finished.returncode == 0, finished.stderr
     assert f"written to {bucket.url('out')}:" in finished.stdout
     output = published(bucket, "out", tmp_path)
     assert_same(output, fruits_run, bucket.url("raw"), data / "fruits")
     run_info = json.loads((output / "run_info/run_info_test/part-00000.json").read_text())
     assert run_info["output"] == bucket.url("out")
+    reads = run_info["s3"]["reads"]
+    size = sum(file.stat().st_size for file in (data / "fruits").rglob("*.jpg"))
+    assert (reads["requests"], reads["bytes"], reads["retries"]) == (1716, size, 0)
     writes = run_info["s3"]["writes"]
     files = [path for path in output.rglob("part-*") if "run_info" not in path.parts]
     assert writes["requests"] >= len(files)
@@ -401,7 +404,7 @@ def test_a_run_that_stood_still_takes_no_lock_back(bucket, sample_tree):
         bucket.put("out/_pomona/publishing", b"other")
         time.sleep(12)  # so that what it knows of the lock is old
         run.send_signal(signal.SIGCONT)
-        _, errors = run.communicate(timeout=60)
+        _, errors = run.communicate(timeout=240)
     assert run.returncode == 4, errors
     assert bucket.get(lock) == theirs
     assert bucket.get("out/_pomona/publishing") == b"other"

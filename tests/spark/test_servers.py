@@ -31,6 +31,7 @@ def check(table):
     assert names == [(f"{length:02}.bin", length) for length in range(1, FILES + 1)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("spark_submit", ["spark3", "spark4"], indirect=True)
 def test_local(spark_submit, tree, tmp_path):
     spark_submit(JOB, tree, tmp_path / "out", 2, cluster=LOCAL)
@@ -44,6 +45,7 @@ def test_yarn(spark_submit, yarn, tree, tmp_path, deploy_mode):
     check(pyarrow.parquet.read_table(tmp_path / "out"))
 
 
+@pytest.mark.long
 def test_s3a(spark_submit, minio, tree):
     files = minio.file_system()
     bucket = f"s3a-{spark_submit.version.replace('.', '-')}"
