@@ -25,7 +25,7 @@ class Extractor(_core.Extractor):
         A file made by `pomona weights`; None: the ImageNet weights.
     threads : int
         Worker threads; 0: one for each core that this process may use.
-    engine, device, cpu : str
+    engine, device, cpu, memory : str
         As in run().
     """
 
@@ -37,10 +37,13 @@ class Extractor(_core.Extractor):
         engine: Engine = DEFAULTS.engine,
         device: str = DEFAULTS.device,
         cpu: Cpu = DEFAULTS.cpu,
+        memory: str = DEFAULTS.memory,
     ) -> None:
         if weights is not None and not isinstance(weights, bytes):
             weights = os.fspath(weights)
         self._options = {"threads": threads, "engine": engine, "device": device, "cpu": cpu}
+        if memory:
+            self._options["memory"] = memory
         self._weights = weights
         super().__init__(weights, self._options)
 

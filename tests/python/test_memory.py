@@ -1,11 +1,13 @@
 """What a process that hosts the package survives: memory and threads that cannot be had."""
 
+import pickle
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
-pytest.importorskip("pomona", reason="the package is not installed")
+pomona = pytest.importorskip("pomona", reason="the package is not installed")
 
 SCRIPT = """
 import io, pathlib, resource, sys
@@ -42,3 +44,18 @@ def test_the_host_survives_lack_of_memory(tmp_path):
     )
     assert finished.returncode == 0, (finished.returncode, finished.stderr)
     assert finished.stdout == f"{tmp_path}/large.tga: out of memory\n"
+
+
+def test_a_picture_that_takes_more_than_there_may_be_is_a_reject(tmp_path):
+    large, small = tmp_path / "large.tga", tmp_path / "small.png"
+    Image.new("RGB", (12_000, 12_000)).save(large, compression="tga_rle")
+    Image.new("RGB", (100, 100), "red").save(small)
+    extractor = pomona.Extractor(threads=1, memory="100M")
+    assert repr(extractor).endswith(", memory='100M')")
+    for each in (extractor, pickle.loads(pickle.dumps(extractor))):
+        table = each.extract([large, small])
+        assert table["reason"].to_pylist() == ["too_large", None]
+        assert "half of --memory" in table["message"][0].as_py()
+        assert table["verdict"].to_pylist() == ["reject", "ok"]
+    with pytest.raises(ValueError, match="memory"):
+        pomona.Extractor(memory="much")

@@ -297,6 +297,7 @@ def test_the_parts_say_what_they_are(extractor, table):
         "engine",
         "device",
         "cpu",
+        "memory",
     ]
     assert list(inspect.signature(pomona.PCA).parameters) == [
         "n_components",
