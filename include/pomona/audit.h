@@ -105,7 +105,8 @@ struct NearPair {
 
 // All pairs of rows whose cosine is at least `least`, above 0 and at most 1, in order: those that
 // comparing each with each gives. A row of zeros is near none.
-// rows: n x dimensions, finite, row-major. Memory: some 500 bytes a row, and the pairs.
+// rows: n x dimensions, finite, row-major. Memory: some 500 bytes a row, 10 KiB a dimension, for a
+// sample of the rows, up to 100 MiB for its covariance, and the pairs.
 // `hooks`: as above, stage "compare".
 // Errors: Invalid; Cancelled.
 arrow::Result<std::vector<NearPair>> NearPairs(std::span<const float> rows, int dimensions,

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <limits>
 #include <tuple>
+#include <utility>
 
 #include "cosines.h"
 #include "guarded.h"
@@ -21,18 +22,38 @@ constexpr int kComponents = 50;
 // Rows that a thread shortens at a time.
 constexpr size_t kRowsAtOnce = 512;
 
+// What ShortVectors makes its basis of. Where rows are wider than the sample is long, the columns are
+// fitted in place of the rows, so that no covariance is larger than kSample x kSample.
 arrow::Result<Pca> FitSample(std::span<const float> rows, size_t count, size_t width, int threads,
                              Cpu cpu) {
-  std::vector<float> sample;
-  const size_t step = (count + kSample - 1) / kSample;
-  for (size_t row = 0; row < count; row += step) {
-    const auto taken = rows.subspan(row * width, width);
-    sample.insert(sample.end(), taken.begin(), taken.end());
+  const size_t step = (count + kSample - 1) / kSample, sampled = (count + step - 1) / step;
+  const bool by_columns = width > sampled;
+  std::vector<float> sample(sampled * width);
+  for (size_t row = 0; row < sampled; ++row) {
+    const auto taken = rows.subspan(row * step * width, width);
+    for (size_t i = 0; i < width; ++i) {
+      sample[by_columns ? i * sampled + row : row * width + i] = taken[i];
+    }
   }
-  Moments moments(static_cast<int>(width));
+  const int dimensions = static_cast<int>(std::min(sampled, width));
+  Moments moments(dimensions);
   moments.Add(sample, cpu);
-  const int most = static_cast<int>(std::min<int64_t>(moments.count(), moments.dimensions()));
-  return Pca::Fit(moments, {.components = std::min(kComponents, most)}, {}, threads);
+  ARROW_ASSIGN_OR_RAISE(
+      Pca pca, Pca::Fit(moments, {.components = std::min(kComponents, dimensions)}, {}, threads));
+  if (!by_columns) return pca;
+
+  // A component weighs the rows: that sum of them is a direction among them, which has the
+  // projection of a column in the place of that column.
+  const auto components = static_cast<size_t>(pca.components());
+  std::vector<double> projected(width * components);
+  pca.Project(sample, projected, cpu);
+  PcaParts parts;
+  parts.mean.resize(width);
+  parts.variance.assign(pca.variance().begin(), pca.variance().end());
+  for (size_t c = 0; c < components; ++c) {
+    for (size_t i = 0; i < width; ++i) parts.basis.push_back(projected[i * components + c]);
+  }
+  return Pca::FromParts(std::move(parts));
 }
 
 arrow::Result<std::vector<NearPair>> FindNearPairs(std::span<const float> rows, size_t width,

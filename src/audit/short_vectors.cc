@@ -47,6 +47,10 @@ ShortVectors::ShortVectors(const Pca& pca) : width_(static_cast<size_t>(pca.dime
   for (size_t c = 0; c < static_cast<size_t>(components); ++c) {
     Extend(pca.basis().subspan(c * width_, width_), &basis_);
   }
+  if (basis_.empty()) {  // of rows of zeros; any direction serves
+    basis_.resize(width_);
+    basis_[0] = 1;
+  }
 }
 
 void ShortVectors::Make(std::span<const float> rows, std::span<double> norms, std::span<float> out,

@@ -22,7 +22,7 @@ inline constexpr double kMargin = 1e-5;
 // Threads: safe to share once made.
 class ShortVectors {
  public:
-  // Of a basis that holds the PCA's mean and its first components.
+  // Of a basis that holds the PCA's mean and its first components, which need not be orthonormal.
   explicit ShortVectors(const Pca& pca);
 
   // Of what lies in the basis and, last, the length of what is left.

@@ -15,30 +15,31 @@ namespace {
 constexpr int kWidth = 70;
 
 // Groups of rows around random ones; every so many equal, scaled or zero.
-std::vector<float> Rows(size_t count) {
-  std::vector<float> rows = RandomRows(count, kWidth, 11);
+std::vector<float> Rows(size_t count, size_t width = kWidth) {
+  std::vector<float> rows = RandomRows(count, width, 11);
   for (float& value : rows) value -= 0.5F;  // in all directions
-  const std::vector<float> noise = RandomRows(count, kWidth, 12);
+  const std::vector<float> noise = RandomRows(count, width, 12);
   for (size_t row = 1; row < count; ++row) {
-    float* const values = &rows[row * kWidth];
+    float* const values = &rows[row * width];
     if (row % 5 != 0) {
-      for (size_t i = 0; i < kWidth; ++i) {
-        values[i] = rows[(row - row % 5) * kWidth + i] +
-                    0.02F * static_cast<float>(row % 5) * noise[row * kWidth + i];
+      for (size_t i = 0; i < width; ++i) {
+        values[i] = rows[(row - row % 5) * width + i] +
+                    0.02F * static_cast<float>(row % 5) * noise[row * width + i];
       }
     }
-    if (row % 31 == 6) std::copy_n(values - kWidth, kWidth, values);
+    if (row % 31 == 6) std::copy_n(values - width, width, values);
     if (row % 37 == 7)
-      std::transform(values, values + kWidth, values, [](float x) { return 8 * x; });
-    if (row % 41 == 8) std::fill_n(values, kWidth, 0.0F);
+      std::transform(values, values + width, values, [](float x) { return 8 * x; });
+    if (row % 41 == 8) std::fill_n(values, width, 0.0F);
   }
   return rows;
 }
 
-std::vector<NearPair> EachWithEach(const std::vector<float>& rows, double least) {
-  const auto count = static_cast<uint32_t>(rows.size() / kWidth);
+std::vector<NearPair> EachWithEach(const std::vector<float>& rows, double least,
+                                   size_t width = kWidth) {
+  const auto count = static_cast<uint32_t>(rows.size() / width);
   const auto dot = [&](size_t a, size_t b) {
-    return audit::Dot(&rows[a * kWidth], &rows[b * kWidth], kWidth);
+    return audit::Dot(&rows[a * width], &rows[b * width], width);
   };
   std::vector<NearPair> pairs;
   for (uint32_t a = 0; a < count; ++a) {
@@ -73,6 +74,33 @@ TEST(NearPairsTest, AThresholdIsReachedExactly) {
     if (pair.cosine >= 1) continue;
     const auto above = *NearPairs(rows, kWidth, std::nextafter(pair.cosine, 2));
     EXPECT_EQ(std::ranges::find(above, pair), above.end());
+  }
+}
+
+// Whose covariance would take 160 GB.
+TEST(NearPairsTest, RowsOfVeryManyNumbers) {
+  constexpr int kMany = 200'000;
+  const std::vector<float> rows = Rows(12, kMany);
+  for (const double least : {0.999, 0.5}) {
+    const std::vector<NearPair> expected = EachWithEach(rows, least, kMany);
+    EXPECT_FALSE(expected.empty()) << least;
+    const auto found = NearPairs(rows, kMany, least);
+    ASSERT_TRUE(found.ok()) << found.status();
+    EXPECT_EQ(*found, expected) << least;
+  }
+}
+
+// By its rows where the sample is longer than they are wide, else by its columns.
+TEST(NearPairsTest, TheSampleIsLongerOrWider) {
+  for (const size_t count : {69, 70, 71, 2049}) {
+    const std::vector<float> rows = Rows(count);
+    EXPECT_EQ(*NearPairs(rows, kWidth, 0.98), EachWithEach(rows, 0.98)) << count;
+  }
+}
+
+TEST(NearPairsTest, RowsOfZerosAreNearNone) {
+  for (const size_t count : {2, 60, 90}) {
+    EXPECT_TRUE(NearPairs(std::vector<float>(count * kWidth), kWidth, 0.5)->empty()) << count;
   }
 }
 
