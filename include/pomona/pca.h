@@ -17,6 +17,11 @@ namespace pomona {
 
 class SafetensorsFile;
 
+// Errors: Invalid names the first row that has a value not finite, `first` being the number of the
+// first one here.
+// rows: n x dimensions, row-major.
+arrow::Status CheckFinite(std::span<const float> rows, size_t dimensions, size_t first = 0);
+
 // Count, mean and co-moments of feature rows, in float64.
 //
 // The same calls in the same order give the same bits; a different grouping of the rows changes

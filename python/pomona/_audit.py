@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 import pyarrow as pa
 
-from . import _core, _options, _progress
+from . import _core, _inputs, _options, _progress
 from ._core import AuditSummary
 
 
@@ -63,4 +63,4 @@ def near_pairs(features: Any, cosine: float, *, threads: int = 0) -> pa.Table:
 
     Raises ValueError for a cosine not in (0, 1] and features that are not finite.
     """
-    return _core.near_pairs(features, cosine, threads)
+    return _core.near_pairs(_inputs.vectors(features, "features"), cosine, threads)

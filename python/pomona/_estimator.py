@@ -162,6 +162,4 @@ def _checked(matrix: numpy.ndarray[Any, Any]) -> numpy.ndarray[Any, Any]:
         raise ValueError(f"0 feature(s) (shape={matrix.shape}) while a minimum of 1 is required.")
     if matrix.dtype.kind == "O":
         matrix = matrix.astype(numpy.float64)
-    if matrix.dtype.kind == "f" and not numpy.isfinite(matrix).all():
-        raise ValueError("Input X contains NaN or infinity (inf)")
-    return matrix
+    return _inputs.floats(matrix)

@@ -29,7 +29,15 @@ def names(data: Any) -> Any:
 def vectors(data: Any, name: str = "rows") -> Any:
     """Rows of features: an Arrow array of lists of floats, or a matrix."""
     array = arrow(data, name)
-    return _matrix(data, name) if array is None else _lists(array)
+    return floats(_matrix(data, name)) if array is None else _lists(array)
+
+
+def floats(rows: Any) -> Any:
+    """float64 in float32. The core refuses what lies beyond it: numpy need not warn as well."""
+    if not isinstance(rows, numpy.ndarray) or rows.dtype.kind != "f":
+        return rows
+    with numpy.errstate(over="ignore"):
+        return numpy.ascontiguousarray(rows, dtype=numpy.float32)
 
 
 def several(data: Any, name: str) -> list[Any]:
@@ -135,7 +143,8 @@ def _matrix(data: Any, name: str) -> Any:
     if any(row is None for row in rows):
         raise ValueError(_NULL)
     try:
-        matrix = numpy.asarray(rows, dtype=numpy.float32)
+        with numpy.errstate(over="ignore"):
+            matrix = numpy.asarray(rows, dtype=numpy.float32)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name}: the vectors do not make up a matrix of floats: {error}") from None
     if not rows:

@@ -65,14 +65,30 @@ std::span<const std::byte> View(const nb::bytes& bytes) {
 
 nb::bytes ToBytes(const std::string& text) { return nb::bytes(text.data(), text.size()); }
 
+arrow::Status CheckFinite(const Rows& rows) {
+  size_t first = 0;
+  for (const auto& block : rows.blocks()) {
+    ARROW_RETURN_NOT_OK(pomona::CheckFinite(block, rows.dimensions(), first));
+    first += block.size() / rows.dimensions();
+  }
+  return arrow::Status::OK();
+}
+
 void AddRows(Moments* moments, const Rows& rows) {
   if (rows.count() > 0 && rows.dimensions() != moments->dimensions()) {
     throw nb::value_error(("rows of " + std::to_string(rows.dimensions()) + " numbers, not of " +
                            std::to_string(moments->dimensions()))
                               .c_str());
   }
-  const nb::gil_scoped_release release;
-  for (const auto& block : rows.blocks()) moments->Add(block);
+  arrow::Status status;
+  {
+    const nb::gil_scoped_release release;
+    status = CheckFinite(rows);
+    if (status.ok()) {
+      for (const auto& block : rows.blocks()) moments->Add(block);
+    }
+  }
+  ThrowIfFailed(status);
 }
 
 void FitMoments(PcaModel& self, const Moments& moments) {
@@ -100,6 +116,7 @@ nb::object Transform(const PcaModel& self, nb::handle data) {
                               .c_str());
   }
   const size_t components = pca.components();
+  ThrowIfFailed(CheckFinite(rows));
   std::vector<double> out(rows.count() * components);
   {
     const nb::gil_scoped_release release;

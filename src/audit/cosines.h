@@ -4,7 +4,6 @@
 #include <arrow/result.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -17,15 +16,6 @@
 #include "tiles.h"
 
 namespace pomona::audit {
-
-// Errors: Invalid, where a row has values that are no numbers.
-inline arrow::Status CheckFinite(std::span<const float> rows, size_t width) {
-  const auto found =
-      std::ranges::find_if_not(rows, [](float value) { return std::isfinite(value); });
-  if (found == rows.end()) return arrow::Status::OK();
-  return arrow::Status::Invalid("row ", static_cast<size_t>(found - rows.begin()) / width,
-                                " has values that are no numbers");
-}
 
 // Never below 0, whatever the rounding.
 inline double Distance(double cosine) { return std::max(0.0, 1 - cosine); }

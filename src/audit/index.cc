@@ -110,7 +110,7 @@ class PublishedIndex final : public Index {
       return arrow::Status::Invalid(queries.size(), " values are no rows of ", width);
     }
     const size_t n = queries.size() / width;
-    ARROW_RETURN_NOT_OK(audit::CheckFinite(queries, width));
+    ARROW_RETURN_NOT_OK(CheckFinite(queries, width));
     const size_t each = std::min(static_cast<size_t>(count), size());
     std::vector<Neighbour> found(n * each);
     if (found.empty()) return found;

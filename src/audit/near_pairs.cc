@@ -64,7 +64,7 @@ arrow::Result<std::vector<NearPair>> FindNearPairs(std::span<const float> rows, 
   if (count >= std::numeric_limits<uint32_t>::max()) {
     return arrow::Status::Invalid("too many rows: ", count);
   }
-  ARROW_RETURN_NOT_OK(audit::CheckFinite(rows, width));
+  ARROW_RETURN_NOT_OK(CheckFinite(rows, width));
   ARROW_ASSIGN_OR_RAISE(const Pca pca, FitSample(rows, count, width, threads, cpu));
   const audit::ShortVectors shorten(pca);
   std::vector<double> norms(count);

@@ -24,6 +24,14 @@ bool AllFinite(std::span<const double> values) {
 
 }  // namespace
 
+arrow::Status CheckFinite(std::span<const float> rows, size_t dimensions, size_t first) {
+  const auto found = std::ranges::find_if_not(rows, [](float v) { return std::isfinite(v); });
+  if (found == rows.end()) return arrow::Status::OK();
+  const size_t row = first + static_cast<size_t>(found - rows.begin()) / dimensions;
+  return arrow::Status::Invalid(
+      "row ", row, " holds NaN, an infinity or a number beyond float32: leave such rows out");
+}
+
 Moments::Moments(int dimensions)
     : dimensions_(dimensions), mean_(dimensions), comoment_(PackedSize(dimensions)) {}
 

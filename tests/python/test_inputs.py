@@ -132,6 +132,29 @@ def test_rows_of_less_precision(kind):
     assert pomona.Moments(3).add(given).to_bytes() == pomona.Moments(3).add(rows).to_bytes()
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e39])
+def test_a_row_that_is_not_finite_is_named(value):
+    rows = np.arange(28.0).reshape(7, 4) % 5
+    pca = pomona.PCA(2).fit(rows)
+    rows[5, 2] = value
+    lists = pa.array(rows.tolist(), pa.list_(pa.float64()))
+    moments = pomona.Moments(4)
+    of_pca = [pomona.PCA(2).fit, pca.transform]
+    all_of_them = [*of_pca, moments.add, lambda some: pomona.near_pairs(some, 0.9)]
+    for given, calls in [
+        (rows, all_of_them),
+        (rows.tolist(), all_of_them),
+        (pd.DataFrame(rows), of_pca),
+        (lists, all_of_them),
+        (lists.cast(pa.large_list(pa.float32()), safe=False), all_of_them),
+        (pa.chunked_array([lists[:3], lists[3:5], lists[5:]]), all_of_them),
+    ]:
+        for call in calls:
+            with pytest.raises(ValueError, match="row 5 holds NaN, an infinity or a number beyond"):
+                call(given)
+    assert moments.count == 0
+
+
 def test_what_is_no_column_is_told(features):
     held = pa.table({"path": ["x"] * len(features), "features": features})
     for given in (held, held.to_pandas(), pl.from_arrow(held), duckdb.sql("FROM held")):

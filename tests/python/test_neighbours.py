@@ -156,7 +156,7 @@ def test_what_cannot_be_searched(index, tmp_path):
         index.search("one.jpg")
     with pytest.raises(ValueError, match="vectors of 3, where those of the run have 1280"):
         index.search(np.zeros((2, 3), np.float32))
-    with pytest.raises(ValueError, match="row 1 has values that are no numbers"):
+    with pytest.raises(ValueError, match="row 1 holds NaN"):
         index.search(np.array([[0] * 1280, [np.nan] * 1280], np.float32))
     with pytest.raises(ValueError, match="at least 1"):
         index.search(np.zeros((1, 1280), np.float32), 0)
