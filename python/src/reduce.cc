@@ -9,6 +9,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -116,6 +117,12 @@ nb::object Transform(const PcaModel& self, nb::handle data) {
                               .c_str());
   }
   const size_t components = pca.components();
+  if (rows.from_arrow() && rows.count() * components > INT32_MAX) {
+    throw nb::value_error((std::to_string(rows.count()) + " rows at once: at most " +
+                           std::to_string(INT32_MAX / components) +
+                           " fit into one list array; transform them in pieces")
+                              .c_str());
+  }
   ThrowIfFailed(CheckFinite(rows));
   std::vector<double> out(rows.count() * components);
   {

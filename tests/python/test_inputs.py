@@ -155,6 +155,14 @@ def test_a_row_that_is_not_finite_is_named(value):
     assert moments.count == 0
 
 
+def test_more_rows_than_a_list_array_holds():
+    pca = pomona.PCA(64).fit(np.random.default_rng(1).normal(size=(100, 64)))
+    rows = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(2**22, np.float32)), 64)
+    many = pa.chunked_array([rows] * 512)  # 2 ** 31 numbers, all in the same place
+    with pytest.raises(ValueError, match=r"33554432 rows at once: at most 33554431 .* in pieces"):
+        pca.transform(many)
+
+
 def test_what_is_no_column_is_told(features):
     held = pa.table({"path": ["x"] * len(features), "features": features})
     for given in (held, held.to_pandas(), pl.from_arrow(held), duckdb.sql("FROM held")):
