@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -92,13 +93,23 @@ void AddRows(Moments* moments, const Rows& rows) {
   ThrowIfFailed(status);
 }
 
+// The library calls the number of components as the program's option; here it is a parameter.
+arrow::Status InItsWords(const arrow::Status& status) {
+  constexpr std::string_view kOption = "--pca-components";
+  std::string message = status.message();
+  const size_t at = message.find(kOption);
+  if (at == std::string::npos) return status;
+  return status.WithMessage(message.replace(at, kOption.size(), "n_components"));
+}
+
 void FitMoments(PcaModel& self, const Moments& moments) {
   arrow::Result<Pca> fitted;
   {
     const nb::gil_scoped_release release;
     fitted = Pca::Fit(moments, self.options, {}, ThreadCount(0));
   }
-  self.fitted = ValueOf(std::move(fitted));
+  ThrowIfFailed(InItsWords(fitted.status()));
+  self.fitted = *std::move(fitted);
 }
 
 void FitRows(PcaModel& self, nb::handle data) {

@@ -110,11 +110,11 @@ arrow::Result<Pca> Pca::Fit(const Moments& moments, const PcaOptions& options, F
                             int threads) {
   const int dimensions = moments.dimensions();
   const int64_t rows = moments.count();
-  ARROW_RETURN_NOT_OK(CheckComponents(options.components, dimensions));
-  if (rows < 2) {
+  if (rows < 2) {  // said first: of no rows there may be no dimensions
     return arrow::Status::Invalid("PCA needs at least two images: ", rows,
                                   rows == 1 ? " image" : " images");
   }
+  ARROW_RETURN_NOT_OK(CheckComponents(options.components, dimensions));
   if (rows < options.components) {
     return arrow::Status::Invalid("PCA needs at least as many images as components: ", rows,
                                   " images, ", options.components,

@@ -127,7 +127,22 @@ MISTAKES = {
     "more components than images": (
         lambda tree, out: pomona.PCA().fit(np.eye(3, 80, dtype=np.float32)),
         ValueError,
-        "3 images, 50 components",
+        "3 images, 50 components; use n_components",
+    ),
+    "more components than features": (
+        lambda tree, out: pomona.PCA(3).fit(FEW),
+        ValueError,
+        "PCA of 2 features has 1 to 2 components, not 3; use n_components",
+    ),
+    "no components": (
+        lambda tree, out: pomona.PCA(0).fit(pomona.Moments(2).add(FEW)),
+        ValueError,
+        "has 1 to 2 components, not 0; use n_components",
+    ),
+    "no rows": (
+        lambda tree, out: pomona.PCA(1).fit(FEW[:0]),
+        ValueError,
+        "PCA needs at least two images: 0 images",
     ),
     "PCA not fitted": (
         lambda tree, out: pomona.PCA().transform(FEW),
