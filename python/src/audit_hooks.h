@@ -23,6 +23,7 @@ inline AuditHooks AuditHooksOf(const CallHooks& hooks) {
 // The rows in one piece.
 inline std::span<const float> OnePiece(const Rows& rows, std::vector<float>* copy) {
   if (rows.blocks().size() == 1) return rows.blocks().front();
+  copy->reserve(static_cast<size_t>(rows.count()) * static_cast<size_t>(rows.dimensions()));
   for (const auto& block : rows.blocks()) copy->insert(copy->end(), block.begin(), block.end());
   return *copy;
 }
