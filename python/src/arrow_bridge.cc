@@ -76,6 +76,12 @@ nb::object ExportTable(const std::shared_ptr<arrow::RecordBatch>& batch) {
   return nb::module_::import_("pyarrow").attr("table")(Exported{nullptr, batch});
 }
 
+nb::object ExportTable(const arrow::RecordBatchVector& batches) {
+  nb::list tables;
+  for (const auto& batch : batches) tables.append(ExportTable(batch));
+  return nb::module_::import_("pyarrow").attr("concat_tables")(tables);
+}
+
 Rows::Rows(nb::handle object) {
   from_arrow_ = IsArrow(object);
   if (from_arrow_) {

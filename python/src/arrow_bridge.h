@@ -53,6 +53,8 @@ void ForEachBinary(const arrow::Array& array, Use use) {
 
 nanobind::object ExportArray(const std::shared_ptr<arrow::Array>& array);        // pyarrow.Array
 nanobind::object ExportTable(const std::shared_ptr<arrow::RecordBatch>& batch);  // pyarrow.Table
+// A pyarrow.Table of one or more batches of one schema.
+nanobind::object ExportTable(const arrow::RecordBatchVector& batches);
 
 // Rows of vectors from an Arrow array of lists of floats, or from anything with the buffer or
 // DLPack protocol that is a matrix.

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -31,43 +32,57 @@ struct BoundIndex {
   std::unique_ptr<Index> made;
 };
 
-arrow::Result<std::shared_ptr<arrow::RecordBatch>> TableOf(const Index& index, size_t queries,
-                                                           const std::vector<Neighbour>& found) {
+bool HasRoom(const arrow::StringBuilder& builder, std::string_view text) {
+  const auto size = static_cast<int64_t>(text.size());
+  return builder.value_data_length() + size <= arrow::StringBuilder::memory_limit();
+}
+
+// In as many batches as the texts need: one holds 2 GiB of them in a column.
+arrow::Result<arrow::RecordBatchVector> BatchesOf(const Index& index, size_t queries,
+                                                  const std::vector<Neighbour>& found) {
+  const auto schema = arrow::schema(
+      {arrow::field("query", arrow::int64(), false), arrow::field("rank", arrow::int64(), false),
+       arrow::field("path", arrow::utf8(), false), arrow::field("label", arrow::utf8(), false),
+       arrow::field("distance", arrow::float64(), false)});
   arrow::Int64Builder query, rank;
   arrow::StringBuilder path, label;
   arrow::DoubleBuilder distance;
+  arrow::RecordBatchVector batches;
+  const auto finish = [&] {
+    const int64_t rows = query.length();
+    arrow::ArrayVector columns(5);
+    ARROW_RETURN_NOT_OK(query.Finish(&columns[0]));
+    ARROW_RETURN_NOT_OK(rank.Finish(&columns[1]));
+    ARROW_RETURN_NOT_OK(path.Finish(&columns[2]));
+    ARROW_RETURN_NOT_OK(label.Finish(&columns[3]));
+    ARROW_RETURN_NOT_OK(distance.Finish(&columns[4]));
+    batches.push_back(arrow::RecordBatch::Make(schema, rows, std::move(columns)));
+    return arrow::Status::OK();
+  };
   const size_t each = queries == 0 ? 0 : found.size() / queries;
   for (size_t i = 0; i < found.size(); ++i) {
+    const std::string_view its_path = index.path(found[i].row),
+                           its_label = index.label(found[i].row);
+    if (!HasRoom(path, its_path) || !HasRoom(label, its_label)) ARROW_RETURN_NOT_OK(finish());
     ARROW_RETURN_NOT_OK(query.Append(static_cast<int64_t>(i / each)));
     ARROW_RETURN_NOT_OK(rank.Append(static_cast<int64_t>(i % each + 1)));
-    ARROW_RETURN_NOT_OK(path.Append(index.path(found[i].row)));
-    ARROW_RETURN_NOT_OK(label.Append(index.label(found[i].row)));
+    ARROW_RETURN_NOT_OK(path.Append(its_path));
+    ARROW_RETURN_NOT_OK(label.Append(its_label));
     ARROW_RETURN_NOT_OK(distance.Append(found[i].distance));
   }
-  arrow::ArrayVector columns(5);
-  ARROW_RETURN_NOT_OK(query.Finish(&columns[0]));
-  ARROW_RETURN_NOT_OK(rank.Finish(&columns[1]));
-  ARROW_RETURN_NOT_OK(path.Finish(&columns[2]));
-  ARROW_RETURN_NOT_OK(label.Finish(&columns[3]));
-  ARROW_RETURN_NOT_OK(distance.Finish(&columns[4]));
-  return arrow::RecordBatch::Make(
-      arrow::schema({arrow::field("query", arrow::int64(), false),
-                     arrow::field("rank", arrow::int64(), false),
-                     arrow::field("path", arrow::utf8(), false),
-                     arrow::field("label", arrow::utf8(), false),
-                     arrow::field("distance", arrow::float64(), false)}),
-      static_cast<int64_t>(found.size()), std::move(columns));
+  ARROW_RETURN_NOT_OK(finish());
+  return batches;
 }
 
-arrow::Result<std::shared_ptr<arrow::RecordBatch>> Search(const Index& index, const Rows& rows,
-                                                          int k, const AuditHooks& hooks) {
+arrow::Result<arrow::RecordBatchVector> Search(const Index& index, const Rows& rows, int k,
+                                               const AuditHooks& hooks) {
   if (rows.count() > 0 && rows.dimensions() != index.dimensions()) {
     return arrow::Status::Invalid("queries: vectors of ", rows.dimensions(),
                                   ", where those of the run have ", index.dimensions());
   }
   std::vector<float> copy;
   ARROW_ASSIGN_OR_RAISE(const auto found, index.Search(OnePiece(rows, &copy), k, hooks));
-  return TableOf(index, static_cast<size_t>(rows.count()), found);
+  return BatchesOf(index, static_cast<size_t>(rows.count()), found);
 }
 
 }  // namespace
@@ -100,13 +115,13 @@ void BindIndex(nb::module_& module) {
             const Rows rows(queries);
             CallHooks hooks{nb::none()};
             const AuditHooks heard = AuditHooksOf(hooks);
-            arrow::Result<std::shared_ptr<arrow::RecordBatch>> table;
+            arrow::Result<arrow::RecordBatchVector> batches;
             {
               const nb::gil_scoped_release release;
-              table = Search(*self.made, rows, k, heard);
+              batches = Search(*self.made, rows, k, heard);
             }
             hooks.Rethrow();
-            return ExportTable(ValueOf(std::move(table)));
+            return ExportTable(ValueOf(std::move(batches)));
           },
           nb::arg("queries"), nb::arg("k"))
       .def(
