@@ -96,7 +96,8 @@ class Transformer:
         """Rows as the core takes them, of the features that it was fitted on."""
         features = self.n_features_in_
         rows, names = _rows(X)
-        if isinstance(rows, numpy.ndarray) and rows.shape[1] != features:
+        # (0, 0): a sequence of no vectors, which has no features to count.
+        if isinstance(rows, numpy.ndarray) and rows.shape not in ((0, 0), (len(rows), features)):
             raise ValueError(
                 f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting "
                 f"{features} features as input"

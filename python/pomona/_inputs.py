@@ -93,7 +93,9 @@ def arrow(data: Any, name: str) -> pa.Array | pa.ChunkedArray | None:
 
 
 def _chunks(array: pa.Array | pa.ChunkedArray) -> list[pa.Array]:
-    return array.chunks if isinstance(array, pa.ChunkedArray) else [array]
+    if not isinstance(array, pa.ChunkedArray):
+        return [array]
+    return array.chunks or [pa.nulls(0, array.type)]  # what has no chunk loses its type
 
 
 def _decoded(array: pa.DictionaryArray) -> pa.Array:

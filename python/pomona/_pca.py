@@ -98,7 +98,10 @@ class PCA(_estimator.Transformer):
         ):
             rows = X.to_pylist() if hasattr(X, "to_pylist") else list(X)
         model = self._fitted()
-        features = numpy.asarray(rows, dtype=numpy.float64) @ model.components_
+        rows = numpy.asarray(rows, dtype=numpy.float64)
+        if rows.shape == (0,):  # no rows, of which a list does not tell the length
+            rows = rows.reshape(0, model.n_components_)
+        features = rows @ model.components_
         if model.scale_ is not None:
             features *= model.scale_
         if model.center:

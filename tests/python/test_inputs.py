@@ -132,6 +132,44 @@ def test_rows_of_less_precision(kind):
     assert pomona.Moments(3).add(given).to_bytes() == pomona.Moments(3).add(rows).to_bytes()
 
 
+VECTORS = [
+    pa.list_(pa.float32()),
+    pa.large_list(pa.float64()),
+    pa.list_(pa.float32(), 4),
+    pa.list_(pa.float16()),
+    pa.list_view(pa.float32()),
+    pa.large_list_view(pa.float32()),
+    pa.fixed_shape_tensor(pa.float32(), [4]),
+    pa.dictionary(pa.int32(), pa.list_(pa.float32())),
+    pa.run_end_encoded(pa.int32(), pa.list_(pa.float32())),
+]
+
+
+@pytest.mark.parametrize("kind", [*VECTORS, None], ids=str)
+def test_no_rows_give_no_rows(kind):
+    given = pa.chunked_array([], kind) if kind else []
+    pca = pomona.PCA(2).fit(np.eye(5, 4))
+    assert len(pca.transform(given)) == 0
+    assert pca.inverse_transform(given).shape == (0, 4)
+    assert pomona.Moments(4).add(given).count == 0
+    assert pomona.near_pairs(given, 0.9).num_rows == 0
+
+
+NAMES = [
+    pa.string_view(),
+    pa.dictionary(pa.int32(), pa.string()),
+    pa.dictionary(pa.int32(), pa.string_view()),
+    pa.dictionary(pa.int32(), pa.large_binary()),
+    pa.run_end_encoded(pa.int32(), pa.string()),
+]
+
+
+@pytest.mark.parametrize("kind", NAMES, ids=str)
+def test_no_images_give_no_rows(kind, extractor):
+    given = pa.chunked_array([], kind)
+    assert extractor.extract(given, paths=given).num_rows == 0
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e39])
 def test_a_row_that_is_not_finite_is_named(value):
     rows = np.arange(28.0).reshape(7, 4) % 5
