@@ -19,7 +19,7 @@ def audit(
     near: float = 0.98,
     neighbours: int = 10,
     knn: int = 0,
-    split: Sequence[str] = (),
+    split: str | Sequence[str] = (),
     threads: int = 0,
     progress: _progress.Progress = None,
     **s3: Unpack[_options.S3Options],
@@ -30,8 +30,8 @@ def audit(
     earlier audit of the run, and returns their counts. `run_id`: the run published last where it
     is None. `near`: the least cosine of the features of near duplicates. `neighbours`: how many
     nearest images vote on a label. `knn`: how many nearest images of each are published as a table
-    of their own; 0: none. `split`: "GLOB=NAME" each, the part of the data set that images belong
-    to. `progress`: as for `run`.
+    of their own; 0: none. `split`: "GLOB=NAME" or a list of these, the part of the data set that
+    images belong to. `progress`: as for `run`.
 
     Which images are dark, light, blurred, or another file with the same pixels, takes a run with
     `stats="full"`; without it the columns of these are null.
@@ -46,7 +46,7 @@ def audit(
             near,
             neighbours,
             knn,
-            list(split),
+            [split] if isinstance(split, str) else list(split),
             threads,
             hook,
             dict(s3),

@@ -147,6 +147,14 @@ def test_planted_duplicates_leak_and_a_wrong_label_shows(planted):
     assert wrong["label_score"] == min(row["label_score"] for row in issues)
 
 
+def test_one_split_rule_needs_no_list(planted):
+    summary = pomona.audit(planted, split="*=test")
+    assert summary.split_leaks == 0
+    assert table(planted, "duplicates").num_rows == summary.duplicates > 0
+    with pytest.raises(ValueError, match="nonsense"):
+        pomona.audit(planted, split="nonsense")
+
+
 @pytest.mark.parametrize(
     ("label", "agreement", "empty"),
     [
