@@ -16,11 +16,14 @@ import pyarrow.parquet
 
 from . import _core
 
-# Not what their content suggests: a label may be 7 or NA.
+# Not what their content suggests: a label may be 7 or NA, and a share just 1.
 _TEXTS = "path label stage reason message features_string pca_features_string".split()
+_SHARES = ["variance_explained", "cumulative_variance"]
 
 _PARSE = pa.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
-_CONVERT = pa.csv.ConvertOptions(column_types=dict.fromkeys(_TEXTS, pa.string()))
+_CONVERT = pa.csv.ConvertOptions(
+    column_types=dict.fromkeys(_TEXTS, pa.string()) | dict.fromkeys(_SHARES, pa.float64())
+)
 
 
 class Published(Protocol):

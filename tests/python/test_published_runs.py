@@ -151,6 +151,11 @@ def test_a_summary_has_the_tables(tree, tmp_path):
     assert summary.features().num_rows == summary.rows == summary.pca().num_rows == 21
     assert summary.errors().num_rows == summary.rejects
     assert summary.variance().num_rows == 2
+    # Also where they are whole numbers, as of two images.
+    two = package.run(tree, tmp_path / "two", pca_components=1, limit=2)
+    shares = two.variance().select(["variance_explained", "cumulative_variance"])
+    assert shares.schema.types == [pa.float64()] * 2
+    assert shares.to_pylist() == [{"variance_explained": 1, "cumulative_variance": 1}]
     assert summary._repr_html_() == package.Run(tmp_path / "out")._repr_html_()
     package.delete(tmp_path / "out", "x")
     assert summary._repr_html_().startswith("<pre>run x: 21 images")
