@@ -189,6 +189,7 @@ arrow::Result<AuditSummary> AuditRun(const std::string& output, const AuditOptio
   ARROW_ASSIGN_OR_RAISE(const PublishedFiles files,
                         PublishedFiles::Open(output, options.s3, cancel));
   ARROW_ASSIGN_OR_RAISE(summary.run_id, FindRunId(files, options.run_id));
+  ARROW_RETURN_NOT_OK(audit::CheckRecorded(files, summary.run_id));
   Run run{files, summary.run_id, {}};
   ARROW_ASSIGN_OR_RAISE(run.checksum, files.Sha256Of(ChecksumsPath(run.id)));
   ARROW_ASSIGN_OR_RAISE(const Checksums checksums, ReadChecksums(files, run.id));

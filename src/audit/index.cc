@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <type_traits>
 #include <utility>
 
 #include "check_threads.h"
@@ -52,11 +53,11 @@ class PublishedIndex final : public Index {
         features_(std::move(features)),
         threads_(threads),
         cpu_(cpu) {
-    // The tiles have them, and nothing asks for the others.
-    rows_.short_vectors = {};
-    rows_.residual = rows_.mahalanobis = {};
-    rows_.images = {};
-    rows_.roots = {};
+    // The tiles have them, and nothing asks for the others. To assign {} would keep the memory.
+    const auto drop = [](auto&... columns) {
+      (std::decay_t<decltype(columns)>().swap(columns), ...);
+    };
+    drop(rows_.short_vectors, rows_.residual, rows_.mahalanobis, rows_.images, rows_.roots);
   }
 
   const std::string& run_id() const override { return run_id_; }
@@ -158,6 +159,7 @@ arrow::Result<std::unique_ptr<Index>> OpenIndex(const std::string& output,
   ARROW_ASSIGN_OR_RAISE(const PublishedFiles files,
                         PublishedFiles::Open(output, options.s3, hooks.cancel));
   ARROW_ASSIGN_OR_RAISE(const std::string run_id, FindRunId(files, options.run_id));
+  ARROW_RETURN_NOT_OK(audit::CheckRecorded(files, run_id));
   ARROW_ASSIGN_OR_RAISE(const Checksums checksums, ReadChecksums(files, run_id));
   ARROW_ASSIGN_OR_RAISE(FeatureOrigin origin, ReadOrigin(files, checksums, run_id));
   ARROW_ASSIGN_OR_RAISE(const Pca pca, audit::ReadPublishedPca(files, checksums, run_id));

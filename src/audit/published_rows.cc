@@ -21,6 +21,14 @@ namespace {
 // What of a row's length is no more than rounding.
 constexpr double kRounding = 1e-10;
 
+arrow::Status NoRecord(const PublishedFiles& files, const std::string& run_id) {
+  return arrow::Status::Invalid(
+      files.Path(kRunInfo.Path(run_id)),
+      ": has no record of its images, which this reads; earlier versions made none, nor does the "
+      "job "
+      "on Hadoop's file systems: publish the run anew, by `pomona run` where it was such a job");
+}
+
 struct Part {
   size_t first_row = 0;
   size_t rows = 0;
@@ -92,10 +100,7 @@ arrow::Status Reading::ReadRecords() {
   if (rows_.images.size() >= std::numeric_limits<uint32_t>::max()) {
     return arrow::Status::Invalid("an audit takes up to 2^32 images, not ", rows_.images.size());
   }
-  if (!parts_.empty()) return arrow::Status::OK();
-  return arrow::Status::Invalid(files_.Path(kRunInfo.Path(run_id_)),
-                                ": has no record of its images; publish the run anew with this "
-                                "version to audit it");
+  return parts_.empty() ? NoRecord(files_, run_id_) : arrow::Status::OK();
 }
 
 arrow::Status Reading::ReadPart(size_t number, CancelToken cancel) {
@@ -194,6 +199,12 @@ void Reading::Join() {
 }
 
 }  // namespace
+
+arrow::Status CheckRecorded(const PublishedFiles& files, const std::string& run_id) {
+  ARROW_ASSIGN_OR_RAISE(const bool is_recorded,
+                        files.Exists(kRunInfo.Path(run_id) + '/' + ItemRecordName(0)));
+  return is_recorded ? arrow::Status::OK() : NoRecord(files, run_id);
+}
 
 arrow::Result<Pca> ReadPublishedPca(const PublishedFiles& files, const Checksums& checksums,
                                     const std::string& run_id) {

@@ -60,6 +60,9 @@ struct PublishedRows {
   std::vector<double> mahalanobis;       // and how far from its mean it lies inside
 };
 
+// Whether the run has what an audit reads. Errors: Invalid, with the cure; IOError.
+arrow::Status CheckRecorded(const PublishedFiles& files, const std::string& run_id);
+
 // The PCA that was published with a run. Errors: Invalid where it is not as it was published; IOError.
 arrow::Result<Pca> ReadPublishedPca(const PublishedFiles& files, const Checksums& checksums,
                                     const std::string& run_id);

@@ -69,6 +69,39 @@ TEST(LabelIssuesTest, AsksForAsMuchAsTheOtherLabelsOwnImagesHave) {
   EXPECT_FALSE(near.is_issue);
 }
 
+// Whatever the number of the other label's images, whose shares are summed.
+TEST(LabelIssuesTest, AsMuchAsTheOtherLabelsOwnImagesHaveIsEnough) {
+  for (int kiwis = 4; kiwis <= 40; ++kiwis) {
+    std::vector<std::pair<std::string, std::pair<int, int>>> given(kiwis, {"kiwi", {0, 0}});
+    for (int i = 0; i < 5; ++i) given.push_back({"plum", {1, i}});
+    given.push_back({"plum", {0, 1}});
+    const auto verdicts = Judge(RowsOf(given), 3);
+    EXPECT_EQ(verdicts.back().agreement, 0) << kiwis;
+    EXPECT_TRUE(verdicts.back().is_issue) << kiwis;
+  }
+}
+
+// The nearest of more labels than are compared at a time, and its distance.
+TEST(LabelIssuesTest, FindsTheNearestOfManyLabels) {
+  std::vector<std::pair<std::string, std::pair<int, int>>> given;
+  for (int i = 0; i < 1000; ++i) given.push_back({"label " + std::to_string(i), {i % 2, i / 20}});
+  const PublishedRows rows = RowsOf(given);
+  const auto verdicts = Judge(rows, 1);
+  for (size_t row = 0; row < rows.size(); ++row) {
+    // A label's only image is its centroid; of equal distances, the first label's.
+    std::vector<double> distances;
+    for (size_t other = 0; other < rows.size(); ++other) {
+      const float* const a = rows.short_vectors.data() + 2 * row;
+      const float* const b = rows.short_vectors.data() + 2 * other;
+      distances.push_back(other == row ? 2 : 1 - (double{a[0]} * b[0] + double{a[1]} * b[1]));
+    }
+    const auto nearest = std::ranges::min_element(distances);
+    EXPECT_NEAR(*verdicts[row].nearest_label_distance, *nearest, 1e-7) << row;
+    EXPECT_NEAR(distances[verdicts[row].nearest_label], *nearest, 1e-7) << row;
+    EXPECT_NEAR(verdicts[row].label_distance, 0, 1e-7) << row;
+  }
+}
+
 TEST(LabelIssuesTest, WhatCannotBeJudgedIsNoIssue) {
   const auto verdicts = Judge(RowsOf({{"", {0, 0}},
                                       {"kiwi", {0, 1}},
