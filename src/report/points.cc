@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <unordered_set>
 #include <utility>
 
 namespace pomona {
@@ -74,9 +75,11 @@ class LabelNumbers {
     const auto found = numbers_.find(label);
     if (found != numbers_.end()) return found->second;
     if (numbers_.size() == most_) {
-      if (!std::exchange(points_.other_labels, true)) Add(kOtherLabels);
+      if (others_.empty()) Add(kOtherLabels);
+      if (others_.insert(HashOf(label)).second) ++points_.distinct_labels;
       return static_cast<uint16_t>(most_);
     }
+    ++points_.distinct_labels;
     const auto number = static_cast<uint16_t>(numbers_.size());
     numbers_[label] = number;
     Add(label);
@@ -90,6 +93,7 @@ class LabelNumbers {
   const size_t most_;
   Points& points_;
   std::map<std::string, uint16_t, std::less<>> numbers_;
+  std::unordered_set<uint64_t> others_;  // by hash, which suffices to count them
   std::string last_;
   uint16_t last_number_ = 0;
 };

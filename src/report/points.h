@@ -44,7 +44,7 @@ struct Points {
   std::vector<uint16_t> labels;            // of each point, an index of label_names
   std::vector<std::string> label_names;    // in the order of their first rows
   std::vector<int64_t> label_counts;       // of all rows
-  bool other_labels = false;               // whether the last name stands for all further ones
+  int64_t distinct_labels = 0;             // above limits.labels the last name is all others
   Bytes paths;                             // of the first points, each ended by a 0, deflated
   size_t path_count = 0;
   std::vector<PicturedPoint> pictured;  // evenly many of each label

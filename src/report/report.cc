@@ -113,7 +113,7 @@ arrow::Result<PagePictures> MakePagePictures(const ReportInput& input, const Rej
 Section RunSection(const std::string& run_id, const nlohmann::json& model, const Points& points,
                    const Rejects& rejects) {
   Section section{.id = "run", .title = "The run"};
-  const auto labels = std::ssize(points.label_names);
+  const int64_t labels = points.distinct_labels;
   const nlohmann::json pca = At(model, "pca");
   const bool given = At(pca, "given") == true;
   section.headlines = {
@@ -203,6 +203,11 @@ Section ScatterSection(const ReportInput& input, const nlohmann::json& model, Po
                      " images: those whose paths have the lowest hashes, a sample that does not "
                      "depend on the order of anything.");
   }
+  const auto told_apart = static_cast<int64_t>(input.limits.labels);
+  if (points.distinct_labels > told_apart) {
+    limits.push_back("The first " + Thousands(told_apart) + " labels are told apart; the other " +
+                     Thousands(points.distinct_labels - told_apart) + " are one here.");
+  }
   if (!exact) {
     limits.push_back("With so many points a score is told to a " + std::to_string(kSteps) +
                      "th of its component's range; the table of the PCA has it to the last digit.");
@@ -236,7 +241,7 @@ Section ScatterSection(const ReportInput& input, const nlohmann::json& model, Po
 
 Section LabelsSection(const ReportInput& input, const Points& points) {
   Section section{.id = "labels", .title = "Labels", .intro = "Images by label."};
-  std::vector<size_t> order(points.label_names.size());
+  std::vector<size_t> order(std::min(points.label_names.size(), input.limits.labels));
   std::iota(order.begin(), order.end(), size_t{0});
   std::ranges::stable_sort(order, std::greater(), [&](size_t i) { return points.label_counts[i]; });
   const size_t shown = std::min(order.size(), input.limits.table_rows);
@@ -246,7 +251,7 @@ Section LabelsSection(const ReportInput& input, const Points& points) {
     rows.push_back({points.label_names[order[i]], points.label_counts[order[i]]});
     images += points.label_counts[order[i]];
   }
-  std::string more = More(shown, std::ssize(order), "labels");
+  std::string more = More(shown, points.distinct_labels, "labels");
   if (!more.empty()) more += " with " + Thousands(points.rows - images) + " images";
   section.blocks.push_back(
       Bars("Images by label", {"label"}, {"images", kCount}, std::move(rows), more));

@@ -31,8 +31,8 @@ function tableOf(block, className, cells) {
 function plainCells(block) {
   const named = block.columns.findIndex((column) => column.name === 'path');
   return (row) => row.map((value, i) => {
-    const {kind} = block.columns[i];
-    const text = named >= 0 ? `What could be decoded of ${row[named]}` : 'picture';
+    const {kind, name} = block.columns[i];
+    const text = named >= 0 ? `${name} of ${row[named]}` : name;
     return element('td', {class: isNumber(kind) ? 'number' : kind === 'text' ? 'long' : ''},
                    written(value, kind, text));
   });

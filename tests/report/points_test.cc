@@ -117,6 +117,9 @@ TEST_F(ReportPoints, LabelsBeyondTheLimitAreOne) {
   const Points points = Read({.labels = 2});
   EXPECT_EQ(points.label_names, (std::vector<std::string>{"a", "b", "(other labels)"}));
   EXPECT_EQ(points.label_counts, (std::vector<int64_t>{7, 1, 32}));
+  EXPECT_EQ(points.distinct_labels, 3);
+  EXPECT_EQ(Read({.labels = 1}).distinct_labels, 3);
+  EXPECT_EQ(Read({}).distinct_labels, 3);
 }
 
 TEST_F(ReportPoints, PathsEndWhereTheirRoomDoes) {
