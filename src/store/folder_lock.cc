@@ -108,7 +108,7 @@ arrow::Status FolderLock::TakeByFlock(int how, bool* supported) {
     switch (error) {
       case 0:
       case EINTR: continue;
-      case EWOULDBLOCK: return Busy(folder_, "wait for it or choose another OUTPUT");
+      case EWOULDBLOCK: return Busy(folder_, "wait until it has ended");
       case EINVAL:
       case ENOLCK:
       case ENOSYS:

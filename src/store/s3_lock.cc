@@ -29,8 +29,8 @@ constexpr int kMostRemovals = 8;
 constexpr std::string_view kText = "Pomona is writing here.\n";
 
 arrow::Status Busy(const S3Folder& folder) {
-  return Refuse(RunRefusal::kOutputBusy, "another run is writing to " + folder.uri() +
-                                             "; wait for it or choose another OUTPUT");
+  return Refuse(RunRefusal::kOutputBusy,
+                "another run is writing to " + folder.uri() + "; wait until it has ended");
 }
 
 // Those who met each other come back one by one.

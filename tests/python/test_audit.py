@@ -203,6 +203,28 @@ def test_the_program_says_what_it_found(pomona, planted):
     assert "GLOB=NAME" in mistaken.stderr
 
 
+def test_what_a_run_lacks_is_named(pomona, run, sample_tree):
+    output = run(sample_tree, "--pca-components", "4", "--formats", "parquet")
+
+    def refused(*command):
+        done = subprocess.run([pomona, *command], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        return done.stderr
+
+    part = output / f"features/parquet/features_{RUN_ID}/part-00000.parquet"
+    bytes_of = part.read_bytes()
+    part.unlink()
+    assert f"cannot read {part}: " in refused("audit", output)
+    part.write_bytes(bytes_of)
+    # As the job on Hadoop's file systems leaves it.
+    info = output / f"run_info/run_info_{RUN_ID}"
+    for path in [info / "_SHA256SUMS", *info.glob("_items*")]:
+        path.unlink()
+    query = next(sample_tree.rglob("*.jpg"))
+    for command in (["audit", output], ["neighbours", output, "--image", query]):
+        assert f"pomona: {info}: has no record of its images" in refused(*command)
+
+
 def test_pairs_of_arrow_and_of_nothing():
     rows = np.array([[1, 0], [2, 0], [0, 1], [0, 0], [0, 0]], np.float32)
     pairs = pomona.near_pairs(pyarrow.array(rows.tolist(), pyarrow.list_(pyarrow.float32())), 0.9)
