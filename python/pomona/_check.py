@@ -74,7 +74,7 @@ def check(
 
     Raises ValueError for options or input that cannot work, OSError, MemoryError.
     """
-    _options.check(options, for_check=True)
+    _options.check(options, "progress", "junit", for_check=True)
     log = logging.getLogger("pomona").warning
     with _progress.hook(progress) as hook:
         file = "" if junit is None else os.fspath(junit)

@@ -55,10 +55,11 @@ class RunOptions(CheckOptions, total=False):
     fresh: bool
 
 
-def check(given: Iterable[str], *, for_check: bool = False) -> None:
+def check(given: Iterable[str], *others: str, for_check: bool = False) -> None:
     """Raises TypeError for what is no option of a run, or of a check, with the nearest name and all
-    there are."""
+    there are; `others`: what the function takes besides."""
     names = [spec.name for spec in _core.option_specs() if spec.is_for_check or not for_check]
+    names += others
     for name in given:
         if name in names:
             continue

@@ -64,7 +64,7 @@ def run(
     that is not there), MemoryError, OutputBusy where another run is writing to `output`, and
     TooManyRejects. Nothing is published then.
     """
-    _options.check(options)
+    _options.check(options, "progress", "audit")
     if audit and options.get("shard"):
         raise ValueError("audit: not with shard; call pomona.audit() after the last of them")
     log = logging.getLogger("pomona").warning

@@ -4,6 +4,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <span>
 #include <utility>
 
@@ -81,7 +82,51 @@ arrow::Result<Findings> Find(const PublishedRows& rows, const audit::RowFile& fe
   return found;
 }
 
-void Count(const PublishedRows& rows, const Findings& found, AuditSummary* summary) {
+// "1 group", "2 groups".
+std::string Counted(int64_t count, const std::string& what) {
+  return std::to_string(count) + ' ' + what + (count == 1 ? "" : "s");
+}
+
+// The parts of the data set, and the rules for them that say nothing.
+void CountSplits(const PublishedRows& rows, const std::vector<SplitRule>& rules,
+                 AuditSummary* summary) {
+  std::set<std::string> splits;
+  std::vector<const SplitRule*> unmet;
+  for (const SplitRule& rule : rules) unmet.push_back(&rule);
+  for (size_t row = 0; row < rows.size(); ++row) {
+    const std::string_view path = rows.relative_path(row);
+    splits.insert(SplitOf(path, rules));
+    std::erase_if(unmet, [&](const SplitRule* rule) { return rule->glob.Matches(path); });
+  }
+  splits.erase("");
+  summary->splits = std::ssize(splits);
+  for (const SplitRule* rule : unmet) {
+    summary->notes.push_back("no image matches the split '" + rule->glob.text() + '=' + rule->name +
+                             "'");
+  }
+}
+
+// Labels whose images cannot be among themselves.
+void CountSmallLabels(const PublishedRows& rows, int neighbours, AuditSummary* summary) {
+  std::vector<int64_t> sizes(rows.label_names.size());
+  for (const uint32_t label : rows.labels) ++sizes[label];
+  int64_t all = 0, small = 0;
+  for (size_t label = 0; label < sizes.size(); ++label) {
+    if (rows.label_names[label].empty()) continue;
+    ++all;
+    small += sizes[label] <= neighbours;
+  }
+  if (small == 0) return;
+  summary->notes.push_back(std::to_string(small) + " of " + Counted(all, "label") + " have " +
+                           std::to_string(neighbours) + " images or fewer: ask fewer than " +
+                           std::to_string(neighbours) +
+                           " neighbours, or their label issues mean little");
+}
+
+void Count(const PublishedRows& rows, const Findings& found, const AuditOptions& options,
+           AuditSummary* summary) {
+  CountSplits(rows, options.splits, summary);
+  CountSmallLabels(rows, options.neighbours, summary);
   summary->groups = std::ssize(found.duplicates);
   for (const DuplicateGroup& group : found.duplicates) {
     summary->duplicates += std::ssize(group.members);
@@ -213,7 +258,7 @@ arrow::Result<AuditSummary> AuditRun(const std::string& output, const AuditOptio
       ARROW_ASSIGN_OR_RAISE(found, Find(rows, features, options, threads, hooks));
     }
     summary.rows = static_cast<int64_t>(rows.size());
-    Count(rows, found, &summary);
+    Count(rows, found, options, &summary);
     return Publish(run, rows, found, InfoJson(summary, options, run.checksum), *audits, &summary,
                    cancel);
   });
@@ -224,11 +269,6 @@ arrow::Result<AuditSummary> AuditRun(const std::string& output, const AuditOptio
   }
   watch.Lap(&summary.seconds);
   return summary;
-}
-
-// "1 group", "2 groups".
-std::string Counted(int64_t count, const std::string& what) {
-  return std::to_string(count) + ' ' + what + (count == 1 ? "" : "s");
 }
 
 // "image issues: 2 dark, 1 odd_size", and what would tell more.
@@ -271,6 +311,8 @@ std::string SplitOf(std::string_view relative_path, const std::vector<SplitRule>
 }
 
 std::string Describe(const AuditSummary& summary) {
+  std::string notes;
+  for (const std::string& note : summary.notes) notes += '\n' + note;
   return "run " + summary.run_id + ": " + Counted(summary.rows, "image") + "\n" +
          Counted(summary.groups, "group") +
          " of duplicates: " + Counted(summary.duplicates, "image") + ", " +
@@ -279,9 +321,10 @@ std::string Describe(const AuditSummary& summary) {
               ? ", " + std::to_string(summary.same_pixels) + " more with the same pixels; "
               : "; ") +
          Counted(summary.label_conflicts, "group") + " with conflicting labels, " +
-         std::to_string(summary.split_leaks) + " in more than one split\n" +
+         (summary.splits > 1 ? std::to_string(summary.split_leaks) + " in more than one split\n"
+                             : "no splits to compare\n") +
          Counted(summary.outliers, "outlier") + ", " +
-         Counted(summary.label_issues, "label issue") + "\n" + DescribeIssues(summary);
+         Counted(summary.label_issues, "label issue") + "\n" + DescribeIssues(summary) + notes;
 }
 
 arrow::Result<AuditSummary> Audit(const std::string& output, const AuditOptions& options,

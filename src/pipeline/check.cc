@@ -199,7 +199,7 @@ arrow::Result<CheckSummary> CheckAll(Source& source, const CheckOptions& options
   ARROW_RETURN_NOT_OK(checkers.Check(waiting));
   CheckSummary summary = checkers.summary();
   const Counts& counts = summary.counts;
-  if (static_cast<size_t>(counts.listed) < ItemLimit(options.run)) TellOfGlobs(filter, hooks);
+  TellOfFilter(filter, static_cast<size_t>(counts.listed) < ItemLimit(options.run), hooks);
   summary.passed = WithinBound(options.run.max_rejects, counts.rows, counts.rejects);
   return summary;
 }

@@ -97,7 +97,7 @@ arrow::Status Job::PlanForOthers() {
     ARROW_RETURN_NOT_OK(Begin());
     ARROW_RETURN_NOT_OK(ListAll());
     if (plan_.fragments.empty()) return NoFiles(in_.input, listing_->filter(), in_.options);
-    TellOfFilter(*listing_, in_.hooks);
+    TellOfFilter(listing_->filter(), listing_->saw_everything(), in_.hooks);
     return WritePlan();
   };
   arrow::Status status = Lock();
@@ -367,7 +367,7 @@ arrow::Status Job::CheckExtraction() {
   if (listing_ && counts.listed == 0) {
     return NoFiles(in_.input, listing_->filter(), in_.options);
   }
-  if (listing_) TellOfFilter(*listing_, in_.hooks);
+  if (listing_) TellOfFilter(listing_->filter(), listing_->saw_everything(), in_.hooks);
   if (counts.listed != counts.rows + counts.rejects + counts.skips) {
     return arrow::Status::UnknownError("internal error: ", counts.listed, " files listed, but ",
                                        counts.rows, " rows + ", counts.rejects, " rejects + ",
@@ -498,10 +498,12 @@ arrow::Result<Pca> Job::FitWhileWritingFeatures() {
       [&](size_t task) { return features.Write(task); }, poll, fit));
   ARROW_RETURN_NOT_OK(CheckWritten("features"));
   if (!in_.pca && pca->determined() < pca->components()) {
-    Log("the images determine " + std::to_string(pca->determined()) + " of the " +
-        std::to_string(pca->components()) +
-        " components; the further columns are arbitrary: use --pca-components " +
-        std::to_string(std::max(1, pca->determined())));
+    Log(pca->determined() == 0
+            ? "the images are all the same to the network: the components are arbitrary"
+            : "the images determine " + std::to_string(pca->determined()) + " of the " +
+                  std::to_string(pca->components()) +
+                  " components; the further columns are arbitrary: use --pca-components " +
+                  std::to_string(pca->determined()));
   }
   return *std::move(pca);
 }

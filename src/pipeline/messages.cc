@@ -88,22 +88,17 @@ arrow::Status NoFiles(const std::string& input, const PathFilter& filter,
   return arrow::Status::Invalid(text);
 }
 
-void TellOfGlobs(const PathFilter& filter, const RunHooks& hooks) {
+void TellOfFilter(const PathFilter& filter, bool saw_everything, const RunHooks& hooks) {
   if (!hooks.log) return;
-  for (const std::string& option : filter.Unmatched()) {
-    hooks.log(option + " matched nothing; " + HowGlobsMatch(filter, {option}));
-  }
-}
-
-void TellOfFilter(const Listing& listing, const RunHooks& hooks) {
-  if (!hooks.log) return;
-  const PathFilter& filter = listing.filter();
   if (filter.hidden() > 0) {
     hooks.log(HiddenOnes(filter) +
               " are left out (.names and what systems leave behind); "
               "--hidden takes them");
   }
-  if (listing.saw_everything()) TellOfGlobs(filter, hooks);
+  if (!saw_everything) return;
+  for (const std::string& option : filter.Unmatched()) {
+    hooks.log(option + " matched nothing; " + HowGlobsMatch(filter, {option}));
+  }
 }
 
 arrow::Status WithCure(const arrow::Status& status, const Kept& kept, const std::string& folder,

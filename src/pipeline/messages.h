@@ -23,12 +23,9 @@ void TellOfOtherFolders(const Source& source, const std::string& output, const R
 arrow::Status NoFiles(const std::string& input, const PathFilter& filter,
                       const RunOptions& options);
 
-// Names the globs that nothing matched. REQUIRES: the filter has seen everything.
-void TellOfGlobs(const PathFilter& filter, const RunHooks& hooks);
-
-// Says what was left out that the user may have meant, and which globs may be mistaken.
-// REQUIRES: everything is listed.
-void TellOfFilter(const Listing& listing, const RunHooks& hooks);
+// Says what was left out that the user may have meant and, where the filter has seen everything,
+// which globs matched nothing.
+void TellOfFilter(const PathFilter& filter, bool saw_everything, const RunHooks& hooks);
 
 // A failed run's error, with what is kept of it and the cure where that is known. `space_needed`:
 // bytes; 0: not known.

@@ -92,7 +92,9 @@ std::string CountsText(const std::map<std::string, int64_t>& counts) {
 std::string Describe(const RunSummary& summary) {
   const Counts& counts = summary.counts;
   if (summary.published_elsewhere) {
-    return "run " + summary.run_id + ": published by another shard";
+    return "run " + summary.run_id +
+           ": is published already; nothing was left for this shard, and another run takes another "
+           "id";
   }
   if (summary.fragments_missing > 0) {
     return "run " + summary.run_id + ": this shard is done (" + std::to_string(counts.listed) +

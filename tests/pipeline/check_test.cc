@@ -62,6 +62,17 @@ TEST(Check, NamesTheGlobsThatNothingMatched) {
   EXPECT_EQ(lines.size(), 0u);
 }
 
+TEST(Check, SaysWhatIsHidden) {
+  MemorySource source;
+  source.files = {{"a/.1.png", ""}, {"a/1.png", PngOf(1, 2, 3, 5, 7)}};
+  std::vector<std::string> lines;
+  RunHooks hooks;
+  hooks.log = [&](const std::string& line) { lines.push_back(line); };
+  ASSERT_EQ(Check(source, {}, [](const CheckResult&) {}, hooks)->counts.listed, 1);
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_TRUE(lines[0].ends_with("--hidden takes them")) << lines[0];
+}
+
 TEST(Check, TellsTheStatisticsOfImages) {
   MemorySource source;
   source.files = {{"a/1.png", PngOf(255, 255, 255, 5, 7)}, {"a/2.png", "garbage"}};

@@ -189,6 +189,8 @@ def test_the_program_says_what_it_found(pomona, planted):
     assert info["options"]["split"] == ["train/*=a", "test/*=b"]
     counts = info["counts"]
     assert f"{counts['groups']} groups of duplicates: {counts['duplicates']} images" in done.stdout
+    assert f", {counts['split_leaks']} in more than one split\n" in done.stdout
+    assert "no image matches" not in done.stdout
     assert {row["split"] for row in table(output, "split_leaks").to_pylist()} == {"a", "b"}
     page = output / "page.html"
     subprocess.run([pomona, "report", output, "--output", page], check=True)
@@ -201,6 +203,21 @@ def test_the_program_says_what_it_found(pomona, planted):
     )
     assert mistaken.returncode == 2
     assert "GLOB=NAME" in mistaken.stderr
+
+
+def test_the_program_says_what_tells_nothing(pomona, run, sample_tree):
+    output = run(sample_tree, "--pca-components", "4")
+
+    def audited(*options):
+        job = [pomona, "audit", output, *options]
+        return subprocess.run(job, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    few = "12 of 12 labels have 10 images or fewer: ask fewer than 10 neighbours, or their label "
+    few += "issues mean little"
+    lines = audited("--split", "trian/*=train")
+    assert lines[1].endswith(", no splits to compare")
+    assert lines[4:6] == ["no image matches the split 'trian/*=train'", few]
+    assert few not in audited("--neighbours", "9")
 
 
 def test_what_a_run_lacks_is_named(pomona, run, sample_tree):

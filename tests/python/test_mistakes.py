@@ -22,12 +22,12 @@ MISTAKES = {
     "half of an option": (
         lambda tree, out: pomona.run(tree, out, components=3),
         TypeError,
-        "did you mean 'pca_components'? The options are mode, pca_components,",
+        "there is no option 'components'; did you mean 'pca_components'? The options are mode,",
     ),
     "option of the program": (
         lambda tree, out: pomona.run(tree, out, quiet=True),
         TypeError,
-        "there is no option 'quiet'. The options are mode,",
+        ", progress, audit",
     ),
     "wrong mode": (
         lambda tree, out: pomona.run(tree, out, mode="tiny"),

@@ -368,7 +368,10 @@ def test_an_input_in_its_own_output_is_refused(pomona, tree, picture):
     for arguments in [("fruits", "."), ("fruits", "fruits"), ("link/fruits", "."), ("split",) * 2]:
         done = call(pomona, "run", *arguments, "--pca-components", "1", cwd=tree)
         assert done.returncode == 1
-        assert "of which nothing is taken for input; name another OUTPUT\n" in done.stderr
+        assert (
+            "the folder that is read, and nothing in it is taken for input; name another OUTPUT\n"
+            in done.stderr
+        )
     assert sorted(os.listdir(tree)) == ["fruits", "link", "split"]
 
 

@@ -117,7 +117,10 @@ def test_folders_beside_training_are_named(bucket, picture):
     assert f"{said}(Test), name that folder as INPUT\n" in finished.stderr
     finished = bucket.run("run", url, f"{url}/Training")
     assert finished.returncode == 1
-    assert "of which nothing is taken for input; name another OUTPUT\n" in finished.stderr
+    assert (
+        "the folder that is read, and nothing in it is taken for input; name another OUTPUT\n"
+        in finished.stderr
+    )
 
 
 def test_listings_of_many_pages(bucket, picture, tmp_path):
