@@ -70,6 +70,7 @@ nb::bytes ToBytes(const std::string& text) { return nb::bytes(text.data(), text.
 arrow::Status CheckFinite(const Rows& rows) {
   size_t first = 0;
   for (const auto& block : rows.blocks()) {
+    if (block.empty()) continue;  // without a dimension, perhaps
     ARROW_RETURN_NOT_OK(pomona::CheckFinite(block, rows.dimensions(), first));
     first += block.size() / rows.dimensions();
   }
@@ -134,17 +135,20 @@ nb::object Transform(const PcaModel& self, nb::handle data) {
                            " fit into one list array; transform them in pieces")
                               .c_str());
   }
-  ThrowIfFailed(CheckFinite(rows));
   std::vector<double> out(rows.count() * components);
+  arrow::Status finite;
   {
     const nb::gil_scoped_release release;
+    finite = CheckFinite(rows);
     size_t done = 0;
     for (const auto& block : rows.blocks()) {
+      if (!finite.ok()) break;
       const size_t count = block.size() / pca.dimensions();
       pca.Project(block, std::span(out).subspan(done * components, count * components));
       done += count;
     }
   }
+  ThrowIfFailed(finite);
   if (!rows.from_arrow()) return nb::cast(ToNumpy(out, rows.count(), components));
   arrow::TypedBufferBuilder<int32_t> offsets;
   for (int64_t row = 0; row <= rows.count(); ++row) {
