@@ -364,7 +364,7 @@ constexpr RunOptionSpec kSpecs[] = {
      SetText<&RunOptions::weights>, Get<&RunOptions::weights>},
     {"run-id", "ID", "Name of the run (default: YYYYmmdd_HHMMSS)", Kind::kValue,
      SetText<&RunOptions::run_id>, Get<&RunOptions::run_id>},
-    {"formats", "LIST", "Formats of the vectors", Kind::kValue,
+    {"formats", "LIST", "Formats of the tables", Kind::kValue,
      SetParsed<&RunOptions::formats, ParseFormats>, GetName<&RunOptions::formats, FormatsText>},
     {"vectors", "LAYOUT",
      "Vectors in Parquet: fixed (lists of a size that Arrow knows), list, or spark (the PCA as "
@@ -404,7 +404,8 @@ constexpr RunOptionSpec kSpecs[] = {
      Kind::kValue, SetParsed<&RunOptions::max_rejects, ParseRejectBound>,
      GetName<&RunOptions::max_rejects, RejectBoundText>},
     {"report", "KIND",
-     "Page about the run, for any browser: full, plots (no paths or pictures) or none",
+     "Page about the run, for any browser: full, plots (no pictures, no paths of images but "
+     "rejects) or none",
      Kind::kValue, SetParsed<&RunOptions::report, ParseReport>,
      GetName<&RunOptions::report, ReportName>},
     {"report-images", "WHICH", "Small pictures of the images in the report: all or none",
