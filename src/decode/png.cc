@@ -286,6 +286,27 @@ std::variant<size_t, Reject> FindDataEnd(std::span<const uint8_t> file,
   return EndsIn("front of the picture's data");
 }
 
+// What libpng, the newer the more, takes for no chunk at all. Pillow passes over such chunks, if
+// their checksums are right.
+bool IsNameToLibpng(std::string_view type) {
+  const auto is_letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; };
+  return std::ranges::all_of(type, is_letter) && std::isupper(static_cast<unsigned char>(type[2]));
+}
+
+// Gives libpng the chunks.
+void Process(std::span<const uint8_t> file, Reader* reader) {
+  png_process_data(reader->png, reader->info, const_cast<png_bytep>(file.data()), kSignatureSize);
+  for (size_t at = kSignatureSize, end; at < file.size(); at = end) {
+    end = std::min(at + kChunkHeaderSize + ReadInt(&file[at]) + kChecksumSize, file.size());
+    const std::string_view type(reinterpret_cast<const char*>(&file[at + 4]), 4);
+    if (IsNameToLibpng(type)) {
+      png_process_data(reader->png, reader->info, const_cast<png_bytep>(&file[at]), end - at);
+    } else if (!HasChecksum(file, at + 4, end)) {
+      OnError(reader->png, "CRC error");
+    }
+  }
+}
+
 // No object with a destructor may live here: errors leave by longjmp.
 void Read(std::span<const uint8_t> file, Reader* reader) {
   if (setjmp(reader->failure)) {
@@ -307,7 +328,7 @@ void Read(std::span<const uint8_t> file, Reader* reader) {
   png_set_check_for_invalid_index(reader->png, -1);
   png_set_option(reader->png, PNG_MAXIMUM_INFLATE_WINDOW, PNG_OPTION_ON);
   png_set_progressive_read_fn(reader->png, reader, OnInfo, OnRow, nullptr);
-  png_process_data(reader->png, reader->info, const_cast<png_bytep>(file.data()), file.size());
+  Process(file, reader);
 }
 
 // Where the picture's data end, and its size, which is within the limits.

@@ -99,6 +99,7 @@ Bytes MakePng(int width, int height, int bit_depth, int color_type, const Bytes&
         out->insert(out->end(), data, data + size);
       },
       nullptr);
+  png_set_check_for_invalid_index(png, 0);  // some pictures are to have such
   png_set_IHDR(png, info, width, height, bit_depth, color_type,
                options.interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE, 0, 0);
   if (!options.palette.empty()) {

@@ -163,6 +163,17 @@ TEST(DecodePngTest, ForeignChunks) {
   const Bytes rows = Ramp(15, 9);
   const Bytes file = MakePng(15, 9, 8, PNG_COLOR_TYPE_RGB, rows);
   EXPECT_TRUE(Decode(WithChunk(file, "abCd1234")).rgb == rows);
+  for (const std::string type : {"gAmA", "ab1d", "a_CD", "1bCd"}) {
+    Bytes odd = WithChunk(file, type + "1234");
+    EXPECT_TRUE(Decode(odd).rgb == rows) << type;
+    Bytes interlaced =
+        WithChunk(MakePng(15, 9, 8, PNG_COLOR_TYPE_RGB, rows, {.interlaced = true}), type + "1234");
+    EXPECT_TRUE(Decode(interlaced).rgb == rows) << type;
+    for (Bytes* wrong : {&odd, &interlaced}) {
+      (*wrong)[FindChunk(*wrong, "IDAT") - 1] ^= 1;  // of its checksum
+      EXPECT_EQ(Decode(*wrong).verdict, "corrupt") << type;
+    }
+  }
   EXPECT_EQ(Decode(WithChunk(file, "CgBI1234")).verdict, "unsupported_format");
   EXPECT_EQ(Decode(WithChunk(file, "ABCD1234")).verdict, "unsupported_format");
   // Frames of an animation: the first may come with the picture, others only after it.
