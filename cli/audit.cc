@@ -41,7 +41,8 @@ arrow::Status AuditRun(const std::string& output, const AuditOptions& options,
   if (quiet) return arrow::Status::OK();
   std::istringstream lines(Describe(summary));
   for (std::string line; std::getline(lines, line);) Print(line);
-  Print("written to " + output + "/audit; `pomona report " + output + "` makes a page of it");
+  Print("written to " + output + "/audit");
+  Print("`pomona report --run-id " + summary.run_id + "` makes a page that shows it");
   return arrow::Status::OK();
 }
 

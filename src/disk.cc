@@ -163,7 +163,7 @@ arrow::Result<int> OpenRegularFile(const std::string& path) {
   if (S_ISREG(info.st_mode)) return fd;
   close(fd);
   return arrow::Status::Invalid(
-      path, S_ISDIR(info.st_mode) ? ": is a folder; name the file in it" : ": is no regular file");
+      path, S_ISDIR(info.st_mode) ? ": is a folder, not a file" : ": is no regular file");
 }
 
 OutputFile::OutputFile(int fd, std::string path, std::string* sha256)

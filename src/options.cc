@@ -364,8 +364,9 @@ constexpr RunOptionSpec kSpecs[] = {
      SetText<&RunOptions::weights>, Get<&RunOptions::weights>},
     {"run-id", "ID", "Name of the run (default: YYYYmmdd_HHMMSS)", Kind::kValue,
      SetText<&RunOptions::run_id>, Get<&RunOptions::run_id>},
-    {"formats", "LIST", "Formats of the tables", Kind::kValue,
-     SetParsed<&RunOptions::formats, ParseFormats>, GetName<&RunOptions::formats, FormatsText>},
+    {"formats", "LIST", "Formats of features and PCA; without parquet there is no table of images",
+     Kind::kValue, SetParsed<&RunOptions::formats, ParseFormats>,
+     GetName<&RunOptions::formats, FormatsText>},
     {"vectors", "LAYOUT",
      "Vectors in Parquet: fixed (lists of a size that Arrow knows), list, or spark (the PCA as "
      "MLlib's vectors)",

@@ -67,7 +67,7 @@ struct AuditSummary {
   int64_t label_issues = 0;
   StatsKind stats = StatsKind::kNone;           // that all images have
   std::map<std::string, int64_t> image_issues;  // images by issue, where it could be judged
-  std::vector<std::string> notes;  // sentences: what of the options tells nothing of these images
+  std::vector<std::string> notes;  // where options or counts say little about these images
   double seconds = 0;
   std::vector<std::string> folders;  // that were published, below the output
 };

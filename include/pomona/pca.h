@@ -17,9 +17,8 @@ namespace pomona {
 
 class SafetensorsFile;
 
-// Errors: Invalid names the first row that has a value not finite, `first` being the number of the
-// first one here.
-// rows: n x dimensions, row-major.
+// Whether all values are numbers. rows: n x dimensions, row-major.
+// Errors: Invalid, naming the first row with one that is not finite; rows count from `first`.
 arrow::Status CheckFinite(std::span<const float> rows, size_t dimensions, size_t first = 0);
 
 // Count, mean and co-moments of feature rows, in float64.

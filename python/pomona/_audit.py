@@ -59,7 +59,7 @@ def near_pairs(features: Any, cosine: float, *, threads: int = 0) -> pa.Table:
     `features`: a matrix of float32, or an Arrow array of lists of them, such as the column of a
     run. Columns: a and b, the numbers of the rows (uint32, a < b), and cosine (float64); in their
     order. A row of zeros is near none. Memory beside the features: some 500 bytes a row, 10 KiB a
-    dimension, up to 100 MiB, and the pairs.
+    dimension, up to 100 MiB for a covariance, and the pairs.
 
     Raises ValueError for a cosine not in (0, 1] and features that are not finite.
     """

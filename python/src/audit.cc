@@ -58,6 +58,7 @@ void BindAudit(nb::module_& module) {
       .def_ro("same_pixels", &AuditSummary::same_pixels,
               "Of these: another file with the very pixels of another one.")
       .def_ro("label_conflicts", &AuditSummary::label_conflicts, "Groups with more than one label.")
+      .def_ro("splits", &AuditSummary::splits, "Parts of the data set that images are in.")
       .def_ro("split_leaks", &AuditSummary::split_leaks,
               "Groups in more than one part of the data set, as train and test.")
       .def_ro("outliers", &AuditSummary::outliers)
@@ -67,6 +68,8 @@ void BindAudit(nb::module_& module) {
           "The statistics that all images have: none, basic or full.")
       .def_ro("image_issues", &AuditSummary::image_issues,
               "Images by issue, of those that could be judged.")
+      .def_ro("notes", &AuditSummary::notes,
+              "Where options or counts say little about these images.")
       .def_ro("seconds", &AuditSummary::seconds)
       .def_ro("folders", &AuditSummary::folders, "What was published, below the output.")
       .def("__repr__", [](const AuditSummary& self) { return Describe(self); });

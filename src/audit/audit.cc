@@ -106,21 +106,23 @@ void CountSplits(const PublishedRows& rows, const std::vector<SplitRule>& rules,
   }
 }
 
-// Labels whose images cannot be among themselves.
+// Labels with so few images that those of others always vote on them.
 void CountSmallLabels(const PublishedRows& rows, int neighbours, AuditSummary* summary) {
   std::vector<int64_t> sizes(rows.label_names.size());
   for (const uint32_t label : rows.labels) ++sizes[label];
-  int64_t all = 0, small = 0;
+  int64_t all = 0, small = 0, least = neighbours;
   for (size_t label = 0; label < sizes.size(); ++label) {
     if (rows.label_names[label].empty()) continue;
     ++all;
-    small += sizes[label] <= neighbours;
+    if (sizes[label] < 2 || sizes[label] > neighbours) continue;  // one alone is not judged
+    ++small;
+    least = std::min(least, sizes[label]);
   }
-  if (small == 0) return;
-  summary->notes.push_back(std::to_string(small) + " of " + Counted(all, "label") + " have " +
-                           std::to_string(neighbours) + " images or fewer: ask fewer than " +
-                           std::to_string(neighbours) +
-                           " neighbours, or their label issues mean little");
+  if (small == 0 || all < 2) return;
+  summary->notes.push_back("labels with 2 to " + std::to_string(neighbours) +
+                           " images: " + std::to_string(small) + " of " + std::to_string(all) +
+                           "; with more than " + Counted(least - 1, "neighbour") +
+                           " their label issues mean little");
 }
 
 void Count(const PublishedRows& rows, const Findings& found, const AuditOptions& options,

@@ -50,6 +50,7 @@ arrow::Result<Pca> FitSample(std::span<const float> rows, size_t count, size_t w
   PcaParts parts;
   parts.mean.resize(width);
   parts.variance.assign(pca.variance().begin(), pca.variance().end());
+  parts.basis.reserve(components * width);
   for (size_t c = 0; c < components; ++c) {
     for (size_t i = 0; i < width; ++i) parts.basis.push_back(projected[i * components + c]);
   }

@@ -24,9 +24,9 @@ constexpr double kRounding = 1e-10;
 arrow::Status NoRecord(const PublishedFiles& files, const std::string& run_id) {
   return arrow::Status::Invalid(
       files.Path(kRunInfo.Path(run_id)),
-      ": has no record of its images, which this reads; earlier versions made none, nor does the "
-      "job "
-      "on Hadoop's file systems: publish the run anew, by `pomona run` where it was such a job");
+      ": has no record of its images (runs of earlier versions and of jobs on Hadoop's file "
+      "systems "
+      "have none); make the run anew by `pomona run`, from a folder or S3");
 }
 
 struct Part {
@@ -201,9 +201,9 @@ void Reading::Join() {
 }  // namespace
 
 arrow::Status CheckRecorded(const PublishedFiles& files, const std::string& run_id) {
-  ARROW_ASSIGN_OR_RAISE(const bool is_recorded,
-                        files.Exists(kRunInfo.Path(run_id) + '/' + ItemRecordName(0)));
-  return is_recorded ? arrow::Status::OK() : NoRecord(files, run_id);
+  // Which name the record where there is one, so that it is missed if it is gone.
+  ARROW_ASSIGN_OR_RAISE(const bool has_checksums, files.Exists(ChecksumsPath(run_id)));
+  return has_checksums ? arrow::Status::OK() : NoRecord(files, run_id);
 }
 
 arrow::Result<Pca> ReadPublishedPca(const PublishedFiles& files, const Checksums& checksums,

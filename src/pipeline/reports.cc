@@ -93,8 +93,7 @@ std::string Describe(const RunSummary& summary) {
   const Counts& counts = summary.counts;
   if (summary.published_elsewhere) {
     return "run " + summary.run_id +
-           ": is published already; nothing was left for this shard, and another run takes another "
-           "id";
+           ": another shard has published it, now or earlier (a new run takes a new id)";
   }
   if (summary.fragments_missing > 0) {
     return "run " + summary.run_id + ": this shard is done (" + std::to_string(counts.listed) +

@@ -290,8 +290,10 @@ arrow::Result<std::unique_ptr<PartReader>> OpenFeaturesPart(const PublishedFiles
                                                             int dimensions, std::string* path) {
   *path = kFeaturesParquet.Path(run_id) + '/' + PartName(part, "parquet");
   ARROW_ASSIGN_OR_RAISE(const bool has_parquet, files.Exists(*path));
+  if (has_parquet) return OpenParquetPart(files, *path, dimensions);
+  // A part that is missing is missed where the run's are.
   ARROW_ASSIGN_OR_RAISE(const bool has_csv, files.Exists(SuccessOf(kFeaturesCsv, run_id)));
-  if (has_parquet || !has_csv) return OpenParquetPart(files, *path, dimensions);
+  if (!has_csv) return OpenParquetPart(files, *path, dimensions);
   *path = kFeaturesCsv.Path(run_id) + '/' + PartName(part, "csv");
   return OpenCsvPart(files, *path, dimensions);
 }

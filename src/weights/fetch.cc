@@ -196,8 +196,9 @@ arrow::Status FetchImageNetWeights(const std::string& safetensors_path, FetchLog
     if (status.ok()) return status;
   }
   return arrow::Status::IOError(
-      "no ImageNet weights could be fetched; copy the file that `pomona weights fetch` makes on "
-      "another machine to ",
+      "no ImageNet weights could be fetched, for the reasons above; what `pomona weights fetch` "
+      "makes "
+      "on another machine can be copied to ",
       safetensors_path);
 }
 

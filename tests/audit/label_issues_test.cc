@@ -69,7 +69,7 @@ TEST(LabelIssuesTest, AsksForAsMuchAsTheOtherLabelsOwnImagesHave) {
   EXPECT_FALSE(near.is_issue);
 }
 
-// Whatever the number of the other label's images, whose shares are summed.
+// Whatever the number of the other label's images: votes are compared exactly.
 TEST(LabelIssuesTest, AsMuchAsTheOtherLabelsOwnImagesHaveIsEnough) {
   for (int kiwis = 4; kiwis <= 40; ++kiwis) {
     std::vector<std::pair<std::string, std::pair<int, int>>> given(kiwis, {"kiwi", {0, 0}});

@@ -11,6 +11,7 @@ import pomona
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from pomona import audit
 from runs import RUN_ID
 
 
@@ -212,12 +213,16 @@ def test_the_program_says_what_tells_nothing(pomona, run, sample_tree):
         job = [pomona, "audit", output, *options]
         return subprocess.run(job, capture_output=True, text=True, check=True).stdout.splitlines()
 
-    few = "12 of 12 labels have 10 images or fewer: ask fewer than 10 neighbours, or their label "
-    few += "issues mean little"
-    lines = audited("--split", "trian/*=train")
+    few = (
+        "labels with 2 to 10 images: 12 of 12; with more than 9 neighbours their label issues mean "
+    )
+    few += "little"
+    lines = audited("--split", "nothere/*=train")
     assert lines[1].endswith(", no splits to compare")
-    assert lines[4:6] == ["no image matches the split 'trian/*=train'", few]
-    assert few not in audited("--neighbours", "9")
+    assert lines[4:6] == ["no image matches the split 'nothere/*=train'", few]
+    assert not [line for line in audited("--neighbours", "9") if "mean little" in line]
+    summary = audit(output, split="nothere/*=train")
+    assert (summary.splits, summary.notes) == (0, lines[4:6])
 
 
 def test_what_a_run_lacks_is_named(pomona, run, sample_tree):

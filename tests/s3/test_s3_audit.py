@@ -29,9 +29,9 @@ def test_audit(sample_bucket, cache, tmp_path):
 
     bucket.download("audited", tmp_path / "local")
     local = bucket.run("audit", tmp_path / "local", *AUDIT)
-    *found_there, place = done.stdout.splitlines()
-    assert local.stdout.splitlines()[:-1] == found_there
-    assert place.startswith(f"written to {bucket.url('audited')}/audit; ")
+    *found_there, place, _ = done.stdout.splitlines()
+    assert local.stdout.splitlines()[:-2] == found_there
+    assert place == f"written to {bucket.url('audited')}/audit"
     for path, content in found.items():
         assert (tmp_path / "local" / path).read_bytes() == content, path
 

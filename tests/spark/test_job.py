@@ -413,7 +413,7 @@ def test_killed_driver(spark, spark_submit, pomona, job, tree, expected, tmp_pat
         output = tmp_path / str(number)
         with spark_submit.start(job, tree, output, *ARGUMENTS) as running:
             kill_at(running, moments.uniform(0, whole))
-        if is_published(output):  # it was killed at its very end, which leaves its lock
+        if is_published(output):  # it was killed at its very end, as it cleaned up
             shutil.rmtree(output / "_pomona", ignore_errors=True)
         elif number % 2:
             options = {"run_id": RUN_ID, "pca_components": COMPONENTS}

@@ -78,7 +78,7 @@ TEST_F(FetchTest, SaysWhatEachPlaceSaid) {
   const auto status = Fetch();
   EXPECT_TRUE(status.IsIOError());
   EXPECT_EQ(status.message().find('\n'), std::string::npos);
-  EXPECT_PRED2(Contains, status.message(), "on another machine to " + Path("out"));
+  EXPECT_PRED2(Contains, status.message(), "on another machine can be copied to " + Path("out"));
   ASSERT_EQ(logged.size(), 3u);
   EXPECT_TRUE(logged[0].starts_with("Keras' cache: there is no " + Path("keras/models/")));
   EXPECT_TRUE(logged[1].starts_with("Keras' address: "));
