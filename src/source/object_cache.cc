@@ -131,8 +131,10 @@ void ObjectCache::Put(const std::string& name, std::span<const uint8_t> bytes) {
     to_trim_ += size;
     Trim(size);
   }
+  writing_ += size;
   // A full disk does not become empty while a run goes on.
   if (!Write(name, bytes).ok()) gave_up_ = true;
+  writing_ -= size;
 }
 
 // The entry appears whole. It may be lost or damaged when the power fails.
@@ -171,7 +173,7 @@ void ObjectCache::Trim(int64_t wanted) {
     std::string path;
   };
   std::vector<Entry> entries;
-  int64_t bytes = 0;
+  int64_t bytes = writing_;  // by threads that this one does not see the entries of yet
   std::error_code error;
   const auto now = fs::file_time_type::clock::now();
   for (fs::recursive_directory_iterator at(folder_, error), end; !error && at != end;

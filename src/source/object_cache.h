@@ -47,6 +47,7 @@ class ObjectCache {
   const std::string folder_;
   const int64_t most_bytes_;
   std::atomic<int64_t> to_trim_ = 0;  // bytes that may be written until entries are counted again
+  std::atomic<int64_t> writing_ = 0;  // bytes of entries that are being written
   std::atomic<bool> gave_up_ = false;
   std::mutex trimming_;
 };
