@@ -100,8 +100,13 @@ def stop(process):
 def serving(command, log, ready, env=None, timeout=90):
     """Runs a server: `ready()` becomes true once it serves, `log` takes what it prints."""
     with open(log, "wb") as output:
+        # It ends with the process that tests, however that ends.
         process = subprocess.Popen(
-            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=env
+            ["setpriv", "--pdeathsig", "TERM", *command],
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            env=env,
         )
     try:
         deadline = time.monotonic() + timeout
