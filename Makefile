@@ -335,7 +335,7 @@ test: lint build
 	@$(MAKE) --no-print-directory --jobs=2 test-tools test-programs
 	$(call ctest,$(BUILD))
 	$(PYTEST) $(SIDE_BY_SIDE) -m 'not long'
-	$(EMR_TEST) $(SIDE_BY_SIDE) -m 'not long'
+	$(EMR_TEST) -m 'not long'
 
 # The figures of the README, measured on this machine.
 BENCH := $(BUILD)/bench-venv
