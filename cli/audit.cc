@@ -42,7 +42,8 @@ arrow::Status AuditRun(const std::string& output, const AuditOptions& options,
   std::istringstream lines(Describe(summary));
   for (std::string line; std::getline(lines, line);) Print(line);
   Print("written to " + output + "/audit");
-  Print("`pomona report --run-id " + summary.run_id + "` makes a page that shows it");
+  Print("`pomona report " + output + " --run-id " + summary.run_id +
+        "` makes a page that shows it");
   return arrow::Status::OK();
 }
 
