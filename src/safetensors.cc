@@ -10,11 +10,11 @@
 #include <cstring>
 #include <limits>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
 
 #include "disk.h"
+#include "json.h"
 
 namespace pomona {
 namespace {
@@ -73,9 +73,8 @@ arrow::Result<TensorView> ParseTensor(const nlohmann::json& entry,
   const auto* info =
       std::ranges::find_if(kDTypes, [&](const DTypeInfo& known) { return dtype == known.name; });
   if (info == std::end(kDTypes)) {
-    return arrow::Status::Invalid(
-        "type ", dtype.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
-        " is not supported (F32, F64, F16, BF16, I32, I64 and U8 are)");
+    return arrow::Status::Invalid("type ", JsonText(dtype),
+                                  " is not supported (F32, F64, F16, BF16, I32, I64 and U8 are)");
   }
   tensor.dtype = info->dtype;
 
@@ -193,8 +192,7 @@ arrow::Status SafetensorsFile::ReadHeader(std::span<const std::byte> all) {
                                   header_bytes, " bytes in a file of ", all.size(), ")");
   }
   const char* text = reinterpret_cast<const char*>(all.data()) + kLengthBytes;
-  const auto header = nlohmann::json::parse(text, text + header_bytes, nullptr,
-                                            /*allow_exceptions=*/false);
+  const auto header = ParseJson({text, header_bytes});
   if (!header.is_object()) return arrow::Status::Invalid(path_, ": the header is no JSON object");
 
   const std::span data = all.subspan(kLengthBytes + header_bytes);
@@ -267,7 +265,7 @@ arrow::Result<std::string> Header(const std::vector<NamedTensor>& tensors,
                     {"data_offsets", {offset, offset + tensor.bytes.size()}}};
     offset += tensor.bytes.size();
   }
-  std::string text = header.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::string text = JsonText(header);
   text.resize((text.size() + kDataAlignment - 1) / kDataAlignment * kDataAlignment, ' ');
   const uint64_t header_bytes = text.size();
   text.insert(0, reinterpret_cast<const char*>(&header_bytes), kLengthBytes);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <span>
@@ -12,6 +11,7 @@
 #include "duplicates.h"
 #include "guarded.h"
 #include "image_issues.h"
+#include "json.h"
 #include "label_issues.h"
 #include "neighbours.h"
 #include "outliers.h"
@@ -108,8 +108,7 @@ void CountSplits(const PublishedRows& rows, const std::vector<SplitRule>& rules,
 
 // Labels with so few images that those of others always vote on them.
 void CountSmallLabels(const PublishedRows& rows, int neighbours, AuditSummary* summary) {
-  std::vector<int64_t> sizes(rows.label_names.size());
-  for (const uint32_t label : rows.labels) ++sizes[label];
+  const std::vector<int64_t> sizes = rows.LabelSizes();
   int64_t all = 0, small = 0, least = neighbours;
   for (size_t label = 0; label < sizes.size(); ++label) {
     if (rows.label_names[label].empty()) continue;
@@ -181,7 +180,7 @@ std::string InfoJson(const AuditSummary& summary, const AuditOptions& options,
                                          {"image_issues", summary.image_issues}}},
                                        {"stats", StatsName(summary.stats)},
                                        {"versions", {{"pomona", kVersion}}}};
-  return info.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return JsonText(info, 2) + "\n";
 }
 
 // What is audited, and where.
@@ -236,10 +235,9 @@ arrow::Result<AuditSummary> AuditRun(const std::string& output, const AuditOptio
   ARROW_ASSIGN_OR_RAISE(const PublishedFiles files,
                         PublishedFiles::Open(output, options.s3, cancel));
   ARROW_ASSIGN_OR_RAISE(summary.run_id, FindRunId(files, options.run_id));
-  ARROW_RETURN_NOT_OK(audit::CheckRecorded(files, summary.run_id));
   Run run{files, summary.run_id, {}};
+  ARROW_ASSIGN_OR_RAISE(const Checksums checksums, audit::ReadRecorded(files, run.id));
   ARROW_ASSIGN_OR_RAISE(run.checksum, files.Sha256Of(ChecksumsPath(run.id)));
-  ARROW_ASSIGN_OR_RAISE(const Checksums checksums, ReadChecksums(files, run.id));
   ARROW_ASSIGN_OR_RAISE(const Pca pca, audit::ReadPublishedPca(files, checksums, run.id));
 
   ARROW_ASSIGN_OR_RAISE(const auto audits, OpenAudits(output, options.s3, cancel));

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <type_traits>
 #include <utility>
 
 #include "check_threads.h"
 #include "cosines.h"
 #include "guarded.h"
+#include "json.h"
 #include "published_rows.h"
 #include "row_file.h"
 #include "short_vectors.h"
@@ -31,7 +31,7 @@ arrow::Result<FeatureOrigin> ReadOrigin(const PublishedFiles& files, const Check
   const std::string path = kModelInfo.Path(run_id) + '/' + PartName(0, "json");
   ARROW_ASSIGN_OR_RAISE(const std::string text, ReadChecked(files, checksums, path));
   try {
-    const nlohmann::json info = nlohmann::json::parse(text);
+    const nlohmann::json info = ParseJson(text);
     return FeatureOrigin{info.at("weights").at("digest").get<std::string>(),
                          info.at("preprocessing").get<std::string>()};
   } catch (const nlohmann::json::exception&) {
@@ -159,8 +159,7 @@ arrow::Result<std::unique_ptr<Index>> OpenIndex(const std::string& output,
   ARROW_ASSIGN_OR_RAISE(const PublishedFiles files,
                         PublishedFiles::Open(output, options.s3, hooks.cancel));
   ARROW_ASSIGN_OR_RAISE(const std::string run_id, FindRunId(files, options.run_id));
-  ARROW_RETURN_NOT_OK(audit::CheckRecorded(files, run_id));
-  ARROW_ASSIGN_OR_RAISE(const Checksums checksums, ReadChecksums(files, run_id));
+  ARROW_ASSIGN_OR_RAISE(const Checksums checksums, audit::ReadRecorded(files, run_id));
   ARROW_ASSIGN_OR_RAISE(FeatureOrigin origin, ReadOrigin(files, checksums, run_id));
   ARROW_ASSIGN_OR_RAISE(const Pca pca, audit::ReadPublishedPca(files, checksums, run_id));
   ARROW_ASSIGN_OR_RAISE(RowFile features,

@@ -122,8 +122,7 @@ arrow::Result<std::vector<LabelVerdict>> JudgeLabels(const PublishedRows& rows, 
   ARROW_RETURN_NOT_OK(ParallelFor((rows.size() + kRowsAtOnce - 1) / kRowsAtOnce, threads, cancel,
                                   compare, [&] { poll(0); }));
 
-  std::vector<int64_t> sizes(rows.label_names.size());
-  for (const uint32_t label : rows.labels) ++sizes[label];
+  const std::vector<int64_t> sizes = rows.LabelSizes();
   const auto judged = [&](uint32_t row) {
     return sizes[rows.labels[row]] > 1 && !rows.label(row).empty();
   };

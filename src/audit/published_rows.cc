@@ -199,10 +199,18 @@ void Reading::Join() {
 
 }  // namespace
 
-arrow::Status CheckRecorded(const PublishedFiles& files, const std::string& run_id) {
-  // Which name the record where there is one, so that it is missed if it is gone.
-  ARROW_ASSIGN_OR_RAISE(const bool has_checksums, files.Exists(ChecksumsPath(run_id)));
-  return has_checksums ? arrow::Status::OK() : NoRecord(files, run_id);
+std::vector<int64_t> PublishedRows::LabelSizes() const {
+  std::vector<int64_t> sizes(label_names.size());
+  for (const uint32_t label : labels) ++sizes[label];
+  return sizes;
+}
+
+arrow::Result<Checksums> ReadRecorded(const PublishedFiles& files, const std::string& run_id) {
+  arrow::Result<Checksums> checksums = ReadChecksums(files, run_id);
+  if (checksums.ok()) return checksums;
+  // They name the record where there is one, so that it is missed if it is gone.
+  ARROW_ASSIGN_OR_RAISE(const bool exists, files.Exists(ChecksumsPath(run_id)));
+  return exists ? checksums.status() : NoRecord(files, run_id);
 }
 
 arrow::Result<Pca> ReadPublishedPca(const PublishedFiles& files, const Checksums& checksums,

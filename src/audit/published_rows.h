@@ -47,6 +47,7 @@ struct PublishedRows {
   size_t size() const { return norms.size(); }
   std::string_view relative_path(size_t row) const { return paths[row].substr(roots[row]); }
   const std::string& label(size_t row) const { return label_names[labels[row]]; }
+  std::vector<int64_t> LabelSizes() const;  // images of each
 
   Texts paths;
   std::vector<uint32_t> roots;           // bytes of the path above the tree
@@ -60,8 +61,8 @@ struct PublishedRows {
   std::vector<double> mahalanobis;       // and how far from its mean it lies inside
 };
 
-// Whether the run has what an audit reads. Errors: Invalid, with the cure; IOError.
-arrow::Status CheckRecorded(const PublishedFiles& files, const std::string& run_id);
+// The checksums of a run that has what an audit reads. Errors: Invalid, with the cure; IOError.
+arrow::Result<Checksums> ReadRecorded(const PublishedFiles& files, const std::string& run_id);
 
 // The PCA that was published with a run. Errors: Invalid where it is not as it was published; IOError.
 arrow::Result<Pca> ReadPublishedPca(const PublishedFiles& files, const Checksums& checksums,

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <ctime>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <thread>
@@ -12,6 +11,7 @@
 #include "disk.h"
 #include "guarded.h"
 #include "item_tables.h"
+#include "json.h"
 #include "merge_moments.h"
 #include "messages.h"
 #include "model.h"
@@ -573,7 +573,7 @@ arrow::Status Job::WriteReports(const Pca& pca) {
   ARROW_RETURN_NOT_OK(work.WritePart(kRunInfo, 0, "json", run_info));
   if (in_.options.report == ReportKind::kNone) return arrow::Status::OK();
   // Last, as it says what run_info says.
-  report.push_back(MakingSection(nlohmann::json::parse(run_info)));
+  report.push_back(MakingSection(ParseJson(run_info)));
   ARROW_ASSIGN_OR_RAISE(const auto page, work.CreateReport());
   ARROW_RETURN_NOT_OK(pomona::WriteReport(summary_.run_id, report, page.get()));
   return page->Close();

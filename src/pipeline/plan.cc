@@ -4,10 +4,10 @@
 #include <arrow/io/file.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "disk.h"
+#include "json.h"
 #include "model.h"
 #include "pomona/location.h"
 #include "sha256.h"
@@ -56,28 +56,27 @@ std::string ToText(const Plan& plan) {
     const ItemSpool::Block& block = fragment.items;
     listed.push_back({block.offset, block.bytes, block.items, block.digest, fragment.range.key});
   }
-  return json{{"format", kFormat},
-              {"run_id", plan.run_id},
-              {"input", EscapeName(plan.input)},
-              {"options", OptionsToJson(plan.options)},
-              {"fragment_items", plan.options.fragment_items},
-              {"part_rows", plan.options.part_rows},
-              {"engine", plan.engine},
-              {"weights_digest", plan.weights_digest},
-              {"preprocessing", plan.preprocessing},
-              {"recipe", plan.recipe},
-              {"dimensions", plan.dimensions},
-              {"earlier_run", plan.earlier_run},
-              {"unlabelled", plan.unlabelled},
-              {"slices", plan.slices},
-              {"fragments", listed}}
-      .dump(-1, ' ', false, json::error_handler_t::replace);
+  return JsonText(json{{"format", kFormat},
+                       {"run_id", plan.run_id},
+                       {"input", EscapeName(plan.input)},
+                       {"options", OptionsToJson(plan.options)},
+                       {"fragment_items", plan.options.fragment_items},
+                       {"part_rows", plan.options.part_rows},
+                       {"engine", plan.engine},
+                       {"weights_digest", plan.weights_digest},
+                       {"preprocessing", plan.preprocessing},
+                       {"recipe", plan.recipe},
+                       {"dimensions", plan.dimensions},
+                       {"earlier_run", plan.earlier_run},
+                       {"unlabelled", plan.unlabelled},
+                       {"slices", plan.slices},
+                       {"fragments", listed}});
 }
 
 arrow::Result<Plan> Parse(const std::string& text) {
   Plan plan;
   try {
-    const json parsed = json::parse(text);
+    const json parsed = ParseJson(text);
     if (parsed.at("format") != kFormat) return arrow::Status::Invalid("another version's plan");
     plan.run_id = parsed.at("run_id");
     plan.input = UnescapeName(parsed.at("input").get<std::string>());
@@ -188,20 +187,19 @@ arrow::Result<Plan> Plan::Read(const WorkFolder& work, const std::string& run_id
 }
 
 std::string JobText::ToText() const {
-  return json{{"output", EscapeName(output)},
-              {"run_id", run_id},
-              {"plan", plan_digest},
-              {"s3_endpoint", s3.endpoint},
-              {"s3_anonymous", s3.anonymous},
-              {"s3_cache", EscapeName(s3.cache)},
-              {"s3_cache_bytes", s3.cache_bytes}}
-      .dump(-1, ' ', false, json::error_handler_t::replace);
+  return JsonText(json{{"output", EscapeName(output)},
+                       {"run_id", run_id},
+                       {"plan", plan_digest},
+                       {"s3_endpoint", s3.endpoint},
+                       {"s3_anonymous", s3.anonymous},
+                       {"s3_cache", EscapeName(s3.cache)},
+                       {"s3_cache_bytes", s3.cache_bytes}});
 }
 
 arrow::Result<JobText> JobText::Parse(const std::string& text) {
   JobText job;
   try {
-    const json parsed = json::parse(text);
+    const json parsed = ParseJson(text);
     job.output = UnescapeName(parsed.at("output").get<std::string>());
     job.run_id = parsed.at("run_id");
     job.plan_digest = parsed.at("plan");

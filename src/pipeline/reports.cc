@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
+#include "json.h"
 #include "pomona/cpu.h"
 #include "pomona/sink.h"
 #include "pomona/version.h"
@@ -16,9 +16,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::string Text(const ordered_json& json) {
-  return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
-}
+std::string Text(const ordered_json& json) { return JsonText(json, 2) + "\n"; }
 
 ordered_json Versions() {
   ordered_json versions = {{"pomona", kVersion}};

@@ -1,6 +1,6 @@
 #include "task_result.h"
 
-#include <nlohmann/json.hpp>
+#include "json.h"
 
 namespace pomona {
 namespace {
@@ -56,13 +56,13 @@ std::string TaskResult::ToText() const {
   ForEachDurations(*this, [&](const char* name, const Durations& each) {
     if (each.count() != 0) durations[name] = {each.nanoseconds(), each.Steps()};
   });
-  return text.dump(-1, ' ', false, json::error_handler_t::replace);
+  return JsonText(text);
 }
 
 arrow::Result<TaskResult> TaskResult::Parse(std::string_view text) {
   TaskResult result;
   try {
-    const json parsed = json::parse(text);
+    const json parsed = ParseJson(text);
     result.extraction.rejects_by_reason = parsed.at("rejects_by_reason");
     result.extraction.skips_by_reason = parsed.at("skips_by_reason");
     result.extraction.rows_by_fragment = parsed.at("rows_by_fragment");

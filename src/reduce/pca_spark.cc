@@ -8,10 +8,11 @@
 
 #include <cstdint>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 #include <vector>
+
+#include "json.h"
 
 #include "pomona/pca_forms.h"
 
@@ -128,7 +129,7 @@ arrow::Result<std::string> Parquet(const Pca& pca) {
   const ordered_json row = {{"type", "struct"},
                             {"fields", ordered_json::array({pc.spark, variance.spark})}};
   const auto metadata =
-      arrow::key_value_metadata({"org.apache.spark.sql.parquet.row.metadata"}, {row.dump()});
+      arrow::key_value_metadata({"org.apache.spark.sql.parquet.row.metadata"}, {JsonText(row)});
   const auto table =
       arrow::Table::Make(arrow::schema({pc.arrow, variance.arrow}), {pcs, variances});
   ARROW_ASSIGN_OR_RAISE(const auto out, arrow::io::BufferOutputStream::Create());
@@ -163,7 +164,7 @@ arrow::Result<SparkPca> PcaToSpark(const Pca& pca, std::string_view uid) {
        {{"inputCol", "features"}, {"k", pca.components()}, {"outputCol", "pca_features"}}},
       {"defaultParamMap", {{"outputCol", name + "__output"}}}};
   ARROW_ASSIGN_OR_RAISE(std::string data, Parquet(pca));
-  return SparkPca{metadata.dump() + '\n', std::move(data)};
+  return SparkPca{JsonText(metadata) + '\n', std::move(data)};
 }
 
 }  // namespace pomona

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base64.h"
+#include "json.h"
 
 namespace pomona {
 namespace {
@@ -56,7 +57,7 @@ arrow::Status PutSection(const Section& section, arrow::io::OutputStream* out) {
 }  // namespace
 
 std::string JsonForPage(const Json& json) {
-  const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string text = JsonText(json);
   std::string escaped;
   escaped.reserve(text.size());
   for (const char c : text) {

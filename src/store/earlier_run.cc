@@ -1,9 +1,9 @@
 #include "earlier_run.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "json.h"
 #include "layout.h"
 
 namespace pomona {
@@ -28,7 +28,7 @@ int64_t RowsOf(const PublishedFiles& files, const std::string& run_id, const std
   const auto record = ItemRecord::Parse(files.Path(path), files.Read(path).ValueOr(""));
   if (!record.ok() || record->recipe != recipe || !HaveStatistics(record->images, stats)) return 0;
   const auto text = files.Read(kRunInfo.Path(run_id) + "/" + PartName(0, "json"));
-  const auto info = nlohmann::json::parse(text.ValueOr(""), nullptr, /*allow_exceptions=*/false);
+  const auto info = ParseJson(text.ValueOr(""));
   const nlohmann::json::json_pointer rows("/counts/rows");
   return info.contains(rows) && info[rows].is_number_integer() ? info[rows].get<int64_t>() : 0;
 }

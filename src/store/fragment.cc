@@ -4,10 +4,10 @@
 #include <filesystem>
 #include <functional>
 #include <initializer_list>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "disk.h"
+#include "json.h"
 #include "sha256.h"
 
 namespace pomona {
@@ -27,12 +27,11 @@ std::string ReportToJson(const FragmentReport& report) {
     rejects.push_back(
         {r.item, StageName(r.reject.stage), ReasonName(r.reject.reason), r.reject.message});
   }
-  return json{{"rejects", rejects}, {"skips", report.skips}}.dump(-1, ' ', false,
-                                                                  json::error_handler_t::replace);
+  return JsonText(json{{"rejects", rejects}, {"skips", report.skips}});
 }
 
 bool ReportFromJson(const std::string& text, FragmentReport* report) {
-  const json parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const json parsed = ParseJson(text);
   if (!parsed.is_object() || !parsed.contains("rejects") || !parsed.contains("skips")) return false;
   for (const json& r : parsed["rejects"]) {
     if (!r.is_array() || r.size() != 4 || !r[0].is_number_integer() || !r[1].is_string() ||

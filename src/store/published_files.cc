@@ -10,12 +10,12 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <queue>
 #include <span>
 #include <utility>
 
 #include "disk.h"
+#include "json.h"
 #include "layout.h"
 #include "pomona/location.h"
 #include "s3/connection.h"
@@ -193,7 +193,7 @@ arrow::Result<nlohmann::json> ReadObject(const PublishedFiles& files, const std:
                                          std::string* text) {
   ARROW_ASSIGN_OR_RAISE(const std::string read, files.Read(below));
   if (text) *text = read;
-  auto parsed = nlohmann::json::parse(read, nullptr, /*allow_exceptions=*/false);
+  auto parsed = ParseJson(read);
   if (parsed.is_object()) return parsed;
   return arrow::Status::Invalid(files.Path(below), ": no JSON object");
 }
