@@ -9,7 +9,9 @@
 #include <thread>
 #include <utility>
 
+#include "base64.h"
 #include "environment.h"
+#include "md5.h"
 #include "s3/signature.h"
 #include "s3/tls.h"
 
@@ -356,6 +358,9 @@ arrow::Status S3Connection::Prepare(const Request& request, Attempt* attempt) {
   http.method = request.method;
   http.body = request.body;
   http.headers = request.headers;
+  if (md5_wanted_ && request.method == "PUT") {
+    http.headers.emplace_back("content-md5", Base64(Md5(request.body)));
+  }
   http.most = request.most;
   http.once = request.once;
   if (attempt->elsewhere) {
@@ -383,7 +388,7 @@ arrow::Result<HttpAnswer> S3Connection::Send(const Request& request, Attempt* fi
   std::optional<Place> elsewhere;
   std::string elsewhere_target;
   int redirects = 0, renewals = 0, corrections = 0;
-  bool asked_why = false;
+  bool asked_why = false, without_md5 = !md5_wanted_;
   for (int attempt = 0;;) {
     Attempt made;
     if (first) {
@@ -438,6 +443,12 @@ arrow::Result<HttpAnswer> S3Connection::Send(const Request& request, Attempt* fi
         }
       }
       std::string message = XmlText(answer->text(), "Message");
+      // A bucket with Object Lock does not make do with the digest that is signed.
+      if (answer->status == 400 && message.find("Content-MD5") != message.npos && without_md5) {
+        without_md5 = false;
+        md5_wanted_ = true;
+        continue;
+      }
       failed = Failed(answer->status, std::move(code), message);
       // Something in front of the store, which knows nothing of the object.
       if (request.method == "GET" && (answer->status == 403 || answer->status == 404) &&

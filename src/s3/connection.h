@@ -190,7 +190,7 @@ class S3Connection {
   HttpClient client_;
   CredentialsChain credentials_;
   std::shared_ptr<arrow::internal::ThreadPool> executor_;
-  std::atomic<bool> stopped_ = false, reached_ = false;
+  std::atomic<bool> stopped_ = false, reached_ = false, md5_wanted_ = false;
   std::atomic<int64_t> retries_ = 0;
   Durations first_byte_, whole_;   // shared
   std::atomic<int64_t> skew_ = 0;  // seconds by which the server's clock is ahead of ours

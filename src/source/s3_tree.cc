@@ -1,5 +1,4 @@
 #include <arrow/util/future.h>
-#include <nettle/md5.h>
 
 #include <algorithm>
 #include <chrono>
@@ -10,6 +9,7 @@
 
 #include "guarded.h"
 #include "hex.h"
+#include "md5.h"
 #include "object_cache.h"
 #include "pomona/location.h"
 #include "pomona/source.h"
@@ -59,15 +59,8 @@ std::string ETagOf(std::span<const uint8_t> bytes, std::string_view etag) {
   if (one_part) etag.remove_suffix(2);
   if (!IsMd5(etag)) return {};
 
-  uint8_t digest[MD5_DIGEST_SIZE];
-  for (int round = 0; round <= int{one_part}; ++round) {
-    md5_ctx context;
-    md5_init(&context);
-    md5_update(&context, bytes.size(), bytes.data());
-    md5_digest(&context, sizeof digest, digest);
-    bytes = digest;
-  }
-  return Hex(digest) + (one_part ? "-1" : "");
+  const auto digest = Md5(bytes);
+  return one_part ? Hex(Md5(digest)) + "-1" : Hex(digest);
 }
 
 // Whether an ETag has the form of a digest, of the bytes or of those of the parts of an upload.

@@ -144,6 +144,35 @@ TEST_F(ConnectionTest, RejectsWhatIsTheObjectsOwn) {
   EXPECT_EQ(reason(404, Error("NoSuchBucket")), std::nullopt);
 }
 
+// The digest of no bytes, as RFC 1321 gives it, in base64.
+TEST_F(ConnectionTest, SendsTheMd5ThatObjectLockAsksFor) {
+  Heads heads;
+  const FakeServer server([&](const std::string& head) -> FakeAnswer {
+    heads.push_back(head);
+    if (head.find("\r\ncontent-md5: 1B2M2Y8AsgTpgAmY7PhCfg==\r\n") != head.npos) return {};
+    return {400, Error("InvalidRequest", "Content-MD5 OR x-amz-checksum- is required")};
+  });
+  const auto connection = To(server);
+  EXPECT_TRUE(connection->Put("key", {}).ok());
+  EXPECT_EQ(heads.size(), 2u);
+  EXPECT_TRUE(connection->PutPart("key", "upload", 1, {}).ok());
+  EXPECT_TRUE(connection->Put("other", {}).ok());
+  EXPECT_EQ(heads.size(), 4u) << "it knows by now";
+  EXPECT_NE(heads[3].find("content-md5;host;"), std::string::npos) << "and signs it";
+  EXPECT_EQ(connection->Transfers(0, 0, 0, 0).retries, 0);
+}
+
+TEST_F(ConnectionTest, SendsAnMd5InVainOnce) {
+  int asked = 0;
+  const FakeServer server([&](const std::string&) -> FakeAnswer {
+    ++asked;
+    return {400, Error("InvalidRequest", "Content-MD5 is not what it should be")};
+  });
+  const arrow::Status refused = To(server)->Put("key", {}).status();
+  EXPECT_EQ(asked, 2);
+  EXPECT_NE(refused.message().find("Content-MD5 is not"), std::string::npos) << refused;
+}
+
 TEST_F(ConnectionTest, AsksAgainWhereTheKeysServiceIsBusy) {
   int asked = 0;
   const FakeServer server([&](const std::string&) -> FakeAnswer {

@@ -12,11 +12,11 @@ import urllib.parse
 import pytest
 
 
-def error(code):
+def error(code, message="As the test asked."):
     """As long as what S3 says."""
     name = "0123456789abcdef" * 8
     return (
-        f"<Error><Code>{code}</Code><Message>As the test asked.</Message>"
+        f"<Error><Code>{code}</Code><Message>{message}</Message>"
         f"<Resource>/any</Resource><RequestId>{name}</RequestId><HostId>{name}</HostId></Error>"
     ).encode()
 
@@ -36,6 +36,7 @@ ANSWERS = {
     "checksum_refused": (400, error("XAmzContentSHA256Mismatch")),
     "not_implemented": (501, error("NotImplemented")),
     "written": (200, b""),
+    "md5_wanted": (400, error("InvalidRequest", "Content-MD5 OR x-amz-checksum- is required")),
 }
 # What can go wrong with a request: one of those; the connection reset before or after the server
 # heard it; no answer at all; an answer that ends early. There is also "pause": it halts half-way.

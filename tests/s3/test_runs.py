@@ -431,6 +431,20 @@ class PlainStore(Proxy):
         return fault
 
 
+class LockedStore(Proxy):
+    """Asks for the MD5 of what is uploaded, as AWS does of a bucket with Object Lock.
+
+    The server behind it compares it.
+    """
+
+    def _fault(self, verb, path, request):
+        head = request.split(b"\r\n\r\n", 1)[0].lower()
+        fault = "md5_wanted" if verb == "PUT" and b"\r\ncontent-md5:" not in head else None
+        if fault:
+            self.faults[fault] += 1
+        return fault
+
+
 @pytest.mark.parametrize("seed", A_FEW)
 @pytest.mark.parametrize("store", [Proxy, PlainStore])
 def test_only_one_of_those_that_start_together(
@@ -455,6 +469,17 @@ def test_only_one_of_those_that_start_together(
             assert "another run is writing to" in error
     output = published(bucket, "out", tmp_path / "out")
     assert_same(output, sample_run, str(sample_tree), sample_tree)
+
+
+def test_a_bucket_with_object_lock(bucket, sample_tree, sample_run, tmp_path):
+    with LockedStore(bucket.endpoint) as store:
+        command = ["run", sample_tree, bucket.url("out"), *OPTIONS, "--s3-endpoint", store.endpoint]
+        finished = bucket.run(*command)
+        uploads = store.requests["PUT"]
+    assert finished.returncode == 0, finished.stderr
+    # Each connection is told once: the lock's, the uploads'.
+    assert 1 <= store.faults["md5_wanted"] < uploads / 2
+    assert_same(published(bucket, "out", tmp_path), sample_run, str(sample_tree), sample_tree)
 
 
 def test_a_store_that_knows_the_basic_requests_only(bucket, sample_tree, sample_run, tmp_path):
