@@ -287,4 +287,13 @@ std::string XmlText(std::string_view xml, std::string_view name) {
   }
 }
 
+arrow::Result<std::chrono::system_clock::time_point> ParseExpiry(std::string text) {
+  using Clock = std::chrono::system_clock;
+  if (text.empty()) return Clock::time_point::max();
+  if (text.ends_with("+00:00")) text.replace(text.size() - 6, 6, "Z");
+  ARROW_ASSIGN_OR_RAISE(const int64_t time, ParseIsoTime(text));
+  return Clock::time_point(
+      std::chrono::duration_cast<Clock::duration>(std::chrono::nanoseconds(time)));
+}
+
 }  // namespace pomona

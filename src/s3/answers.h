@@ -3,6 +3,7 @@
 
 #include <arrow/result.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -61,5 +62,8 @@ std::string XmlText(std::string_view xml, std::string_view name);
 
 // 2026-11-28T16:00:00.000Z as nanoseconds since 1970. Errors: Invalid.
 arrow::Result<int64_t> ParseIsoTime(std::string_view text);
+
+// When what an answer gave is worth nothing any more; never, where it does not say. Errors: Invalid.
+arrow::Result<std::chrono::system_clock::time_point> ParseExpiry(std::string text);
 
 }  // namespace pomona

@@ -1,17 +1,14 @@
 #include "s3/credentials.h"
 
-#include <nettle/sha1.h>
-
 #include <algorithm>
-#include <fstream>
-#include <iterator>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "environment.h"
-#include "hex.h"
+#include "json.h"
 #include "s3/answers.h"
 #include "s3/process.h"
+#include "s3/profile.h"
+#include "s3/sso_token.h"
 
 namespace pomona {
 namespace {
@@ -26,109 +23,20 @@ constexpr std::chrono::seconds kShortPause{1};     // where requests wait for th
 constexpr std::chrono::seconds kProcessLimit{60};  // as in AWS' SDK for Go
 constexpr int kMostProfiles = 8;                   // each the source of another one
 
-std::string FirstOf(std::string one, std::string other) { return one.empty() ? other : one; }
-
-std::string CredentialsFile() {
-  return FirstOf(Environment("AWS_SHARED_CREDENTIALS_FILE"),
-                 Environment("HOME") + "/.aws/credentials");
-}
-std::string ConfigFile() {
-  return FirstOf(Environment("AWS_CONFIG_FILE"), Environment("HOME") + "/.aws/config");
-}
-std::string ProfileName() {
-  return FirstOf(FirstOf(Environment("AWS_PROFILE"), Environment("AWS_DEFAULT_PROFILE")),
-                 "default");
-}
-
-// Whether a profile was asked for, rather than taken where there is one.
-bool ProfileIsNamed() {
-  return !Environment("AWS_PROFILE").empty() || !Environment("AWS_DEFAULT_PROFILE").empty();
-}
 std::string NoSuchProfile(const std::string& name) {
   return "there is no profile '" + name + "' in " + CredentialsFile() + " and " + ConfigFile();
 }
 
-std::string_view Trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t\r");
-  if (begin == text.npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
-}
-
-// The settings below the heading [name] in a file of AWS' tools; nothing where there is no such
-// heading.
-std::optional<ProfileSettings> Section(const std::string& path, std::string_view name) {
-  std::ifstream file(path);
-  std::optional<ProfileSettings> section;
-  bool inside = false;
-  for (std::string line; std::getline(file, line);) {
-    const bool nested = line.starts_with(' ') || line.starts_with('\t');
-    const std::string_view text = Trimmed(line);
-    if (text.empty() || text.front() == '#' || text.front() == ';') continue;
-    if (text.front() == '[') {
-      std::string heading(Trimmed(text.substr(1, text.find(']') - 1)));
-      // Words may stand apart by more than a space.
-      heading.erase(std::unique(heading.begin(), heading.end(),
-                                [](char a, char b) { return a == ' ' && b == ' '; }),
-                    heading.end());
-      inside = heading == name;
-      if (inside && !section) section.emplace();
-    } else if (const size_t equals = text.find('='); inside && !nested && equals != text.npos) {
-      (*section)[std::string(Trimmed(text.substr(0, equals)))] = Trimmed(text.substr(equals + 1));
-    }
-  }
-  return section;
-}
-
-// Of both files; nothing where neither knows the profile.
-std::optional<ProfileSettings> Profile(const std::string& name) {
-  auto keys = Section(CredentialsFile(), name);
-  auto settings = Section(ConfigFile(), name == "default" ? name : "profile " + name);
-  if (!keys) return settings;
-  if (settings) keys->merge(*settings);
-  return keys;
-}
-
-std::string Setting(const ProfileSettings& settings, const char* name) {
-  const auto found = settings.find(name);
-  return found == settings.end() ? "" : found->second;
-}
-
-std::string ReadText(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
-  return text;
-}
-
-SystemClock::time_point TimeOf(int64_t nanoseconds) {
-  return SystemClock::time_point(
-      std::chrono::duration_cast<SystemClock::duration>(std::chrono::nanoseconds(nanoseconds)));
-}
-
-arrow::Result<SystemClock::time_point> ParseExpiry(std::string text) {
-  if (text.empty()) return SystemClock::time_point::max();
-  if (text.ends_with("+00:00")) text.replace(text.size() - 6, 6, "Z");
-  ARROW_ASSIGN_OR_RAISE(const int64_t time, ParseIsoTime(text));
-  return TimeOf(time);
-}
-
-std::string Text(const json& object, const char* name) {
-  const auto found = object.is_object() ? object.find(name) : object.end();
-  return object.is_object() && found != object.end() && found->is_string()
-             ? found->get<std::string>()
-             : "";
-}
-
 // As containers, instances and processes give them.
-arrow::Result<Credentials> ParseJson(const std::string& from, std::string_view text,
-                                     const char* token_name) {
-  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  Credentials found{Text(object, "AccessKeyId"), Text(object, "SecretAccessKey"),
-                    Text(object, token_name)};
+arrow::Result<Credentials> ParseCredentials(const std::string& from, std::string_view text,
+                                            const char* token_name) {
+  const json object = ParseJson(text);
+  Credentials found{JsonString(object, "AccessKeyId"), JsonString(object, "SecretAccessKey"),
+                    JsonString(object, token_name)};
   if (found.key_id.empty() || found.secret.empty()) {
     return arrow::Status::IOError(from, " gives no credentials");
   }
-  ARROW_ASSIGN_OR_RAISE(found.expires, ParseExpiry(Text(object, "Expiration")));
+  ARROW_ASSIGN_OR_RAISE(found.expires, ParseExpiry(JsonString(object, "Expiration")));
   return found;
 }
 
@@ -147,7 +55,7 @@ arrow::Result<Credentials> OfProcess(const std::string& command) {
     return arrow::Status::IOError("the credential_process of the profile failed: ", program, ": ",
                                   text.status().message());
   }
-  return ParseJson("the credential_process of the profile", *text, "SessionToken");
+  return ParseCredentials("the credential_process of the profile", *text, "SessionToken");
 }
 
 std::string StsRegion() {
@@ -156,8 +64,6 @@ std::string StsRegion() {
 }
 
 }  // namespace
-
-ProfileSettings ChosenProfile() { return Profile(ProfileName()).value_or(ProfileSettings()); }
 
 std::optional<arrow::Result<Credentials>> CredentialsChain::Known(bool looked_for) const {
   const std::lock_guard lock(mutex_);
@@ -302,46 +208,31 @@ arrow::Result<HttpAnswer> CredentialsChain::Ask(const HttpUrl& url, HttpRequest 
 }
 
 arrow::Result<Credentials> CredentialsChain::OfSso(const ProfileSettings& settings) {
-  // Newer profiles have their session in a section of its own.
-  const std::string session_name = Setting(settings, "sso_session");
-  ProfileSettings session = settings;
-  if (!session_name.empty()) {
-    session = Section(ConfigFile(), "sso-session " + session_name).value_or(ProfileSettings());
-  }
-  const std::string key = session_name.empty() ? Setting(session, "sso_start_url") : session_name;
-  sha1_ctx context;
-  sha1_init(&context);
-  sha1_update(&context, key.size(), reinterpret_cast<const uint8_t*>(key.data()));
-  uint8_t digest[SHA1_DIGEST_SIZE];
-  sha1_digest(&context, sizeof digest, digest);
-  const std::string path = Environment("HOME") + "/.aws/sso/cache/" + Hex(digest) + ".json";
-  const json cached = json::parse(ReadText(path), nullptr, /*allow_exceptions=*/false);
-  const std::string token = Text(cached, "accessToken");
-  const auto expires = ParseExpiry(Text(cached, "expiresAt"));
-  if (token.empty() || !expires.ok() || *expires < SystemClock::now()) {
-    return arrow::Status::IOError("the single sign-on of the profile has expired: call `aws sso ",
-                                  "login`");
-  }
+  const auto ask = [&](const HttpUrl& url, HttpRequest request) {
+    return Ask(url, std::move(request), 5);
+  };
+  ARROW_ASSIGN_OR_RAISE(const SsoToken token, GetSsoToken(settings, ask));
   ARROW_ASSIGN_OR_RAISE(
       const HttpUrl url,
       ParseHttpUrl(
           FirstOf(Environment("AWS_ENDPOINT_URL_SSO"),
-                  "https://portal.sso." + Setting(session, "sso_region") + ".amazonaws.com") +
+                  "https://portal.sso." + token.region + ".amazonaws.com") +
           "/federation/credentials?account_id=" + UrlEncode(Setting(settings, "sso_account_id")) +
           "&role_name=" + UrlEncode(Setting(settings, "sso_role_name"))));
   HttpRequest request;
-  request.headers.emplace_back("x-amz-sso_bearer_token", token);
+  request.headers.emplace_back("x-amz-sso_bearer_token", token.token);
   ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, Ask(url, std::move(request), 5));
-  const json given = json::parse(answer.text(), nullptr, /*allow_exceptions=*/false);
+  const json given = ParseJson(answer.text());
   const json role = given.is_object() ? given.value("roleCredentials", json()) : json();
-  Credentials found{Text(role, "accessKeyId"), Text(role, "secretAccessKey"),
-                    Text(role, "sessionToken")};
+  Credentials found{JsonString(role, "accessKeyId"), JsonString(role, "secretAccessKey"),
+                    JsonString(role, "sessionToken")};
   if (found.key_id.empty()) {
     return arrow::Status::IOError("single sign-on gives no credentials: HTTP status ",
                                   answer.status);
   }
   if (role.contains("expiration") && role["expiration"].is_number_integer()) {
-    found.expires = TimeOf(role["expiration"].get<int64_t>() * 1'000'000);
+    found.expires =
+        SystemClock::time_point(std::chrono::milliseconds(role["expiration"].get<int64_t>()));
   }
   return found;
 }
@@ -362,7 +253,7 @@ arrow::Result<Credentials> CredentialsChain::OfContainer() {
   }
   if (!token.empty()) request.headers.emplace_back("authorization", token);
   ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, Ask(url, std::move(request), 2));
-  return ParseJson("the container at " + url.server.Url(), answer.text(), "Token");
+  return ParseCredentials("the container at " + url.server.Url(), answer.text(), "Token");
 }
 
 arrow::Result<Credentials> CredentialsChain::OfInstance() {
@@ -400,7 +291,7 @@ arrow::Result<Credentials> CredentialsChain::OfInstance() {
   const std::string name(role.text().substr(0, role.text().find('\n')));
   if (name.empty()) return Credentials();
   ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, get(UrlEncode(name)));
-  return ParseJson("the role of this instance, " + name + ",", answer.text(), "Token");
+  return ParseCredentials("the role of this instance, " + name + ",", answer.text(), "Token");
 }
 
 arrow::Result<Credentials> CredentialsChain::AssumeRole(const std::string& role,

@@ -5,20 +5,16 @@
 
 #include <chrono>
 #include <functional>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "s3/http.h"
+#include "s3/profile.h"
 #include "s3/signature.h"
 
 namespace pomona {
-
-// The settings of the profile that AWS_PROFILE, or AWS_DEFAULT_PROFILE, names.
-using ProfileSettings = std::map<std::string, std::string>;
-ProfileSettings ChosenProfile();
 
 // Looks for credentials in the environment, the profile (keys, a role, single sign-on, a process),
 // a web identity, the container and the instance, in this order, and renews in time what expires:

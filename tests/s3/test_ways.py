@@ -49,6 +49,10 @@ def giving(answer):
             server.shutdown()
 
 
+def in_minutes(minutes):
+    return datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=minutes)
+
+
 @pytest.fixture
 def nobody(tmp_path):
     """An environment without credentials; its home has room for a profile."""
@@ -161,11 +165,19 @@ def test_a_role_of_a_profile(lemons, nobody, server, tmp_path):
         assert listed(lemons(**nobody, AWS_PROFILE="work", AWS_ENDPOINT_URL_STS=url)) == 10
 
 
-def test_single_sign_on(lemons, nobody, server, tmp_path):
-    (tmp_path / ".aws/config").write_text(
+def single_sign_on(home):
+    """The file in which `aws sso login` leaves the token of the profile that it makes."""
+    (home / ".aws/config").write_text(
         "[sso-session ours]\nsso_region = eu-west-1\nsso_start_url = https://x\n"
         "[default]\nsso_session = ours\nsso_account_id = 1\nsso_role_name = reader\n"
     )
+    cache = home / ".aws/sso/cache"
+    cache.mkdir(parents=True)
+    return cache / (hashlib.sha1(b"ours").hexdigest() + ".json")
+
+
+def test_single_sign_on(lemons, nobody, server, tmp_path):
+    token = single_sign_on(tmp_path)
     given = {"accessKeyId": server.access_key, "secretAccessKey": server.secret_key}
     given |= {"sessionToken": "", "expiration": 4102444800000}
 
@@ -177,19 +189,92 @@ def test_single_sign_on(lemons, nobody, server, tmp_path):
     with giving(answer) as url:
         refused = lemons(**nobody, AWS_ENDPOINT_URL_SSO=url)
         assert "has expired: call `aws sso login`" in refused.stderr
-        cache = tmp_path / ".aws/sso/cache"
-        cache.mkdir(parents=True)
-        (cache / (hashlib.sha1(b"ours").hexdigest() + ".json")).write_text(
-            json.dumps({"accessToken": "bearer", "expiresAt": "2100-01-01T00:00:00Z"})
-        )
+        token.write_text(json.dumps({"accessToken": "bearer", "expiresAt": "2100-01-01T00:00:00Z"}))
         assert listed(lemons(**nobody, AWS_ENDPOINT_URL_SSO=url)) == 10
+
+
+@pytest.mark.parametrize(
+    "minutes, refreshing, who",
+    [(-60, "given", "fresh"), (10, "given", "fresh"), (10, "refused", "old"), (20, "given", "old")],
+)
+def test_refreshes_single_sign_on(lemons, nobody, server, tmp_path, minutes, refreshing, who):
+    """In the file that AWS' tools share."""
+    left = {
+        "startUrl": "https://x",
+        "region": "eu-west-1",
+        "accessToken": "old",
+        "expiresAt": f"{in_minutes(minutes):%Y-%m-%dT%H:%M:%SZ}",
+        "clientId": "client",
+        "clientSecret": "secret",
+        "registrationExpiresAt": "2100-01-01T00:00:00Z",
+        "refreshToken": "first",
+    }
+    token = single_sign_on(tmp_path)
+    token.write_text(json.dumps(left))
+    given = {"accessKeyId": server.access_key, "secretAccessKey": server.secret_key}
+    given |= {"sessionToken": "", "expiration": 4102444800000}
+    bearers = []
+
+    def answer(request, body):
+        if request.path == "/token":
+            assert request.headers["content-type"] == "application/json"
+            wanted = {"grantType": "refresh_token", "clientId": "client", "clientSecret": "secret"}
+            assert json.loads(body) == wanted | {"refreshToken": "first"}
+            if refreshing == "refused":
+                return None
+            return json.dumps({"accessToken": "fresh", "expiresIn": 3600, "refreshToken": "second"})
+        bearers.append(request.headers["x-amz-sso_bearer_token"])
+        return json.dumps({"roleCredentials": given})
+
+    with giving(answer) as url:
+        environment = {"AWS_ENDPOINT_URL_SSO": url, "AWS_ENDPOINT_URL_SSO_OIDC": url}
+        assert listed(lemons(**nobody, **environment)) == 10
+    assert bearers == [who]
+    stored = json.loads(token.read_text())
+    if who == "old":
+        assert stored == left
+        return
+    expires = datetime.datetime.fromisoformat(stored.pop("expiresAt"))
+    assert abs(expires - in_minutes(60)) < datetime.timedelta(minutes=5)
+    del left["expiresAt"]
+    assert stored == left | {"accessToken": "fresh", "refreshToken": "second"}
+    assert token.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("why", ["refused", "registration has ended", "no refresh token"])
+def test_single_sign_on_that_cannot_be_refreshed(lemons, nobody, tmp_path, why):
+    left = {
+        "accessToken": "old",
+        "expiresAt": "2020-01-01T00:00:00Z",
+        "clientId": "client",
+        "clientSecret": "secret",
+        "registrationExpiresAt": "2100-01-01T00:00:00Z",
+        "refreshToken": "first",
+    }
+    if why == "registration has ended":
+        left["registrationExpiresAt"] = "2020-01-01T00:00:00Z"
+    if why == "no refresh token":
+        del left["refreshToken"]
+    token = single_sign_on(tmp_path)
+    token.write_text(json.dumps(left))
+    asked = []
+
+    def answer(request, _):
+        asked.append(request.path)
+
+    with giving(answer) as url:
+        environment = {"AWS_ENDPOINT_URL_SSO": url, "AWS_ENDPOINT_URL_SSO_OIDC": url}
+        refused = lemons(**nobody, **environment)
+    assert "has expired: call `aws sso login`" in refused.stderr
+    assert asked == ["/token"] * (why == "refused")
+    assert json.loads(token.read_text()) == left
 
 
 @pytest.mark.parametrize("early", [False, True])
 def test_credentials_that_expire_in_mid_run(sample_bucket, nobody, server, early):
     """Those that have been looked for early, in vain, are looked for again."""
     asked = 0
-    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=4)
+    soon = in_minutes(4)
 
     def answer(*_):
         nonlocal asked
