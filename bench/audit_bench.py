@@ -5,7 +5,7 @@ scikit-learn's NearestNeighbors, on the same rows and threads, by turns.
     bench/audit_bench.py RUN [--rows N] [--near COSINE] [--repeat N] [--without-scikit-learn]
 
 RUN: the folder of a run's features in Parquet. Where more rows are asked for than it has, they are
-repeated with noise, each time more of it. Prints medians, ratios, and whether the pairs are the
+repeated with noise (`made_features.py`). Prints medians, ratios, and whether the pairs are the
 same; those at the very threshold may differ, as the others calculate in float32. Needs numpy,
 pyarrow, faiss-cpu, scikit-learn and the package pomona.
 """
@@ -18,20 +18,8 @@ import time
 import faiss
 import numpy as np
 import pomona
-import pyarrow.parquet as pq
+from made_features import parts
 from sklearn.neighbors import NearestNeighbors
-
-
-def rows_of(folder, count):
-    column = pq.read_table(folder, columns=["features"])["features"].combine_chunks()
-    rows = column.flatten().to_numpy().reshape(len(column), -1)
-    random = np.random.default_rng(1)
-    made = np.empty((count, rows.shape[1]), np.float32)
-    for start in range(0, count, len(rows)):
-        part = rows[: count - start]
-        noise = 0.02 * np.sqrt(start / len(rows)) * part.std(axis=0)
-        made[start : start + len(part)] = part + noise * random.standard_normal(part.shape)
-    return made
 
 
 def by_pomona(rows, near, threads):
@@ -73,7 +61,7 @@ def main():
     ways = {"pomona": by_pomona, "FAISS": by_faiss, "scikit-learn": by_scikit_learn}
     if arguments.without_scikit_learn:
         del ways["scikit-learn"]
-    rows = rows_of(arguments.run, arguments.rows)
+    rows = np.concatenate(list(parts(arguments.run, arguments.rows)))
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     cpu: dict[str, list[float]] = {name: [] for name in ways}
     pairs = {}

@@ -194,7 +194,7 @@ def test_single_sign_on(lemons, nobody, server, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "minutes, refreshing, who",
+    ("minutes", "refreshing", "who"),
     [(-60, "given", "fresh"), (10, "given", "fresh"), (10, "refused", "old"), (20, "given", "old")],
 )
 def test_refreshes_single_sign_on(lemons, nobody, server, tmp_path, minutes, refreshing, who):
