@@ -18,7 +18,7 @@ import time
 import faiss
 import numpy as np
 import pomona
-from made_features import parts
+from made_features import made_rows
 from sklearn.neighbors import NearestNeighbors
 
 
@@ -61,7 +61,7 @@ def main():
     ways = {"pomona": by_pomona, "FAISS": by_faiss, "scikit-learn": by_scikit_learn}
     if arguments.without_scikit_learn:
         del ways["scikit-learn"]
-    rows = np.concatenate(list(parts(arguments.run, arguments.rows)))
+    rows = made_rows(arguments.run, arguments.rows)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     cpu: dict[str, list[float]] = {name: [] for name in ways}
     pairs = {}

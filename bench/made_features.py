@@ -4,8 +4,8 @@ more of it.
 
     bench/made_features.py RUN ROWS FEATURES
 
-RUN: the folder of a run's features in Parquet. FEATURES: the file to write, float32. Needs numpy
-and pyarrow.
+RUN: features in Parquet, as in the folder of a run or one file of it. FEATURES: the file to write,
+float32. Needs numpy and pyarrow.
 """
 
 import argparse
@@ -23,6 +23,16 @@ def parts(folder, count):
         part = rows[: count - start]
         noise = 0.02 * np.sqrt(start / len(rows)) * part.std(axis=0)
         yield (part + noise * random.standard_normal(part.shape)).astype(np.float32)
+
+
+def made_rows(folder, count):
+    made = at = None
+    for part in parts(folder, count):
+        if made is None:
+            made, at = np.empty((count, part.shape[1]), np.float32), 0
+        made[at : at + len(part)] = part
+        at += len(part)
+    return made
 
 
 def main():

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base64.h"
+#include "json.h"
 #include "page.h"
 #include "pomona/location.h"
 
@@ -24,12 +25,6 @@ std::string Thousands(int64_t number) {
 std::string More(size_t shown, int64_t all, const std::string& what) {
   const int64_t rest = all - static_cast<int64_t>(shown);
   return rest > 0 ? "and " + Thousands(rest) + " more " + what : "";
-}
-
-// A text of the user's files, which a damaged output may hold anything in.
-std::string TextOf(const nlohmann::json& object, const char* name) {
-  if (!object.is_object() || !object.contains(name) || !object[name].is_string()) return "";
-  return object[name].get<std::string>();
 }
 
 nlohmann::json At(const nlohmann::json& object, const char* name) {
@@ -130,12 +125,12 @@ Section RunSection(const std::string& run_id, const nlohmann::json& model, const
                 Fact("Labels", labels, kCount),
                 Fact("Components", model["variance_by_component"].size(), kCount),
                 Fact("Dimensions of the features", At(model, "original_dimensions"), kCount),
-                Fact("Projection", TextOf(model, "projection")),
-                Fact("Network", TextOf(model, "model")),
-                Fact("Engine", TextOf(model, "engine")),
-                Fact("Preprocessing", TextOf(model, "preprocessing")),
-                Fact("Digest of the weights", TextOf(At(model, "weights"), "digest"))};
-  if (given) facts.push_back(Fact("PCA of an earlier run, its digest", TextOf(pca, "digest")));
+                Fact("Projection", JsonString(model, "projection")),
+                Fact("Network", JsonString(model, "model")),
+                Fact("Engine", JsonString(model, "engine")),
+                Fact("Preprocessing", JsonString(model, "preprocessing")),
+                Fact("Digest of the weights", JsonString(At(model, "weights"), "digest"))};
+  if (given) facts.push_back(Fact("PCA of an earlier run, its digest", JsonString(pca, "digest")));
   section.blocks.push_back(Facts("", std::move(facts)));
   return section;
 }
@@ -332,18 +327,19 @@ Section MakingSection(const nlohmann::json& info) {
   nlohmann::json speed = At(info, "images_per_second");
   if (speed == 0) speed = nullptr;
   section.headlines.push_back(Headline(speed, "images a second", kCount));
-  section.intro = "Read from " + TextOf(info, "input") + " into " + TextOf(info, "output") + ".";
+  section.intro =
+      "Read from " + JsonString(info, "input") + " into " + JsonString(info, "output") + ".";
   section.blocks.push_back(Facts(
-      "",
-      {Fact("Input", TextOf(info, "input")), Fact("Output", TextOf(info, "output")),
-       Fact("Files listed", At(counts, "listed"), kCount),
-       Fact("Files that are no image", At(counts, "skips"), kCount),
-       Fact("Resumed from an unfinished run", At(counts, "resumed"), kCount),
-       Fact("Reused from an earlier run", At(At(info, "reused"), "rows"), kCount),
-       Fact("Seconds in all", At(seconds, "total"), kSeconds),
-       Fact("Images a second", speed, kCount), Fact("Threads", At(info, "threads"), kCount),
-       Fact("CPU", TextOf(info, "cpu")), Fact("Peak memory", At(info, "peak_memory_bytes"), kBytes),
-       Fact("Pomona", TextOf(At(info, "versions"), "pomona"))}));
+      "", {Fact("Input", JsonString(info, "input")), Fact("Output", JsonString(info, "output")),
+           Fact("Files listed", At(counts, "listed"), kCount),
+           Fact("Files that are no image", At(counts, "skips"), kCount),
+           Fact("Resumed from an unfinished run", At(counts, "resumed"), kCount),
+           Fact("Reused from an earlier run", At(At(info, "reused"), "rows"), kCount),
+           Fact("Seconds in all", At(seconds, "total"), kSeconds),
+           Fact("Images a second", speed, kCount), Fact("Threads", At(info, "threads"), kCount),
+           Fact("CPU", JsonString(info, "cpu")),
+           Fact("Peak memory", At(info, "peak_memory_bytes"), kBytes),
+           Fact("Pomona", JsonString(At(info, "versions"), "pomona"))}));
   section.blocks.push_back(Bars("Seconds by stage, by the clock", {"stage"}, {"seconds", kSeconds},
                                 Rows(seconds, {"list", "extract", "fit", "write", "report"}), ""));
   section.blocks.push_back(Bars(

@@ -264,8 +264,7 @@ arrow::Status S3Connection::Reach(const S3Options& options) {
 }
 
 S3Connection::Place S3Connection::AwsPlace(const std::string& region) const {
-  const std::string domain =
-      "s3." + region + ".amazonaws.com" + (region.starts_with("cn-") ? ".cn" : "");
+  const std::string domain = "s3." + region + '.' + AwsDomain(region);
   // A certificate's asterisk stands for one name.
   const bool in_path = bucket_.find_first_of("._") != std::string::npos ||
                        std::ranges::any_of(bucket_, [](char c) { return c >= 'A' && c <= 'Z'; });
@@ -443,8 +442,9 @@ arrow::Result<HttpAnswer> S3Connection::Send(const Request& request, Attempt* fi
         }
       }
       std::string message = XmlText(answer->text(), "Message");
-      // A bucket with Object Lock does not make do with the digest that is signed.
-      if (answer->status == 400 && message.find("Content-MD5") != message.npos && without_md5) {
+      // Where objects are locked, AWS does not make do with the digest that is signed.
+      if (request.method == "PUT" && code == "InvalidRequest" && without_md5 &&
+          message.find("Content-MD5") != message.npos) {
         without_md5 = false;
         md5_wanted_ = true;
         continue;

@@ -216,7 +216,7 @@ arrow::Result<Credentials> CredentialsChain::OfSso(const ProfileSettings& settin
       const HttpUrl url,
       ParseHttpUrl(
           FirstOf(Environment("AWS_ENDPOINT_URL_SSO"),
-                  "https://portal.sso." + token.region + ".amazonaws.com") +
+                  "https://portal.sso." + token.region + '.' + AwsDomain(token.region)) +
           "/federation/credentials?account_id=" + UrlEncode(Setting(settings, "sso_account_id")) +
           "&role_name=" + UrlEncode(Setting(settings, "sso_role_name"))));
   HttpRequest request;
@@ -231,8 +231,9 @@ arrow::Result<Credentials> CredentialsChain::OfSso(const ProfileSettings& settin
                                   answer.status);
   }
   if (role.contains("expiration") && role["expiration"].is_number_integer()) {
-    found.expires =
-        SystemClock::time_point(std::chrono::milliseconds(role["expiration"].get<int64_t>()));
+    constexpr auto kMost = std::chrono::floor<std::chrono::milliseconds>(Clock::duration::max());
+    const auto ms = std::clamp<int64_t>(role["expiration"].get<int64_t>(), 0, kMost.count());
+    found.expires = Clock::time_point(std::chrono::milliseconds(ms));
   }
   return found;
 }
@@ -319,9 +320,7 @@ arrow::Result<Credentials> CredentialsChain::OfWebIdentity(const std::string& ro
 arrow::Result<Credentials> CredentialsChain::AskSts(const std::string& form,
                                                     const Credentials* with) {
   const std::string region = StsRegion();
-  const std::string host = region.empty() ? "sts.amazonaws.com"
-                                          : "sts." + region + ".amazonaws.com" +
-                                                (region.starts_with("cn-") ? ".cn" : "");
+  const std::string host = (region.empty() ? "sts." : "sts." + region + '.') + AwsDomain(region);
   ARROW_ASSIGN_OR_RAISE(const HttpUrl url, ParseHttpUrl(FirstOf(Environment("AWS_ENDPOINT_URL_STS"),
                                                                 "https://" + host)));
   HttpRequest request;

@@ -82,6 +82,10 @@ std::string AmzDate(std::chrono::system_clock::time_point time) {
   return text;
 }
 
+std::string AwsDomain(std::string_view region) {
+  return region.starts_with("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
+}
+
 void Sign(const Credentials& credentials, std::string_view region, std::string_view service,
           std::chrono::system_clock::time_point now, const HttpServer& server,
           HttpRequest* request) {

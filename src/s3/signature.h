@@ -25,6 +25,9 @@ std::string UrlEncode(std::string_view text, bool keep_slashes = false);
 
 std::string HexSha256(std::span<const uint8_t> bytes);
 
+// Where the services of a region are.
+std::string AwsDomain(std::string_view region);
+
 // A time as the signature has it: 20130524T000000Z.
 std::string AmzDate(std::chrono::system_clock::time_point time);
 

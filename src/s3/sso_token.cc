@@ -2,26 +2,30 @@
 
 #include <fcntl.h>
 #include <nettle/sha1.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
-#include <optional>
+#include <ctime>
+#include <map>
+#include <mutex>
+#include <utility>
 
 #include "environment.h"
 #include "hex.h"
 #include "json.h"
 #include "s3/answers.h"
+#include "s3/signature.h"
 
 namespace pomona {
 namespace {
 
+using nlohmann::json;
 using Clock = std::chrono::system_clock;
 
 // As AWS' tools.
 constexpr std::chrono::minutes kAhead{15};
+constexpr std::chrono::minutes kPause{1};  // after a refusal
 
 // Of a session's name or a start URL.
 std::string TokenPath(const std::string& key) {
@@ -48,44 +52,48 @@ std::string UtcText(Clock::time_point time) {
   return text;
 }
 
-// Whole, or as it was: AWS' tools read it too. Nobody else may.
-void Store(const std::string& path, const nlohmann::json& cached) {
-  std::string temporary = path + ".XXXXXX";
-  const int file = mkostemp(temporary.data(), O_CLOEXEC);  // of mode 0600
-  if (file < 0) return;
+// In its place, as AWS' tools do: it stays its owner's, and a link a link. False where it cannot be.
+bool Store(const std::string& path, const json& cached) {
+  const int file = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (file < 0) return false;
   const std::string text = JsonText(cached);
-  const bool written = write(file, text.data(), text.size()) == std::ssize(text);
-  close(file);
-  if (!written || rename(temporary.c_str(), path.c_str()) != 0) unlink(temporary.c_str());
+  const bool written = write(file, text.data(), text.size()) == std::ssize(text) &&
+                       ftruncate(file, std::ssize(text)) == 0;
+  return close(file) == 0 && written;
 }
 
-// A fresh token in place of the one in `cached`; nothing where none is given.
-std::optional<nlohmann::json> Refreshed(nlohmann::json cached, const std::string& region,
-                                        const AskService& ask) {
-  nlohmann::json wanted = {{"grantType", "refresh_token"}};
+// The one that expires later. Both times are AWS' tools' or ours, of one form.
+json Later(json one, json other) {
+  return JsonString(other, "expiresAt") > JsonString(one, "expiresAt") ? other : one;
+}
+
+// With a fresh token. Errors: IOError, which says why there is none.
+arrow::Result<json> Refreshed(json cached, const std::string& region, const AskService& ask) {
+  json wanted = {{"grantType", "refresh_token"}};
   for (const char* name : {"clientId", "clientSecret", "refreshToken"}) {
     wanted[name] = JsonString(cached, name);
-    if (wanted[name] == "") return std::nullopt;
+    if (wanted[name] == "") return arrow::Status::IOError("it has no ", name);
   }
   // Without a time it would be for ever.
   const std::string registered_until = JsonString(cached, "registrationExpiresAt");
-  if (registered_until.empty() || !Lasts(registered_until, {})) return std::nullopt;
-
-  const auto url = ParseHttpUrl(FirstOf(Environment("AWS_ENDPOINT_URL_SSO_OIDC"),
-                                        "https://oidc." + region + ".amazonaws.com") +
-                                "/token");
-  if (!url.ok()) return std::nullopt;
+  if (registered_until.empty() || !Lasts(registered_until, {})) {
+    return arrow::Status::IOError("the registration of AWS' tools has ended");
+  }
+  ARROW_ASSIGN_OR_RAISE(const HttpUrl url,
+                        ParseHttpUrl(FirstOf(Environment("AWS_ENDPOINT_URL_SSO_OIDC"),
+                                             "https://oidc." + region + '.' + AwsDomain(region)) +
+                                     "/token"));
   const std::string body = JsonText(wanted);
   HttpRequest request;
   request.method = "POST";
   request.headers.emplace_back("content-type", "application/json");
   request.body = {reinterpret_cast<const uint8_t*>(body.data()), body.size()};
-  const auto answer = ask(*url, std::move(request));
-  if (!answer.ok() || !answer->ok()) return std::nullopt;
-  const nlohmann::json given = ParseJson(answer->text());
+  ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, ask(url, std::move(request)));
+  const json given = ParseJson(answer.text());
   const std::string token = JsonString(given, "accessToken");
   if (token.empty() || !given.contains("expiresIn") || !given["expiresIn"].is_number_integer()) {
-    return std::nullopt;
+    return arrow::Status::IOError(url.server.Url(), " says: HTTP status ", answer.status, ' ',
+                                  JsonString(given, "error"));
   }
   cached["accessToken"] = token;
   cached["expiresAt"] =
@@ -96,26 +104,60 @@ std::optional<nlohmann::json> Refreshed(nlohmann::json cached, const std::string
   return cached;
 }
 
+// The tokens that this process had refreshed, in files that it may not write, and the refusals. A
+// refresh token may serve once: one thread of all asks.
+struct Refreshes {
+  std::mutex mutex;
+  std::map<std::string, json> fresh;  // by path
+  std::string refused;                // a refresh token
+  Clock::time_point again;            // and when to try it once more
+  arrow::Status why;
+};
+
 }  // namespace
 
 arrow::Result<SsoToken> GetSsoToken(const ProfileSettings& settings, const AskService& ask) {
   // Newer profiles have their session in a section of its own.
   const std::string name = Setting(settings, "sso_session");
-  const ProfileSettings session =
-      name.empty() ? settings : SsoSession(name).value_or(ProfileSettings());
+  ProfileSettings session = settings;
+  if (!name.empty()) {
+    auto section = SsoSession(name);
+    if (!section)
+      return arrow::Status::IOError("there is no [sso-session ", name, "] in ", ConfigFile());
+    session = *std::move(section);
+  }
   const std::string region = Setting(session, "sso_region");
+  if (region.empty())
+    return arrow::Status::IOError("single sign-on has no sso_region in ", ConfigFile());
   const std::string path = TokenPath(FirstOf(name, Setting(session, "sso_start_url")));
-  nlohmann::json cached = ParseJson(ReadText(path));
+
+  static Refreshes refreshes;
+  const std::lock_guard lock(refreshes.mutex);
+  json cached = Later(refreshes.fresh[path], ParseJson(ReadText(path)));
+  arrow::Status failed;
   if (!name.empty() && cached.is_object() && !Lasts(JsonString(cached, "expiresAt"), kAhead)) {
-    if (auto fresh = Refreshed(cached, region, ask)) {
-      cached = *std::move(fresh);
-      Store(path, cached);
+    const std::string refresh_token = JsonString(cached, "refreshToken");
+    if (refreshes.refused != refresh_token || Clock::now() >= refreshes.again) {
+      auto fresh = Refreshed(cached, region, ask);
+      if (fresh.ok()) {
+        cached = *std::move(fresh);
+        if (!Store(path, cached)) refreshes.fresh[path] = cached;
+      } else {
+        refreshes.refused = refresh_token;
+        refreshes.again = Clock::now() + kPause;
+        refreshes.why = fresh.status();
+        // Another process may have had it refreshed meanwhile.
+        cached = Later(std::move(cached), ParseJson(ReadText(path)));
+      }
     }
+    if (refreshes.refused == refresh_token) failed = refreshes.why;
   }
   const std::string token = JsonString(cached, "accessToken");
   if (token.empty() || !Lasts(JsonString(cached, "expiresAt"), {})) {
-    return arrow::Status::IOError("the single sign-on of the profile has expired: call `aws sso ",
-                                  "login`");
+    const std::string why =
+        failed.ok() ? "" : " and cannot be refreshed (" + failed.message() + ")";
+    return arrow::Status::IOError("the single sign-on of the profile has expired", why,
+                                  ": call `aws sso login`");
   }
   return SsoToken{token, region};
 }

@@ -157,7 +157,7 @@ TEST_F(ConnectionTest, SendsTheMd5ThatObjectLockAsksFor) {
   EXPECT_EQ(heads.size(), 2u);
   EXPECT_TRUE(connection->PutPart("key", "upload", 1, {}).ok());
   EXPECT_TRUE(connection->Put("other", {}).ok());
-  EXPECT_EQ(heads.size(), 4u) << "it knows by now";
+  ASSERT_EQ(heads.size(), 4u) << "it knows by now";
   EXPECT_NE(heads[3].find("content-md5;host;"), std::string::npos) << "and signs it";
   EXPECT_EQ(connection->Transfers(0, 0, 0, 0).retries, 0);
 }

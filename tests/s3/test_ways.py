@@ -177,9 +177,9 @@ def single_sign_on(home):
 
 
 def test_single_sign_on(lemons, nobody, server, tmp_path):
-    token = single_sign_on(tmp_path)
     given = {"accessKeyId": server.access_key, "secretAccessKey": server.secret_key}
     given |= {"sessionToken": "", "expiration": 4102444800000}
+    token = single_sign_on(tmp_path)
 
     def answer(request, _):
         allowed = request.headers["x-amz-sso_bearer_token"] == "bearer"
@@ -193,80 +193,125 @@ def test_single_sign_on(lemons, nobody, server, tmp_path):
         assert listed(lemons(**nobody, AWS_ENDPOINT_URL_SSO=url)) == 10
 
 
-@pytest.mark.parametrize(
-    ("minutes", "refreshing", "who"),
-    [(-60, "given", "fresh"), (10, "given", "fresh"), (10, "refused", "old"), (20, "given", "old")],
-)
-def test_refreshes_single_sign_on(lemons, nobody, server, tmp_path, minutes, refreshing, who):
-    """In the file that AWS' tools share."""
-    left = {
-        "startUrl": "https://x",
-        "region": "eu-west-1",
-        "accessToken": "old",
-        "expiresAt": f"{in_minutes(minutes):%Y-%m-%dT%H:%M:%SZ}",
-        "clientId": "client",
-        "clientSecret": "secret",
-        "registrationExpiresAt": "2100-01-01T00:00:00Z",
-        "refreshToken": "first",
-    }
-    token = single_sign_on(tmp_path)
-    token.write_text(json.dumps(left))
-    given = {"accessKeyId": server.access_key, "secretAccessKey": server.secret_key}
-    given |= {"sessionToken": "", "expiration": 4102444800000}
-    bearers = []
+LOGGED_IN = {
+    "startUrl": "https://x",
+    "region": "eu-west-1",
+    "accessToken": "old",
+    "clientId": "client",
+    "clientSecret": "secret",
+    "registrationExpiresAt": "2100-01-01T00:00:00Z",
+    "refreshToken": "first",
+}
+# What asks for a fresh token, as botocore's SSOTokenProvider has it.
+WANTED = {
+    "grantType": "refresh_token",
+    "clientId": "client",
+    "clientSecret": "secret",
+    "refreshToken": "first",
+}
+REFRESHED = {"accessToken": "fresh", "expiresIn": 3600, "refreshToken": "second"}
+
+
+@contextlib.contextmanager
+def sso(server, refreshing):
+    """Environment that leads to a service, and what it was asked: tokens' requests, bearers.
+
+    refreshing: gives the answer to who wants a fresh token, None to refuse.
+    """
+    role = {"accessKeyId": server.access_key, "secretAccessKey": server.secret_key}
+    role |= {"sessionToken": "", "expiration": 4102444800000}
+    wanted, bearers = [], []
 
     def answer(request, body):
         if request.path == "/token":
-            assert request.headers["content-type"] == "application/json"
-            wanted = {"grantType": "refresh_token", "clientId": "client", "clientSecret": "secret"}
-            assert json.loads(body) == wanted | {"refreshToken": "first"}
-            if refreshing == "refused":
-                return None
-            return json.dumps({"accessToken": "fresh", "expiresIn": 3600, "refreshToken": "second"})
+            wanted.append((request.headers["content-type"], json.loads(body)))
+            given = refreshing()
+            return given and json.dumps(given)
         bearers.append(request.headers["x-amz-sso_bearer_token"])
-        return json.dumps({"roleCredentials": given})
+        return json.dumps({"roleCredentials": role})
 
     with giving(answer) as url:
-        environment = {"AWS_ENDPOINT_URL_SSO": url, "AWS_ENDPOINT_URL_SSO_OIDC": url}
-        assert listed(lemons(**nobody, **environment)) == 10
-    assert bearers == [who]
-    stored = json.loads(token.read_text())
-    if who == "old":
-        assert stored == left
-        return
-    expires = datetime.datetime.fromisoformat(stored.pop("expiresAt"))
-    assert abs(expires - in_minutes(60)) < datetime.timedelta(minutes=5)
-    del left["expiresAt"]
-    assert stored == left | {"accessToken": "fresh", "refreshToken": "second"}
-    assert token.stat().st_mode & 0o777 == 0o600
+        yield {"AWS_ENDPOINT_URL_SSO": url, "AWS_ENDPOINT_URL_SSO_OIDC": url}, wanted, bearers
 
 
-@pytest.mark.parametrize("why", ["refused", "registration has ended", "no refresh token"])
-def test_single_sign_on_that_cannot_be_refreshed(lemons, nobody, tmp_path, why):
-    left = {
-        "accessToken": "old",
-        "expiresAt": "2020-01-01T00:00:00Z",
-        "clientId": "client",
-        "clientSecret": "secret",
-        "registrationExpiresAt": "2100-01-01T00:00:00Z",
-        "refreshToken": "first",
-    }
-    if why == "registration has ended":
-        left["registrationExpiresAt"] = "2020-01-01T00:00:00Z"
-    if why == "no refresh token":
-        del left["refreshToken"]
+@pytest.mark.parametrize(
+    ("minutes", "given", "asks", "who"),
+    [
+        (-60, REFRESHED, True, "fresh"),
+        (10, REFRESHED, True, "fresh"),
+        (10, None, True, "old"),
+        (20, REFRESHED, False, "old"),
+    ],
+)
+def test_refreshes_single_sign_on(lemons, nobody, server, tmp_path, minutes, given, asks, who):
+    """In the file that AWS' tools share."""
+    left = LOGGED_IN | {"expiresAt": f"{in_minutes(minutes):%Y-%m-%dT%H:%M:%SZ}"}
     token = single_sign_on(tmp_path)
     token.write_text(json.dumps(left))
-    asked = []
+    with sso(server, lambda: given) as (environment, wanted, bearers):
+        assert listed(lemons(**nobody, **environment)) == 10
+    assert wanted == [("application/json", WANTED)] * asks
+    assert bearers == [who]
+    stored = json.loads(token.read_text())
+    if who == "fresh":
+        expires = datetime.datetime.fromisoformat(stored.pop("expiresAt"))
+        assert abs(expires - in_minutes(60)) < datetime.timedelta(minutes=5)
+        left = LOGGED_IN | {"accessToken": "fresh", "refreshToken": "second"}
+    assert stored == left
+    assert [path.name for path in token.parent.iterdir()] == [token.name]
 
-    def answer(request, _):
-        asked.append(request.path)
 
-    with giving(answer) as url:
-        environment = {"AWS_ENDPOINT_URL_SSO": url, "AWS_ENDPOINT_URL_SSO_OIDC": url}
+def test_a_login_that_others_refresh(lemons, nobody, server, tmp_path):
+    """A refresh token may serve once: whoever comes second takes what the first one stored."""
+    token = single_sign_on(tmp_path)
+    token.write_text(json.dumps(LOGGED_IN | {"expiresAt": "2020-01-01T00:00:00Z"}))
+
+    def somebody_else():
+        theirs = {"accessToken": "theirs", "expiresAt": "2100-01-01T00:00:00Z"}
+        token.write_text(json.dumps(LOGGED_IN | theirs))
+
+    with sso(server, somebody_else) as (environment, wanted, bearers):
+        assert listed(lemons(**nobody, **environment)) == 10
+    assert len(wanted) == 1
+    assert bearers == ["theirs"]
+
+
+def test_a_login_that_cannot_be_stored(lemons, nobody, server, tmp_path):
+    """As where ~/.aws is mounted for reading: the file becomes a folder meanwhile."""
+    token = single_sign_on(tmp_path)
+    token.write_text(json.dumps(LOGGED_IN | {"expiresAt": "2020-01-01T00:00:00Z"}))
+
+    def refreshed():
+        token.unlink()
+        token.mkdir()
+        return REFRESHED
+
+    with sso(server, refreshed) as (environment, wanted, bearers):
+        assert listed(lemons(**nobody, **environment)) == 10
+    assert len(wanted) == 1
+    assert bearers == ["fresh"]
+
+
+@pytest.mark.parametrize(
+    ("lacks", "why"),
+    [
+        (None, "HTTP status 400"),
+        ("registrationExpiresAt", "the registration of AWS' tools has ended"),
+        ("refreshToken", "it has no refreshToken"),
+    ],
+)
+def test_a_login_that_cannot_be_refreshed(lemons, nobody, server, tmp_path, lacks, why):
+    left = LOGGED_IN | {"expiresAt": "2020-01-01T00:00:00Z"}
+    left.pop(lacks, None)
+    token = single_sign_on(tmp_path)
+    token.write_text(json.dumps(left))
+    with sso(server, lambda: None) as (environment, wanted, bearers):
         refused = lemons(**nobody, **environment)
-    assert "has expired: call `aws sso login`" in refused.stderr
-    assert asked == ["/token"] * (why == "refused")
+    assert "has expired and cannot be refreshed (" in refused.stderr
+    assert why in refused.stderr
+    assert "): call `aws sso login`" in refused.stderr
+    assert len(wanted) == (lacks is None)
+    assert not bearers
     assert json.loads(token.read_text()) == left
 
 
