@@ -8,6 +8,17 @@ import pathlib
 from py4j.protocol import Py4JJavaError
 
 
+def all_of(error: Exception) -> str:
+    """What an error says in all; of Java's own with what caused it."""
+    texts, java = [str(error)], getattr(error, "java_exception", None)
+    if java is not None:
+        texts = []
+    while java is not None:
+        texts.append(str(java.toString()))
+        java = java.getCause()
+    return "\n".join(texts)
+
+
 def in_one_line(error: Exception) -> str:
     """What an error says; of Java's own the class and the message, which py4j's text lacks."""
     java = getattr(error, "java_exception", None)

@@ -46,6 +46,10 @@ _REFUSED = {
     "report": "use none; `pomona report OUTPUT` makes the page of the published run",
 }
 
+# Files that may have been left out for a reason that has passed; of more, something else is wrong.
+_READ_AGAIN = 10_000
+_HEADS_AT_ONCE = 16  # when they are looked at first
+
 # In one message between the JVM and a Python worker: of vectors, some MB.
 _VECTORS_AT_ONCE = 1024
 
@@ -96,6 +100,10 @@ class _Job:
         self.files = Files(spark)
         self.source = self.files.qualified(source)
         self.output = self.files.qualified(output)
+        if f"{self.source}/".startswith(f"{self.output}/"):
+            raise ValueError(
+                f"OUTPUT {output} holds the folder that is read, {source}: name another OUTPUT"
+            )
         self.outputs = Outputs(spark, self.files, self.output, self.options.run_id)
         # Fails early where the weights are wrong; says what the outputs tell of the model.
         self.extractor = Extractor(self.options.weights or None, threads=1)
@@ -120,6 +128,7 @@ class _Job:
         work = f"{self.output}/_pomona/spark_{fingerprint}"
         with self.stage("extract"):
             extracted = self.extract(content, listing.selection, work)
+            extracted = self.read_again(listing.files, extracted, listed, f"{work}_again")
         log.info("%d items, %.0f images/s", listed, listed / self.seconds["extract"])
         counts, errors = self.account(listed, listing.files, extracted)
         self.check_counts(counts, work)
@@ -136,6 +145,7 @@ class _Job:
         self.seconds["total"] = time.monotonic() - self.started
         self.publish_run_info(counts)
         self.files.remove(work)
+        self.files.remove(f"{work}_again")
         self.files.remove_if_empty(f"{self.output}/_pomona")
         summary = {
             "run_id": self.outputs.run_id,
@@ -173,12 +183,36 @@ class _Job:
         if not self.options.fresh and self.files.exists(f"{work}/_SUCCESS"):
             log.info("features of an unfinished run are taken from %s", work)
         else:
-            extracted = ps.extract_all(
-                content, weights=self.options.weights or None, keep=selection, vectors="binary"
-            )
-            extracted.write.mode("overwrite").option("compression", "none").parquet(work)
+            self.extract_into(work, content, selection)
         self.spark.conf.set(ps.BATCH_ROWS, str(_VECTORS_AT_ONCE))
-        return self.spark.read.schema(ps.extracted_schema("binary")).parquet(work)
+        return self.extracted_in(work)
+
+    def extract_into(self, folder: str, content: DataFrame, selection=None) -> None:
+        extracted = ps.extract_all(
+            content, weights=self.options.weights or None, keep=selection, vectors="binary"
+        )
+        extracted.write.mode("overwrite").option("compression", "none").parquet(folder)
+
+    def extracted_in(self, folder: str) -> DataFrame:
+        return self.spark.read.schema(ps.extracted_schema("binary")).parquet(folder)
+
+    def read_again(
+        self, files: DataFrame, extracted: DataFrame, listed: int, folder: str
+    ) -> DataFrame:
+        """With the files that were left out: Spark does not say whether for good."""
+        if extracted.count() == listed:
+            return extracted
+        readable = _missing(files, extracted).where(F.col("length") <= _core.max_file_bytes)
+        uris = [row["uri"] for row in readable.select("uri").limit(_READ_AGAIN).collect()]
+        with concurrent.futures.ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
+            heads = list(pool.map(lambda uri: self.files.head(uri, 1), uris))
+        uris = [uri for uri, head in zip(uris, heads, strict=True) if head is not None]
+        if not uris:
+            return extracted
+        log.info("%d files are read once more", len(uris))
+        self.extract_into(folder, ps.read_images(self.spark, *uris))
+        self.spark.conf.set(ps.BATCH_ROWS, str(_VECTORS_AT_ONCE))
+        return extracted.unionByName(self.extracted_in(folder))
 
     def account(
         self, listed: int, files: DataFrame, extracted: DataFrame
@@ -290,9 +324,13 @@ class _Job:
         log.info("%s: %.1f s", name, self.seconds[name])
 
 
+def _missing(files: DataFrame, extracted: DataFrame) -> DataFrame:
+    return files.join(extracted.select("path"), "path", "left_anti")
+
+
 def _lost(files: DataFrame, extracted: DataFrame) -> DataFrame:
     """Rejects for the files that Spark could not read, or was not to."""
-    missing = files.join(extracted.select("path"), "path", "left_anti")
+    missing = _missing(files, extracted)
     large = F.col("length") > _core.max_file_bytes
     return missing.select(
         "path",

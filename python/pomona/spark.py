@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import operator
 import os
 import sys
 import warnings
@@ -23,7 +24,15 @@ try:
     from pyspark.ml.linalg import VectorUDT
     from pyspark.sql import Column, DataFrame, SparkSession
     from pyspark.sql import functions as F
-    from pyspark.sql.types import ArrayType, DoubleType, StringType, StructType
+    from pyspark.sql.types import (
+        ArrayType,
+        BinaryType,
+        DataType,
+        DoubleType,
+        NumericType,
+        StringType,
+        StructType,
+    )
 except ModuleNotFoundError as error:
     # PySpark asks for none of what it imports.
     raise ModuleNotFoundError(
@@ -32,7 +41,7 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
-from . import PCA, Extractor, Moments, _core
+from . import PCA, Extractor, Moments, __version__, _core
 from ._core import max_file_bytes, vector_text
 from ._options import DEFAULTS
 from ._spark_executor import classic_context, in_worker
@@ -60,9 +69,10 @@ def read_images(spark: SparkSession, *paths: str) -> DataFrame:
 
     A path may name a file, too. Folders must not lie in each other: their files would come twice.
 
-    A file that cannot be read any more is left out, not a failed task: compare with the listing
-    (the same DataFrame without its column `content`). Files of no bytes are left out, too, by Spark
-    itself, and from the listing as well.
+    A file that cannot be read any more is left out, not a failed task (but HDFS' own refusals and
+    lost blocks fail one): compare with the listing, which is the same DataFrame without its column
+    `content`, by `plain_path(F.col("path"))`, as the results have it. Files of no bytes are left
+    out, too, by Spark itself, and from the listing as well.
 
     Sets `spark.sql.files.openCostInBytes` of the session. Warns where the driver's Java cannot have
     names that are no ASCII in local paths: set LC_ALL=C.UTF-8 for it and the executors.
@@ -133,6 +143,7 @@ def extract_features(
     1 GiB are rejects that Spark does not read; it could not read more than 2 GiB. A row without a
     length has no result: drop the column where some are.
     """
+    _check_choice(vectors, _VECTORS)
     options = {"weights": weights, "keep": keep, "vectors": vectors}
     if "length" not in df.columns:
         return extract_all(df, **options)
@@ -170,15 +181,27 @@ def extract_all(df: DataFrame, *, weights, keep, vectors) -> DataFrame:
     rows = int(spark.conf.get(BATCH_ROWS))
     if not 0 < rows <= _IMAGES_AT_ONCE:  # 0 and less: no limit
         spark.conf.set(BATCH_ROWS, str(_IMAGES_AT_ONCE))
+    # Fails here where the weights are wrong, not four times in a task.
+    model = _model(Extractor(weights, threads=1))
     broadcast = None
     if weights is not None:
         with open(weights, "rb") as file:
             broadcast = classic_context(spark, "weights=").broadcast(file.read())
     extract = functools.partial(
-        _extract, weights=broadcast, keep=keep, as_bytes=vectors == "binary"
+        _extract, weights=broadcast, model=model, keep=keep, as_bytes=vectors == "binary"
     )
     files = df.select(plain_path(F.col("path")).alias("path"), "content")
     return files.mapInArrow(extract, extracted_schema(vectors))
+
+
+def _model(extractor: Extractor) -> tuple[str, ...]:
+    """What has to be the same everywhere for features to be."""
+    return __version__, extractor.weights_digest, extractor.preprocessing
+
+
+def _check_choice(vectors: str, choices) -> None:
+    if vectors not in choices:
+        raise ValueError(f"vectors: one of {', '.join(choices)}, not {vectors!r}")
 
 
 def extracted_schema(vectors: str) -> str:
@@ -197,13 +220,24 @@ def fit_pca(
     center: bool = DEFAULTS.center,
     standardize: bool = DEFAULTS.standardize,
 ) -> PCA:
-    """A PCA fitted on a column of feature vectors; rows without one (rejects, skips) are left out.
+    """A PCA of k components, fitted on a column of feature vectors; rows without one (rejects,
+    skips) are left out.
 
     Each partition gives its moments, which executors merge, 16 at a time; the driver sees one row,
     whatever the number of images.
     """
-    pca = PCA(k, center=center, standardize=standardize)
-    return pca.fit(merged_moments(df, features))
+    try:
+        count = operator.index(k)
+    except TypeError:
+        raise TypeError(f"k: an integer, not {k!r}") from None
+    if count < 1:
+        raise ValueError(f"k: at least 1, not {k}")
+    pca = PCA(count, center=center, standardize=standardize)
+    moments = merged_moments(df, features)
+    try:
+        return pca.fit(moments)
+    except ValueError as error:
+        raise ValueError(str(error).replace("n_components", "k")) from error
 
 
 def merged_moments(df: DataFrame, features: str = "features") -> Moments:
@@ -211,8 +245,10 @@ def merged_moments(df: DataFrame, features: str = "features") -> Moments:
     classic_context(df.sparkSession, "fit_pca")
     # Not as DataFrames from here on: Arrow would bring a worker all that it merges (6.5 MB each of
     # 1,280 features) in one message, an RDD one after the other.
-    vectors = df.select(features)
-    vectors = _without_mllib(vectors, vectors.columns[0])
+    exact = features in df.columns  # else it may be a field of one
+    vectors = df.select(F.col(_quoted(features)) if exact else features).toDF("vectors")
+    _check_vectors(vectors.schema["vectors"].dataType, features)
+    vectors = _without_mllib(vectors, "vectors")
     parts = vectors.mapInArrow(_moments, "moments binary").rdd
     while (count := parts.getNumPartitions()) > 1:
         parts = (
@@ -240,6 +276,7 @@ def transform(
 
     vectors: `list` (array<float>) or `spark` (MLlib's vector of float64).
     """
+    _check_choice(vectors, ("list", "spark"))
     projected = project(df, pca, features, output)
     return projected.withColumn(output, vectors_column(output, vectors))
 
@@ -271,6 +308,12 @@ def project(
     text: bool = False,
 ) -> DataFrame:
     """As transform(), but array<double>; with text, also OUTPUT_string, the same as CSV has it."""
+    for name in df.columns:
+        if df.columns.count(name) > 1:
+            raise ValueError(f"two columns are called {name}: rename one, or drop it")
+    if features not in df.columns:
+        raise ValueError(f"there is no column {features}, but {', '.join(df.columns)}")
+    _check_vectors(df.schema[features].dataType, features)
     schema = StructType([field for field in df.schema.fields if field.name != features])
     if output.lower() in (name.lower() for name in schema.names):  # as Spark compares them
         raise ValueError(f"there is a column {output} already: give another name as output=")
@@ -288,6 +331,12 @@ def project(
     # By number: mapInArrow fails on names with dots and backticks.
     numbered = _without_mllib(df, features).toDF(*map(str, range(len(df.columns))))
     return numbered.mapInArrow(project, schema)
+
+
+def _check_vectors(kind: DataType, name: str) -> None:
+    numbers = isinstance(kind, ArrayType) and isinstance(kind.elementType, NumericType)
+    if not (numbers or isinstance(kind, BinaryType | VectorUDT)):
+        raise ValueError(f"the column {name} holds {kind.simpleString()}, no feature vectors")
 
 
 def _without_mllib(df: DataFrame, features: str) -> DataFrame:
@@ -333,9 +382,14 @@ def _kept(batches, keep):
 
 @in_worker
 def _extract(
-    batches: Iterator[pa.RecordBatch], weights, keep, as_bytes
+    batches: Iterator[pa.RecordBatch], weights, model, keep, as_bytes
 ) -> Iterator[pa.RecordBatch]:
     extractor = _extractor(weights and _Weights(weights.value))
+    if (ours := _model(extractor)) != model:
+        raise RuntimeError(
+            f"pomona on this node is another ({', '.join(ours)}) than the driver's "
+            f"({', '.join(model)}): install the same wheel on all"
+        )
     for batch in batches if keep is None else _kept(batches, keep):
         table = extractor.extract(batch["content"], paths=batch["path"])
         for part in table.to_batches():
@@ -357,6 +411,8 @@ def _lists(vectors):
         vectors = vectors.cast(pa.binary())
     if not pa.types.is_binary(vectors.type):
         return vectors
+    if pc.any(pc.not_equal(pc.bit_wise_and(pc.binary_length(vectors), 3), 0)).as_py():
+        raise ValueError("binary vectors hold float32: their lengths are multiples of 4 bytes")
     _, offsets, values = vectors.buffers()
     offsets = pa.Array.from_buffers(
         pa.int32(), len(vectors) + 1, [None, offsets], offset=vectors.offset

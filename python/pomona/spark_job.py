@@ -17,9 +17,12 @@ def parse(arguments: list[str] | None = None) -> tuple[str, str, dict]:
     given = vars(parser.parse_args(arguments))
     source, output = given.pop("INPUT"), given.pop("OUTPUT")
     for positional in ("MODE", "PCA_COMPONENTS"):
-        value = given.pop(positional)
-        if value is not None:
-            given[positional.lower()] = value
+        name, value = positional.lower(), given.pop(positional)
+        if value is None:
+            continue
+        if given[name] is not None:
+            parser.error(f"{positional} and --{name.replace('_', '-')} are the same: give one")
+        given[name] = value
     options = {name: value for name, value in given.items() if value is not None}
     try:
         _core.RunOptions(**options)
@@ -31,7 +34,9 @@ def parse(arguments: list[str] | None = None) -> tuple[str, str, dict]:
 
 def _parser():
     parser = argparse.ArgumentParser(
-        prog="spark_job.py", description="Features and PCA of a tree of images, on Spark."
+        prog="spark_job.py",
+        description="Features and PCA of a tree of images, on Spark.",
+        allow_abbrev=False,
     )
     parser.add_argument(
         "INPUT", help="folder of labelled images: of all nodes, s3:// or what Hadoop reads"

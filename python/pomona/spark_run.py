@@ -18,9 +18,9 @@ from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from . import OutputBusy, TooManyRejects, _core
-from ._hadoop import Files, in_one_line
+from ._hadoop import Files, all_of
 from ._progress import Lines
-from ._spark_executor import SparkExecutor, classic_context
+from ._spark_executor import SparkExecutor, classic_context, explain
 
 log = logging.getLogger("pomona")
 
@@ -62,8 +62,8 @@ def main(source: str, output: str, options: dict) -> int:
     except (ValueError, LookupError, OSError, MemoryError, RuntimeError) as error:
         log.error("%s", error)
         return _FAILED
-    except Exception as error:  # of py4j, say: one line, as for all else
-        log.error("%s", in_one_line(error))
+    except Exception as error:  # of Spark or py4j: one line, as for all else
+        log.error("%s", explain("the job", all_of(error)))
         return _FAILED
     print(json.dumps(summary))
     return 0

@@ -206,6 +206,30 @@ def test_file_that_vanished(spark, pomona, sample_tree, tmp_path):
     assert str(victim) in str(page.sections["rejects"])
 
 
+def test_file_that_could_not_be_read_for_a_moment(spark, sample, tmp_path):
+    """Spark leaves it out without a word; it is tried once more."""
+    tree, aside = sample(), tmp_path / "aside.jpg"
+    victim = sorted(tree.rglob("*.jpg"))[5]
+
+    class Passing(_spark_dataframes._Job):
+        def count(self, listing):
+            counted = super().count(listing)
+            victim.rename(aside)
+            return counted
+
+        def read_again(self, files, extracted, *rest):
+            assert extracted.count() == 11
+            aside.rename(victim)
+            return super().read_again(files, extracted, *rest)
+
+    options = {"run_id": "test", "pca_components": 3}
+    summary = Passing(spark, str(tree), str(tmp_path / "out"), options).run()
+    assert (summary["listed"], summary["rows"], summary["rejects"]) == (12, 12, 0)
+    paths = table(tmp_path / "out", "features/parquet", pa.fs.LocalFileSystem())["path"]
+    assert str(victim) in paths.to_pylist()
+    assert not (tmp_path / "out" / "_pomona").exists()
+
+
 def test_large_files(spark, sample, tmp_path):
     """More than Spark can read, or than the executors' memory holds: as the program takes them."""
     tree = sample()
@@ -260,6 +284,15 @@ def test_output_below_the_input(spark, sample):
         output = tree / "Training/out"
         summary = job_of(spark, tree / "Training", output, run_id=run_id, pca_components=3)
         assert (summary["listed"], summary["rows"]) == (12, 12)
+
+
+def test_output_that_holds_the_input(spark, sample):
+    tree = sample()
+    for output in (tree, tree / "Training"):
+        with pytest.raises(
+            ValueError, match=r"holds the folder that is read, .*name another OUTPUT"
+        ):
+            job_of(spark, tree / "Training", output)
 
 
 def test_only_a_root_keeps_its_slash(spark):
@@ -375,6 +408,69 @@ def test_other_columns_stay_as_they_are(spark):
     assert vectors[-1] == (None, None)
     with pytest.raises(ValueError, match="already: give another name as output="):
         ps.transform(odd, pca, output="T`I.CK")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda df, _: ps.fit_pca(df, 0), "k: at least 1, not 0"),
+        (lambda df, _: ps.fit_pca(df, 5), "use k"),
+        (lambda df, _: ps.fit_pca(df, 2, features="path"), "column path holds string, no feature"),
+        (lambda df, pca: ps.transform(df, pca, features="path"), "column path holds string, no f"),
+        (
+            lambda df, pca: ps.transform(df, pca, features="Features"),
+            "no column Features, but path",
+        ),
+        (
+            lambda df, pca: ps.transform(df, pca, vectors="fixed"),
+            "vectors: one of list, spark, not",
+        ),
+        (lambda df, pca: ps.transform(df.join(df, "path"), pca), "two columns are called features"),
+        (
+            lambda df, _: ps.extract_features(df, vectors="spark"),
+            "vectors: one of list, binary, not",
+        ),
+        (lambda df, _: ps.extract_features(df, weights=__file__), "test_dataframes.py"),
+    ],
+)
+def test_mistakes_are_told_before_the_work(spark, call, message):
+    rows = [(f"/a/{i}.jpg", [float(i), 1.0, float(i * i), 0.5]) for i in range(8)]
+    frame = spark.createDataFrame(rows, "path string, features array<float>")
+    pca = ps.fit_pca(frame, 2)
+    with pytest.raises(ValueError, match=message):
+        call(frame, pca)
+    with pytest.raises(TypeError, match="k: an integer, not '2'"):
+        ps.fit_pca(frame, "2")
+
+
+def test_columns_are_found_by_their_names(spark):
+    """One with a dot, or a field of one, for fitting."""
+    rows = np.random.default_rng(1).random((8, 4), "f4").tolist()
+    frame = spark.createDataFrame([[row] for row in rows], "features array<float>")
+    odd = frame.select(F.col("features").alias("a.b"), F.struct("features").alias("s"))
+    expected = ps.fit_pca(frame, 2)
+    for name in ("a.b", "s.features"):
+        assert ps.fit_pca(odd, 2, features=name).to_bytes() == expected.to_bytes()
+    dotted = ps.transform(odd, expected, features="a.b").select("pca_features").collect()
+    assert dotted == ps.transform(frame, expected).collect()
+
+
+def test_binary_vectors_that_are_cut(spark):
+    frame = spark.createDataFrame([(b"123456789",)], "features binary")
+    with pytest.raises(Exception, match="their lengths are multiples of 4 bytes"):
+        ps.fit_pca(frame, 1)
+
+
+def test_another_pomona_on_a_node():
+    """Features of two kinds must not stand in one column."""
+    here = ps._model(ps.Extractor(None, threads=1))
+    batches = [pa.record_batch({"path": ["/a/b.jpg"], "content": [b"broken"]})]
+    rest = {"weights": None, "keep": None, "as_bytes": False}
+    assert len(list(ps._extract(iter(batches), model=here, **rest))) == 1
+    for i in range(3):
+        other = (*here[:i], "other", *here[i + 1 :])
+        with pytest.raises(RuntimeError, match="install the same wheel on all"):
+            list(ps._extract(iter(batches), model=other, **rest))
 
 
 def test_large_types_of_arrow(spark):

@@ -19,7 +19,7 @@ from spark_submit import LOCAL, LOCAL_CLUSTER, Cluster
 
 pomona_package = pytest.importorskip("pomona", reason="the package is not installed")
 
-from pomona import spark_run  # noqa: E402
+from pomona import spark_job, spark_run  # noqa: E402
 
 ARGUMENTS = ("full", COMPONENTS, "--run-id", RUN_ID)
 BOTH = pytest.mark.parametrize("spark_submit", ["spark3", "spark4"], indirect=True)
@@ -268,6 +268,20 @@ def test_growth(spark, pomona, sample, run, tmp_path):
         ours, theirs = (where / f"{of}_{RUN_ID}" for where in (output, expected))
         for path in theirs.iterdir():
             assert (ours / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["apples", "--mode", "full"], "MODE and --mode are the same: give one"),
+        (["full", "3", "--pca-components=4"], "PCA_COMPONENTS and --pca-components are the same"),
+        (["--comp", "zstd"], "unrecognized arguments: --comp"),
+    ],
+)
+def test_command_lines_that_are_wrong(capsys, words, message):
+    with pytest.raises(SystemExit, match="2"):
+        spark_job.parse(["in", "out", *words])
+    assert message in capsys.readouterr().err
 
 
 def test_mistakes(spark, tree, tmp_path):
