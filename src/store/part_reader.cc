@@ -1,9 +1,5 @@
 #include "part_reader.h"
 
-#include <arrow/array.h>
-#include <arrow/csv/api.h>
-#include <arrow/util/future.h>
-#include <arrow/util/thread_pool.h>
 #include <parquet/column_reader.h>
 #include <parquet/exception.h>
 #include <parquet/file_reader.h>
@@ -11,7 +7,9 @@
 #include <algorithm>
 #include <charconv>
 #include <functional>
+#include <optional>
 
+#include "csv_rows.h"
 #include "layout.h"
 
 namespace pomona {
@@ -149,69 +147,15 @@ class ParquetPart : public PartReader {
   std::vector<int16_t> definition_, repetition_;
 };
 
-// Of all tables that are read back, but for the columns of kImageIssueNames.
-constexpr const char* kCsvColumns[] = {
-    "path", "label", "features_string", "pca_features_string",
-    // errors
-    "stage", "reason", "message",
-    // duplicates and split_leaks
-    "group", "representative", "distance", "kind", "label_conflict", "split",
-    // outliers
-    "residual", "mahalanobis", "outlier_score", "is_outlier_issue",
-    // label_issues
-    "label_distance", "nearest_label", "nearest_label_distance", "neighbour_agreement",
-    "suggested_label", "label_score", "is_label_issue",
-    // neighbours
-    "rank", "neighbour", "neighbour_label"};
-
-// Arrow's reader of CSV waits for ever for a thread that cannot be had; this throws.
-arrow::Status StartArrowsThreads() {
-  arrow::internal::Executor* const pools[] = {arrow::io::default_io_context().executor(),
-                                              arrow::internal::GetCpuThreadPool()};
-  for (arrow::internal::Executor* pool : pools) {
-    ARROW_ASSIGN_OR_RAISE(const auto started, pool->Submit([] { return arrow::Status::OK(); }));
-    ARROW_RETURN_NOT_OK(started.status());
-  }
-  return arrow::Status::OK();
-}
-
-arrow::Result<std::shared_ptr<arrow::csv::StreamingReader>> OpenCsv(const PublishedFiles& files,
-                                                                    const std::string& path) {
-  ARROW_RETURN_NOT_OK(StartArrowsThreads());
-  ARROW_ASSIGN_OR_RAISE(auto file, files.OpenFile(path));
-  auto read = arrow::csv::ReadOptions::Defaults();
-  read.use_threads = false;
-  read.block_size = static_cast<int32_t>(files.read_bytes());
-  auto parse = arrow::csv::ParseOptions::Defaults();
-  parse.newlines_in_values = true;  // in paths
-  parse.ignore_empty_lines = false;
-  auto convert = arrow::csv::ConvertOptions::Defaults();
-  convert.check_utf8 = false;
-  for (const char* name : kCsvColumns) convert.column_types[name] = arrow::binary();
-  for (const std::string_view issue : kImageIssueNames) {
-    convert.column_types[ScoreColumn(issue)] = arrow::binary();
-    convert.column_types[VerdictColumn(issue)] = arrow::binary();
-  }
-  return arrow::csv::StreamingReader::Make(arrow::io::default_io_context(), std::move(file), read,
-                                           parse, convert);
-}
-
-// Of other names they would have whatever types their text suggests.
-arrow::Status CheckColumns(const arrow::RecordBatch& batch) {
-  for (const auto& column : batch.columns()) {
-    if (column->type_id() != arrow::Type::BINARY) return Broken("other columns");
-  }
-  return arrow::Status::OK();
-}
-
 class CsvPart : public PartReader {
  public:
   CsvPart(PublishedFiles files, std::string path, int dimensions)
       : files_(std::move(files)), path_(std::move(path)), dimensions_(dimensions) {}
 
   arrow::Status Open() {
-    ARROW_ASSIGN_OR_RAISE(reader_, OpenCsv(files_, path_));
-    return arrow::Status::OK();
+    ARROW_ASSIGN_OR_RAISE(rows_, CsvRows::Open(files_, path_));
+    const size_t columns = dimensions_ > 0 ? 3 : 2;
+    return rows_->columns() == columns ? arrow::Status::OK() : Broken("a wrong number of columns");
   }
 
   arrow::Status Read(RowBlock* block) override { return files_.Explain(path_, ReadBlock(block)); }
@@ -220,26 +164,13 @@ class CsvPart : public PartReader {
   arrow::Status ReadBlock(RowBlock* block) {
     *block = {};
     while (block->rows() < kBlockRows) {
-      if (!batch_ || row_ == batch_->num_rows()) {
-        row_ = 0;
-        ARROW_RETURN_NOT_OK(reader_->ReadNext(&batch_));
-        if (!batch_) break;
-        if (batch_->num_columns() != (dimensions_ > 0 ? 3 : 2)) {
-          return Broken("a wrong number of columns");
-        }
-        ARROW_RETURN_NOT_OK(CheckColumns(*batch_));
-        continue;
-      }
-      block->paths.emplace_back(Text(0));
-      block->labels.emplace_back(Text(1));
-      if (dimensions_ > 0) ARROW_RETURN_NOT_OK(ParseVector(Text(2), &block->floats));
-      ++row_;
+      ARROW_ASSIGN_OR_RAISE(const bool more, rows_->Next());
+      if (!more) break;
+      block->paths.emplace_back(rows_->Field(0));
+      block->labels.emplace_back(rows_->Field(1));
+      if (dimensions_ > 0) ARROW_RETURN_NOT_OK(ParseVector(rows_->Field(2), &block->floats));
     }
     return arrow::Status::OK();
-  }
-
-  std::string_view Text(int column) const {
-    return static_cast<const arrow::BinaryArray&>(*batch_->column(column)).GetView(row_);
   }
 
   arrow::Status ParseVector(std::string_view text, std::vector<float>* values) const {
@@ -259,9 +190,7 @@ class CsvPart : public PartReader {
   const PublishedFiles files_;
   const std::string path_;
   const int dimensions_;
-  std::shared_ptr<arrow::csv::StreamingReader> reader_;
-  std::shared_ptr<arrow::RecordBatch> batch_;
-  int64_t row_ = 0;  // of batch_, the next one
+  std::optional<CsvRows> rows_;
 };
 
 template <typename Part>
@@ -300,37 +229,26 @@ arrow::Result<std::unique_ptr<PartReader>> OpenFeaturesPart(const PublishedFiles
 
 arrow::Status ForEachCsvRow(const PublishedFiles& files, const std::string& path, int columns,
                             const UseCsvRow& use) {
-  const auto reader = OpenCsv(files, path);
-  if (!reader.ok()) return files.Explain(path, reader.status());
+  auto rows = CsvRows::Open(files, path);
+  if (!rows.ok()) return files.Explain(path, rows.status());
   std::vector<std::string_view> fields(static_cast<size_t>(columns));
+  if (rows->columns() != fields.size()) return files.Explain(path, Broken("other columns"));
   while (true) {
-    std::shared_ptr<arrow::RecordBatch> batch;
-    const arrow::Status read = (*reader)->ReadNext(&batch);
-    if (!read.ok()) return files.Explain(path, read);
-    if (!batch) return arrow::Status::OK();
-    if (batch->num_columns() != columns || !CheckColumns(*batch).ok()) {
-      return files.Explain(path, Broken("other columns"));
-    }
-    for (int64_t row = 0; row < batch->num_rows(); ++row) {
-      for (int c = 0; c < columns; ++c) {
-        fields[static_cast<size_t>(c)] =
-            static_cast<const arrow::BinaryArray&>(*batch->column(c)).GetView(row);
-      }
-      ARROW_RETURN_NOT_OK(use(fields));
-    }
+    const auto more = rows->Next();
+    if (!more.ok()) return files.Explain(path, more.status());
+    if (!*more) return arrow::Status::OK();
+    for (size_t c = 0; c < fields.size(); ++c) fields[c] = rows->Field(c);
+    ARROW_RETURN_NOT_OK(use(fields));
   }
 }
 
 arrow::Result<int64_t> CountCsvRows(const PublishedFiles& files, const std::string& path) {
-  const auto reader = OpenCsv(files, path);
-  if (!reader.ok()) return files.Explain(path, reader.status());
-  int64_t rows = 0;
-  while (true) {
-    std::shared_ptr<arrow::RecordBatch> batch;
-    const arrow::Status read = (*reader)->ReadNext(&batch);
-    if (!read.ok()) return files.Explain(path, read);
-    if (!batch) return rows;
-    rows += batch->num_rows();
+  auto rows = CsvRows::Open(files, path);
+  if (!rows.ok()) return files.Explain(path, rows.status());
+  for (int64_t count = 0;; ++count) {
+    const auto more = rows->Next();
+    if (!more.ok()) return files.Explain(path, more.status());
+    if (!*more) return count;
   }
 }
 
