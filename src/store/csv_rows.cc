@@ -68,6 +68,7 @@ arrow::Status CsvRows::ParseBlock() {
       at_end_ = read->size() == 0;
       unparsed_ += std::string_view(*read);
     }
+    if (unparsed_.empty()) continue;
     uint32_t parsed = 0;
     ARROW_RETURN_NOT_OK(at_end_ ? parser_->ParseFinal(unparsed_, &parsed)
                                 : parser_->Parse(unparsed_, &parsed));
