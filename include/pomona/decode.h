@@ -77,6 +77,10 @@ struct DecodeLimits {
 
   int64_t max_parts = int64_t{1} << 20;  // strips or tiles of a TIFF's plane, which are all listed
 
+  // Bytes of the strips or tiles of a TIFF, which may be the same ones, beyond twice the file's and what
+  // they expand to: they may expand to nothing, which takes its time.
+  int64_t max_shared_bytes = int64_t{64} << 20;
+
   // The largest block that a codec may allocate besides the picture, as for a tile of a TIFF.
   int64_t max_codec_bytes = int64_t{1} << 30;
 };

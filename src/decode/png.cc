@@ -239,6 +239,16 @@ bool HasChecksum(std::span<const uint8_t> file, size_t type_at, size_t end) {
   return crc32(0, covered.data(), static_cast<uInt>(covered.size())) == ReadInt(&file[end - 4]);
 }
 
+constexpr size_t kHeaderAt = kSignatureSize + kChunkHeaderSize;
+
+// Whether an fcTL chunk describes the first frame as APNG wants it: number 0, the size of the header's.
+bool IsWholeFrame(std::span<const uint8_t> file, std::span<const uint8_t> control) {
+  constexpr std::array<uint8_t, 8> kNowhereElse = {};
+  return control.size() >= 26 && ReadInt(control.data()) == 0 &&
+         std::equal(&control[4], &control[12], &file[kHeaderAt]) &&
+         std::equal(&control[12], &control[20], kNowhereElse.data());
+}
+
 // Walks over the chunks and gives the end of the picture's data, which is one run of IDAT chunks.
 // What follows it is hardly looked at, as in Pillow: a missing end is fine, half a chunk is not.
 std::variant<size_t, Reject> FindDataEnd(std::span<const uint8_t> file,
@@ -269,6 +279,9 @@ std::variant<size_t, Reject> FindDataEnd(std::span<const uint8_t> file,
       has_frame |= type == "fcTL";
       if (second_frame || type == "fdAT") {
         return Refuse(Reason::kCorrupt, "a later frame in front of the first");
+      }
+      if (type == "fcTL" && !IsWholeFrame(file, file.subspan(at + kChunkHeaderSize, length))) {
+        return Refuse(Reason::kCorrupt, "a first frame that is not the whole picture");
       }
     }
     if (type == "IDAT" && (data_end == 0 || at == data_end + kChecksumSize)) {
@@ -337,8 +350,6 @@ struct Layout {
   int width;
   int height;
 };
-
-constexpr size_t kHeaderAt = kSignatureSize + kChunkHeaderSize;
 
 std::variant<Layout, Reject> FindLayout(std::span<const uint8_t> file, const DecodeLimits& limits) {
   std::variant<size_t, Reject> data_end = FindDataEnd(file, limits);

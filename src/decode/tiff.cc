@@ -17,6 +17,7 @@
 #include "pixels.h"
 #include "tiff_directory.h"
 #include "tiff_layout.h"
+#include "xz.h"
 
 namespace pomona {
 namespace {
@@ -388,6 +389,14 @@ class MarkerCounts {
   std::vector<int64_t> before_;  // each block
 };
 
+// Of a strip or tile, as far as it is in the file.
+std::span<const uint8_t> DataOf(std::span<const uint8_t> file, TIFF* tiff, size_t part) {
+  const auto index = static_cast<uint32_t>(part);
+  const uint64_t at = std::min<uint64_t>(TIFFGetStrileOffset(tiff, index), file.size());
+  return file.subspan(at,
+                      std::min<uint64_t>(TIFFGetStrileByteCount(tiff, index), file.size() - at));
+}
+
 // Whether the JPEG strips or tiles ask for more passes than a JPEG file may. libtiff allows each of
 // them a hundred, and they may all be the same few bytes.
 bool TooManyScans(std::span<const uint8_t> file, TIFF* tiff, const TiffLayout& layout,
@@ -398,19 +407,44 @@ bool TooManyScans(std::span<const uint8_t> file, TIFF* tiff, const TiffLayout& l
                                        [](uint8_t code) { return code == 0xc9 || code == 0xca; });
   bool arithmetic = false;
   int64_t scan_pixels = 0;
-  for (uint32_t i = 0; i < parts.count; ++i) {
-    const uint64_t at = std::min<uint64_t>(TIFFGetStrileOffset(tiff, i), file.size());
-    const uint64_t size = std::min<uint64_t>(TIFFGetStrileByteCount(tiff, i), file.size() - at);
-    const int64_t scans = begins.Before(at + size) - begins.Before(at);
-    arithmetic |= arithmetic_frames.Before(at + size) > arithmetic_frames.Before(at);
+  for (size_t i = 0; i < parts.count; ++i) {
+    const std::span<const uint8_t> data = DataOf(file, tiff, i);
+    const auto at = static_cast<size_t>(data.data() - file.data());
+    const size_t end = at + data.size();
+    const int64_t scans = begins.Before(end) - begins.Before(at);
+    arithmetic |= arithmetic_frames.Before(end) > arithmetic_frames.Before(at);
     size_t rows = parts.rows;
     // libtiff takes a last strip that goes on below the picture.
-    if (i + 1 == parts.count) rows = std::max(rows, JpegRows(file.subspan(at, size)));
+    if (i + 1 == parts.count) rows = std::max(rows, JpegRows(data));
     scan_pixels += scans * static_cast<int64_t>(parts.columns * rows);
     if (scans > limits.max_scans || scan_pixels > limits.max_scan_pixels) return true;
   }
   const size_t components = layout.planes ? 1 : layout.bits.size();
   return scan_pixels > MaxScanPixels(limits, arithmetic, static_cast<int64_t>(components));
+}
+
+// What the data ask for beyond the picture that they show: time, or memory that libtiff does not count.
+std::optional<Reject> CheckDemands(std::span<const uint8_t> file, TIFF* tiff,
+                                   const TiffLayout& layout, const Parts& parts,
+                                   const DecodeLimits& limits) {
+  if (layout.compression == COMPRESSION_JPEG && TooManyScans(file, tiff, layout, parts, limits)) {
+    return Refuse(Reason::kTooLarge, "more scans than the limit allows");
+  }
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < parts.count; ++i) {
+    const std::span<const uint8_t> data = DataOf(file, tiff, i);
+    bytes += data.size();
+    if (layout.compression == COMPRESSION_LZMA && XzDictionaryBytes(data) > kMaxAllocation) {
+      return Refuse(Reason::kTooLarge, "an LZMA dictionary of more than 256 MiB");
+    }
+  }
+  const uint64_t expanded = parts.count * parts.rows * layout.RowBytes(parts.columns);
+  if (bytes > 2 * file.size() + expanded + static_cast<uint64_t>(limits.max_shared_bytes)) {
+    return Refuse(Reason::kTooLarge, std::to_string(bytes) +
+                                         " bytes of strips or tiles, in a file of " +
+                                         std::to_string(file.size()));
+  }
+  return std::nullopt;
 }
 
 std::optional<Reject> ReadCompressed(std::span<const uint8_t> file, const TiffLayout& layout,
@@ -420,10 +454,7 @@ std::optional<Reject> ReadCompressed(std::span<const uint8_t> file, const TiffLa
   const TiffHandle tiff = OpenTiff(&memory);
   bool read = false;
   if (tiff != nullptr) {
-    if (layout.compression == COMPRESSION_JPEG &&
-        TooManyScans(file, tiff.get(), layout, parts, limits)) {
-      return Refuse(Reason::kTooLarge, "more scans than the limit allows");
-    }
+    if (auto reject = CheckDemands(file, tiff.get(), layout, parts, limits)) return reject;
     // Whatever else libtiff was built with: they differ in what they make of broken data, and
     // libdeflate leaves rows unwritten where data are more than the rows need.
     if (layout.compression == COMPRESSION_ADOBE_DEFLATE ||
@@ -463,6 +494,17 @@ int64_t BytesTaken(const TiffLayout& layout, const Parts& parts, bool turned) {
     if (layout.reverse_bits) bytes += part;
   } else {
     bytes += MayLeaveRows(layout.compression) ? 2 * part : part;
+    switch (layout.compression) {
+      case COMPRESSION_JPEG:
+        bytes += 2 * part;
+        break;                                      // coefficients, where there are several scans
+      case COMPRESSION_LZMA: bytes += part; break;  // what of the dictionary is written
+      case COMPRESSION_CCITTRLE:
+      case COMPRESSION_CCITTRLEW:
+      case COMPRESSION_CCITTFAX3:
+      case COMPRESSION_CCITTFAX4: bytes += 16 * parts.columns; break;  // tables of runs
+      default: break;
+    }
     if (ycbcr) bytes += 4 * row_of_parts;
   }
   if (parts.columns < static_cast<size_t>(layout.width)) bytes += 3 * row_of_parts;

@@ -150,8 +150,10 @@ bool PillowFails(const TiffLayout& layout, bool raw, ByteOrder order) {
   const bool alpha = layout.mode == "RGBA";
   if (planes && layout.samples == Samples::kLab) return true;
   if (layout.reverse_bits) {
-    const bool gray16 = layout.samples == Samples::kUnsigned16 && order == ByteOrder::kLittle;
+    const bool gray16 = layout.samples == Samples::kUnsigned16 && order == ByteOrder::kLittle &&
+                        layout.photometric == PHOTOMETRIC_MINISBLACK;
     if (!(samples == 1 && bits <= 8) && !(rgb && samples == 3 && bits == 8) && !gray16) return true;
+    if (layout.photometric == PHOTOMETRIC_YCBCR || (raw && planes)) return true;
     if (raw && palette && bits < 8) return true;
     if (raw && bits == 8 && layout.photometric == PHOTOMETRIC_MINISWHITE) return true;
   }
@@ -161,6 +163,7 @@ bool PillowFails(const TiffLayout& layout, bool raw, ByteOrder order) {
     return planes && (bits != 8 || !(samples == 3 || (samples == 4 && named)));
   }
   if (bits == 32) return order == ByteOrder::kBig;
+  if (planes && samples > 4) return true;
   if (palette) return planes && layout.mode == "P";
   return rgb && samples > 3 && !alpha && (planes || bits == 16);
 }
@@ -207,7 +210,11 @@ std::variant<TiffLayout, Reject> ReadTiffLayout(const TiffDirectory& directory,
   layout.photometric = layout.compression == COMPRESSION_OJPEG
                            ? uint64_t{PHOTOMETRIC_YCBCR}
                            : directory.Number(TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MINISWHITE);
-  layout.reverse_bits = directory.Number(TIFFTAG_FILLORDER, FILLORDER_MSB2LSB) != FILLORDER_MSB2LSB;
+  const uint64_t fill_order = directory.Number(TIFFTAG_FILLORDER, FILLORDER_MSB2LSB);
+  if (fill_order != FILLORDER_MSB2LSB && fill_order != FILLORDER_LSB2MSB) {
+    return Unsupported("fill order " + std::to_string(fill_order));
+  }
+  layout.reverse_bits = fill_order == FILLORDER_LSB2MSB;
   // Pillow turns a TIFF the way it should be seen, unlike other formats.
   layout.orientation = static_cast<int>(std::min<uint64_t>(
       directory.Number(TIFFTAG_ORIENTATION, ORIENTATION_TOPLEFT), ORIENTATION_LEFTBOT + 1));
@@ -263,8 +270,12 @@ std::variant<TiffLayout, Reject> ReadTiffLayout(const TiffDirectory& directory,
                     layout.orientation > ORIENTATION_TOPLEFT;
   const bool raw = layout.compression == COMPRESSION_NONE;
   const bool tiled = !directory.Has(TIFFTAG_STRIPOFFSETS);
+  // Of tiles that pass the right edge it takes rows of as many whole bytes as they have.
+  const uint64_t tile_bits =
+      directory.Number(TIFFTAG_TILEWIDTH, 0) % 8 * layout.bits[0] * (layout.planes ? 1 : samples);
   const bool misread =
-      raw && separate && samples == 1 && LosesRawMode(layout, tiled, directory.order());
+      (raw && separate && samples == 1 && LosesRawMode(layout, tiled, directory.order())) ||
+      (tiled && tile_bits % 8 != 0);
   if (lost || misread || PillowFails(layout, raw, directory.order())) {
     return Unsupported("a layout that Pillow rejects or misreads");
   }

@@ -183,6 +183,12 @@ TEST(DecodePngTest, ForeignChunks) {
       30);
   EXPECT_TRUE(Decode(WithChunk(file, control)).rgb == rows);
   EXPECT_EQ(Decode(WithChunk(file, control, 2)).verdict, "corrupt");
+  for (const size_t at : {7, 11, 15, 19, 23}) {  // the number, width, height, x, y
+    std::string other = control;
+    other[at] ^= 1;
+    EXPECT_EQ(Decode(WithChunk(file, other)).verdict, "corrupt") << at;
+  }
+  EXPECT_EQ(Decode(WithChunk(file, control.substr(0, 29))).verdict, "corrupt");
   EXPECT_EQ(Decode(WithChunk(file, std::string_view("fdAT\0\0\0\1data", 12))).verdict, "corrupt");
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "decode/xz.h"
 #include "infer/resize.h"
 #include "pictures.h"
 
@@ -74,6 +75,58 @@ TEST(DecodeTiffTest, RefusesEndlessScans) {
                  16, 2);
   EXPECT_EQ(Decode(arithmetic, {.max_arithmetic_samples = 2 * 32 * 16}).verdict, "ok");
   EXPECT_EQ(Decode(arithmetic, {.max_arithmetic_samples = 2 * 32 * 16 - 1}).verdict, "too_large");
+}
+
+TEST(DecodeTiffTest, RefusesStripsThatShareTooMuch) {
+  const Bytes jpeg = MakeJpeg(32, 16, Flat(32 * 16, {77}), {.in = JCS_GRAYSCALE});
+  const Bytes file = MakeStrips(jpeg, 16, 100);
+  const auto shared = static_cast<int64_t>(100 * jpeg.size()) -
+                      static_cast<int64_t>(2 * file.size() + 100 * 32 * 16);
+  ASSERT_GT(shared, 0);
+  EXPECT_EQ(Decode(file).verdict, "ok");
+  EXPECT_EQ(Decode(file, {.max_shared_bytes = shared}).verdict, "ok");
+  EXPECT_EQ(Decode(file, {.max_shared_bytes = shared - 1}).verdict, "too_large");
+}
+
+// Of XZ streams, up to where their first blocks say how they were made.
+TEST(DecodeTiffTest, DictionariesOfLzma) {
+  const auto bytes = [](const Bytes& block) {
+    Bytes stream(12);
+    stream.insert(stream.end(), block.begin(), block.end());
+    return XzDictionaryBytes(stream);
+  };
+  EXPECT_EQ(bytes({2, 0, 0x21, 1, 0}), 4096u);
+  EXPECT_EQ(bytes({2, 0, 0x21, 1, 1}), 6144u);
+  EXPECT_EQ(bytes({2, 0, 0x21, 1, 22}), 8u << 20);  // of preset 6
+  EXPECT_EQ(bytes({2, 0, 0x21, 1, 39}), 3u << 30);
+  EXPECT_EQ(bytes({2, 0, 0x21, 1, 40}), UINT32_MAX);
+  EXPECT_EQ(bytes({3, 0xc1, 0x80, 1, 0x85, 2, 3, 1, 2, 0x21, 1, 18}), 2u << 20);  // behind a delta
+  EXPECT_EQ(bytes({3, 1, 3, 1, 2}), 0u) << "it ends";
+  EXPECT_EQ(bytes({2, 0, 0x21, 9, 1}), 0u);
+  EXPECT_EQ(bytes({}), 0u);
+}
+
+// Where what Pillow makes of it is not the picture, or nothing.
+TEST(DecodeTiffTest, RefusesWhatPillowMisreads) {
+  const auto decode = [](std::vector<TiffTag> more, bool tiled = false) {
+    std::vector<TiffTag> tags = {
+        {256, kShort, 1, 16}, {257, kShort, 1, 1}, {259, kShort, 1, 1}, {262, kShort, 1, 1}};
+    if (tiled) {
+      more.insert(more.end(),
+                  {{324, TiffTag::kShort + 1, 1, 8}, {325, kShort, 1, 192}, {323, kShort, 1, 1}});
+    }
+    tags.insert(tags.end(), more.begin(), more.end());
+    return Decode(MakeTiff(tags, Bytes(192, 0x5a), !tiled)).verdict;
+  };
+  for (const uint32_t order : {1, 2}) EXPECT_EQ(decode({{266, kShort, 1, order}}), "ok");
+  for (const uint32_t order : {0, 3, 9}) {
+    EXPECT_EQ(decode({{266, kShort, 1, order}}), "unsupported_format") << order;
+  }
+  for (const uint32_t width : {16, 32}) EXPECT_EQ(decode({{322, kShort, 1, width}}, true), "ok");
+  for (const uint32_t width : {18, 20, 100}) {
+    EXPECT_EQ(decode({{322, kShort, 1, width}}, true), "unsupported_format") << width;
+    EXPECT_EQ(decode({{322, kShort, 1, width}, {258, kShort, 1, 8}}, true), "ok") << width;
+  }
 }
 
 TEST(DecodeTiffTest, FaxDataThatEndBeforeTheRowsDo) {
