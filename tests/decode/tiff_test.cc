@@ -81,8 +81,8 @@ TEST(DecodeTiffTest, RefusesStripsThatShareTooMuch) {
   const Bytes jpeg =
       MakeJpeg(32, 1, Flat(32, {77}), {.in = JCS_GRAYSCALE, .stored = JCS_GRAYSCALE});
   const Bytes file = MakeStrips(jpeg, 1, 100);
-  const auto shared = static_cast<int64_t>(100 * jpeg.size()) -
-                      static_cast<int64_t>(2 * file.size() + 100 * 32);
+  const auto shared =
+      static_cast<int64_t>(100 * jpeg.size()) - static_cast<int64_t>(2 * file.size() + 100 * 32);
   ASSERT_GT(shared, 0);
   EXPECT_EQ(Decode(file).verdict, "ok");
   EXPECT_EQ(Decode(file, {.max_shared_bytes = shared}).verdict, "ok");
