@@ -440,7 +440,7 @@ def test_mistakes_are_told_before_the_work(spark, call, message):
     with pytest.raises(ValueError, match=message):
         call(frame, pca)
     with pytest.raises(TypeError, match="k: an integer, not '2'"):
-        ps.fit_pca(frame, "2")
+        ps.fit_pca(frame, "2")  # type: ignore[arg-type]
 
 
 def test_columns_are_found_by_their_names(spark):
