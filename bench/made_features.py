@@ -26,10 +26,12 @@ def parts(folder, count):
 
 
 def made_rows(folder, count):
-    made = at = None
+    """The same in one matrix."""
+    made = np.empty((count, 0), np.float32)
+    at = 0
     for part in parts(folder, count):
-        if made is None:
-            made, at = np.empty((count, part.shape[1]), np.float32), 0
+        if at == 0:
+            made = np.empty((count, part.shape[1]), np.float32)
         made[at : at + len(part)] = part
         at += len(part)
     return made
