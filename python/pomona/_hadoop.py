@@ -10,9 +10,9 @@ from py4j.protocol import Py4JJavaError
 
 def all_of(error: Exception) -> str:
     """What an error says in all; of Java's own with what caused it."""
-    texts, java = [str(error)], getattr(error, "java_exception", None)
-    if java is not None:
-        texts = []
+    texts = [str(error)]
+    # py4j's errors have the one, those that PySpark makes of them the other.
+    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
     while java is not None:
         texts.append(str(java.toString()))
         java = java.getCause()

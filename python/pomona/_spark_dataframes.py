@@ -14,12 +14,13 @@ import logging
 import time
 
 from pyspark import StorageLevel, inheritable_thread_target
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from . import Extractor, TooManyRejects, __version__, _core
 from . import spark as ps
-from ._hadoop import Files
+from ._hadoop import Files, in_one_line
 from ._options import DEFAULTS
 from ._spark_listing import Listing
 from ._spark_outputs import Outputs
@@ -46,7 +47,7 @@ _REFUSED = {
     "report": "use none; `pomona report OUTPUT` makes the page of the published run",
 }
 
-# Files that may have been left out for a reason that has passed; of more, something else is wrong.
+# Files that may have been left out for a reason that has passed; of more, something is still wrong.
 _READ_AGAIN = 10_000
 _HEADS_AT_ONCE = 16  # when they are looked at first
 
@@ -100,10 +101,6 @@ class _Job:
         self.files = Files(spark)
         self.source = self.files.qualified(source)
         self.output = self.files.qualified(output)
-        if f"{self.source}/".startswith(f"{self.output}/"):
-            raise ValueError(
-                f"OUTPUT {output} holds the folder that is read, {source}: name another OUTPUT"
-            )
         self.outputs = Outputs(spark, self.files, self.output, self.options.run_id)
         # Fails early where the weights are wrong; says what the outputs tell of the model.
         self.extractor = Extractor(self.options.weights or None, threads=1)
@@ -203,14 +200,24 @@ class _Job:
         if extracted.count() == listed:
             return extracted
         readable = _missing(files, extracted).where(F.col("length") <= _core.max_file_bytes)
-        uris = [row["uri"] for row in readable.select("uri").limit(_READ_AGAIN).collect()]
+        uris = [row["uri"] for row in readable.select("uri").limit(_READ_AGAIN + 1).collect()]
+        if len(uris) > _READ_AGAIN:
+            self.files.remove(folder.removesuffix("_again"))
+            raise RuntimeError(
+                f"more than {_READ_AGAIN} files were listed but could not be read: see what is "
+                f"wrong with {self.source}, then call the same again"
+            )
         with concurrent.futures.ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
             heads = list(pool.map(lambda uri: self.files.head(uri, 1), uris))
         uris = [uri for uri, head in zip(uris, heads, strict=True) if head is not None]
         if not uris:
             return extracted
         log.info("%d files are read once more", len(uris))
-        self.extract_into(folder, ps.read_images(self.spark, *uris))
+        try:
+            self.extract_into(folder, ps.read_images(self.spark, *uris))
+        except AnalysisException as error:  # one of them is gone since
+            log.warning("they are not: %s", in_one_line(error))
+            return extracted
         self.spark.conf.set(ps.BATCH_ROWS, str(_VECTORS_AT_ONCE))
         return extracted.unionByName(self.extracted_in(folder))
 
@@ -239,7 +246,7 @@ class _Job:
         if not self.options.allows_rejects(counts.rows, counts.rejected):
             raise TooManyRejects(
                 f"{counts.rejected} of {images} images were rejected, more than --max-rejects "
-                f"allows; see the rejects in {work}"
+                f"allows; see the rejects in {work} and {work}_again"
             )
         if counts.rows < (1 if self.pca else max(2, self.options.pca_components)):
             reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(counts.rejects.items()))

@@ -121,7 +121,11 @@ def explain(stage: str, error: str) -> str:
     lost = re.search(r"Lost task .*?\): (.+)", error)
     if lost is None:
         lost = re.search(r"(?:^|: )(?:[a-z]+\.)+\w+: (.+)", error) or re.search("(.+)", error)
-    line = where + (lost[1] if lost else "Spark gives no reason")
+    reason = lost[1] if lost else "Spark gives no reason"
+    causes = re.findall(r"^Caused by: (.+)", error, re.MULTILINE)
+    if causes and "TASK_WRITE_FAILED" in reason:  # which says where to, not why
+        reason = causes[-1]
+    line = where + reason
     if re.search("ExecutorLostFailure|worker exited unexpectedly", error):
         line += (
             "\na worker was killed, most likely for want of memory: raise "

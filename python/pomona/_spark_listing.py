@@ -60,6 +60,10 @@ class Listing:
         folder = training if files.is_folder(training) else source
         if not files.is_folder(folder):
             raise ValueError(f"INPUT {source}: no such folder")
+        if f"{folder.rstrip('/')}/".startswith(f"{output.rstrip('/')}/"):
+            raise ValueError(
+                f"OUTPUT {output} holds the folder that is read, {folder}: name another OUTPUT"
+            )
         self._root = files.plain(folder).rstrip("/")
         tree = ps.read_images(spark, folder)
         # Kept, since Spark looks at each file again and leaves out what is gone by then.

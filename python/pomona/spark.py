@@ -6,6 +6,7 @@ job of them. Rows never come to the driver. PySpark 3.5 and 4.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 import hashlib
@@ -308,11 +309,12 @@ def project(
     text: bool = False,
 ) -> DataFrame:
     """As transform(), but array<double>; with text, also OUTPUT_string, the same as CSV has it."""
-    for name in df.columns:
-        if df.columns.count(name) > 1:
-            raise ValueError(f"two columns are called {name}: rename one, or drop it")
-    if features not in df.columns:
-        raise ValueError(f"there is no column {features}, but {', '.join(df.columns)}")
+    counts = collections.Counter(df.columns)
+    for name, count in counts.items():
+        if count > 1:
+            raise ValueError(f"{count} columns are called {name}: rename or drop all but one")
+    if features not in counts:
+        raise ValueError(f"there is no column {features}, but {', '.join(counts)}")
     _check_vectors(df.schema[features].dataType, features)
     schema = StructType([field for field in df.schema.fields if field.name != features])
     if output.lower() in (name.lower() for name in schema.names):  # as Spark compares them

@@ -423,6 +423,15 @@ bool TooManyScans(std::span<const uint8_t> file, TIFF* tiff, const TiffLayout& l
   return scan_pixels > MaxScanPixels(limits, arithmetic, static_cast<int64_t>(components));
 }
 
+// libtiff turns the bits of each byte around before it expands them.
+uint64_t DictionaryBytes(const TiffLayout& layout, std::span<const uint8_t> data) {
+  std::array<uint8_t, 64> head = {};  // more than a header takes
+  const size_t size = std::min(head.size(), data.size());
+  std::copy_n(data.begin(), size, head.begin());
+  if (layout.reverse_bits) TIFFReverseBits(head.data(), static_cast<tmsize_t>(size));
+  return XzDictionaryBytes(std::span(head).first(size));
+}
+
 // What the data ask for beyond the picture that they show: time, or memory that libtiff does not count.
 std::optional<Reject> CheckDemands(std::span<const uint8_t> file, TIFF* tiff,
                                    const TiffLayout& layout, const Parts& parts,
@@ -434,7 +443,7 @@ std::optional<Reject> CheckDemands(std::span<const uint8_t> file, TIFF* tiff,
   for (size_t i = 0; i < parts.count; ++i) {
     const std::span<const uint8_t> data = DataOf(file, tiff, i);
     bytes += data.size();
-    if (layout.compression == COMPRESSION_LZMA && XzDictionaryBytes(data) > kMaxAllocation) {
+    if (layout.compression == COMPRESSION_LZMA && DictionaryBytes(layout, data) > kMaxAllocation) {
       return Refuse(Reason::kTooLarge, "an LZMA dictionary of more than 256 MiB");
     }
   }
@@ -495,9 +504,9 @@ int64_t BytesTaken(const TiffLayout& layout, const Parts& parts, bool turned) {
   } else {
     bytes += MayLeaveRows(layout.compression) ? 2 * part : part;
     switch (layout.compression) {
-      case COMPRESSION_JPEG:
-        bytes += 2 * part;
-        break;                                      // coefficients, where there are several scans
+      case COMPRESSION_JPEG:  // coefficients, where there are several scans
+        bytes += std::min(2 * part, static_cast<size_t>(kMaxAllocation));
+        break;
       case COMPRESSION_LZMA: bytes += part; break;  // what of the dictionary is written
       case COMPRESSION_CCITTRLE:
       case COMPRESSION_CCITTRLEW:

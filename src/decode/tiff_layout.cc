@@ -270,12 +270,13 @@ std::variant<TiffLayout, Reject> ReadTiffLayout(const TiffDirectory& directory,
                     layout.orientation > ORIENTATION_TOPLEFT;
   const bool raw = layout.compression == COMPRESSION_NONE;
   const bool tiled = !directory.Has(TIFFTAG_STRIPOFFSETS);
-  // Of tiles that pass the right edge it takes rows of as many whole bytes as they have.
-  const uint64_t tile_bits =
-      directory.Number(TIFFTAG_TILEWIDTH, 0) % 8 * layout.bits[0] * (layout.planes ? 1 : samples);
+  const uint64_t tile_width = directory.Number(TIFFTAG_TILEWIDTH, 0);
+  const uint64_t tile_bits = tile_width % 8 * layout.bits[0] * (layout.planes ? 1 : samples);
+  // Of uncompressed tiles that pass the right edge it takes rows of as many whole bytes as they have.
+  const bool cut = !raw || tile_width == 0 || static_cast<uint64_t>(layout.width) % tile_width != 0;
   const bool misread =
       (raw && separate && samples == 1 && LosesRawMode(layout, tiled, directory.order())) ||
-      (tiled && tile_bits % 8 != 0);
+      (tiled && tile_bits % 8 != 0 && cut);
   if (lost || misread || PillowFails(layout, raw, directory.order())) {
     return Unsupported("a layout that Pillow rejects or misreads");
   }

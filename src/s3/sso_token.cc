@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <nettle/sha1.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <ctime>
@@ -56,9 +58,13 @@ std::string UtcText(Clock::time_point time) {
 bool Store(const std::string& path, const json& cached) {
   const int file = open(path.c_str(), O_WRONLY | O_CLOEXEC);
   if (file < 0) return false;
-  const std::string text = JsonText(cached);
-  const bool written = write(file, text.data(), text.size()) == std::ssize(text) &&
-                       ftruncate(file, std::ssize(text)) == 0;
+  std::string text = JsonText(cached);
+  // By one call that leaves nothing of the old text: others may be reading.
+  struct stat before{};
+  if (fstat(file, &before) == 0) {
+    text.resize(std::max(text.size(), static_cast<size_t>(before.st_size)), ' ');
+  }
+  const bool written = write(file, text.data(), text.size()) == std::ssize(text);
   return close(file) == 0 && written;
 }
 

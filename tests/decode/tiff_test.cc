@@ -109,9 +109,9 @@ TEST(DecodeTiffTest, DictionariesOfLzma) {
 
 // Where what Pillow makes of it is not the picture, or nothing.
 TEST(DecodeTiffTest, RefusesWhatPillowMisreads) {
-  const auto decode = [](std::vector<TiffTag> more, bool tiled = false) {
+  const auto decode = [](std::vector<TiffTag> more, bool tiled = false, uint32_t columns = 16) {
     std::vector<TiffTag> tags = {
-        {256, kShort, 1, 16}, {257, kShort, 1, 1}, {259, kShort, 1, 1}, {262, kShort, 1, 1}};
+        {256, kShort, 1, columns}, {257, kShort, 1, 1}, {259, kShort, 1, 1}, {262, kShort, 1, 1}};
     if (tiled) {
       more.insert(more.end(),
                   {{324, TiffTag::kShort + 1, 1, 8}, {325, kShort, 1, 192}, {323, kShort, 1, 1}});
@@ -127,6 +127,7 @@ TEST(DecodeTiffTest, RefusesWhatPillowMisreads) {
   for (const uint32_t width : {18, 20, 100}) {
     EXPECT_EQ(decode({{322, kShort, 1, width}}, true), "unsupported_format") << width;
     EXPECT_EQ(decode({{322, kShort, 1, width}, {258, kShort, 1, 8}}, true), "ok") << width;
+    EXPECT_EQ(decode({{322, kShort, 1, width}}, true, width), "ok") << width << " fits";
   }
 }
 

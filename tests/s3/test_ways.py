@@ -276,22 +276,6 @@ def test_a_login_that_others_refresh(lemons, nobody, server, tmp_path):
     assert bearers == ["theirs"]
 
 
-def test_a_login_that_cannot_be_stored(lemons, nobody, server, tmp_path):
-    """As where ~/.aws is mounted for reading: the file becomes a folder meanwhile."""
-    token = single_sign_on(tmp_path)
-    token.write_text(json.dumps(LOGGED_IN | {"expiresAt": "2020-01-01T00:00:00Z"}))
-
-    def refreshed():
-        token.unlink()
-        token.mkdir()
-        return REFRESHED
-
-    with sso(server, refreshed) as (environment, wanted, bearers):
-        assert listed(lemons(**nobody, **environment)) == 10
-    assert len(wanted) == 1
-    assert bearers == ["fresh"]
-
-
 @pytest.mark.parametrize(
     ("lacks", "why"),
     [

@@ -425,7 +425,7 @@ def test_other_columns_stay_as_they_are(spark):
             lambda df, pca: ps.transform(df, pca, vectors="fixed"),
             "vectors: one of list, spark, not",
         ),
-        (lambda df, pca: ps.transform(df.join(df, "path"), pca), "two columns are called features"),
+        (lambda df, pca: ps.transform(df.join(df, "path"), pca), "2 columns are called features"),
         (
             lambda df, _: ps.extract_features(df, vectors="spark"),
             "vectors: one of list, binary, not",

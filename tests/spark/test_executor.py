@@ -13,8 +13,9 @@ pytest.importorskip("pomona", reason="the package is not installed")
 import pomona
 from pomona import _spark_executor, spark_run
 from pomona import spark as ps
-from pomona._hadoop import Files
-from pyspark.errors import PySparkAttributeError
+from pomona._hadoop import Files, all_of
+from pyspark.errors import PySparkAttributeError, PySparkException
+from pyspark.sql import functions as F
 
 # What Spark 3.5 and 4.1 say, cut to what matters.
 RAISED = """An error occurred while calling z:org.apache.spark.api.python.PythonRDD.collectAndServe.
@@ -64,6 +65,16 @@ def test_failures_are_explained():
     assert _spark_executor.explain("features", STOPPED) == (
         "write features: Job 0 cancelled because SparkContext was shut down"
     )
+
+
+def test_failures_of_writing_are_explained(spark, tmp_path):
+    """Spark says where to in the first place."""
+    frame = spark.range(1).select(F.expr("raise_error('this is why')"))
+    with pytest.raises(PySparkException) as failed:
+        frame.write.parquet(str(tmp_path / "out"))
+    line = _spark_executor.explain("the job", all_of(failed.value))
+    assert line.startswith("the job: task 0 failed 1 times: ") and "this is why" in line
+    assert len(line.splitlines()) == 1
 
 
 def test_results_come_to_the_caller(spark, monkeypatch):
