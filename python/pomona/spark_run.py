@@ -18,7 +18,7 @@ from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from . import OutputBusy, TooManyRejects, _core
-from ._hadoop import Files, all_of
+from ._hadoop import Files, all_of, in_one_line
 from ._progress import Lines
 from ._spark_executor import SparkExecutor, classic_context, explain
 
@@ -63,7 +63,9 @@ def main(source: str, output: str, options: dict) -> int:
         log.error("%s", error)
         return _FAILED
     except Exception as error:  # of Spark or py4j: one line, as for all else
-        log.error("%s", explain("the job", all_of(error)))
+        text = all_of(error)
+        failed = "Job aborted" in text or "Traceback" in text
+        log.error("%s", explain("the job", text) if failed else in_one_line(error))
         return _FAILED
     print(json.dumps(summary))
     return 0
