@@ -47,7 +47,8 @@ _REFUSED = {
     "report": "use none; `pomona report OUTPUT` makes the page of the published run",
 }
 
-# Files that may have been left out for a reason that has passed; of more, something is still wrong.
+# Files that may have been left out for a reason that has passed; if there are more, something is
+# still wrong.
 _READ_AGAIN = 10_000
 _HEADS_AT_ONCE = 16  # when they are looked at first
 
@@ -122,13 +123,13 @@ class _Job:
             listed, fingerprint = self.count(listing.files)
             self.check_listed(listed)
             content = listing.content(self.extractor)
-        work = f"{self.output}/_pomona/spark_{fingerprint}"
+        work = self.rejected_in = f"{self.output}/_pomona/spark_{fingerprint}"
         with self.stage("extract"):
             extracted = self.extract(content, listing.selection, work)
             extracted = self.read_again(listing.files, extracted, listed, f"{work}_again")
         log.info("%d items, %.0f images/s", listed, listed / self.seconds["extract"])
         counts, errors = self.account(listed, listing.files, extracted)
-        self.check_counts(counts, work)
+        self.check_counts(counts)
         with self.stage("sort"):
             ordered = self.ordered(extracted, counts.rows)
         with self.stage("write"):
@@ -207,19 +208,27 @@ class _Job:
                 f"more than {_READ_AGAIN} files were listed but could not be read: see what is "
                 f"wrong with {self.source}, then call the same again"
             )
-        with concurrent.futures.ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
-            heads = list(pool.map(lambda uri: self.files.head(uri, 1), uris))
-        uris = [uri for uri, head in zip(uris, heads, strict=True) if head is not None]
-        if not uris:
+        images = self.images(uris)
+        if images is None:
             return extracted
-        log.info("%d files are read once more", len(uris))
-        try:
-            self.extract_into(folder, ps.read_images(self.spark, *uris))
-        except AnalysisException as error:  # one of them is gone since
-            log.warning("they are not: %s", in_one_line(error))
-            return extracted
+        self.extract_into(folder, images)
+        self.rejected_in = f"{self.rejected_in} and {folder}"
         self.spark.conf.set(ps.BATCH_ROWS, str(_VECTORS_AT_ONCE))
         return extracted.unionByName(self.extracted_in(folder))
+
+    def images(self, uris: list[str]) -> DataFrame | None:
+        """Those of the files that can be read now; None where none can."""
+        while uris:
+            with concurrent.futures.ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
+                heads = list(pool.map(lambda uri: self.files.head(uri, 1), uris))
+            left = [uri for uri, head in zip(uris, heads, strict=True) if head is not None]
+            log.info("%d files of %d are read once more", len(left), len(uris))
+            try:
+                return ps.read_images(self.spark, *left) if left else None
+            except AnalysisException as error:  # one is gone since its head was read
+                log.info("%s", in_one_line(error))
+            uris = left if len(left) < len(uris) else []
+        return None
 
     def account(
         self, listed: int, files: DataFrame, extracted: DataFrame
@@ -236,7 +245,7 @@ class _Job:
             errors = errors.select(lost.columns).unionByName(lost)
         return counts, errors
 
-    def check_counts(self, counts: _Counts, work: str) -> None:
+    def check_counts(self, counts: _Counts) -> None:
         images = counts.rows + counts.rejected
         if counts.unaccounted:
             raise RuntimeError(
@@ -246,13 +255,13 @@ class _Job:
         if not self.options.allows_rejects(counts.rows, counts.rejected):
             raise TooManyRejects(
                 f"{counts.rejected} of {images} images were rejected, more than --max-rejects "
-                f"allows; see the rejects in {work} and {work}_again"
+                f"allows; see the rejects in {self.rejected_in}"
             )
         if counts.rows < (1 if self.pca else max(2, self.options.pca_components)):
             reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(counts.rejects.items()))
             raise ValueError(
                 f"{counts.rows} of {images} images could be read"
-                + (f" ({reasons}; see the rejects in {work})" if reasons else "")
+                + (f" ({reasons}; see the rejects in {self.rejected_in})" if reasons else "")
                 + f": too few for {self.options.pca_components} components"
             )
 

@@ -491,8 +491,22 @@ std::optional<Reject> ReadCompressed(std::span<const uint8_t> file, const TiffLa
   return Corrupt(memory.error.empty() ? "libtiff cannot expand it" : memory.error);
 }
 
+// Of a strip or tile of JPEG: libtiff takes a last one that goes on below the picture.
+size_t RowsOfJpeg(std::span<const uint8_t> file, const TiffDirectory& directory,
+                  const Parts& parts) {
+  const auto last = [&](int tag_of_tiles, int tag_of_strips) -> uint64_t {
+    const auto numbers =
+        directory.Numbers(parts.tiled ? tag_of_tiles : tag_of_strips, parts.count + 1);
+    return numbers.empty() ? 0 : std::min<uint64_t>(numbers.back(), file.size());
+  };
+  const uint64_t at = last(TIFFTAG_TILEOFFSETS, TIFFTAG_STRIPOFFSETS);
+  const uint64_t size =
+      std::min(last(TIFFTAG_TILEBYTECOUNTS, TIFFTAG_STRIPBYTECOUNTS), file.size() - at);
+  return std::max(parts.rows, JpegRows(file.subspan(at, size)));
+}
+
 // Of memory, by all that is kept of a picture while it is read.
-int64_t BytesTaken(const TiffLayout& layout, const Parts& parts, bool turned) {
+int64_t BytesTaken(const TiffLayout& layout, const Parts& parts, size_t jpeg_rows, bool turned) {
   const auto pixels = static_cast<size_t>(layout.width * layout.height);
   const size_t rows = std::min(parts.rows, static_cast<size_t>(layout.height));
   const size_t row_of_parts = rows * static_cast<size_t>(layout.width);
@@ -505,7 +519,7 @@ int64_t BytesTaken(const TiffLayout& layout, const Parts& parts, bool turned) {
     bytes += MayLeaveRows(layout.compression) ? 2 * part : part;
     switch (layout.compression) {
       case COMPRESSION_JPEG:  // coefficients, where there are several scans
-        bytes += std::min(2 * part, static_cast<size_t>(kMaxAllocation));
+        bytes += 2 * jpeg_rows * layout.RowBytes(parts.columns);
         break;
       case COMPRESSION_LZMA: bytes += part; break;  // what of the dictionary is written
       case COMPRESSION_CCITTRLE:
@@ -563,7 +577,11 @@ DecodeResult DecodeTiff(std::span<const uint8_t> file, const DecodeLimits& limit
       layout.orientation > ORIENTATION_TOPLEFT && layout.orientation <= ORIENTATION_LEFTBOT;
   Buffer upright;
   WholePicture whole(&upright);
-  if (auto reject = memory->Claim(BytesTaken(layout, parts, turned))) return std::move(*reject);
+  const size_t jpeg_rows =
+      layout.compression == COMPRESSION_JPEG ? RowsOfJpeg(file, *directory, parts) : 0;
+  if (auto reject = memory->Claim(BytesTaken(layout, parts, jpeg_rows, turned))) {
+    return std::move(*reject);
+  }
   Target target = {.rows = turned ? &whole : rows, .memory = &memory->rgb, .planes = nullptr};
   if (layout.planes && layout.photometric != PHOTOMETRIC_YCBCR) {
     target.planes = memory->samples.Reserve(width * height * layout.bits.size());

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "json.h"
-
 #include "pomona/pca_forms.h"
 
 namespace pomona {

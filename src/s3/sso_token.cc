@@ -27,7 +27,7 @@ using Clock = std::chrono::system_clock;
 
 // As AWS' tools.
 constexpr std::chrono::minutes kAhead{15};
-constexpr std::chrono::minutes kPause{1};  // after a refusal
+constexpr std::chrono::minutes kPause{1};  // after a failure
 
 // Of a session's name or a start URL.
 std::string TokenPath(const std::string& key) {
@@ -59,12 +59,11 @@ bool Store(const std::string& path, const json& cached) {
   const int file = open(path.c_str(), O_WRONLY | O_CLOEXEC);
   if (file < 0) return false;
   std::string text = JsonText(cached);
-  // By one call that leaves nothing of the old text: others may be reading.
+  // By one call, padded with blanks where the old text was longer: others may be reading.
   struct stat before{};
-  if (fstat(file, &before) == 0) {
-    text.resize(std::max(text.size(), static_cast<size_t>(before.st_size)), ' ');
-  }
-  const bool written = write(file, text.data(), text.size()) == std::ssize(text);
+  const bool known = fstat(file, &before) == 0;
+  text.resize(std::max(text.size(), static_cast<size_t>(before.st_size)), ' ');
+  const bool written = known && write(file, text.data(), text.size()) == std::ssize(text);
   return close(file) == 0 && written;
 }
 

@@ -178,6 +178,17 @@ TEST(DecodeTest, LargePicturesShareABudget) {
   const Bytes larger = FlatWebp(kSide * 3 / 5);  // 18 MiB
   EXPECT_EQ(Decode(&poor, larger).verdict, "too_large");
   EXPECT_EQ(Decode(&rich, larger).verdict, "ok");
+  // A TIFF of eight rows, whose JPEG goes on: libtiff takes it.
+  constexpr uint32_t kColumns = 3000;
+  const Bytes longer = MakeTiff({{256, TiffTag::kShort, 1, kColumns},
+                                 {257, TiffTag::kShort, 1, 8},
+                                 {258, TiffTag::kShort, 1, 8},
+                                 {259, TiffTag::kShort, 1, 7},
+                                 {262, TiffTag::kShort, 1, 1}},
+                                MakeJpeg(kColumns, 3000, Bytes(size_t{kColumns} * 3000, 77),
+                                         {.in = JCS_GRAYSCALE, .stored = JCS_GRAYSCALE}));
+  EXPECT_EQ(Decode(&poor, longer).verdict, "too_large");
+  EXPECT_EQ(Decode(&rich, longer).verdict, "ok");
   Resizer unused(1, 1);
   EXPECT_EQ(std::get<Reject>(poor.Decode(flat, &unused)).message,
             "decoding it takes 18 MiB, more than the 12 MiB that pictures may take, half of "

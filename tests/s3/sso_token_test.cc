@@ -6,7 +6,10 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <string_view>
+#include <utility>
 
+#include "json.h"
 #include "temp_folder.h"
 
 namespace pomona {
@@ -19,6 +22,7 @@ namespace fs = std::filesystem;
 class SsoTokenTest : public testing::Test {
  protected:
   void SetUp() override {
+    unsetenv("AWS_ENDPOINT_URL_SSO_OIDC");
     setenv("HOME", folder_.path().c_str(), 1);
     setenv("AWS_CONFIG_FILE", (folder_ / "config").c_str(), 1);
     folder_.Write("config", "[sso-session " + name_ + "]\nsso_region = eu-west-1\n");
@@ -29,7 +33,7 @@ class SsoTokenTest : public testing::Test {
     folder_.Write(file, R"({"accessToken":"old","expiresAt":"2020-01-01T00:00:00Z","clientId":"c",)"
                         R"("clientSecret":"s","registrationExpiresAt":"2100-01-01T00:00:00Z",)"
                         R"("refreshToken":")" +
-                            name_ + R"(","more":"that is kept"})");
+                            name_ + R"(","more":"that is kept"})" + std::string(500, ' '));
   }
 
   arrow::Result<SsoToken> Get(int status) {
@@ -62,6 +66,7 @@ TEST_F(SsoTokenTest, GoesThroughALink) {
   const std::string stored = ReadFile(folder_ / "elsewhere");
   EXPECT_NE(stored.find("fresh"), std::string::npos) << stored;
   EXPECT_NE(stored.find("that is kept"), std::string::npos) << stored;
+  EXPECT_TRUE(ParseJson(stored).is_object()) << "nothing of the longer text is left: " << stored;
   EXPECT_EQ(Get(200)->token, "fresh");
   EXPECT_EQ(asked_, 1);
 }
