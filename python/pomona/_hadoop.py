@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import functools
 import pathlib
 
 from py4j.protocol import Py4JJavaError
+
+# How many files are looked at at once.
+_HEADS_AT_ONCE = 16
 
 
 def all_of(error: Exception) -> str:
@@ -74,6 +78,11 @@ class Files:
                 stream.close()
         except Py4JJavaError:
             return None
+
+    def heads(self, paths, size):
+        """Of each file, as head() gives it."""
+        with concurrent.futures.ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
+            return list(pool.map(lambda path: self.head(path, size), paths))
 
     @_naming
     def exists(self, path):

@@ -50,7 +50,6 @@ _REFUSED = {
 # Files that may have been left out for a reason that has passed; if there are more, something is
 # still wrong.
 _READ_AGAIN = 10_000
-_HEADS_AT_ONCE = 16  # when they are looked at first
 
 # In one message between the JVM and a Python worker: of vectors, some MB.
 _VECTORS_AT_ONCE = 1024
@@ -182,7 +181,6 @@ class _Job:
             log.info("features of an unfinished run are taken from %s", work)
         else:
             self.extract_into(work, content, selection)
-        self.spark.conf.set(ps.BATCH_ROWS, str(_VECTORS_AT_ONCE))
         return self.extracted_in(work)
 
     def extract_into(self, folder: str, content: DataFrame, selection=None) -> None:
@@ -192,6 +190,8 @@ class _Job:
         extracted.write.mode("overwrite").option("compression", "none").parquet(folder)
 
     def extracted_in(self, folder: str) -> DataFrame:
+        # Rows hold vectors from here on, not images, for which extract_all() makes batches small.
+        self.spark.conf.set(ps.BATCH_ROWS, str(_VECTORS_AT_ONCE))
         return self.spark.read.schema(ps.extracted_schema("binary")).parquet(folder)
 
     def read_again(
@@ -213,14 +213,12 @@ class _Job:
             return extracted
         self.extract_into(folder, images)
         self.rejected_in = f"{self.rejected_in} and {folder}"
-        self.spark.conf.set(ps.BATCH_ROWS, str(_VECTORS_AT_ONCE))
         return extracted.unionByName(self.extracted_in(folder))
 
     def images(self, uris: list[str]) -> DataFrame | None:
         """Those of the files that can be read now; None where none can."""
         while uris:
-            with concurrent.futures.ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
-                heads = list(pool.map(lambda uri: self.files.head(uri, 1), uris))
+            heads = self.files.heads(uris, 1)
             left = [uri for uri, head in zip(uris, heads, strict=True) if head is not None]
             log.info("%d files of %d are read once more", len(left), len(uris))
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 
 import pyarrow as pa
@@ -18,9 +17,8 @@ from ._hadoop import Files
 # Above this size a file is read only after its first bytes have shown that it is an image: a video
 # or an archive would fill the executors' memory for nothing.
 _LARGE_FILE_BYTES = 32 << 20
-# All that the signatures of images take, and how many files are looked at at once.
+# All that the signatures of images take.
 _HEAD_BYTES = 4096
-_HEADS_AT_ONCE = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,9 +124,8 @@ class Listing:
 
     def _judge(self, large, extractor):
         """Of the large files the URIs of those to read, and the rows that stand for the others."""
-        with concurrent.futures.ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
-            heads = pool.map(lambda row: self._hadoop.head(row["uri"], _HEAD_BYTES), large)
-            seen = [(row, head) for row, head in zip(large, heads, strict=True) if head is not None]
+        heads = self._hadoop.heads([row["uri"] for row in large], _HEAD_BYTES)
+        seen = [(row, head) for row, head in zip(large, heads, strict=True) if head is not None]
         judged = extractor.extract(
             [head for _, head in seen], paths=[row["path"] for row, _ in seen]
         )
