@@ -15,6 +15,7 @@
 
 #include "codecs.h"
 #include "pixels.h"
+#include "tiff_deflate.h"
 #include "tiff_directory.h"
 #include "tiff_layout.h"
 #include "xz.h"
@@ -304,6 +305,37 @@ bool SameRows(const uint8_t* rows, const uint8_t* others, size_t count, size_t s
   return true;
 }
 
+// Of a strip or tile, as far as it is in the file.
+std::span<const uint8_t> DataOf(std::span<const uint8_t> file, TIFF* tiff, size_t part) {
+  const auto index = static_cast<uint32_t>(part);
+  const uint64_t at = std::min<uint64_t>(TIFFGetStrileOffset(tiff, index), file.size());
+  return file.subspan(at,
+                      std::min<uint64_t>(TIFFGetStrileByteCount(tiff, index), file.size() - at));
+}
+
+bool IsDeflate(const TiffLayout& layout) {
+  return layout.compression == COMPRESSION_ADOBE_DEFLATE ||
+         layout.compression == COMPRESSION_DEFLATE;
+}
+
+// Where Deflate compressed rows that TiffDeflate knows.
+std::optional<TiffDeflate> MakeDeflate(TIFF* tiff, const TiffLayout& layout, size_t stride) {
+  uint16_t predictor = PREDICTOR_NONE;
+  if (!IsDeflate(layout) || layout.reverse_bits ||
+      !TIFFGetField(tiff, TIFFTAG_PREDICTOR, &predictor) ||
+      (predictor != PREDICTOR_NONE && predictor != PREDICTOR_HORIZONTAL)) {
+    return std::nullopt;
+  }
+  const TiffDeflate::Rows rows = {
+      .bytes = stride,
+      .bits = layout.bits[0],
+      .pixel = layout.planes ? 1 : layout.bits.size(),
+      .differences = predictor == PREDICTOR_HORIZONTAL,
+      .order = TIFFIsBigEndian(tiff) ? ByteOrder::kBig : ByteOrder::kLittle};
+  if (!TiffDeflate::Knows(rows)) return std::nullopt;
+  return std::make_optional<TiffDeflate>(rows);
+}
+
 bool ReadExpanded(TIFF* tiff, const TiffLayout& layout, const Parts& parts,
                   const DecodeLimits& limits, Memory* memory, const Target& target) {
   const size_t stride = layout.RowBytes(parts.columns);
@@ -321,12 +353,21 @@ bool ReadExpanded(TIFF* tiff, const TiffLayout& layout, const Parts& parts,
                                      : TIFFReadEncodedStrip(tiff, index, rows, wanted);
     return got >= 0 && static_cast<size_t>(got) >= stride * part.rows;
   };
+  std::optional<TiffDeflate> deflate = MakeDeflate(tiff, layout, stride);
+  const auto expand_sound = [&](const Part& part, uint8_t* rows) {
+    const std::span<const uint8_t> data = DataOf(memory->file, tiff, part.index);
+    // Of data that are far more than the rows libtiff expands a part only.
+    return data.size() == TIFFGetStrileByteCount(tiff, static_cast<uint32_t>(part.index)) &&
+           data.size() <= 2 * size + 1024 &&
+           deflate->Expand(data, parts.tiled ? parts.rows : part.rows, rows);
+  };
   Buffer buffer;
   Buffer second;
   const bool twice = MayLeaveRows(layout.compression);
   const size_t row_bits = parts.columns * layout.bits[0] * (layout.planes ? 1 : layout.bits.size());
   const auto read = [&](const Part& part, size_t) -> const uint8_t* {
-    uint8_t* rows = buffer.Reserve(size);
+    uint8_t* rows = buffer.Reserve(size + TiffDeflate::kPadding);
+    if (deflate && expand_sound(part, rows)) return rows;
     if (!twice) return expand(part, 0, rows) ? rows : nullptr;
     // What was not written keeps what was there.
     uint8_t* others = second.Reserve(size);
@@ -388,14 +429,6 @@ class MarkerCounts {
   bool (*const is_one_)(uint8_t code);
   std::vector<int64_t> before_;  // each block
 };
-
-// Of a strip or tile, as far as it is in the file.
-std::span<const uint8_t> DataOf(std::span<const uint8_t> file, TIFF* tiff, size_t part) {
-  const auto index = static_cast<uint32_t>(part);
-  const uint64_t at = std::min<uint64_t>(TIFFGetStrileOffset(tiff, index), file.size());
-  return file.subspan(at,
-                      std::min<uint64_t>(TIFFGetStrileByteCount(tiff, index), file.size() - at));
-}
 
 // Whether the JPEG strips or tiles ask for more passes than a JPEG file may. libtiff allows each of
 // them a hundred, and they may all be the same few bytes.
@@ -466,8 +499,7 @@ std::optional<Reject> ReadCompressed(std::span<const uint8_t> file, const TiffLa
     if (auto reject = CheckDemands(file, tiff.get(), layout, parts, limits)) return reject;
     // Whatever else libtiff was built with: they differ in what they make of broken data, and
     // libdeflate leaves rows unwritten where data are more than the rows need.
-    if (layout.compression == COMPRESSION_ADOBE_DEFLATE ||
-        layout.compression == COMPRESSION_DEFLATE) {
+    if (IsDeflate(layout)) {
       TIFFSetField(tiff.get(), TIFFTAG_DEFLATE_SUBCODEC, DEFLATE_SUBCODEC_ZLIB);
     }
     const bool jpeg = layout.compression == COMPRESSION_JPEG && !layout.planes;
