@@ -27,8 +27,8 @@ HuffmanTable::Symbol HuffmanTable::Complete(int length, int code_value, uint64_t
   const int size = code_value & 15;
   const int skip = code_value >> 4;
   if (size > (is_dc_ ? kMaxDcSize : kMaxAcSize)) return kInvalidSymbol;
-  // libjpeg ends the block at any run without a coefficient but the longest.
-  if (size == 0 && !is_dc_ && skip != kSixteenZeros) return MakeSymbol(length, kEndOfBlock, 0);
+  // In baseline JPEGs libjpeg ends the block at any run without a coefficient but the longest.
+  if (size == 0 && !is_dc_ && skip != kSixteenZeros) return MakeSymbol(length, kEndOfBlock, skip);
   const int extra = size == 0 ? 0 : static_cast<int>(bits << length >> (64 - size));
   return MakeSymbol(length + size, skip, Extend(extra, size));
 }

@@ -22,7 +22,8 @@ class HuffmanTable {
   //   bits 0-5    how many bits of the stream it takes
   //   bit 7       that Find() has to be asked; bits 0-5 are then the shortest length of the code
   //   bits 8-15   how many coefficients to pass over, or one of the two numbers below
-  //   bits 16-31  the coefficient after them, signed
+  //   bits 16-31  the coefficient after them, signed; at the end of a block, which a progressive JPEG
+  //               may have for several blocks at once, how many bits follow that tell their number
   using Symbol = uint32_t;
   static constexpr int kLookupBits = 10;
   static constexpr Symbol kUnknown = 0x80;

@@ -10,6 +10,7 @@
 #include "baseline_jpeg.h"
 #include "codecs.h"
 #include "pixels.h"
+#include "progressive_jpeg.h"
 #include "tiff_directory.h"
 
 namespace pomona {
@@ -133,14 +134,14 @@ unsigned Reduction(const jpeg_decompress_struct& cinfo, int scaled_side) {
   return reduction;
 }
 
-// Where a file has several scans, libjpeg keeps the coefficients of all its pixels.
+// Where a file has several scans, the coefficients of all its pixels are kept.
 bool ClaimCoefficients(j_decompress_ptr cinfo, Workspace* memory, std::optional<Reject>* refused) {
   if (!jpeg_has_multiple_scans(cinfo)) return true;
   int64_t blocks = 0;
   for (const jpeg_component_info& component : std::span(cinfo->comp_info, cinfo->num_components)) {
     blocks += int64_t{component.width_in_blocks} * component.height_in_blocks;
   }
-  *refused = memory->Claim(blocks * int64_t{sizeof(JBLOCK)});
+  *refused = memory->Claim(blocks * kProgressiveBytes);
   return !*refused;
 }
 
@@ -173,10 +174,12 @@ ReadOutcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Work
     default: return ReadOutcome::kUnsupportedComponents;
   }
   cinfo.scale_denom = Reduction(cinfo, reader->scaled_side);
-  if (cinfo.scale_denom == 1 && reader->max_scans > 0 && DecodeBaselineJpeg(cinfo, memory, rows)) {
+  const bool whole = cinfo.scale_denom == 1 && reader->max_scans > 0;
+  if (whole && DecodeBaselineJpeg(cinfo, memory, rows)) return ReadOutcome::kComplete;
+  if (!ClaimCoefficients(&cinfo, memory, reader->refused)) return ReadOutcome::kRefused;
+  if (whole && DecodeProgressiveJpeg(cinfo, reader->max_scans, memory, rows)) {
     return ReadOutcome::kComplete;
   }
-  if (!ClaimCoefficients(&cinfo, memory, reader->refused)) return ReadOutcome::kRefused;
   if (!jpeg_start_decompress(&cinfo)) return ReadOutcome::kTruncated;
   if (WouldGuess(cinfo)) return ReadOutcome::kScansMissing;
 

@@ -322,7 +322,7 @@ bool IsDeflate(const TiffLayout& layout) {
 std::optional<TiffDeflate> MakeDeflate(TIFF* tiff, const TiffLayout& layout, size_t stride) {
   uint16_t predictor = PREDICTOR_NONE;
   if (!IsDeflate(layout) || layout.reverse_bits ||
-      !TIFFGetField(tiff, TIFFTAG_PREDICTOR, &predictor) ||
+      !TIFFGetFieldDefaulted(tiff, TIFFTAG_PREDICTOR, &predictor) ||
       (predictor != PREDICTOR_NONE && predictor != PREDICTOR_HORIZONTAL)) {
     return std::nullopt;
   }

@@ -1,4 +1,4 @@
-// Pixels of JPEGs, by libjpeg alone and by the decoder that is to give the same.
+// Pixels of JPEGs, by libjpeg alone and by the decoders that are to give the same.
 #pragma once
 
 #include <csetjmp>
@@ -11,6 +11,7 @@
 #include <jpeglib.h>
 
 #include "decode/baseline_jpeg.h"
+#include "decode/progressive_jpeg.h"
 
 namespace pomona {
 
@@ -55,7 +56,7 @@ inline std::optional<std::vector<uint8_t>> ByLibjpeg(std::span<const uint8_t> fi
   return reader.rgb;
 }
 
-// What the decoder under test makes of it; nothing where it leaves the file to libjpeg.
+// What the decoders under test make of it; nothing where they leave the file to libjpeg.
 inline std::optional<std::vector<uint8_t>> ByUs(std::span<const uint8_t> file) {
   Workspace memory(nullptr);  // new, so that what is not written does not look right
   Buffer whole;
@@ -68,7 +69,11 @@ inline std::optional<std::vector<uint8_t>> ByUs(std::span<const uint8_t> file) {
   if (int64_t{reader.cinfo.image_width} * reader.cinfo.image_height > kMaxPixels) {
     return std::nullopt;
   }
-  if (!DecodeBaselineJpeg(reader.cinfo, &memory, &rows)) return std::nullopt;
+  constexpr int kMaxScans = 100;
+  if (!DecodeBaselineJpeg(reader.cinfo, &memory, &rows) &&
+      !DecodeProgressiveJpeg(reader.cinfo, kMaxScans, &memory, &rows)) {
+    return std::nullopt;
+  }
   return std::vector<uint8_t>(rows.rgb().begin(), rows.rgb().end());
 }
 

@@ -63,6 +63,10 @@ Bytes MakeJpeg(int width, int height, const Bytes& samples, const JpegOptions& o
   if (options.h != 0) cinfo.comp_info[0].h_samp_factor = options.h;
   if (options.v != 0) cinfo.comp_info[0].v_samp_factor = options.v;
   if (options.progressive) jpeg_simple_progression(&cinfo);
+  if (!options.scans.empty()) {
+    cinfo.scan_info = options.scans.data();
+    cinfo.num_scans = static_cast<int>(options.scans.size());
+  }
   jpeg_start_compress(&cinfo, TRUE);
   while (cinfo.next_scanline < cinfo.image_height) {
     JSAMPROW row = const_cast<JSAMPROW>(

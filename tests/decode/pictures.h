@@ -56,6 +56,7 @@ struct JpegOptions {
   int h = 0, v = 0;         // sampling factors of the first component, or libjpeg's choice
   bool own_tables = false;  // Huffman tables made for the picture
   unsigned restart_interval = 0;
+  std::vector<jpeg_scan_info> scans = {};  // of a progressive file, or libjpeg's choice
 };
 
 // samples: height x width x components.

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-TARGETS = ["decode", "baseline_jpeg", "png", "inflate", "safetensors", "weights", "pca"]
+TARGETS = ["decode", "fast_jpeg", "png", "inflate", "safetensors", "weights", "pca"]
 TARGETS += [
     "keras_hdf5",
     "state_dict",
@@ -28,7 +28,7 @@ TARGETS += [
 # The seeds of other targets that serve as well.
 ALSO = {
     "safetensors": ["pca", "fragment", "item_record"],
-    "baseline_jpeg": ["decode"],
+    "fast_jpeg": ["decode"],
     "png": ["decode"],
 }
 

@@ -1,4 +1,4 @@
-// Where the decoder of baseline JPEGs takes a file, libjpeg finds no fault with it and gives its pixels.
+// Where one of our JPEG decoders takes a file, libjpeg finds no fault with it and gives its pixels.
 #include "decode/by_libjpeg.h"
 #include "expect.h"
 

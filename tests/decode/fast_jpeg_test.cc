@@ -28,7 +28,7 @@ Bytes Photo(int width, int height, int components = 3) {
 }
 
 // Compares with libjpeg on each instruction set that was compiled in and that this CPU has.
-class BaselineJpegTest : public InstructionSetsTest {
+class FastJpegTest : public InstructionSetsTest {
  protected:
   // Of the decoder's instruction sets. What has no vectors leaves all to libjpeg.
   std::vector<int64_t> Targets() const {
@@ -67,19 +67,32 @@ class BaselineJpegTest : public InstructionSetsTest {
   int fast_ = 0;  // of the files for ExpectSame
 };
 
+// Baseline JPEGs, and progressive ones.
+class EachJpegTest : public FastJpegTest, public testing::WithParamInterface<bool> {
+ protected:
+  Bytes Make(int width, int height, const Bytes& samples, JpegOptions options) const {
+    options.progressive = GetParam();
+    return MakeJpeg(width, height, samples, options);
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(, EachJpegTest, testing::Bool(), [](const auto& info) {
+  return info.param ? "Progressive" : "Baseline";
+});
+
 std::string Name(int width, int height, const JpegOptions& options) {
   return std::to_string(width) + "x" + std::to_string(height) + " q" +
          std::to_string(options.quality) + " " + std::to_string(options.h) + "x" +
          std::to_string(options.v) + " restart " + std::to_string(options.restart_interval);
 }
 
-TEST_F(BaselineJpegTest, SizesAndSamplings) {
+TEST_P(EachJpegTest, SizesAndSamplings) {
   for (int width = 1; width <= 40; ++width) {
     for (int height = 1 + width % 3; height <= 40; height += 3) {
       for (const int h : {1, 2}) {
         for (const int v : {1, 2}) {
           const JpegOptions options = {.quality = 20 + (width + height) % 81, .h = h, .v = v};
-          const Bytes file = MakeJpeg(width, height, Photo(width, height), options);
+          const Bytes file = Make(width, height, Photo(width, height), options);
           if (h == 2 && width <= 4) {  // libjpeg then does not smooth
             EXPECT_FALSE(ByUs(file));
           } else {
@@ -88,12 +101,12 @@ TEST_F(BaselineJpegTest, SizesAndSamplings) {
         }
       }
       const JpegOptions gray = {.in = JCS_GRAYSCALE, .stored = JCS_GRAYSCALE, .h = 1 + width % 2};
-      ExpectFast(MakeJpeg(width, height, Photo(width, height, 1), gray), Name(width, height, gray));
+      ExpectFast(Make(width, height, Photo(width, height, 1), gray), Name(width, height, gray));
     }
   }
 }
 
-TEST_F(BaselineJpegTest, QualitiesAndTables) {
+TEST_P(EachJpegTest, QualitiesAndTables) {
   for (int quality = 1; quality <= 100; ++quality) {
     for (const bool own_tables : {false, true}) {
       const int width = 150 + quality;
@@ -101,36 +114,27 @@ TEST_F(BaselineJpegTest, QualitiesAndTables) {
                                    .h = 1 + quality % 2,
                                    .v = 1 + quality / 2 % 2,
                                    .own_tables = own_tables};
-      ExpectFast(MakeJpeg(width, 70, Photo(width, 70), options), Name(width, 70, options));
+      ExpectFast(Make(width, 70, Photo(width, 70), options), Name(width, 70, options));
     }
   }
 }
 
-TEST_F(BaselineJpegTest, RestartIntervals) {
+TEST_P(EachJpegTest, RestartIntervals) {
   for (const int h : {1, 2}) {
     for (const unsigned interval : {1, 2, 7, 8, 9, 20, 100, 1000}) {
       const JpegOptions options = {.quality = 90, .h = h, .v = h, .restart_interval = interval};
-      ExpectFast(MakeJpeg(301, 131, Photo(301, 131), options), Name(301, 131, options));
+      ExpectFast(Make(301, 131, Photo(301, 131), options), Name(301, 131, options));
     }
   }
 }
 
-TEST_F(BaselineJpegTest, LargerThanItsBuffers) {
+TEST_P(EachJpegTest, LargerThanItsBuffers) {
   const JpegOptions options = {.quality = 100};
-  ExpectFast(MakeJpeg(1500, 200, Photo(1500, 200), options), Name(1500, 200, options));
+  ExpectFast(Make(1500, 200, Photo(1500, 200), options), Name(1500, 200, options));
 }
 
-TEST_F(BaselineJpegTest, LeavesOtherKindsAlone) {
-  const Bytes photo = Photo(50, 40);
-  EXPECT_FALSE(ByUs(MakeJpeg(50, 40, photo, {.progressive = true})));
-  EXPECT_FALSE(ByUs(MakeJpeg(50, 40, photo, {.arithmetic = true})));
-  EXPECT_FALSE(ByUs(MakeJpeg(50, 40, photo, {.stored = JCS_RGB})));
-  EXPECT_FALSE(ByUs(MakeJpeg(50, 40, photo, {.h = 4, .v = 1})));
-  EXPECT_FALSE(ByUs(MakeJpeg(50, 40, Photo(50, 40, 4), {.in = JCS_CMYK, .stored = JCS_CMYK})));
-}
-
-TEST_F(BaselineJpegTest, LeavesOddEndsAlone) {
-  Bytes file = MakeJpeg(50, 40, Photo(50, 40));
+TEST_P(EachJpegTest, LeavesOddEndsAlone) {
+  Bytes file = Make(50, 40, Photo(50, 40), {});
   ASSERT_TRUE(ByUs(file));
   const auto with_end = [&](const Bytes& end) {
     Bytes other(file.begin(), file.end() - 2);
@@ -149,12 +153,12 @@ TEST_F(BaselineJpegTest, LeavesOddEndsAlone) {
   }
 }
 
-TEST_F(BaselineJpegTest, DamagedBytes) {
+TEST_P(EachJpegTest, DamagedBytes) {
   std::mt19937 random(5);
   for (const unsigned interval : {0, 3}) {
     for (int i = 0; i < 3000; ++i) {
       const int width = 5 + static_cast<int>(random() % 40);
-      Bytes file = MakeJpeg(width, 33, Photo(width, 33),
+      Bytes file = Make(width, 33, Photo(width, 33),
                             {.quality = 30 + static_cast<int>(random() % 70),
                              .h = 1 + i % 2,
                              .v = 1 + i / 2 % 2,
@@ -170,10 +174,10 @@ TEST_F(BaselineJpegTest, DamagedBytes) {
 }
 
 // Such as no encoder makes of a picture: sums of 16 bits wrap in libjpeg.
-TEST_F(BaselineJpegTest, WildCoefficients) {
+TEST_P(EachJpegTest, WildCoefficients) {
   std::mt19937 random(6);
   for (int i = 0; i < 300; ++i) {
-    Bytes file = MakeJpeg(20 + i, 33, Photo(20 + i, 33), {.quality = 20 + i / 4});
+    Bytes file = Make(20 + i, 33, Photo(20 + i, 33), {.quality = 20 + i / 4});
     for (size_t at = 0; at + 1 < file.size(); ++at) {
       if (file[at] != 0xff || file[at + 1] != 0xdb) continue;
       for (size_t k = at + 5; k < at + 69; ++k) {
@@ -184,6 +188,87 @@ TEST_F(BaselineJpegTest, WildCoefficients) {
   }
   EXPECT_GT(fast_, 0);
   EXPECT_LT(fast_, 300);
+}
+
+TEST_F(FastJpegTest, LeavesOtherKindsAlone) {
+  const Bytes photo = Photo(50, 40);
+  EXPECT_FALSE(ByUs(MakeJpeg(50, 40, photo, {.arithmetic = true})));
+  EXPECT_FALSE(ByUs(MakeJpeg(50, 40, photo, {.stored = JCS_RGB})));
+  EXPECT_FALSE(ByUs(MakeJpeg(50, 40, photo, {.h = 4, .v = 1})));
+  EXPECT_FALSE(ByUs(MakeJpeg(50, 40, Photo(50, 40, 4), {.in = JCS_CMYK, .stored = JCS_CMYK})));
+}
+
+using Scans = std::vector<jpeg_scan_info>;
+
+// One of the ways to send a picture: in front of what a scan adds to, what it adds to.
+Scans RandomScans(int components, std::mt19937* random) {
+  const auto any = [&](int most) { return static_cast<int>((*random)() % (most + 1)); };
+  const auto add = [](std::vector<int> of, int first, int last, int low, Scans* scans) {
+    jpeg_scan_info scan = {.comps_in_scan = static_cast<int>(of.size()),
+                           .component_index = {},
+                           .Ss = first,
+                           .Se = last,
+                           .Ah = 0,
+                           .Al = low};
+    std::copy(of.begin(), of.end(), scan.component_index);
+    for (scans->push_back(scan); low > 0; scans->push_back(scan)) {
+      scan.Ah = low--;
+      scan.Al = low;
+    }
+  };
+  Scans scans;
+  std::vector<Scans> chains;
+  if (components == 3 && any(2) > 0) {
+    add({0, 1, 2}, 0, 0, any(2), &scans);
+  } else {
+    add({0}, 0, 0, any(2), &scans);
+    if (components == 3) add({1, 2}, 0, 0, any(2), &scans);
+  }
+  for (int c = 0; c < components; ++c) {
+    for (int first = 1; first < 64;) {
+      const int last = any(1) == 0 ? 63 : std::min(63, first + any(20));
+      add({c}, first, last, any(3), &chains.emplace_back());
+      first = last + 1;
+    }
+  }
+  while (!chains.empty()) {  // in any order
+    Scans& chain = chains[static_cast<size_t>(any(static_cast<int>(chains.size()) - 1))];
+    scans.push_back(chain.front());
+    chain.erase(chain.begin());
+    std::erase_if(chains, [](const Scans& rest) { return rest.empty(); });
+  }
+  return scans;
+}
+
+TEST_F(FastJpegTest, OrdersOfScans) {
+  std::mt19937 random(8);
+  for (int i = 0; i < 400; ++i) {
+    const int components = i % 4 == 0 ? 1 : 3;
+    const int width = 5 + static_cast<int>(random() % 120);
+    JpegOptions options = {.progressive = true,
+                           .quality = 10 + static_cast<int>(random() % 91),
+                           .h = 1 + i % 2,
+                           .v = 1 + i / 2 % 2,
+                           .restart_interval = i % 5 == 0 ? 1 + static_cast<unsigned>(random() % 9) : 0,
+                           .scans = RandomScans(components, &random)};
+    if (components == 1) options.in = options.stored = JCS_GRAYSCALE;
+    const Bytes photo = Photo(width, 61, components);
+    ExpectFast(MakeJpeg(width, 61, photo, options), Name(width, 61, options));
+    // Where bits are missing, libjpeg is asked, which may guess them.
+    options.scans.pop_back();
+    EXPECT_FALSE(ByUs(MakeJpeg(width, 61, photo, options)));
+  }
+}
+
+TEST_F(FastJpegTest, LeavesOtherScansAlone) {
+  const Bytes file = MakeJpeg(50, 40, Photo(50, 40), {.progressive = true});
+  ASSERT_TRUE(ByUs(file));
+  EXPECT_FALSE(ByUs(RepeatLastScan(file, 1))) << "bits that are there already";
+  EXPECT_FALSE(ByUs(RepeatLastScan(file, 100))) << "more scans than there may be";
+  Bytes comment(file.begin(), file.end() - 2);
+  comment.insert(comment.end(), {0xff, 0xfe, 0, 2, 0xff, 0xd9});
+  EXPECT_FALSE(ByUs(comment));
+  EXPECT_TRUE(ByLibjpeg(comment));
 }
 
 }  // namespace
