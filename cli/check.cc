@@ -50,7 +50,7 @@ void PrintJson(const CheckResult& result, const std::vector<std::string>& statis
     line[statistics[i]] = nullptr;
     if (!result.statistics.empty()) line[statistics[i]] = result.statistics[i];
   }
-  PrintExactly(line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  PrintJsonLine(line);
 }
 
 void PrintLine(const CheckResult& result) {

@@ -82,7 +82,7 @@ void PrintNeighbours(const Index& index, const std::vector<Neighbour>& found,
     if (arguments.json) {
       const nlohmann::ordered_json line = {
           {"rank", i + 1}, {"distance", found[i].distance}, {"label", label}, {"path", path}};
-      PrintExactly(line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+      PrintJsonLine(line);
       continue;
     }
     char numbers[64];

@@ -79,6 +79,10 @@ void PrintExactly(std::string_view line) {
   Note(std::fputc('\n', stdout) == EOF);
 }
 
+void PrintJsonLine(const ordered_json& json) {
+  PrintExactly(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
+}
+
 void Print(std::string_view line) { PrintExactly(Printable(line)); }
 
 arrow::Result<LogFormat> ParseLogFormat(std::string_view text) {

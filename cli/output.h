@@ -17,6 +17,9 @@ void Print(std::string_view line);
 // The same, byte for byte: for lines that programs read.
 void PrintExactly(std::string_view line);
 
+// A line of JSON, in which bytes that are no UTF-8 are replaced.
+void PrintJsonLine(const nlohmann::ordered_json& json);
+
 // Lines on standard error: text for people, or for log collectors a JSON object each, with time,
 // level and message.
 enum class LogFormat { kText, kJson };

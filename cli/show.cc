@@ -28,10 +28,6 @@ void PrintLines(const std::string& text) {
   for (std::string line; std::getline(lines, line);) Print(line);
 }
 
-void PrintJson(const ordered_json& json) {
-  PrintExactly(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
-}
-
 // "2026-11-28T19:50:12Z", or null.
 ordered_json Time(const std::optional<int64_t>& time) {
   const std::time_t seconds = time.value_or(0) / 1'000'000'000;
@@ -58,7 +54,7 @@ arrow::Result<ExitCode> ShowRun(const PublishedOutput& output, const ShowArgumen
   ordered_json json = JsonOf(contents.run);
   json["variance_by_component"] = contents.variance;
   json["rows_by_label"] = contents.rows_by_label;
-  PrintJson(json);
+  PrintJsonLine(json);
   return ExitCode::kComplete;
 }
 
@@ -71,7 +67,7 @@ arrow::Result<ExitCode> ShowRuns(const PublishedOutput& output, const ShowArgume
       PrintError(run.problem);
       code = ExitCode::kFailed;
     }
-    if (arguments.json) PrintJson(JsonOf(run));
+    if (arguments.json) PrintJsonLine(JsonOf(run));
   }
   return code;
 }
