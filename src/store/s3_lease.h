@@ -61,7 +61,7 @@ class S3Lease {
   const std::string local_folder_;
   std::mutex renewing_;
   std::unique_ptr<S3Lock> lock_;
-  Clock::time_point renewed_;  // when it was ours for certain; guarded by renewing_
+  std::atomic<Clock::time_point> renewed_{};  // when it was ours for certain
   std::atomic<bool> held_ = false;
   std::binary_semaphore released_{0};
   std::thread renewer_;
