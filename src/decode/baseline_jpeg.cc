@@ -151,9 +151,8 @@ bool DecodeMcuRow(BaselineScan* scan, int mcu_row, BitReader* reader, V16* wild)
 bool DecodeScan(BaselineScan* scan, Band* band) {
   ListBlocks(scan);
   BitReader reader = StartInterval(&scan->data.bytes);
-  const auto decode = [&](int mcu_row, V16* wild) HWY_ATTR {
-    return DecodeMcuRow(scan, mcu_row, &reader, wild);
-  };
+  const auto decode = [&](int mcu_row, V16* wild)
+                          HWY_ATTR { return DecodeMcuRow(scan, mcu_row, &reader, wild); };
   if (!MakeRows(scan->picture, band, decode)) return false;
   if (!AtMarker(&scan->data.bytes, reader) || !scan->data.bytes.Pass(JPEG_EOI)) return false;
   band->Flush();
@@ -210,7 +209,8 @@ bool DecodeBaselineJpeg(const jpeg_decompress_struct& cinfo, Workspace* memory, 
   if (!HasOneScan(cinfo)) return false;
   const auto scan = std::make_unique_for_overwrite<BaselineScan>();
   if (!scan->picture.Prepare(cinfo) || !PrepareTables(cinfo, scan.get())) return false;
-  scan->data.Start({cinfo.src->next_input_byte, cinfo.src->bytes_in_buffer}, cinfo.restart_interval);
+  scan->data.Start({cinfo.src->next_input_byte, cinfo.src->bytes_in_buffer},
+                   cinfo.restart_interval);
   scan->picture.TakeMemory(&memory->samples, 0);
   Band band(scan->picture.width, scan->picture.height, &memory->rgb, rows);
   return HWY_DYNAMIC_DISPATCH(DecodeScan)(scan.get(), &band);

@@ -139,7 +139,10 @@ bool ClaimCoefficients(j_decompress_ptr cinfo, Workspace* memory, std::optional<
   if (!jpeg_has_multiple_scans(cinfo)) return true;
   int64_t blocks = 0;
   for (const jpeg_component_info& component : std::span(cinfo->comp_info, cinfo->num_components)) {
-    blocks += int64_t{component.width_in_blocks} * component.height_in_blocks;
+    const int64_t h = component.h_samp_factor, v = component.v_samp_factor;
+    // In whole MCUs, and one for a group of blocks.
+    const int64_t columns = (component.width_in_blocks + h - 1) / h * h + 1;
+    blocks += columns * ((component.height_in_blocks + v - 1) / v * v);
   }
   *refused = memory->Claim(blocks * kProgressiveBytes);
   return !*refused;
@@ -174,10 +177,10 @@ ReadOutcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Work
     default: return ReadOutcome::kUnsupportedComponents;
   }
   cinfo.scale_denom = Reduction(cinfo, reader->scaled_side);
-  const bool whole = cinfo.scale_denom == 1 && reader->max_scans > 0;
-  if (whole && DecodeBaselineJpeg(cinfo, memory, rows)) return ReadOutcome::kComplete;
+  const bool may_be_fast = cinfo.scale_denom == 1 && reader->max_scans > 0;
+  if (may_be_fast && DecodeBaselineJpeg(cinfo, memory, rows)) return ReadOutcome::kComplete;
   if (!ClaimCoefficients(&cinfo, memory, reader->refused)) return ReadOutcome::kRefused;
-  if (whole && DecodeProgressiveJpeg(cinfo, reader->max_scans, memory, rows)) {
+  if (may_be_fast && DecodeProgressiveJpeg(cinfo, reader->max_scans, memory, rows)) {
     return ReadOutcome::kComplete;
   }
   if (!jpeg_start_decompress(&cinfo)) return ReadOutcome::kTruncated;

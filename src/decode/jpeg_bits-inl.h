@@ -6,6 +6,7 @@
 #define POMONA_DECODE_JPEG_BITS_INL_H_
 #endif
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -62,7 +63,6 @@ inline void FillWindow(UnstuffedBytes* bytes) {
     // Here is 0xff, or the end.
     if (bytes->in_end - in < 2 || in[1] != 0) {
       bytes->at_marker = true;
-      std::memset(out, 0, kMaxBatchBytes);
       break;
     }
     *out++ = 0xff;
@@ -70,6 +70,14 @@ inline void FillWindow(UnstuffedBytes* bytes) {
   }
   bytes->in = in;
   bytes->window_end = out;
+  // What is read behind a marker has to be something. Not each time: a marker may follow every MCU.
+  const auto size = static_cast<size_t>(out - bytes->window.data());
+  const size_t behind = bytes->at_marker ? size + kMaxBatchBytes : size;
+  if (behind > bytes->written) {
+    const size_t from = std::max(size, bytes->written);
+    std::memset(bytes->window.data() + from, 0, behind - from);
+    bytes->written = behind;
+  }
 }
 
 // The reader, with so many bytes before it that a batch of MCUs finds its bits there.

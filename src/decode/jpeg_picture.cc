@@ -5,7 +5,7 @@
 namespace pomona {
 namespace {
 
-bool Prepare(const jpeg_decompress_struct& cinfo, int index, JpegComponent* component) {
+bool PrepareComponent(const jpeg_decompress_struct& cinfo, int index, JpegComponent* component) {
   const int number = cinfo.comp_info[index].quant_tbl_no;
   if (number < 0 || number >= NUM_QUANT_TBLS) return false;
   const JQUANT_TBL* table = cinfo.quant_tbl_ptrs[number];
@@ -56,7 +56,7 @@ bool JpegPicture::Prepare(const jpeg_decompress_struct& cinfo) {
   mcus_per_row = (width + 8 * h - 1) / (8 * h);
   mcu_rows = (height + 8 * v - 1) / (8 * v);
   for (int i = 0; i < component_count; ++i) {
-    if (!pomona::Prepare(cinfo, i, &components[i])) return false;
+    if (!PrepareComponent(cinfo, i, &components[i])) return false;
   }
   return true;
 }

@@ -31,7 +31,10 @@ struct UnstuffedBytes {
   const uint8_t* in;  // what is to be unstuffed
   const uint8_t* in_end;
   uint8_t* window_end;
-  bool at_marker;  // `in` is, or at the end of the file; behind the window are zeros
+  // `in` is, or at the end of the file; behind the window are bytes that mean nothing. Who used them
+  // finds out by BitsLeft().
+  bool at_marker;
+  size_t written = 0;  // bytes of the window, ever
   std::array<uint8_t, kWindow + kRowPadding + kMaxBatchBytes> window;
 
   void Start(std::span<const uint8_t> data) {
@@ -96,7 +99,7 @@ struct JpegComponent {
   int h, v;  // sampling factors
   alignas(16) std::array<int16_t, kBlockSize> quantization;
   std::array<uint16_t, kBlockSize> limits;  // of coefficients in the order of the stream
-  uint8_t* plane;  // the samples of two rows of MCUs
+  uint8_t* plane;                           // the samples of two rows of MCUs
   size_t stride;
 
   bool IsTame(int coefficient, unsigned k) const { return std::abs(coefficient) <= limits[k]; }

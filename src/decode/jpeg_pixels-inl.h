@@ -287,7 +287,7 @@ inline void ConvertGray(const uint8_t* luma, size_t width, uint8_t* rgb) {
 }
 
 inline void ConvertRow(const uint8_t* luma, const uint8_t* cb, const uint8_t* cr, size_t width,
-                uint8_t* rgb) {
+                       uint8_t* rgb) {
   for (size_t x = 0; x < width; x += hn::Lanes(d8)) {
     StorePixels(luma + x, Split(hn::LoadU(d8, cb + x)), Split(hn::LoadU(d8, cr + x)), rgb + 3 * x);
   }
@@ -330,7 +330,8 @@ void SumRows(const uint8_t* near, const uint8_t* far, size_t width, uint16_t* su
 }
 
 // Chroma at half the height only.
-inline void BlendRows(const uint8_t* near, const uint8_t* far, int rounding, size_t width, uint8_t* out) {
+inline void BlendRows(const uint8_t* near, const uint8_t* far, int rounding, size_t width,
+                      uint8_t* out) {
   const hn::Half<D8> half;
   const auto bias = hn::Set(d16, static_cast<int16_t>(rounding));
   for (size_t x = 0; x < width; x += hn::Lanes(d16)) {

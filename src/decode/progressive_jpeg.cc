@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "pixels.h"
@@ -31,6 +32,8 @@ bool MakePixels(ProgressiveScan*, Band*) { return false; }
 
 #else
 using Symbol = HuffmanTable::Symbol;
+
+static_assert(kMaxGroup % kGroup == 0);
 
 // The places k and above, in the order of the stream.
 constexpr uint64_t From(int k) { return ~uint64_t{0} << k; }
@@ -59,7 +62,7 @@ HWY_INLINE unsigned TakeRun(Symbol end_of_block, BitReader* in) {
 }
 
 // Each adds a scan's bits to one block, and is false where anything is unusual. They find at least 16
-// bits in the reader and leave as many. `run`: how many blocks end without a word of their own.
+// bits in the reader and leave as many. `run`: how many blocks to come have no symbols.
 
 bool AddDc(const ProgressiveScan& scan, const JpegComponent& samples, const HuffmanTable& table,
            int* predictor, BitReader* in, int16_t* block) {
@@ -78,8 +81,8 @@ HWY_INLINE void RefineDc(int low, BitReader* in, int16_t* block) {
   in->Use(1);
 }
 
-bool AddAc(const ProgressiveScan& scan, const JpegComponent& samples, unsigned* run, BitReader* reader,
-           int16_t* block, uint64_t* set) {
+bool AddAc(const ProgressiveScan& scan, const JpegComponent& samples, unsigned* run,
+           BitReader* reader, int16_t* block, uint64_t* set) {
   BitReader in = *reader;  // which nobody has the address of, so that it stays in registers
   uint64_t places = *set;
   for (int k = scan.first; k <= scan.last; ++k) {
@@ -118,8 +121,8 @@ constexpr BitOf MakeBitOf() {
 
 constexpr BitOf kBitOf = MakeBitOf();
 
-// The place of the one behind `skip` places; kBlockSize or more where there are fewer. Without a loop
-// whose length no CPU foresees.
+// The place that comes after `skip` others of the set; kBlockSize or more where there are fewer. Without
+// a loop whose length no CPU foresees.
 HWY_INLINE int PlaceOf(uint64_t places, unsigned skip) {
   int k = std::countr_zero(places) & ~7;
   for (places >>= k & 63; k < kBlockSize; k += 8, places >>= 8) {
@@ -239,8 +242,8 @@ bool AddDcScan(ProgressiveScan* scan, BitReader* reader) {
       RefineDc(scan->low, reader, block);
       return true;
     }
-    return AddDc(*scan, scan->picture.components[number], scan->dc_tables[i], &predictors[i], reader,
-                 block);
+    return AddDc(*scan, scan->picture.components[number], scan->dc_tables[i], &predictors[i],
+                 reader, block);
   };
   const auto restart = [&] HWY_ATTR {
     predictors = {};
@@ -382,9 +385,8 @@ class ProgressiveJpeg {
       const JpegComponent& samples = scan_.picture.components[i];
       component.width = static_cast<int>(cinfo_.comp_info[i].width_in_blocks);
       component.height = static_cast<int>(cinfo_.comp_info[i].height_in_blocks);
-      constexpr size_t kMostAtOnce = 8;  // blocks that are transformed
-      component.blocks_per_row =
-          static_cast<size_t>(scan_.picture.mcus_per_row * samples.h + 7) / kMostAtOnce * kMostAtOnce;
+      const auto blocks_per_row = static_cast<size_t>(scan_.picture.mcus_per_row * samples.h);
+      component.blocks_per_row = (blocks_per_row + kMaxGroup - 1) / kMaxGroup * kMaxGroup;
       component.rows = static_cast<size_t>(scan_.picture.mcu_rows * samples.v);
       component.lacking.fill(-1);
       blocks += component.Blocks();
@@ -454,7 +456,8 @@ class ProgressiveJpeg {
     for (size_t i = 0; i < count; ++i) {
       const int id = segment[1 + 2 * i];
       const int numbers = segment[2 + 2 * i];
-      int index = 0;
+      // As libjpeg, which takes the components of a scan in the order of the file's header only.
+      int index = static_cast<int>(i);
       while (index < cinfo_.num_components && cinfo_.comp_info[index].component_id != id) ++index;
       scan_.component[i] = index;
       dc_numbers_[i] = static_cast<size_t>(numbers >> 4);
@@ -469,12 +472,12 @@ class ProgressiveJpeg {
 
   // Whether the scan follows from those before it, and its tables are there. Takes note of it.
   bool Note() {
-    constexpr int kMostBits = 10;
+    constexpr int kMaxLow = 10;  // of coefficients of 11 bits and a sign
     scan_.refines = high_ != 0;
-    if (scan_.refines ? scan_.low != high_ - 1 : scan_.low > kMostBits) return false;
-    if (scan_.first == 0 ? scan_.last != 0
-                         : scan_.component_count != 1 || scan_.last < scan_.first ||
-                               scan_.last >= kBlockSize) {
+    if (scan_.refines ? scan_.low != high_ - 1 : scan_.low > kMaxLow) return false;
+    if (scan_.first == 0
+            ? scan_.last != 0
+            : scan_.component_count != 1 || scan_.last < scan_.first || scan_.last >= kBlockSize) {
       return false;
     }
     for (size_t i = 0; i < static_cast<size_t>(scan_.component_count); ++i) {
@@ -511,12 +514,12 @@ class ProgressiveJpeg {
   }
 
   bool IsComplete() const {
-    return std::all_of(
-        scan_.components.begin(), scan_.components.begin() + scan_.picture.component_count,
-        [](const ProgressiveComponent& component) {
-          return std::all_of(component.lacking.begin(), component.lacking.end(),
-                             [](int8_t lacking) { return lacking == 0; });
-        });
+    return std::all_of(scan_.components.begin(),
+                       scan_.components.begin() + scan_.picture.component_count,
+                       [](const ProgressiveComponent& component) {
+                         return std::all_of(component.lacking.begin(), component.lacking.end(),
+                                            [](int8_t lacking) { return lacking == 0; });
+                       });
   }
 
   const jpeg_decompress_struct& cinfo_;
@@ -525,8 +528,8 @@ class ProgressiveJpeg {
   std::span<const uint8_t> rest_;  // of the file
   bool ended_ = false;
   std::array<size_t, 3> dc_numbers_ = {};
-  size_t ac_number_ = 0;
-  int high_ = 0;
+  size_t ac_number_ = 0;  // a scan of such coefficients has one component
+  int high_ = 0;          // down to which bit its coefficients are known already; 0: none is
   ProgressiveScan scan_;
 };
 
@@ -536,7 +539,7 @@ bool DecodeProgressiveJpeg(const jpeg_decompress_struct& cinfo, int max_scans, W
                            RowSink* rows) {
   if (!cinfo.progressive_mode) return false;
   if (std::make_unique<ProgressiveJpeg>(cinfo)->Decode(max_scans, memory, rows)) return true;
-  memory->samples.Drop();  // libjpeg keeps as much
+  memory->samples.Drop();
   return false;
 }
 

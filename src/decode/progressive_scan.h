@@ -10,10 +10,13 @@
 
 namespace pomona {
 
+// Of blocks that are transformed at once, on any CPU.
+constexpr size_t kMaxGroup = 2;
+
 // All coefficients of a component, in rows of blocks as they are transformed.
 struct ProgressiveComponent {
   int width, height;      // in blocks, without those that only fill MCUs
-  size_t blocks_per_row;  // with them, and more
+  size_t blocks_per_row;  // with them, in whole groups
   size_t rows;
   int16_t* coefficients;
   // Of each block: bit k says that the coefficient with place k in the stream is not zero. Bit 0 is
@@ -29,8 +32,8 @@ struct ProgressiveScan {
   JpegPicture picture;
   std::array<ProgressiveComponent, 3> components;
 
-  // The scan at hand: bits of the coefficients from `first` to `last`, down to bit `low`. `refines`:
-  // the next one of each, else all above it.
+  // The scan at hand: of the coefficients from `first` to `last` the bits down to `low`, or that bit
+  // alone where it `refines` them.
   int component_count;
   std::array<int, 3> component;  // of the picture
   int first, last, low;

@@ -1,5 +1,5 @@
-// Strips and tiles of a TIFF that Deflate compressed, where all is well with them: at three times the
-// speed of libtiff, which has the others.
+// Strips and tiles of a TIFF that Deflate compressed, where all is well with them; the rest is left to
+// libtiff, which takes longer.
 #pragma once
 
 #include <cstddef>
@@ -16,16 +16,15 @@ class TiffDeflate {
   // Bytes behind the rows that may be written, whatever they are.
   static constexpr size_t kPadding = 64;
 
-  // Of the samples of a row: each 1 to 16 bits, in the file's order; `pixel` of them side by side;
-  // whether they are differences from the pixel before (the tag Predictor is 2, not 1).
   struct Rows {
-    size_t bytes = 0;
-    uint64_t bits = 0;
-    size_t pixel = 0;
-    bool differences = false;
-    ByteOrder order = ByteOrder::kLittle;
+    size_t bytes = 0;                      // of each
+    uint64_t bits = 0;                     // of a sample
+    size_t pixel = 0;                      // samples side by side
+    bool differences = false;              // from the pixel before: the tag Predictor is 2, not 1
+    ByteOrder order = ByteOrder::kLittle;  // of samples of 16 bits
   };
 
+  // Samples of up to 8 or of 16 bits; differences of 8 bits in pixels of up to four, or of 16.
   static bool Knows(const Rows& rows);
 
   // rows: that are known.

@@ -4,19 +4,21 @@
 #include <tiffio.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <memory>
+#include <numeric>
 #include <random>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "instruction_sets.h"
+#include "pictures.h"
 #include "temp_folder.h"
 
 namespace pomona {
 namespace {
 
-using Bytes = std::vector<uint8_t>;
 using Tiff = std::unique_ptr<TIFF, void (*)(TIFF*)>;
 
 Tiff Open(const std::string& path, const char* mode) {
@@ -75,8 +77,9 @@ TEST_F(TiffDeflateTest, ExpandsWhatLibtiffExpands) {
         for (const int samples : {1, 2, 3, 4, 5})
           for (const int predictor : {PREDICTOR_NONE, PREDICTOR_HORIZONTAL}) {
             if (predictor == PREDICTOR_HORIZONTAL && bits % 8 != 0) continue;  // there is no such
-            SCOPED_TRACE(testing::Message() << big_endian << planes << " bits " << bits << " samples "
-                                            << samples << " predictor " << predictor);
+            SCOPED_TRACE(testing::Message()
+                         << big_endian << planes << " bits " << bits << " samples " << samples
+                         << " predictor " << predictor);
             Write(path, {big_endian, planes, bits, samples, predictor}, &random);
             const Tiff tiff = Open(path, "r");
             ASSERT_NE(tiff, nullptr);
@@ -109,6 +112,80 @@ TEST_F(TiffDeflateTest, ExpandsWhatLibtiffExpands) {
           }
   // All but those of 12 bits, and differences of five samples of 8 bits side by side.
   EXPECT_EQ(known, 2 * 2 * 5 * (4 + 2) - 2);
+}
+
+// Gray, 45 x 7, in strips of three rows or in tiles.
+Bytes WriteGray(const std::string& path, bool tiled, const Bytes& samples) {
+  {
+    const Tiff tiff = Open(path, "w");
+    TIFFSetField(tiff.get(), TIFFTAG_IMAGEWIDTH, kWidth);
+    TIFFSetField(tiff.get(), TIFFTAG_IMAGELENGTH, kHeight);
+    TIFFSetField(tiff.get(), TIFFTAG_BITSPERSAMPLE, 8);
+    TIFFSetField(tiff.get(), TIFFTAG_SAMPLESPERPIXEL, 1);
+    TIFFSetField(tiff.get(), TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MINISBLACK);
+    TIFFSetField(tiff.get(), TIFFTAG_COMPRESSION, COMPRESSION_ADOBE_DEFLATE);
+    TIFFSetField(tiff.get(), TIFFTAG_PREDICTOR, PREDICTOR_HORIZONTAL);
+    if (!tiled) {
+      TIFFSetField(tiff.get(), TIFFTAG_ROWSPERSTRIP, 3);
+      for (uint32_t y = 0; y < kHeight; ++y) {
+        Bytes row(samples.begin() + y * kWidth, samples.begin() + (y + 1) * kWidth);
+        TIFFWriteScanline(tiff.get(), row.data(), y, 0);
+      }
+    } else {
+      TIFFSetField(tiff.get(), TIFFTAG_TILEWIDTH, 16);
+      TIFFSetField(tiff.get(), TIFFTAG_TILELENGTH, 16);
+      for (uint32_t x = 0; x < kWidth; x += 16) {
+        Bytes tile(16 * 16);
+        for (uint32_t y = 0; y < kHeight; ++y) {
+          for (uint32_t i = 0; i < std::min(16u, kWidth - x); ++i) {
+            tile[16 * y + i] = samples[y * kWidth + x + i];
+          }
+        }
+        TIFFWriteTile(tiff.get(), tile.data(), x, 0, 0, 0);
+      }
+    }
+  }
+  const std::string file = ReadFile(path);
+  return {file.begin(), file.end()};
+}
+
+TEST_F(TiffDeflateTest, StripsAndTilesOfAPicture) {
+  Bytes samples(kWidth * kHeight);
+  std::iota(samples.begin(), samples.end(), uint8_t{3});
+  const std::string path = folder_ / "picture.tif";
+  for (const bool tiled : {false, true}) {
+    SCOPED_TRACE(tiled ? "tiles" : "strips");
+    const Bytes file = WriteGray(path, tiled, samples);
+    const Decoded decoded = Decode(file);
+    ASSERT_EQ(decoded.verdict, "ok");
+    for (size_t i = 0; i < samples.size(); ++i) ASSERT_EQ(decoded.rgb[3 * i], samples[i]) << i;
+
+    // One part is damaged: at the end of its checksum, or in its bytes.
+    const Tiff tiff = Open(path, "r");
+    const auto at = static_cast<size_t>(TIFFGetStrileOffset(tiff.get(), 1));
+    const auto size = static_cast<size_t>(TIFFGetStrileByteCount(tiff.get(), 1));
+    for (const size_t damaged : {at + size - 1, at + size / 2}) {
+      Bytes broken = file;
+      broken[damaged] ^= 0x55;
+      EXPECT_EQ(Decode(broken).verdict, "corrupt");
+    }
+  }
+}
+
+// libtiff takes it for tiles, whose offsets are missing, and refuses it; so do we, and read neither.
+TEST_F(TiffDeflateTest, StripsThatSayTheyAreTiles) {
+  const Bytes samples(32 * 32, 77);
+  uLongf size = compressBound(samples.size());
+  Bytes packed(size);
+  ASSERT_EQ(compress(packed.data(), &size, samples.data(), samples.size()), Z_OK);
+  packed.resize(size);
+  std::vector<TiffTag> tags = {{256, TiffTag::kShort, 1, 32}, {257, TiffTag::kShort, 1, 32},
+                               {258, TiffTag::kShort, 1, 8},  {259, TiffTag::kShort, 1, 8},
+                               {262, TiffTag::kShort, 1, 1},  {278, TiffTag::kShort, 1, 32}};
+  EXPECT_EQ(Decode(MakeTiff(tags, packed)).verdict, "ok");
+  tags.push_back({322, TiffTag::kShort, 1, 16});
+  tags.push_back({323, TiffTag::kShort, 1, 16});
+  EXPECT_EQ(Decode(MakeTiff(tags, packed)).verdict, "corrupt");
 }
 
 TEST_F(TiffDeflateTest, LeavesWhatIsNotSoundToLibtiff) {
