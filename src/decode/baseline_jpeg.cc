@@ -48,11 +48,8 @@ HWY_INLINE bool DecodeBlock(BaselineComponent* component, BitReader* reader, int
   using Symbol = HuffmanTable::Symbol;
   BitReader in = *reader;  // which nobody has the address of, so that it stays in registers
   const HuffmanTable& dc_table = *component->dc_table;
-  Symbol dc = dc_table.Look(in.bits);
-  in.Refill();
-  if (HWY_UNLIKELY(dc & HuffmanTable::kUnknown)) dc = dc_table.Find(dc, in.bits);
+  const Symbol dc = TakeSymbol(dc_table, &in);
   if (HWY_UNLIKELY(HuffmanTable::Skip(dc) != 0)) return false;
-  in.Use(HuffmanTable::Length(dc));
   component->predictor += HuffmanTable::Value(dc);
   if (HWY_UNLIKELY(!component->samples->IsTame(component->predictor, 0))) return false;
 
@@ -104,8 +101,7 @@ void ListBlocks(BaselineScan* scan) {
           const int block = first + (v * kBatchMcus + mcu) * samples.h + h;
           scan->blocks[listed++] = {
               .component = &scan->components[c],
-              .coefficients =
-                  &scan->coefficients[block / kGroup * kGroup * kBlockSize + block % kGroup * 8],
+              .coefficients = BlockAt(scan->coefficients.data(), static_cast<size_t>(block)),
               .last = &scan->last[block],
           };
         }

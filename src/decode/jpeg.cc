@@ -137,14 +137,7 @@ unsigned Reduction(const jpeg_decompress_struct& cinfo, int scaled_side) {
 // Where a file has several scans, the coefficients of all its pixels are kept.
 bool ClaimCoefficients(j_decompress_ptr cinfo, Workspace* memory, std::optional<Reject>* refused) {
   if (!jpeg_has_multiple_scans(cinfo)) return true;
-  int64_t blocks = 0;
-  for (const jpeg_component_info& component : std::span(cinfo->comp_info, cinfo->num_components)) {
-    const int64_t h = component.h_samp_factor, v = component.v_samp_factor;
-    // In whole MCUs, and one for a group of blocks.
-    const int64_t columns = (component.width_in_blocks + h - 1) / h * h + 1;
-    blocks += columns * ((component.height_in_blocks + v - 1) / v * v);
-  }
-  *refused = memory->Claim(blocks * kProgressiveBytes);
+  *refused = memory->Claim(CoefficientBytes(*cinfo));
   return !*refused;
 }
 

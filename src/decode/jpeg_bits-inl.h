@@ -6,7 +6,6 @@
 #define POMONA_DECODE_JPEG_BITS_INL_H_
 #endif
 
-#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -70,14 +69,6 @@ inline void FillWindow(UnstuffedBytes* bytes) {
   }
   bytes->in = in;
   bytes->window_end = out;
-  // What is read behind a marker has to be something. Not each time: a marker may follow every MCU.
-  const auto size = static_cast<size_t>(out - bytes->window.data());
-  const size_t behind = bytes->at_marker ? size + kMaxBatchBytes : size;
-  if (behind > bytes->written) {
-    const size_t from = std::max(size, bytes->written);
-    std::memset(bytes->window.data() + from, 0, behind - from);
-    bytes->written = behind;
-  }
 }
 
 // The reader, with so many bytes before it that a batch of MCUs finds its bits there.
@@ -109,6 +100,15 @@ inline BitReader StartInterval(UnstuffedBytes* bytes) {
   BitReader reader = {.next = bytes->window.data()};
   reader.Refill();
   return reader;
+}
+
+// The next symbol of a code, which finds 10 bits in the reader and leaves at least 30.
+HWY_INLINE HuffmanTable::Symbol TakeSymbol(const HuffmanTable& table, BitReader* in) {
+  HuffmanTable::Symbol symbol = table.Look(in->bits);  // before the bits come: nothing waits
+  in->Refill();
+  if (HWY_UNLIKELY(symbol & HuffmanTable::kUnknown)) symbol = table.Find(symbol, in->bits);
+  in->Use(HuffmanTable::Length(symbol));
+  return symbol;
 }
 
 // Goes past the marker at which an interval ends.

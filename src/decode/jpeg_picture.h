@@ -31,11 +31,10 @@ struct UnstuffedBytes {
   const uint8_t* in;  // what is to be unstuffed
   const uint8_t* in_end;
   uint8_t* window_end;
-  // `in` is, or at the end of the file; behind the window are bytes that mean nothing. Who used them
-  // finds out by BitsLeft().
+  // Whether `in` is at a marker or at the file's end. Bytes behind the window mean nothing then;
+  // BitsLeft() is negative once any was used.
   bool at_marker;
-  size_t written = 0;  // bytes of the window, ever
-  std::array<uint8_t, kWindow + kRowPadding + kMaxBatchBytes> window;
+  std::array<uint8_t, kWindow + kRowPadding + kMaxBatchBytes> window = {};
 
   void Start(std::span<const uint8_t> data) {
     in = data.data();
@@ -65,7 +64,7 @@ struct ScanData {
     next_restart = 0;
   }
 
-  // Called in front of each MCU.
+  // Counts an MCU: whether an interval ends in front of it.
   bool IntervalEnds() { return restart_interval != 0 && mcus_to_restart-- == 0; }
 };
 

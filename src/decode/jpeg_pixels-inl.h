@@ -54,6 +54,11 @@ constexpr Places MakePlaces() {
 
 constexpr Places kPlaces = MakePlaces();
 
+// The first coefficient of a block, where groups begin at `groups`.
+HWY_INLINE int16_t* BlockAt(int16_t* groups, size_t block) {
+  return groups + block / kGroup * kGroup * kBlockSize + block % kGroup * 8;
+}
+
 // Sums of products of neighbours: pairs[0] * factors[0] + pairs[1] * factors[1], ...
 struct Factors {
   int16_t first, second;

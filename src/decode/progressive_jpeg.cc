@@ -1,5 +1,5 @@
-// Each scan adds bits to coefficients that are all kept; the pixels are made at the end. What a scan
-// has to look at in a block it knows by a mask of the coefficients that are not zero.
+// Each scan adds bits to coefficients that are all kept; the pixels are made at the end. A mask of its
+// nonzero coefficients tells what a scan has to look at in a block.
 #include "progressive_jpeg.h"
 
 #include <algorithm>
@@ -38,20 +38,6 @@ static_assert(kMaxGroup % kGroup == 0);
 // The places k and above, in the order of the stream.
 constexpr uint64_t From(int k) { return ~uint64_t{0} << k; }
 
-// The block's coefficient that comes first in the stream.
-HWY_INLINE int16_t* BlockAt(const ProgressiveComponent& component, size_t index) {
-  return component.coefficients + index / kGroup * kGroup * kBlockSize + index % kGroup * 8;
-}
-
-// The next symbol of a code. Leaves at least 30 bits.
-HWY_INLINE Symbol Take(const HuffmanTable& table, BitReader* in) {
-  Symbol symbol = table.Look(in->bits);
-  in->Refill();
-  if (HWY_UNLIKELY(symbol & HuffmanTable::kUnknown)) symbol = table.Find(symbol, in->bits);
-  in->Use(HuffmanTable::Length(symbol));
-  return symbol;
-}
-
 // How many blocks end here, from the one at hand on.
 HWY_INLINE unsigned TakeRun(Symbol end_of_block, BitReader* in) {
   const int bits = HuffmanTable::Value(end_of_block);
@@ -61,12 +47,12 @@ HWY_INLINE unsigned TakeRun(Symbol end_of_block, BitReader* in) {
   return run;
 }
 
-// Each adds a scan's bits to one block, and is false where anything is unusual. They find at least 16
-// bits in the reader and leave as many. `run`: how many blocks to come have no symbols.
+// Each adds a scan's bits to one block; those that return bool are false where anything is unusual. They
+// find at least 16 bits in the reader and leave as many. `run`: how many blocks to come have no symbols.
 
 bool AddDc(const ProgressiveScan& scan, const JpegComponent& samples, const HuffmanTable& table,
            int* predictor, BitReader* in, int16_t* block) {
-  const Symbol symbol = Take(table, in);
+  const Symbol symbol = TakeSymbol(table, in);
   if (HuffmanTable::Skip(symbol) != 0) return false;
   *predictor += HuffmanTable::Value(symbol);
   // With all bits that are still to come.
@@ -83,10 +69,10 @@ HWY_INLINE void RefineDc(int low, BitReader* in, int16_t* block) {
 
 bool AddAc(const ProgressiveScan& scan, const JpegComponent& samples, unsigned* run,
            BitReader* reader, int16_t* block, uint64_t* set) {
-  BitReader in = *reader;  // which nobody has the address of, so that it stays in registers
+  BitReader in = *reader;  // a copy, which stays in registers
   uint64_t places = *set;
   for (int k = scan.first; k <= scan.last; ++k) {
-    const Symbol symbol = Take(scan.ac_table, &in);
+    const Symbol symbol = TakeSymbol(scan.ac_table, &in);
     const unsigned skip = HuffmanTable::Skip(symbol);
     if (skip == HuffmanTable::kEndOfBlock) {
       *run = TakeRun(symbol, &in) - 1;
@@ -121,8 +107,8 @@ constexpr BitOf MakeBitOf() {
 
 constexpr BitOf kBitOf = MakeBitOf();
 
-// The place that comes after `skip` others of the set; kBlockSize or more where there are fewer. Without
-// a loop whose length no CPU foresees.
+// The place that comes after `skip` others of the set; kBlockSize or more where there are fewer. Byte by
+// byte: the length of a loop over bits would be mispredicted.
 HWY_INLINE int PlaceOf(uint64_t places, unsigned skip) {
   int k = std::countr_zero(places) & ~7;
   for (places >>= k & 63; k < kBlockSize; k += 8, places >>= 8) {
@@ -170,7 +156,7 @@ bool RefineAc(const ProgressiveScan& scan, unsigned* run, BitReader* reader, int
   uint64_t rest = band;
   Corrections corrections;
   while (*run == 0 && rest != 0) {
-    const Symbol symbol = Take(scan.ac_table, &in);
+    const Symbol symbol = TakeSymbol(scan.ac_table, &in);
     const unsigned skip = HuffmanTable::Skip(symbol);
     if (skip == HuffmanTable::kEndOfBlock) {
       *run = TakeRun(symbol, &in);
@@ -218,13 +204,13 @@ bool EachBlock(const ProgressiveComponent& component, ScanData* data, BitReader*
 }
 
 bool AddAcScan(ProgressiveScan* scan, BitReader* reader) {
-  const auto number = static_cast<size_t>(scan->component[0]);
+  const size_t number = scan->in_scan[0];
   const ProgressiveComponent& component = scan->components[number];
   const JpegComponent& samples = scan->picture.components[number];
   unsigned run = 0;
   const auto restart = [&] HWY_ATTR { return run == 0 && NextInterval(&scan->data, reader); };
   const auto add = [&](size_t index) HWY_ATTR {
-    int16_t* block = BlockAt(component, index);
+    int16_t* block = BlockAt(component.coefficients, index);
     if (scan->refines) return RefineAc(*scan, &run, reader, block, &component.set[index]);
     if (run == 0) return AddAc(*scan, samples, &run, reader, block, &component.set[index]);
     --run;
@@ -236,8 +222,8 @@ bool AddAcScan(ProgressiveScan* scan, BitReader* reader) {
 bool AddDcScan(ProgressiveScan* scan, BitReader* reader) {
   std::array<int, 3> predictors = {};
   const auto add = [&](size_t i, size_t index) HWY_ATTR {
-    const auto number = static_cast<size_t>(scan->component[i]);
-    int16_t* block = BlockAt(scan->components[number], index);
+    const size_t number = scan->in_scan[i];
+    int16_t* block = BlockAt(scan->components[number].coefficients, index);
     if (scan->refines) {
       RefineDc(scan->low, reader, block);
       return true;
@@ -249,8 +235,8 @@ bool AddDcScan(ProgressiveScan* scan, BitReader* reader) {
     predictors = {};
     return NextInterval(&scan->data, reader);
   };
-  if (scan->component_count == 1) {
-    const auto number = static_cast<size_t>(scan->component[0]);
+  if (scan->count == 1) {
+    const size_t number = scan->in_scan[0];
     return EachBlock(scan->components[number], &scan->data, reader, restart,
                      [&](size_t index) HWY_ATTR { return add(0, index); });
   }
@@ -259,8 +245,8 @@ bool AddDcScan(ProgressiveScan* scan, BitReader* reader) {
       constexpr int kMcus = kMaxBlocksAtOnce / 6;
       if (x % kMcus == 0 && !Provide(&scan->data, reader)) return false;
       if (scan->data.IntervalEnds() && !restart()) return false;
-      for (size_t i = 0; i < static_cast<size_t>(scan->component_count); ++i) {
-        const auto number = static_cast<size_t>(scan->component[i]);
+      for (size_t i = 0; i < scan->count; ++i) {
+        const size_t number = scan->in_scan[i];
         const JpegComponent& samples = scan->picture.components[number];
         const ProgressiveComponent& component = scan->components[number];
         for (int v = 0; v < samples.v; ++v) {
@@ -319,6 +305,8 @@ namespace {
 HWY_EXPORT(AddScan);
 HWY_EXPORT(MakePixels);
 
+constexpr int64_t kBytesPerBlock = sizeof(JBLOCK) + sizeof(uint64_t);
+
 constexpr size_t kTables = NUM_HUFF_TBLS;
 
 // The Huffman tables as they are in front of a scan.
@@ -362,11 +350,12 @@ class ProgressiveJpeg {
       tables_.ac[i] = CopyOf(cinfo_.ac_huff_tbl_ptrs[i]);
     }
     TakeMemory(&memory->samples);
+    for (ProgressiveComponent& component : scan_.components) component.lacking.fill(-1);
     restart_interval_ = cinfo_.restart_interval;
     rest_ = {cinfo_.src->next_input_byte, cinfo_.src->bytes_in_buffer};
     bool more = ReadFirstScan();
     for (int scans = 0; more; more = ReadScan()) {
-      if (++scans > max_scans || !Note()) return false;
+      if (++scans > max_scans || !Accept()) return false;
       scan_.data.Start(rest_, restart_interval_);
       if (!HWY_DYNAMIC_DISPATCH(AddScan)(&scan_)) return false;
       const UnstuffedBytes& bytes = scan_.data.bytes;
@@ -380,7 +369,7 @@ class ProgressiveJpeg {
  private:
   void TakeMemory(Buffer* memory) {
     size_t blocks = 0;
-    for (size_t i = 0; i < static_cast<size_t>(scan_.picture.component_count); ++i) {
+    for (size_t i = 0; i < scan_.picture.Components().size(); ++i) {
       ProgressiveComponent& component = scan_.components[i];
       const JpegComponent& samples = scan_.picture.components[i];
       component.width = static_cast<int>(cinfo_.comp_info[i].width_in_blocks);
@@ -388,16 +377,14 @@ class ProgressiveJpeg {
       const auto blocks_per_row = static_cast<size_t>(scan_.picture.mcus_per_row * samples.h);
       component.blocks_per_row = (blocks_per_row + kMaxGroup - 1) / kMaxGroup * kMaxGroup;
       component.rows = static_cast<size_t>(scan_.picture.mcu_rows * samples.v);
-      component.lacking.fill(-1);
       blocks += component.Blocks();
     }
-    constexpr size_t kBytes = kBlockSize * sizeof(int16_t);
-    uint8_t* free = scan_.picture.TakeMemory(memory, blocks * kProgressiveBytes);
-    for (size_t i = 0; i < static_cast<size_t>(scan_.picture.component_count); ++i) {
+    uint8_t* free = scan_.picture.TakeMemory(memory, blocks * kBytesPerBlock);
+    for (size_t i = 0; i < scan_.picture.Components().size(); ++i) {
       ProgressiveComponent& component = scan_.components[i];
       component.coefficients = reinterpret_cast<int16_t*>(free);
-      std::memset(free, 0, component.Blocks() * kBytes);
-      free += component.Blocks() * kBytes;
+      std::memset(free, 0, component.Blocks() * sizeof(JBLOCK));
+      free += component.Blocks() * sizeof(JBLOCK);
       component.set = reinterpret_cast<uint64_t*>(free);
       std::fill_n(component.set, component.Blocks(), 1);
       free += component.Blocks() * sizeof(uint64_t);
@@ -406,13 +393,12 @@ class ProgressiveJpeg {
 
   // What libjpeg has read of it.
   bool ReadFirstScan() {
-    scan_.component_count = cinfo_.comps_in_scan;
-    if (scan_.component_count > scan_.picture.component_count) return false;
-    for (int i = 0; i < scan_.component_count; ++i) {
+    scan_.count = static_cast<size_t>(cinfo_.comps_in_scan);
+    if (scan_.count > scan_.picture.Components().size()) return false;
+    for (size_t i = 0; i < scan_.count; ++i) {
       const jpeg_component_info* info = cinfo_.cur_comp_info[i];
-      const auto at = static_cast<size_t>(i);
-      scan_.component[at] = info->component_index;
-      dc_numbers_[at] = static_cast<size_t>(info->dc_tbl_no);
+      scan_.in_scan[i] = static_cast<size_t>(info->component_index);
+      dc_numbers_[i] = static_cast<size_t>(info->dc_tbl_no);
       ac_number_ = static_cast<size_t>(info->ac_tbl_no);
     }
     scan_.first = cinfo_.Ss;
@@ -450,16 +436,17 @@ class ProgressiveJpeg {
   bool ReadScanHeader(std::span<const uint8_t> segment) {
     if (segment.empty()) return false;
     const size_t count = segment[0];
-    if (count < 1 || count > static_cast<size_t>(scan_.picture.component_count)) return false;
+    if (count < 1 || count > scan_.picture.Components().size()) return false;
     if (segment.size() != 1 + 2 * count + 3) return false;
-    scan_.component_count = static_cast<int>(count);
+    scan_.count = count;
     for (size_t i = 0; i < count; ++i) {
       const int id = segment[1 + 2 * i];
       const int numbers = segment[2 + 2 * i];
-      // As libjpeg, which takes the components of a scan in the order of the file's header only.
-      int index = static_cast<int>(i);
-      while (index < cinfo_.num_components && cinfo_.comp_info[index].component_id != id) ++index;
-      scan_.component[i] = index;
+      // As in libjpeg, the search begins at the scan's own index.
+      size_t index = i;
+      const size_t all = scan_.picture.Components().size();
+      while (index < all && cinfo_.comp_info[index].component_id != id) ++index;
+      scan_.in_scan[i] = index;
       dc_numbers_[i] = static_cast<size_t>(numbers >> 4);
       ac_number_ = static_cast<size_t>(numbers & 15);
     }
@@ -470,19 +457,20 @@ class ProgressiveJpeg {
     return true;
   }
 
-  // Whether the scan follows from those before it, and its tables are there. Takes note of it.
-  bool Note() {
+  // Whether the scan follows from those before it, and its tables are there. It then counts as one of
+  // them.
+  bool Accept() {
     constexpr int kMaxLow = 10;  // of coefficients of 11 bits and a sign
     scan_.refines = high_ != 0;
     if (scan_.refines ? scan_.low != high_ - 1 : scan_.low > kMaxLow) return false;
     if (scan_.first == 0
             ? scan_.last != 0
-            : scan_.component_count != 1 || scan_.last < scan_.first || scan_.last >= kBlockSize) {
+            : scan_.count != 1 || scan_.last < scan_.first || scan_.last >= kBlockSize) {
       return false;
     }
-    for (size_t i = 0; i < static_cast<size_t>(scan_.component_count); ++i) {
-      const auto number = static_cast<size_t>(scan_.component[i]);
-      if (number >= static_cast<size_t>(scan_.picture.component_count)) return false;
+    for (size_t i = 0; i < scan_.count; ++i) {
+      const size_t number = scan_.in_scan[i];
+      if (number >= scan_.picture.Components().size()) return false;
       ProgressiveComponent& component = scan_.components[number];
       if (scan_.first > 0 && component.lacking[0] < 0) return false;
       for (int k = scan_.first; k <= scan_.last; ++k) {
@@ -503,7 +491,7 @@ class ProgressiveJpeg {
       return ac_number_ < kTables && tables_.ac[ac_number_] &&
              scan_.ac_table.Prepare(*tables_.ac[ac_number_], false);
     }
-    for (size_t i = 0; !scan_.refines && i < static_cast<size_t>(scan_.component_count); ++i) {
+    for (size_t i = 0; !scan_.refines && i < scan_.count; ++i) {
       const size_t number = dc_numbers_[i];
       if (number >= kTables || !tables_.dc[number] ||
           !scan_.dc_tables[i].Prepare(*tables_.dc[number], true)) {
@@ -534,6 +522,17 @@ class ProgressiveJpeg {
 };
 
 }  // namespace
+
+int64_t CoefficientBytes(const jpeg_decompress_struct& cinfo) {
+  constexpr auto kGroup = static_cast<int64_t>(kMaxGroup);
+  const auto whole = [](int64_t count, int64_t step) { return (count + step - 1) / step * step; };
+  int64_t blocks = 0;
+  for (const jpeg_component_info& component : std::span(cinfo.comp_info, cinfo.num_components)) {
+    blocks += whole(whole(component.width_in_blocks, component.h_samp_factor), kGroup) *
+              whole(component.height_in_blocks, component.v_samp_factor);
+  }
+  return blocks * kBytesPerBlock;
+}
 
 bool DecodeProgressiveJpeg(const jpeg_decompress_struct& cinfo, int max_scans, Workspace* memory,
                            RowSink* rows) {

@@ -10,11 +10,12 @@
 
 namespace pomona {
 
-// What is kept of each block of coefficients until the last scan; the caller claims it.
-constexpr int64_t kProgressiveBytes = sizeof(JBLOCK) + sizeof(uint64_t);
+// What the coefficients of a file of several scans take, here or in libjpeg: for the caller to claim.
+// cinfo: after jpeg_read_header().
+int64_t CoefficientBytes(const jpeg_decompress_struct& cinfo);
 
 // As DecodeBaselineJpeg(), for files of up to `max_scans` scans. Where it is false, memory->samples is
-// dropped: libjpeg keeps as much.
+// dropped, as libjpeg then takes as much.
 bool DecodeProgressiveJpeg(const jpeg_decompress_struct& cinfo, int max_scans, Workspace* memory,
                            RowSink* rows);
 

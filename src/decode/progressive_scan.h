@@ -10,7 +10,7 @@
 
 namespace pomona {
 
-// Of blocks that are transformed at once, on any CPU.
+// The most blocks that any CPU transforms at once.
 constexpr size_t kMaxGroup = 2;
 
 // All coefficients of a component, in rows of blocks as they are transformed.
@@ -34,8 +34,8 @@ struct ProgressiveScan {
 
   // The scan at hand: of the coefficients from `first` to `last` the bits down to `low`, or that bit
   // alone where it `refines` them.
-  int component_count;
-  std::array<int, 3> component;  // of the picture
+  size_t count;                   // of components
+  std::array<size_t, 3> in_scan;  // which ones
   int first, last, low;
   bool refines;
   ScanData data;

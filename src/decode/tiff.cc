@@ -318,7 +318,7 @@ bool IsDeflate(const TiffLayout& layout) {
          layout.compression == COMPRESSION_DEFLATE;
 }
 
-// Where Deflate compressed rows that TiffDeflate knows.
+// For rows that Deflate compressed and TiffDeflate knows.
 std::optional<TiffDeflate> MakeDeflate(TIFF* tiff, const TiffLayout& layout, size_t stride) {
   uint16_t predictor = PREDICTOR_NONE;
   if (!IsDeflate(layout) || layout.reverse_bits ||
@@ -342,7 +342,8 @@ bool ReadExpanded(TIFF* tiff, const TiffLayout& layout, const Parts& parts,
   const tmsize_t row_size = parts.tiled ? TIFFTileRowSize(tiff) : TIFFScanlineSize(tiff);
   const uint32_t count = parts.tiled ? TIFFNumberOfTiles(tiff) : TIFFNumberOfStrips(tiff);
   if (row_size < 0 || static_cast<size_t>(row_size) != stride || count != parts.count) return false;
-  if (parts.tiled != (TIFFIsTiled(tiff) != 0)) return false;  // libtiff reads neither then
+  if (parts.tiled != (TIFFIsTiled(tiff) != 0))
+    return false;  // libtiff refuses to read one as the other
   const auto max_rows = static_cast<size_t>(limits.max_codec_bytes) / stride;
   if (parts.rows > max_rows) return false;
   const size_t size = stride * parts.rows;
@@ -357,7 +358,7 @@ bool ReadExpanded(TIFF* tiff, const TiffLayout& layout, const Parts& parts,
   std::optional<TiffDeflate> deflate = MakeDeflate(tiff, layout, stride);
   const auto expand_sound = [&](const Part& part, uint8_t* rows) {
     const std::span<const uint8_t> data = DataOf(memory->file, tiff, part.index);
-    // libtiff cuts off data that are far longer than the rows.
+    // Well below where libtiff cuts data off.
     return data.size() == TIFFGetStrileByteCount(tiff, static_cast<uint32_t>(part.index)) &&
            data.size() <= 2 * size + 1024 &&
            deflate->Expand(data, parts.tiled ? parts.rows : part.rows, rows);

@@ -67,11 +67,12 @@ arrow::Status S3Lease::CheckHeld() const {
 
 arrow::Status S3Lease::Confirm(Clock::duration recently) {
   const auto is_recent = [&] { return Clock::now() - renewed_.load() < recently; };
-  if (is_recent()) return CheckHeld();  // without waiting for a renewal that is under way
-  const std::lock_guard lock(renewing_);
-  if (!is_recent() && RenewOnce() == S3Lock::Renewal::kUnknown) {
-    return arrow::Status::IOError("the store does not say whether the output ", folder_.uri(),
-                                  " is still locked for this run");
+  if (!is_recent()) {  // else without waiting for a renewal that is under way
+    const std::lock_guard lock(renewing_);
+    if (!is_recent() && RenewOnce() == S3Lock::Renewal::kUnknown) {
+      return arrow::Status::IOError("the store does not say whether the output ", folder_.uri(),
+                                    " is still locked for this run");
+    }
   }
   return CheckHeld();
 }

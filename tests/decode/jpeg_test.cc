@@ -107,6 +107,11 @@ TEST(DecodeJpegTest, RefusesEndlessScans) {
   EXPECT_EQ(Decode(hostile, {.max_scans = 1000}).verdict, "ok");
   EXPECT_EQ(Decode(hostile, {.max_scans = 1000, .max_scan_pixels = 31 * 17 * 20}).verdict,
             "too_large");
+  const Bytes sound = MakeJpeg(31, 17, Ramp(31, 17), {.progressive = true});
+  int scans = 0;
+  for (size_t i = 0; i + 1 < sound.size(); ++i) scans += sound[i] == 0xff && sound[i + 1] == 0xda;
+  EXPECT_EQ(Decode(sound, {.max_scans = scans}).verdict, "ok");
+  EXPECT_EQ(Decode(sound, {.max_scans = scans - 1}).verdict, "too_large");
 }
 
 TEST(DecodeJpegTest, ArithmeticCodingHasLimitsOfItsOwn) {
