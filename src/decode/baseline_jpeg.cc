@@ -8,11 +8,8 @@
 #include <tuple>
 
 #include "baseline_scan.h"
+#include "jpeg_targets.h"
 
-// AVX-512 and whatever came after it has little to gain where most of the time goes into bits. SVE's
-// and RVV's vectors may be longer than 128-bit blocks but do not interleave by blocks.
-#define HWY_DISABLED_TARGETS \
-  (((HWY_AVX3 << 1) - 1) | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "decode/baseline_jpeg.cc"
 #include "hwy/foreach_target.h"
@@ -149,10 +146,8 @@ bool DecodeScan(BaselineScan* scan, Band* band) {
   BitReader reader = StartInterval(&scan->data.bytes);
   const auto decode = [&](int mcu_row, V16* wild)
                           HWY_ATTR { return DecodeMcuRow(scan, mcu_row, &reader, wild); };
-  if (!MakeRows(scan->picture, band, decode)) return false;
-  if (!AtMarker(&scan->data.bytes, reader) || !scan->data.bytes.Pass(JPEG_EOI)) return false;
-  band->Flush();
-  return true;
+  return MakeRows(scan->picture, band, decode) && AtMarker(&scan->data.bytes, reader) &&
+         scan->data.bytes.Pass(JPEG_EOI);
 }
 
 #endif  // HWY_TARGET == HWY_SCALAR

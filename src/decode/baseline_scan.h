@@ -10,11 +10,6 @@
 
 namespace pomona {
 
-// MCUs whose coefficients are decoded before they are transformed, and their most blocks.
-constexpr int kBatchMcus = 8;
-constexpr int kMaxBatchBlocks = kBatchMcus * 6;
-static_assert(kMaxBatchBlocks <= kMaxBlocksAtOnce);
-
 struct BaselineComponent {
   const JpegComponent* samples;
   const HuffmanTable* dc_table;
@@ -33,6 +28,7 @@ struct BaselineScan {
   ScanData data;
   std::array<BaselineComponent, 3> components;
   std::array<HuffmanTable, 2> dc_tables, ac_tables;
+  // Of a batch of MCUs, which are decoded, then transformed.
   alignas(64) std::array<int16_t, kMaxBatchBlocks * kBlockSize> coefficients;
   std::array<uint8_t, kMaxBatchBlocks> last = {};
   int blocks_per_mcu;

@@ -17,6 +17,7 @@ HWY_BEFORE_NAMESPACE();
 namespace pomona {
 namespace HWY_NAMESPACE {
 #if HWY_TARGET != HWY_SCALAR  // vectors of one lane gain nothing over libjpeg
+
 // The bits of a scan, from an UnstuffedBytes.
 struct BitReader {
   uint64_t bits = 0;  // the next one uppermost

@@ -62,7 +62,7 @@ bool JpegPicture::Prepare(const jpeg_decompress_struct& cinfo) {
 }
 
 uint8_t* JpegPicture::TakeMemory(Buffer* memory, size_t more) {
-  const auto mcus = static_cast<size_t>((mcus_per_row + 7) / 8 * 8);
+  const auto mcus = static_cast<size_t>((mcus_per_row + kBatchMcus - 1) / kBatchMcus * kBatchMcus);
   const size_t sums_bytes = 2 * (mcus * 8 + 2 * kRowPadding);
   size_t bytes = kRowPadding + 2 * sums_bytes + more;
   for (JpegComponent& component : Components()) {

@@ -19,10 +19,11 @@ namespace pomona {
 // Bytes behind a row that vectors may read or write.
 constexpr size_t kRowPadding = 128;
 
-// Blocks that are decoded before bytes are provided again.
-constexpr int kMaxBlocksAtOnce = 48;
+// MCUs that are decoded before bytes are provided again, and their most blocks.
+constexpr int kBatchMcus = 8;
+constexpr int kMaxBatchBlocks = kBatchMcus * 6;
 // Of 27 bits for the first coefficient and 26 for each other; and what is read ahead.
-constexpr ptrdiff_t kMaxBatchBytes = kMaxBlocksAtOnce * 209 + 64;
+constexpr ptrdiff_t kMaxBatchBytes = kMaxBatchBlocks * 209 + 64;
 
 // The data of a scan without the zeros that JPEG stuffs behind each 0xff, a window of it at a time.
 struct UnstuffedBytes {

@@ -388,6 +388,7 @@ bool MakeRows(const JpegPicture& picture, Band* band, DecodeMcuRow decode) {
     const int ready = decoded >= picture.height ? picture.height : decoded - (luma_v - 1);
     for (; made < ready; ++made) MakeRow(picture, made, band->Next());
   }
+  band->Flush();
   return true;
 }
 

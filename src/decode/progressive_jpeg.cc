@@ -9,12 +9,10 @@
 #include <optional>
 #include <span>
 
+#include "jpeg_targets.h"
 #include "pixels.h"
 #include "progressive_scan.h"
 
-// As in baseline_jpeg.cc.
-#define HWY_DISABLED_TARGETS \
-  (((HWY_AVX3 << 1) - 1) | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "decode/progressive_jpeg.cc"
 #include "hwy/foreach_target.h"
@@ -181,7 +179,7 @@ bool RefineAc(const ProgressiveScan& scan, unsigned* run, BitReader* reader, int
   return true;
 }
 
-// Called in front of every kMaxBlocksAtOnce blocks at the latest. False where the data have ended.
+// Called in front of every kMaxBatchBlocks blocks at the latest. False where the data have ended.
 HWY_INLINE bool Provide(ScanData* data, BitReader* reader) {
   if (BitsLeft(data->bytes, *reader) < 0) return false;
   *reader = Provided(&data->bytes, *reader);
@@ -195,7 +193,7 @@ bool EachBlock(const ProgressiveComponent& component, ScanData* data, BitReader*
   for (int y = 0; y < component.height; ++y) {
     const size_t row = static_cast<size_t>(y) * component.blocks_per_row;
     for (int x = 0; x < component.width; ++x) {
-      if (x % kMaxBlocksAtOnce == 0 && !Provide(data, reader)) return false;
+      if (x % kMaxBatchBlocks == 0 && !Provide(data, reader)) return false;
       if (data->IntervalEnds() && !restart()) return false;
       if (!add(row + static_cast<size_t>(x))) return false;
     }
@@ -242,8 +240,7 @@ bool AddDcScan(ProgressiveScan* scan, BitReader* reader) {
   }
   for (int y = 0; y < scan->picture.mcu_rows; ++y) {
     for (int x = 0; x < scan->picture.mcus_per_row; ++x) {
-      constexpr int kMcus = kMaxBlocksAtOnce / 6;
-      if (x % kMcus == 0 && !Provide(&scan->data, reader)) return false;
+      if (x % kBatchMcus == 0 && !Provide(&scan->data, reader)) return false;
       if (scan->data.IntervalEnds() && !restart()) return false;
       for (size_t i = 0; i < scan->count; ++i) {
         const size_t number = scan->in_scan[i];
@@ -288,9 +285,7 @@ bool MakePixels(ProgressiveScan* scan, Band* band) {
     }
     return true;
   };
-  if (!MakeRows(scan->picture, band, decode)) return false;
-  band->Flush();
-  return true;
+  return MakeRows(scan->picture, band, decode);
 }
 
 #endif  // HWY_TARGET == HWY_SCALAR
@@ -304,8 +299,6 @@ namespace {
 
 HWY_EXPORT(AddScan);
 HWY_EXPORT(MakePixels);
-
-constexpr int64_t kBytesPerBlock = sizeof(JBLOCK) + sizeof(uint64_t);
 
 constexpr size_t kTables = NUM_HUFF_TBLS;
 
@@ -367,8 +360,9 @@ class ProgressiveJpeg {
   }
 
  private:
+  // As much as was claimed.
   void TakeMemory(Buffer* memory) {
-    size_t blocks = 0;
+    uint8_t* free = scan_.picture.TakeMemory(memory, static_cast<size_t>(CoefficientBytes(cinfo_)));
     for (size_t i = 0; i < scan_.picture.Components().size(); ++i) {
       ProgressiveComponent& component = scan_.components[i];
       const JpegComponent& samples = scan_.picture.components[i];
@@ -377,11 +371,6 @@ class ProgressiveJpeg {
       const auto blocks_per_row = static_cast<size_t>(scan_.picture.mcus_per_row * samples.h);
       component.blocks_per_row = (blocks_per_row + kMaxGroup - 1) / kMaxGroup * kMaxGroup;
       component.rows = static_cast<size_t>(scan_.picture.mcu_rows * samples.v);
-      blocks += component.Blocks();
-    }
-    uint8_t* free = scan_.picture.TakeMemory(memory, blocks * kBytesPerBlock);
-    for (size_t i = 0; i < scan_.picture.Components().size(); ++i) {
-      ProgressiveComponent& component = scan_.components[i];
       component.coefficients = reinterpret_cast<int16_t*>(free);
       std::memset(free, 0, component.Blocks() * sizeof(JBLOCK));
       free += component.Blocks() * sizeof(JBLOCK);
@@ -472,13 +461,13 @@ class ProgressiveJpeg {
       const size_t number = scan_.in_scan[i];
       if (number >= scan_.picture.Components().size()) return false;
       ProgressiveComponent& component = scan_.components[number];
+      const JpegComponent& samples = scan_.picture.components[number];
       if (scan_.first > 0 && component.lacking[0] < 0) return false;
       for (int k = scan_.first; k <= scan_.last; ++k) {
         int8_t& lacking = component.lacking[static_cast<size_t>(k)];
         if (lacking != (scan_.refines ? high_ : -1)) return false;
         // New coefficients come without a look at their size.
         const int most = scan_.refines ? 2 << scan_.low : 0;
-        const JpegComponent& samples = scan_.picture.components[number];
         if (k > 0 && !samples.IsTame(most, static_cast<unsigned>(k))) return false;
         lacking = static_cast<int8_t>(scan_.low);
       }
@@ -531,7 +520,7 @@ int64_t CoefficientBytes(const jpeg_decompress_struct& cinfo) {
     blocks += whole(whole(component.width_in_blocks, component.h_samp_factor), kGroup) *
               whole(component.height_in_blocks, component.v_samp_factor);
   }
-  return blocks * kBytesPerBlock;
+  return blocks * static_cast<int64_t>(sizeof(JBLOCK) + sizeof(uint64_t));
 }
 
 bool DecodeProgressiveJpeg(const jpeg_decompress_struct& cinfo, int max_scans, Workspace* memory,

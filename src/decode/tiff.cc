@@ -342,8 +342,8 @@ bool ReadExpanded(TIFF* tiff, const TiffLayout& layout, const Parts& parts,
   const tmsize_t row_size = parts.tiled ? TIFFTileRowSize(tiff) : TIFFScanlineSize(tiff);
   const uint32_t count = parts.tiled ? TIFFNumberOfTiles(tiff) : TIFFNumberOfStrips(tiff);
   if (row_size < 0 || static_cast<size_t>(row_size) != stride || count != parts.count) return false;
-  if (parts.tiled != (TIFFIsTiled(tiff) != 0))
-    return false;  // libtiff refuses to read one as the other
+  // libtiff refuses to read one as the other.
+  if (parts.tiled != (TIFFIsTiled(tiff) != 0)) return false;
   const auto max_rows = static_cast<size_t>(limits.max_codec_bytes) / stride;
   if (parts.rows > max_rows) return false;
   const size_t size = stride * parts.rows;

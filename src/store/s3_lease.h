@@ -43,8 +43,8 @@ class S3Lease {
   // Errors: RunRefusal::kOutputBusy.
   arrow::Status CheckHeld() const;
 
-  // Makes sure of it: by a renewal, unless one within `recently` succeeded; then without waiting. Errors:
-  // RunRefusal::kOutputBusy where another run has it now; IOError where the store does not say.
+  // Makes sure of it: by a renewal, unless one within `recently` succeeded; then without waiting.
+  // Errors: RunRefusal::kOutputBusy where another run has it now; IOError where the store does not say.
   // Threads: any.
   arrow::Status Confirm(Clock::duration recently = {});
 
