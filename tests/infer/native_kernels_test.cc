@@ -136,6 +136,49 @@ TEST_P(NativeKernels, PointwiseLeavesGapsBetweenRowsAlone) {
   }
 }
 
+// As a projection reads what was filtered: groups of channels, each with all pixels.
+TEST_P(NativeKernels, InputsInGroupsAreTheDocumentedChain) {
+  const int outputs = 40;
+  for (const int inputs : {8, 328, 384, 960}) {
+    const ConvLayer layer = PointwiseLayer(inputs, outputs, false, true);
+    const FoldedLayer folded = RandomLayer(layer, &random_);
+    const PackedMatrix packed = PackMatrix(folded, kernels_->lanes);
+    for (const int pixels : {1, 49, 196, 203}) {
+      const std::vector<float> in = RandomFloats(static_cast<size_t>(pixels) * inputs);
+      const auto groups = static_cast<size_t>((inputs + kGroup - 1) / kGroup);
+      std::vector<float> grouped(groups * pixels * kGroup);
+      for (int p = 0; p < pixels; ++p) {
+        for (int k = 0; k < inputs; ++k) {
+          grouped[static_cast<size_t>((k / kGroup * pixels + p) * kGroup + k % kGroup)] =
+              in[static_cast<size_t>(p) * inputs + k];
+        }
+      }
+      std::vector<float> out = RandomFloats(static_cast<size_t>(pixels) * outputs);
+      const std::vector<float> residual = out;
+      kernels_->matmul({.weights = &packed,
+                        .first_column = 0,
+                        .columns = outputs,
+                        .in = grouped.data(),
+                        .pixels = pixels,
+                        .pixel_stride = kGroup,
+                        .segment_length = kGroup,
+                        .segment_stride = static_cast<ptrdiff_t>(pixels) * kGroup,
+                        .then = Then::kAdd,
+                        .out = out.data(),
+                        .out_stride = outputs,
+                        .row_pixels = pixels});
+      for (int p = 0; p < pixels; ++p) {
+        for (int c = 0; c < outputs; ++c) {
+          const size_t at = static_cast<size_t>(p) * outputs + c;
+          const float chain = Chain(folded, &in[static_cast<size_t>(p) * inputs], inputs, c);
+          ASSERT_EQ(out[at], chain + residual[at])
+              << inputs << " inputs, pixel " << p << " of " << pixels << ", channel " << c;
+        }
+      }
+    }
+  }
+}
+
 TEST_P(NativeKernels, PoolAddsPixelsInOrder) {
   const int inputs = 24, outputs = 120, pixels = 49;
   const ConvLayer layer = PointwiseLayer(inputs, outputs, true, false);

@@ -12,73 +12,81 @@
 HWY_BEFORE_NAMESPACE();
 namespace pomona::native::HWY_NAMESPACE {
 
-// kPixels adjacent outputs. An input is loaded once a window row and used for all outputs that it
-// touches, so in the order of window columns for each of them. filter: bias and weights.
+// kPixels adjacent outputs of one vector of channels. An input is loaded once a window row and used
+// for all outputs that it touches, so in the order of window columns for each of them. packed: bias
+// and weights; offset: of the first input in each of the rows.
 template <int kPixels, int kStride, class D>
-HWY_INLINE void FilterPixels(D d, const hn::Vec<D> (&filter)[10], const float* const* rows,
-                             int pixel, int channel, float* HWY_RESTRICT out) {
+HWY_INLINE void FilterPixels(D d, const float* HWY_RESTRICT packed, const float* const* rows,
+                             ptrdiff_t offset, float* HWY_RESTRICT out) {
   hn::Vec<D> acc[kPixels];
+  const hn::Vec<D> bias = hn::LoadU(d, packed);
 #pragma GCC unroll 16
-  for (int p = 0; p < kPixels; ++p) acc[p] = filter[0];
+  for (int p = 0; p < kPixels; ++p) acc[p] = bias;
 #pragma GCC unroll 16
   for (int row = 0; row < 3; ++row) {
-    const float* HWY_RESTRICT in = rows[row] + pixel * kStride * kGroup + channel;
+    // No more of them than AVX2 has registers for.
+    const float* const weights = packed + (1 + 3 * row) * kLanes;
+    const hn::Vec<D> filter[3] = {hn::LoadU(d, weights), hn::LoadU(d, weights + kLanes),
+                                  hn::LoadU(d, weights + 2 * kLanes)};
+    const float* HWY_RESTRICT in = rows[row] + offset;
 #pragma GCC unroll 16
     for (int i = 0; i < (kPixels - 1) * kStride + 3; ++i) {
       const hn::Vec<D> x = hn::LoadU(d, in + i * kGroup);
 #pragma GCC unroll 16
       for (int p = 0; p < kPixels; ++p) {
         const int column = i - p * kStride;
-        if (column >= 0 && column < 3) acc[p] = Fma(x, filter[1 + row * 3 + column], acc[p]);
+        if (column >= 0 && column < 3) acc[p] = Fma(x, filter[column], acc[p]);
       }
     }
   }
-  out += pixel * kGroup + channel;
 #pragma GCC unroll 16
   for (int p = 0; p < kPixels; ++p) hn::StoreU(Relu6(acc[p]), d, out + p * kGroup);
 }
 
-// One vector of channels; `channel` counts from args.first_channel.
-template <int kStride, class D>
-HWY_INLINE void FilterRows(D d, const DepthwiseArgs& args, int channel) {
-  const float* packed =
-      args.weights->vectors.get() + static_cast<ptrdiff_t>(args.first_channel + channel) * 10;
-  // In registers along the rows.
-  hn::Vec<D> filter[10];
-#pragma GCC unroll 16
-  for (int i = 0; i < 10; ++i) filter[i] = hn::LoadU(d, packed + i * kLanes);
-  const float* const* in = args.in;
-  float* out = args.out;
-  for (int row = 0; row < args.rows; ++row, in += kStride, out += args.pixels * kGroup) {
-    int pixel = 0;
-    for (; pixel + 7 <= args.pixels; pixel += 7) {
-      FilterPixels<7, kStride>(d, filter, in, pixel, channel, out);
-    }
-    for (; pixel + 3 <= args.pixels; pixel += 3) {
-      FilterPixels<3, kStride>(d, filter, in, pixel, channel, out);
-    }
-    for (; pixel < args.pixels; ++pixel) {
-      FilterPixels<1, kStride>(d, filter, in, pixel, channel, out);
+// All channels of kPixels adjacent outputs, while their inputs are in the L1 cache.
+template <int kPixels, int kStride>
+HWY_INLINE void FilterGroup(const DepthwiseArgs& args, const float* packed, const float* const* in,
+                            int pixel, float* out) {
+  const ptrdiff_t offset = static_cast<ptrdiff_t>(pixel) * kStride * kGroup;
+  out += static_cast<ptrdiff_t>(pixel) * kGroup;
+  int channel = 0;
+  for (; channel + kLanes <= args.channels; channel += kLanes) {
+    FilterPixels<kPixels, kStride>(Full(), packed + channel * 10, in, offset + channel,
+                                   out + channel);
+  }
+  if constexpr (kHalves) {
+    if (channel < args.channels) {
+      FilterPixels<kPixels, kStride>(Half(), packed + channel * 10, in, offset + channel,
+                                     out + channel);
     }
   }
 }
 
 template <int kStride>
-void FilterGroup(const DepthwiseArgs& args) {
-  int channel = 0;
-  for (; channel + kLanes <= args.channels; channel += kLanes) {
-    FilterRows<kStride>(Full(), args, channel);
-  }
-  if constexpr (kHalves) {
-    if (channel < args.channels) FilterRows<kStride>(Half(), args, channel);
+void FilterRows(const DepthwiseArgs& args) {
+  const float* packed =
+      args.weights->vectors.get() + static_cast<ptrdiff_t>(args.first_channel) * 10;
+  const float* const* in = args.in;
+  float* out = args.out;
+  for (int row = 0; row < args.rows; ++row, in += kStride, out += args.pixels * kGroup) {
+    int pixel = 0;
+    for (; pixel + 7 <= args.pixels; pixel += 7) {
+      FilterGroup<7, kStride>(args, packed, in, pixel, out);
+    }
+    for (; pixel + 3 <= args.pixels; pixel += 3) {
+      FilterGroup<3, kStride>(args, packed, in, pixel, out);
+    }
+    for (; pixel < args.pixels; ++pixel) {
+      FilterGroup<1, kStride>(args, packed, in, pixel, out);
+    }
   }
 }
 
 void Depthwise(const DepthwiseArgs& args) {
   if (args.stride == 1) {
-    FilterGroup<1>(args);
+    FilterRows<1>(args);
   } else {
-    FilterGroup<2>(args);
+    FilterRows<2>(args);
   }
 }
 
