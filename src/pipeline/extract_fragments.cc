@@ -77,10 +77,9 @@ class FragmentWorkers {
 
   std::atomic<int64_t>& rejects(Reason reason) { return rejects_[static_cast<size_t>(reason)]; }
 
-  // The next item, in order.
+  // The next item.
   arrow::Result<Claim> Next();
   arrow::Result<const ListedFragment*> NextToMake(std::optional<StoredFragment>* before);
-  void Advance();
   arrow::Status Open(Slot* slot, const ListedFragment& listed,
                      const std::optional<StoredFragment>& before);
   arrow::Status Resume(Slot* slot, const std::optional<StoredFragment>& before);
@@ -96,11 +95,12 @@ class FragmentWorkers {
   ImageMemory memory_;
   Slot slots_[kOpenFragments];
 
-  std::mutex claim_mutex_;      // for the next four, and for input_.earlier
+  std::mutex claim_mutex_;      // for the next five, and for input_.earlier
   arrow::Status reuse_status_;  // the first failure to read the earlier run
   size_t next_fragment_ = 0;
-  Slot* current_ = nullptr;   // null: the next fragment is to be opened
-  size_t next_position_ = 0;  // an item of current_ to work on
+  Slot* current_ = nullptr;    // null: the next fragment is to be opened
+  std::vector<size_t> to_do_;  // the items of current_ to work on
+  size_t next_ = 0;            // of these
 
   std::mutex free_mutex_;  // for free_
   std::vector<Slot*> free_;
@@ -198,26 +198,16 @@ arrow::Result<FragmentWorkers::Claim> FragmentWorkers::Next() {
       free_.pop_back();
     }
     ARROW_RETURN_NOT_OK(Open(opened, *listed, before));
-    const size_t size = opened->fragment.size();
-    input_.source.Prefetch(opened->fragment.OpenItems(0, size));
+    const OpenFragment& fragment = opened->fragment;
+    to_do_ = fragment.OpenPositions(0, fragment.size());
+    next_ = 0;
+    if (to_do_.empty()) return Claim{opened, fragment.size()};
+    input_.source.Prefetch(fragment.ItemsAt(to_do_));
     current_ = opened;
-    next_position_ = 0;
-    Advance();
-    if (!current_) return Claim{opened, size};
   }
-  const Claim claim{current_, next_position_++};
-  Advance();
+  const Claim claim{current_, to_do_[next_++]};
+  if (next_ == to_do_.size()) current_ = nullptr;
   return claim;
-}
-
-// Goes on to the next item to work on, if current_ has another.
-void FragmentWorkers::Advance() {
-  const OpenFragment& fragment = current_->fragment;
-  const size_t size = fragment.size();
-  while (next_position_ < size && fragment.verdict(next_position_) != Verdict::kOpen) {
-    ++next_position_;
-  }
-  if (next_position_ == size) current_ = nullptr;
 }
 
 // Takes what earlier runs have of the fragment, of which the rest is to be made.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <functional>
 #include <system_error>
 #include <utility>
 
@@ -16,6 +17,9 @@
 namespace pomona {
 
 namespace fs = std::filesystem;
+
+// Of this many bytes most images take longer than dozens of small ones.
+constexpr int64_t kLargeFile = int64_t{8} << 20;
 
 arrow::Result<Found> FindStored(const WorkFolder& work, const std::string& path,
                                 const FragmentRange& range, decltype(&StoredFragment::Open) open) {
@@ -155,12 +159,22 @@ arrow::Status OpenFragment::CheckReached(size_t begin, size_t end) const {
                                 " the first; is what INPUT lies on mounted here?");
 }
 
-std::vector<Item> OpenFragment::OpenItems(size_t begin, size_t end) const {
-  std::vector<Item> open;
+std::vector<size_t> OpenFragment::OpenPositions(size_t begin, size_t end) const {
+  std::vector<size_t> positions;
   for (size_t i = begin; i < end; ++i) {
-    if (verdict(i) == Verdict::kOpen) open.push_back(items_[i]);
+    if (verdict(i) == Verdict::kOpen) positions.push_back(i);
   }
-  return open;
+  const auto size = [&](size_t i) { return items_[i].size; };
+  const auto others =
+      std::ranges::stable_partition(positions, [&](size_t i) { return size(i) > kLargeFile; });
+  std::ranges::stable_sort(positions.begin(), others.begin(), std::greater(), size);
+  return positions;
+}
+
+std::vector<Item> OpenFragment::ItemsAt(std::span<const size_t> positions) const {
+  std::vector<Item> items;
+  for (const size_t i : positions) items.push_back(items_[i]);
+  return items;
 }
 
 arrow::Result<int64_t> OpenFragment::StorePartial(const std::string& path, size_t begin, size_t end,

@@ -87,8 +87,11 @@ class OpenFragment {
   // first.
   arrow::Status CheckReached(size_t begin, size_t end) const;
 
-  // Of the items begin..end, in this order, those that are open.
-  std::vector<Item> OpenItems(size_t begin, size_t end) const;
+  // Of the items begin..end, those that are open, in the order in which to work on them: large files
+  // first, the largest of all before the others, so that in the end nobody waits for one.
+  std::vector<size_t> OpenPositions(size_t begin, size_t end) const;
+
+  std::vector<Item> ItemsAt(std::span<const size_t> positions) const;
 
   // Stores what is done of the items begin..end, unless that is `but` items. Returns how many.
   arrow::Result<int64_t> StorePartial(const std::string& path, size_t begin, size_t end,

@@ -228,15 +228,14 @@ WorkerSeconds RunTasks::Seconds() const {
 
 arrow::Status RunTasks::MakeItems(OpenFragment* fragment, size_t begin, size_t end,
                                   TaskResult* result) {
-  const std::vector<Item> open = fragment->OpenItems(begin, end);
+  const std::vector<size_t> open = fragment->OpenPositions(begin, end);
   if (open.empty()) return arrow::Status::OK();
   ARROW_RETURN_NOT_OK(OpenEngine());
   const WorkerSeconds before = Seconds();
   const TransferCounts read_before = source_->transfers();
-  source_->Prefetch(open);
-  const auto make = [&](size_t position, int worker) -> arrow::Status {
-    const size_t i = begin + position;
-    if (fragment->verdict(i) != Verdict::kOpen) return arrow::Status::OK();
+  source_->Prefetch(fragment->ItemsAt(open));
+  const auto make = [&](size_t next, int worker) -> arrow::Status {
+    const size_t i = open[next];
     ARROW_RETURN_NOT_OK(cancel_.Check());
     const Item& item = fragment->item(i);
     ARROW_ASSIGN_OR_RAISE(
@@ -247,7 +246,7 @@ arrow::Status RunTasks::MakeItems(OpenFragment* fragment, size_t begin, size_t e
     fragment->Set(i, std::move(outcome));
     return arrow::Status::OK();
   };
-  ARROW_RETURN_NOT_OK(ParallelFor(end - begin, static_cast<int>(workers_.size()), cancel_, make));
+  ARROW_RETURN_NOT_OK(ParallelFor(open.size(), static_cast<int>(workers_.size()), cancel_, make));
   result->extraction.seconds += Seconds();
   result->extraction.seconds -= before;
   const std::string trouble = NewTrouble(*engine_, &told_of_device_);

@@ -120,6 +120,34 @@ TEST(Run, KeepsPathOrderAndNumbersThroughRejectsAndSkips) {
   EXPECT_EQ(model["weights"]["digest"], "digest");
 }
 
+TEST(Run, BeginsWithTheLargestFiles) {
+  MemorySource source;
+  source.AddTwentyImages();
+  const auto large = [](int mib) {
+    return PngOf(1, 2, 3) + std::string(static_cast<size_t>(mib) << 20, '\0');
+  };
+  source.files["b/large.png"] = large(9);
+  source.files["c/largest.png"] = large(10);
+  source.files["d/small.png"] = PngOf(3, 2, 1);
+  std::vector<std::string> read;
+  source.on_read = [&](const Item& item) { read.emplace_back(item.relative_path()); };
+  RunOptions options = SmallOptions();
+  options.threads = 1;
+  options.fragment_items = 100;
+  const TempFolder output;
+  const auto summary = RunOn(source, output.path(), options);
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  std::vector<std::string> expected = {"c/largest.png", "b/large.png"};
+  for (const auto& [path, bytes] : source.files) {
+    if (bytes.size() < 1000) expected.push_back(path);
+  }
+  EXPECT_EQ(read, expected);
+  // Rows are in the order of the paths all the same.
+  const std::string rows = ReadFile(output / "metadata/metadata_r/part-00000.csv");
+  EXPECT_LT(rows.find("b/large.png"), rows.find("c/largest.png")) << rows;
+  EXPECT_LT(rows.find("c/largest.png"), rows.find("d/small.png"));
+}
+
 TEST(Run, GivesTheSameBytesForAnyNumberOfThreads) {
   MemorySource source = Tree(100);
   source.files["Apple/broken.png"] = "broken";
