@@ -28,6 +28,8 @@ constexpr size_t kBufferBytes = size_t{16} << 10;
 constexpr int kMostHeaders = 256;
 // An announced length is believed so far.
 constexpr size_t kTrusted = size_t{1} << 20;
+// And so far addresses are set aside for it, so that what came need not be copied again and again.
+constexpr size_t kReserved = size_t{8} << 20;
 // A small body goes with the head.
 constexpr size_t kTogether = size_t{16} << 10;
 // Servers give up what is idle; it is looked at before it is used again.
@@ -179,7 +181,7 @@ arrow::Result<std::string_view> AnswerReader::ReadLine() {
 // Appends so many bytes.
 arrow::Status AnswerReader::ReadBytes(size_t size, std::vector<uint8_t>* body) {
   const size_t there = std::min(size, end_ - begin_);
-  body->reserve(body->size() + std::min(size, kTrusted));
+  body->reserve(body->size() + std::min(size, kReserved));
   body->insert(body->end(), buffer_.begin() + static_cast<ptrdiff_t>(begin_),
                buffer_.begin() + static_cast<ptrdiff_t>(begin_ + there));
   begin_ += there;
