@@ -11,6 +11,9 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
 #include <thread>
 
 namespace pomona {
@@ -19,6 +22,18 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kMostBytes = size_t{1} << 20;
+
+// With all that it has started: a shell's commands would go on, and keep open what we write to.
+void KillAll(pid_t process) {
+  kill(process, SIGSTOP);  // so that it starts nothing more
+  std::error_code error;
+  std::filesystem::directory_iterator task("/proc/" + std::to_string(process) + "/task", error);
+  for (; !error && task != end(task); task.increment(error)) {
+    std::ifstream children(task->path() / "children");
+    for (pid_t child; children >> child;) KillAll(child);
+  }
+  kill(process, SIGKILL);
+}
 
 arrow::Status TooLong() { return arrow::Status::Cancelled("it does not come to an end"); }
 
@@ -78,8 +93,7 @@ arrow::Result<std::string> OutputOf(const std::string& command, std::chrono::mil
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   if (!ended) {
-    // What it has started may go on, but nobody listens any more.
-    kill(child, SIGKILL);
+    KillAll(child);
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
   }

@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <fstream>
+#include <thread>
+
+#include "temp_folder.h"
 
 namespace pomona {
 namespace {
@@ -36,6 +40,28 @@ TEST(OutputOf, IsNotWaitedForWithoutEnd) {
   EXPECT_TRUE(OutputOf("exec sleep 100000", milliseconds(50)).status().IsCancelled());
   EXPECT_TRUE(OutputOf("exec sleep 100000 >&2", milliseconds(50)).status().IsCancelled());
   EXPECT_TRUE(OutputOf("echo a; sleep 10 & wait", milliseconds(50)).status().IsCancelled());
+}
+
+// It would keep what it was given as standard error open, for which callers of this program wait.
+TEST(OutputOf, EndsWhatTheCommandHasStarted) {
+  const TempFolder folder;
+  const std::string pid_file = folder / "pid";
+  const auto status =
+      OutputOf("(sleep 100000; true) & sleep 100000 & echo $! >" + pid_file + "; wait",
+               milliseconds(2000))
+          .status();
+  EXPECT_TRUE(status.IsCancelled()) << status;
+  const std::string pid = ReadFile(pid_file);
+  ASSERT_FALSE(pid.empty());
+  const std::string stat = "/proc/" + pid.substr(0, pid.find('\n')) + "/stat";
+  // Killed, it is gone once somebody has asked for its end.
+  const auto lives = [&] {
+    std::ifstream file(stat);
+    std::string number, name, state;
+    return (file >> number >> name >> state) && name == "(sleep)" && state != "Z";
+  };
+  for (int i = 0; lives() && i < 1000; ++i) std::this_thread::sleep_for(milliseconds(10));
+  EXPECT_FALSE(lives());
 }
 
 }  // namespace
