@@ -5,6 +5,7 @@
 # make build  leaves the program at build/pomona
 # make bench  prints the figures of the README, of this machine
 # make wheel  leaves the Python package at build/wheel
+# make wheel-arm64  leaves that for arm64 at build/arm64/wheel
 .DEFAULT_GOAL := build
 SHELL := /bin/sh
 
@@ -51,7 +52,7 @@ $(error This clone was built as $(MOVED_FROM) and lies elsewhere now: call `make
 endif
 endif
 
-.PHONY: deps build wheel run bench screenshots test test-programs test-unit test-tools test-fresh test-long arm64 fuzz test-sanitizers lint tidy format clean
+.PHONY: deps build wheel run bench screenshots test test-programs test-unit test-tools test-fresh test-long arm64 wheel-arm64 fuzz test-sanitizers lint tidy format clean
 .DELETE_ON_ERROR:
 
 deps: $(BUILD)/.packages $(VENV)/.sdk
@@ -97,17 +98,19 @@ WHEEL := $(BUILD)/wheel
 WHEEL_SOURCES := CMakeLists.txt pyproject.toml tools/repair_wheel.sh \
   $(shell find cmake cli include python src -type f ! -path '*/__pycache__/*')
 
+# $(call build_wheel,VARIABLES,OPTIONS OF PIP,FOLDER OF SHARED LIBRARIES) beside the stamp that is made.
+define build_wheel
+rm -f $(@D)/*.whl
+PATH=$(abspath $(VENV)/bin):$$PATH CC=$${CC-cc} CXX=$${CXX-c++} $1 \
+  $(VENV)/bin/pip wheel --quiet --disable-pip-version-check \
+  --no-build-isolation --no-deps --config-settings build-dir=$(@D)/build $2 --wheel-dir $(@D)/raw .
+tools/repair_wheel.sh $(abspath $(VENV)/bin/python) $(@D)/raw/*.whl $(abspath $(@D)/build) $(@D) $3
+rm -r $(@D)/raw
+touch $@
+endef
+
 $(WHEEL)/.built: $(WHEEL_SOURCES) $(VENV)/.wheel
-	rm -f $(WHEEL)/*.whl
-	PATH=$(abspath $(VENV)/bin):$$PATH CC=$${CC-cc} CXX=$${CXX-c++} \
-	  $(VENV)/bin/pip wheel --quiet --disable-pip-version-check \
-	  --no-build-isolation --no-deps --config-settings build-dir=$(WHEEL)/build \
-	  --config-settings cmake.define.POMONA_WERROR=$(WERROR) \
-	  --wheel-dir $(WHEEL)/raw .
-	tools/repair_wheel.sh $(abspath $(VENV)/bin/python) $(WHEEL)/raw/*.whl \
-	  $(abspath $(WHEEL)/build) $(WHEEL)
-	rm -r $(WHEEL)/raw
-	touch $@
+	$(call build_wheel,,--config-settings cmake.define.POMONA_WERROR=$(WERROR))
 
 wheel: $(WHEEL)/.built
 
@@ -352,12 +355,12 @@ $(ARM64)/.sysroot: tools/arm64_sysroot.sh $(BUILD)/.packages
 	$< $(ARM64)/sysroot libc6-dev libstdc++6 $(filter %-dev,$(BUILD_PACKAGES))
 	touch $@
 
+ARM64_INSTALL := $(PIP_INSTALL) --no-deps --only-binary=:all: --upgrade --target $(ARM64)/site-packages
+
 $(ARM64)/.sdk: requirements/sdk.txt $(VENV)/.created
 	mkdir -p $(ARM64)
-	sed -n '/^pyarrow==/,/[^\\]$$/p' $< >$(ARM64)/sdk.txt
-	$(VENV)/bin/$(PIP_INSTALL) --require-hashes --no-deps \
-	  --only-binary=:all: --platform manylinux_2_28_aarch64 --upgrade \
-	  --target $(ARM64)/site-packages -r $(ARM64)/sdk.txt
+	sed -n '/^\(numpy\|pyarrow\)==/,/[^\\]$$/p' $< >$(ARM64)/sdk.txt
+	$(VENV)/bin/$(ARM64_INSTALL) --platform manylinux_2_28_aarch64 --require-hashes -r $(ARM64)/sdk.txt
 	touch $@
 
 $(ARM64)/build.ninja: CMakeLists.txt cmake/Dependencies.cmake cmake/arm64.cmake \
@@ -371,10 +374,25 @@ $(ARM64)/build.ninja: CMakeLists.txt cmake/Dependencies.cmake cmake/arm64.cmake 
 arm64: $(ARM64)/build.ninja
 	cmake --build $(ARM64)
 
+# The Python package for arm64, by this machine's Python, which has to be of the sysroot's version.
+$(ARM64)/wheel/.built: $(WHEEL_SOURCES) $(VENV)/.wheel $(ARM64)/.sysroot $(ARM64)/.sdk
+	$(call build_wheel,_PYTHON_HOST_PLATFORM=linux-aarch64,\
+	  $(addprefix --config-settings cmake.define.,\
+	  CMAKE_TOOLCHAIN_FILE=$(abspath cmake/arm64.cmake) \
+	  POMONA_SYSROOT=$(abspath $(ARM64)/sysroot) \
+	  POMONA_SITE_PACKAGES=$(abspath $(ARM64)/site-packages)),\
+	  $(abspath $(ARM64)/sysroot/usr/lib/aarch64-linux-gnu))
+
+wheel-arm64: $(ARM64)/wheel/.built
+
+$(ARM64)/.package: $(ARM64)/wheel/.built
+	$(VENV)/bin/$(ARM64_INSTALL) --platform manylinux_2_34_aarch64 $(ARM64)/wheel/*.whl
+	touch $@
+
 # Left out under qemu: what takes minutes there, a test that counts on vfork, and what needs an OpenCL.
 ARM64_EXCLUDE := OriginalPipeline|OriginalRun|AllDimensions|NoTwoPictures|SaysWhereAProgramIsMissing|Gpu
 
-export POMONA_ARM64_RUN := qemu-aarch64 -L $(abspath $(ARM64)/sysroot) $(abspath $(ARM64)/pomona)
+export POMONA_ARM64 := $(abspath $(ARM64))
 
 # A bare Debian 13, and the Python package in new environments of Python 3.11 and 3.13.
 test-fresh:
@@ -382,7 +400,7 @@ test-fresh:
 	  'export WERROR=OFF; make run && make run && make test-unit && tests/fresh_install.sh'
 	tools/bare_debian.sh bookworm 'make deps && tests/fresh_install.sh'
 
-test-long: build arm64 $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $(CLEANVISION)/.created $(BROWSER)/.package \
+test-long: build arm64 $(ARM64)/.package $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $(CLEANVISION)/.created $(BROWSER)/.package \
   $(SPARK_ENGINES) $(SERVERS)/s3a-3.5.classpath $(SERVERS)/s3a-4.1.classpath $(SERVERS)/versitygw $(RECIPES)/.created \
   $(RECIPES_LONG)/.created $(ATLAS)/.created $(TORCH)/.created $(TIMM)/.created $(SERVERS)/parquet_go \
   $(addprefix $(SERVERS)/readers/,ParquetAvro.class hyparquet.js)

@@ -16,3 +16,7 @@ set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
 set(ENV{PKG_CONFIG_SYSROOT_DIR} ${POMONA_SYSROOT})
 set(ENV{PKG_CONFIG_LIBDIR}
   ${POMONA_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig:${POMONA_SYSROOT}/usr/share/pkgconfig)
+
+# The Python package is for the sysroot's Python, whatever scikit-build-core says of the one it runs in.
+file(GLOB Python_INCLUDE_DIR ${POMONA_SYSROOT}/usr/include/python3.*)
+string(REGEX REPLACE ".*/python3\\.(.*)" "cpython-3\\1-aarch64-linux-gnu" SKBUILD_SOABI "${Python_INCLUDE_DIR}")

@@ -5,6 +5,7 @@ results.
 """
 
 import importlib
+import os
 import pathlib
 import shutil
 import subprocess
@@ -20,13 +21,17 @@ LIMIT = 120e6  # bytes
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    wheel = machines.pomona_wheel()
+def script():
+    """The modules of deploy/aws that are for plans and for environments."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(DEPLOY))
-        plan = importlib.import_module("pomona_aws.plan")
-        environment = importlib.import_module("pomona_aws.environment")
-    wheels = plan.find_wheels([wheel])
+        return [importlib.import_module(f"pomona_aws.{name}") for name in ("plan", "environment")]
+
+
+@pytest.fixture(scope="module")
+def archive(script, tmp_path_factory):
+    plan, environment = script
+    wheels = plan.find_wheels([machines.pomona_wheel()])
     files = plan.artifact_files(wheels, wheels) | {"weights/mine": b"weights"}
     path = tmp_path_factory.mktemp("archive") / "environment.tar.gz"
     with environment.pack(files, "x86_64") as packed, open(path, "wb") as output:
@@ -89,3 +94,26 @@ def test_job(python, pomona, tmp_path):
     for kind in ("features/csv/features", "metadata/metadata"):
         ours, theirs = (machines.lines(tmp_path / name, kind) for name in ("spark", "program"))
         assert ours == theirs and len(ours) == 12
+
+
+def test_packages_for_graviton(script, tmp_path):
+    """What pip gathers for arm64, loaded by a Python for it, which qemu runs."""
+    plan, environment = script
+    folder = pathlib.Path(os.environ.get("POMONA_ARM64", "/nowhere"))
+    python = folder / "sysroot/usr/bin/python3"
+    if not (list(folder.glob("wheel/pomona-*.whl")) and python.exists()):
+        pytest.skip("POMONA_ARM64 names no folder with the wheel for arm64 and a Python")
+    if not shutil.which("qemu-aarch64"):
+        pytest.skip("there is no qemu-aarch64")
+    wheels = plan.find_wheels([folder / "wheel"])
+    ours = plan.check_wheels(wheels, ["aarch64"])
+    packages = tmp_path / "packages"
+    environment.install(plan.artifact_files(wheels, ours), "aarch64", packages)
+    program = "import os, pandas, pomona; print(os.uname().machine, pomona.__file__)"
+    done = subprocess.run(
+        ["qemu-aarch64", "-L", folder / "sysroot", python, "-c", program],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(packages)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["aarch64", f"{packages}/pomona/__init__.py"]

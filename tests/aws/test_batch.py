@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import pytest
-from account import DEPLOY
+from account import DEPLOY, WHEEL, make_wheel
 from stand_ins import BatchMachines, listed_as_deleted, log
 
 RUN = ["batch", "run", "s3://images/fruits", "s3://results/out", "mini", "5", "--poll", "0.1"]
@@ -250,6 +250,15 @@ def test_spot_without_its_role(aws, run):
     aws.iam.delete_role(RoleName="AWSServiceRoleForEC2Spot")
     assert_refused(aws, "create-service-linked-role --aws-service-name spot.amazonaws.com", *run)
     assert aws.deploy(*run, "--set", "Market=ON_DEMAND", "--dry-run")[0] == 0
+
+
+def test_graviton(aws, run, tmp_path):
+    """The wheel of `make wheel-arm64`, by its name, alone or beside that for x86-64."""
+    arm64 = make_wheel(tmp_path, WHEEL.replace("x86_64", "aarch64"))
+    for wheels in [[arm64], [run[run.index("--wheel") + 1], arm64]]:
+        command = [*RUN, "--run-id", "one", "--wheel", *wheels, "--dry-run"]
+        code, _, errors = aws.deploy(*command, "--set", "Architecture=arm64")
+        assert code == 0, errors
 
 
 def test_machines(aws, run):

@@ -1,26 +1,38 @@
-"""The program for arm64, with the kernels for NEON, writes the bytes of the one for x86-64.
+"""The program and the package for arm64, with the kernels for NEON, give the bytes of x86-64's.
 
-`make test-long` cross-compiles it; qemu runs it.
+`make test-long` cross-compiles them; qemu runs them.
 """
 
 import json
 import os
-import shlex
+import pathlib
+import shutil
 import subprocess
+import sys
+import zipfile
 
 import pytest
 from runs import RUN_ID
 
 pytestmark = pytest.mark.long
 
+FOLDER = pathlib.Path(os.environ.get("POMONA_ARM64", "/nowhere"))
+PACKAGES = FOLDER / "site-packages"
 
-@pytest.fixture(scope="module")
-def arm64():
-    """The command that runs the program for arm64."""
-    command = os.environ.get("POMONA_ARM64_RUN")
-    if not command:
-        pytest.skip("POMONA_ARM64_RUN does not tell how to run the program for arm64")
-    return shlex.split(command)
+
+def emulated(program):
+    """The command that runs a program for arm64."""
+    if not shutil.which("qemu-aarch64"):
+        pytest.skip("there is no qemu-aarch64")
+    if not program.exists():
+        pytest.skip(f"there is no {program}: POMONA_ARM64 names no folder where it was made")
+    return ["qemu-aarch64", "-L", FOLDER / "sysroot", program]
+
+
+@pytest.fixture(scope="module", params=["pomona", "site-packages/pomona/pomona"])
+def arm64(request):
+    """The program as it was built, and out of the wheel."""
+    return emulated(FOLDER / request.param)
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +89,66 @@ def test_sample_images_are_the_same_bytes(arm64, tree, tmp_path):
     assert len(images) == 24
     for image in images:
         assert image.read_bytes() == (tree / image.relative_to(tmp_path)).read_bytes()
+
+
+# What the package makes of the pictures of a tree: its place, its machine, and the bytes as files.
+PACKAGE = """
+import json, os, pathlib, sys
+import numpy, pomona
+
+tree, output = map(pathlib.Path, sys.argv[1:])
+images = sorted(tree.rglob("*.jpg"))
+table = pomona.Extractor(threads=2).extract([*images, numpy.full((60, 90, 3), 200, numpy.uint8)])
+(output / "verdicts").write_text(json.dumps(table.drop(["features"]).to_pylist()))
+features = numpy.stack(table["features"].drop_null().to_numpy())
+features.tofile(output / "features")
+pca = pomona.PCA(5, center=True).fit(pomona.Moments(features.shape[1]).add(features))
+pca.save(output / "pca")
+pca.transform(features).tofile(output / "projections")
+(output / "onnx").write_bytes(pca.to_onnx())
+print(os.uname().machine, pomona.__version__, pomona.__file__)
+"""
+
+
+def test_the_package_gives_the_same_bytes(tree, tmp_path):
+    pytest.importorskip("pomona", reason="the package is not installed")
+
+    def made(python, name, **variables):
+        output = tmp_path / name
+        output.mkdir()
+        environment = {**os.environ, **variables}
+        environment.pop("POMONA_WEIGHTS", None)  # it finds its own
+        finished = subprocess.run(
+            [*python, "-c", PACKAGE, tree, output],
+            env=environment, cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert finished.returncode == 0, finished.stderr
+        contents = {path.name: path.read_bytes() for path in output.iterdir()}
+        return finished.stdout.split(), contents
+
+    python = emulated(FOLDER / "sysroot/usr/bin/python3")
+    emulated(PACKAGES / "pomona")
+    (machine, version, place), neon = made(python, "neon", PYTHONPATH=str(PACKAGES))
+    assert (machine, place) == ("aarch64", f"{PACKAGES}/pomona/__init__.py")
+    (machine, native_version, _), native = made([sys.executable], "native")
+    assert (machine, native_version) == (os.uname().machine, version)
+    assert len(native) == 5 and len(native["features"]) == 25 * 1280 * 4
+    assert [name for name in native if native[name] != neon[name]] == []
+
+
+def test_all_else_in_the_wheels_is_the_same():
+    """The weights, the stub and the Python."""
+
+    def texts(folder):
+        wheels = list(pathlib.Path(folder).glob("pomona-*.whl"))
+        if not wheels:
+            pytest.skip(f"no wheel in {folder}")
+        with zipfile.ZipFile(wheels[0]) as archive:
+            contents = {
+                name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name
+            }
+        return {name: read for name, read in contents.items() if read[:4] != b"\x7fELF"}
+
+    native = texts(os.environ.get("POMONA_WHEEL", "/nowhere"))
+    assert "pomona/_core.pyi" in native and "pomona/mobilenet_v2_imagenet.safetensors" in native
+    assert texts(FOLDER / "wheel") == native

@@ -14,11 +14,16 @@ from elftools.elf.gnuversions import GNUVerNeedSection  # noqa: E402
 NEWEST = {"GLIBC": (2, 34), "GLIBCXX": (3, 4, 29), "CXXABI": (1, 3, 13), "GCC": (11, 0, 0)}
 
 
-@pytest.fixture(scope="module")
-def wheel():
-    wheels = list(pathlib.Path(os.environ.get("POMONA_WHEEL", "/nowhere")).glob("*.whl"))
+@pytest.fixture(
+    scope="module",
+    params=["POMONA_WHEEL", pytest.param("POMONA_ARM64", marks=pytest.mark.long)],
+)
+def wheel(request):
+    """That of `make wheel`, that of `make wheel-arm64`."""
+    folder = pathlib.Path(os.environ.get(request.param, "/nowhere"))
+    wheels = list((folder / "wheel" if request.param == "POMONA_ARM64" else folder).glob("*.whl"))
     if not wheels:
-        pytest.skip("POMONA_WHEEL names no folder with a wheel; `make wheel` makes one")
+        pytest.skip(f"{request.param} names no folder with a wheel; `make wheel` makes one")
     assert len(wheels) == 1
     return wheels[0]
 

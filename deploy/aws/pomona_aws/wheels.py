@@ -15,6 +15,8 @@ REQUIREMENTS = FOLDER / "requirements.txt"
 # which EMR 7 and Batch's images are.
 NODE_PYTHON = 11  # 3.11
 NODE_GLIBC = (2, 34)
+# What makes Pomona's wheel for a machine, on x86-64.
+TARGETS = {"x86_64": "wheel", "aarch64": "wheel-arm64"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +77,8 @@ def check_wheels(wheels, machines):
         if not any(wheel.fits(machine) for wheel in ours):
             raise Failure(
                 f"{', '.join(wheel.path.name for wheel in ours)}: not for the nodes ({machine}, "
-                f"{node}); `make wheel` on such a machine with Python 3.{NODE_PYTHON} makes one"
-                " that is"
+                f"{node}); `make {TARGETS[machine]}` on Debian 12 with Python 3.{NODE_PYTHON} makes"
+                " one that is"
             )
     others = [wheel for wheel in wheels if wheel.name != "pomona"]
     for machine in machines if others else []:
