@@ -386,7 +386,8 @@ $(ARM64)/wheel/.built: $(WHEEL_SOURCES) $(VENV)/.wheel $(ARM64)/.sysroot $(ARM64
 wheel-arm64: $(ARM64)/wheel/.built
 
 $(ARM64)/.package: $(ARM64)/wheel/.built
-	$(VENV)/bin/$(ARM64_INSTALL) --platform manylinux_2_34_aarch64 $(ARM64)/wheel/*.whl
+	$(VENV)/bin/$(ARM64_INSTALL) \
+	  --platform "$$(basename $(ARM64)/wheel/*.whl .whl | sed 's/.*-//')" $(ARM64)/wheel/*.whl
 	touch $@
 
 # Left out under qemu: what takes minutes there, a test that counts on vfork, and what needs an OpenCL.

@@ -100,7 +100,7 @@ class FragmentWorkers {
   size_t next_fragment_ = 0;
   Slot* current_ = nullptr;    // null: the next fragment is to be opened
   std::vector<size_t> to_do_;  // the items of current_ to work on
-  size_t next_ = 0;            // of these
+  size_t next_to_do_ = 0;
 
   std::mutex free_mutex_;  // for free_
   std::vector<Slot*> free_;
@@ -200,13 +200,13 @@ arrow::Result<FragmentWorkers::Claim> FragmentWorkers::Next() {
     ARROW_RETURN_NOT_OK(Open(opened, *listed, before));
     const OpenFragment& fragment = opened->fragment;
     to_do_ = fragment.OpenPositions(0, fragment.size());
-    next_ = 0;
+    next_to_do_ = 0;
     if (to_do_.empty()) return Claim{opened, fragment.size()};
     input_.source.Prefetch(fragment.ItemsAt(to_do_));
     current_ = opened;
   }
-  const Claim claim{current_, to_do_[next_++]};
-  if (next_ == to_do_.size()) current_ = nullptr;
+  const Claim claim{current_, to_do_[next_to_do_++]};
+  if (next_to_do_ == to_do_.size()) current_ = nullptr;
   return claim;
 }
 

@@ -19,7 +19,7 @@ namespace pomona {
 namespace fs = std::filesystem;
 
 // Of this many bytes most images take longer than dozens of small ones.
-constexpr int64_t kLargeFile = int64_t{8} << 20;
+constexpr int64_t kBeginEarly = int64_t{8} << 20;
 
 arrow::Result<Found> FindStored(const WorkFolder& work, const std::string& path,
                                 const FragmentRange& range, decltype(&StoredFragment::Open) open) {
@@ -160,14 +160,18 @@ arrow::Status OpenFragment::CheckReached(size_t begin, size_t end) const {
 }
 
 std::vector<size_t> OpenFragment::OpenPositions(size_t begin, size_t end) const {
-  std::vector<size_t> positions;
+  std::vector<size_t> large, others, positions;
   for (size_t i = begin; i < end; ++i) {
-    if (verdict(i) == Verdict::kOpen) positions.push_back(i);
+    if (verdict(i) == Verdict::kOpen) (items_[i].size > kBeginEarly ? large : others).push_back(i);
   }
-  const auto size = [&](size_t i) { return items_[i].size; };
-  const auto others =
-      std::ranges::stable_partition(positions, [&](size_t i) { return size(i) > kLargeFile; });
-  std::ranges::stable_sort(positions.begin(), others.begin(), std::greater(), size);
+  std::ranges::stable_sort(large, std::greater(), [&](size_t i) { return items_[i].size; });
+  // All at once would wait for memory, and keep the others waiting for a network.
+  size_t next = 0;
+  for (size_t i = 0; i < large.size(); ++i) {
+    positions.push_back(large[i]);
+    for (; next < (i + 1) * others.size() / large.size(); ++next) positions.push_back(others[next]);
+  }
+  positions.insert(positions.end(), others.begin() + static_cast<ptrdiff_t>(next), others.end());
   return positions;
 }
 

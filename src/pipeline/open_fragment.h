@@ -87,8 +87,9 @@ class OpenFragment {
   // first.
   arrow::Status CheckReached(size_t begin, size_t end) const;
 
-  // Of the items begin..end, those that are open, in the order in which to work on them: large files
-  // first, the largest of all before the others, so that in the end nobody waits for one.
+  // Of the items begin..end, those that are open, in the order in which to work on them: the largest
+  // file first, and other large ones by their size among the rest, so that in the end nobody waits for
+  // a large one.
   std::vector<size_t> OpenPositions(size_t begin, size_t end) const;
 
   std::vector<Item> ItemsAt(std::span<const size_t> positions) const;

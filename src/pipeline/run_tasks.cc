@@ -234,8 +234,8 @@ arrow::Status RunTasks::MakeItems(OpenFragment* fragment, size_t begin, size_t e
   const WorkerSeconds before = Seconds();
   const TransferCounts read_before = source_->transfers();
   source_->Prefetch(fragment->ItemsAt(open));
-  const auto make = [&](size_t next, int worker) -> arrow::Status {
-    const size_t i = open[next];
+  const auto make = [&](size_t index, int worker) -> arrow::Status {
+    const size_t i = open[index];
     ARROW_RETURN_NOT_OK(cancel_.Check());
     const Item& item = fragment->item(i);
     ARROW_ASSIGN_OR_RAISE(

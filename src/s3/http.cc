@@ -181,7 +181,7 @@ arrow::Result<std::string_view> AnswerReader::ReadLine() {
 // Appends so many bytes.
 arrow::Status AnswerReader::ReadBytes(size_t size, std::vector<uint8_t>* body) {
   const size_t there = std::min(size, end_ - begin_);
-  body->reserve(body->size() + std::min(size, kReserved));
+  if (body->empty()) body->reserve(std::min(size, kReserved));
   body->insert(body->end(), buffer_.begin() + static_cast<ptrdiff_t>(begin_),
                buffer_.begin() + static_cast<ptrdiff_t>(begin_ + there));
   begin_ += there;

@@ -23,10 +23,19 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kMostBytes = size_t{1} << 20;
 
-// With all that it has started: a shell's commands would go on, and keep open what we write to.
+// With its children and theirs, as far as /proc tells of them: a shell's commands would go on, and keep
+// open what we write to.
 void KillAll(pid_t process) {
-  kill(process, SIGSTOP);  // so that it starts nothing more
   std::error_code error;
+  // Another namespace's /proc has other numbers.
+  const auto self = std::filesystem::read_symlink("/proc/self", error);
+  if (error || self != std::to_string(getpid())) {
+    kill(process, SIGKILL);
+    return;
+  }
+  // So that it starts nothing more, once it has heard of it.
+  kill(process, SIGSTOP);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));
   std::filesystem::directory_iterator task("/proc/" + std::to_string(process) + "/task", error);
   for (; !error && task != end(task); task.increment(error)) {
     std::ifstream children(task->path() / "children");

@@ -120,7 +120,7 @@ TEST(Run, KeepsPathOrderAndNumbersThroughRejectsAndSkips) {
   EXPECT_EQ(model["weights"]["digest"], "digest");
 }
 
-TEST(Run, BeginsWithTheLargestFiles) {
+TEST(Run, BeginsWithTheLargestFile) {
   MemorySource source;
   source.AddTwentyImages();
   const auto large = [](int mib) {
@@ -128,18 +128,26 @@ TEST(Run, BeginsWithTheLargestFiles) {
   };
   source.files["b/large.png"] = large(9);
   source.files["c/largest.png"] = large(10);
+  source.files["d/large.png"] = large(9);
   source.files["d/small.png"] = PngOf(3, 2, 1);
   std::vector<std::string> read;
   source.on_read = [&](const Item& item) { read.emplace_back(item.relative_path()); };
   RunOptions options = SmallOptions();
   options.threads = 1;
-  options.fragment_items = 100;
+  options.fragment_items = options.part_rows = 100;
   const TempFolder output;
   const auto summary = RunOn(source, output.path(), options);
   ASSERT_TRUE(summary.ok()) << summary.status();
-  std::vector<std::string> expected = {"c/largest.png", "b/large.png"};
+  // Seven of the 21 small ones follow each.
+  std::vector<std::string> expected;
+  std::vector<std::string> late = {"d/large.png", "b/large.png", "c/largest.png"};
   for (const auto& [path, bytes] : source.files) {
-    if (bytes.size() < 1000) expected.push_back(path);
+    if (bytes.size() > 1000) continue;
+    if (expected.size() % 8 == 0) {
+      expected.push_back(late.back());
+      late.pop_back();
+    }
+    expected.push_back(path);
   }
   EXPECT_EQ(read, expected);
   // Rows are in the order of the paths all the same.

@@ -47,8 +47,7 @@ TEST(OutputOf, EndsWhatTheCommandHasStarted) {
   const TempFolder folder;
   const std::string pid_file = folder / "pid";
   const auto status =
-      OutputOf("(sleep 100000; true) & sleep 100000 & echo $! >" + pid_file + "; wait",
-               milliseconds(2000))
+      OutputOf("(sleep 100000 & echo $! >" + pid_file + "; wait) & wait", milliseconds(2000))
           .status();
   EXPECT_TRUE(status.IsCancelled()) << status;
   const std::string pid = ReadFile(pid_file);

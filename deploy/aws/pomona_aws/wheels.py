@@ -15,7 +15,7 @@ REQUIREMENTS = FOLDER / "requirements.txt"
 # which EMR 7 and Batch's images are.
 NODE_PYTHON = 11  # 3.11
 NODE_GLIBC = (2, 34)
-# What makes Pomona's wheel for a machine, on x86-64.
+# The target of make that builds Pomona's wheel for each kind of machine, on x86-64.
 TARGETS = {"x86_64": "wheel", "aarch64": "wheel-arm64"}
 
 

@@ -35,10 +35,10 @@ constexpr int MaxPixels(int vectors) {
   return HWY_TARGET == HWY_AVX2 && vectors == 1 ? 8 : kMaxPixels;
 }
 
-// A panel of more than kMaxInputs leaves the L1 cache before the next tile reads it again. So
-// kInputsAtOnce of them are multiplied for all tiles before the next ones are, and the sums of up to
-// kMaxSums pixels lie in memory in between. Only measured with AVX2; with AVX-512 Zen 4 reads panels
-// from its L2 cache as fast as it multiplies.
+// A panel of more than kMaxInputs leaves the L1 cache before the next tile reads it again. So where they
+// come in groups, as a projection's do, kInputsAtOnce are multiplied for all tiles before the next ones
+// are, and the sums of up to kMaxSums pixels lie in memory in between. Only measured with AVX2; with
+// AVX-512 Zen 4 reads panels from its L2 cache as fast as it multiplies.
 #if HWY_TARGET == HWY_AVX2
 constexpr int kMaxInputs = 320;
 constexpr int kInputsAtOnce = 192;
@@ -87,7 +87,7 @@ struct Run {
 template <Then kThen, int kPixels, int kVectors, bool kHalf>
 HWY_INLINE void FinishTile(const hn::Vec<Full> (&acc)[kPixels][AtLeast1(kVectors)],
                            const hn::Vec<Half> (&half)[kPixels], const MatMulArgs& args, Run& run) {
-  const auto finish = [&](int p) {
+  const auto finish = [&](int p) HWY_ATTR {
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) FinishVector<kThen>(acc[p][v], run.out + v * kLanes);
     if constexpr (kHalf) FinishVector<kThen>(half[p], run.out + kVectors * kLanes);
