@@ -149,6 +149,8 @@ TEST(Run, BeginsWithTheLargestFile) {
     }
     expected.push_back(path);
   }
+  ASSERT_GE(read.size(), expected.size());
+  read.resize(expected.size());  // the report reads some again
   EXPECT_EQ(read, expected);
   // Rows are in the order of the paths all the same.
   const std::string rows = ReadFile(output / "metadata/metadata_r/part-00000.csv");

@@ -23,7 +23,9 @@ def wheel(request):
     folder = pathlib.Path(os.environ.get(request.param, "/nowhere"))
     wheels = list((folder / "wheel" if request.param == "POMONA_ARM64" else folder).glob("*.whl"))
     if not wheels:
-        pytest.skip(f"{request.param} names no folder with a wheel of `make wheel` or `make wheel-arm64`")
+        pytest.skip(
+            f"{request.param} names no folder with a wheel of `make wheel` or `make wheel-arm64`"
+        )
     assert len(wheels) == 1
     return wheels[0]
 
