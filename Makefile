@@ -363,12 +363,12 @@ $(ARM64)/.sdk: requirements/sdk.txt $(VENV)/.created
 	$(VENV)/bin/$(ARM64_INSTALL) --platform manylinux_2_28_aarch64 --require-hashes -r $(ARM64)/sdk.txt
 	touch $@
 
+ARM64_DEFINES := CMAKE_TOOLCHAIN_FILE=$(abspath cmake/arm64.cmake) POMONA_SYSROOT=$(abspath $(ARM64)/sysroot) \
+  POMONA_SITE_PACKAGES=$(abspath $(ARM64)/site-packages)
+
 $(ARM64)/build.ninja: CMakeLists.txt cmake/Dependencies.cmake cmake/arm64.cmake \
     $(ARM64)/.sysroot $(ARM64)/.sdk
-	cmake -S . -B $(ARM64) -G Ninja --toolchain cmake/arm64.cmake \
-	  -DPOMONA_SYSROOT=$(abspath $(ARM64)/sysroot) \
-	  -DPOMONA_SITE_PACKAGES=$(abspath $(ARM64)/site-packages) \
-	  -DPOMONA_OPENVINO=OFF -DPOMONA_BENCH=OFF
+	cmake -S . -B $(ARM64) -G Ninja $(addprefix -D,$(ARM64_DEFINES) POMONA_OPENVINO=OFF POMONA_BENCH=OFF)
 	touch $@
 
 arm64: $(ARM64)/build.ninja
@@ -377,10 +377,7 @@ arm64: $(ARM64)/build.ninja
 # The Python package for arm64, by this machine's Python, which has to be of the sysroot's version.
 $(ARM64)/wheel/.built: $(WHEEL_SOURCES) $(VENV)/.wheel $(ARM64)/.sysroot $(ARM64)/.sdk
 	$(call build_wheel,_PYTHON_HOST_PLATFORM=linux-aarch64,\
-	  $(addprefix --config-settings cmake.define.,\
-	  CMAKE_TOOLCHAIN_FILE=$(abspath cmake/arm64.cmake) \
-	  POMONA_SYSROOT=$(abspath $(ARM64)/sysroot) \
-	  POMONA_SITE_PACKAGES=$(abspath $(ARM64)/site-packages)),\
+	  $(addprefix --config-settings cmake.define.,$(ARM64_DEFINES)),\
 	  $(abspath $(ARM64)/sysroot/usr/lib/aarch64-linux-gnu))
 
 wheel-arm64: $(ARM64)/wheel/.built

@@ -14,6 +14,7 @@ import tarfile
 import machines
 import pytest
 from account import DEPLOY
+from arm64 import FOLDER, emulated_python
 
 pytestmark = pytest.mark.long
 
@@ -99,19 +100,16 @@ def test_job(python, pomona, tmp_path):
 def test_packages_for_graviton(script, tmp_path):
     """What pip gathers for arm64, loaded by a Python for it, which qemu runs."""
     plan, environment = script
-    folder = pathlib.Path(os.environ.get("POMONA_ARM64", "/nowhere"))
-    python = folder / "sysroot/usr/bin/python3"
-    if not (list(folder.glob("wheel/pomona-*.whl")) and python.exists()):
-        pytest.skip("POMONA_ARM64 names no folder with the wheel for arm64 and a Python")
-    if not shutil.which("qemu-aarch64"):
-        pytest.skip("there is no qemu-aarch64")
-    wheels = plan.find_wheels([folder / "wheel"])
+    python = emulated_python()
+    if not list(FOLDER.glob("wheel/pomona-*.whl")):
+        pytest.skip("POMONA_ARM64 names no folder with the wheel for arm64")
+    wheels = plan.find_wheels([FOLDER / "wheel"])
     ours = plan.check_wheels(wheels, ["aarch64"])
     packages = tmp_path / "packages"
     environment.install(plan.artifact_files(wheels, ours), "aarch64", packages)
     program = "import os, pandas, pomona; print(os.uname().machine, pomona.__file__)"
     done = subprocess.run(
-        ["qemu-aarch64", "-L", folder / "sysroot", python, "-c", program],
+        [*python, "-c", program],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(packages)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip

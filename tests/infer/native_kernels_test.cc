@@ -63,6 +63,22 @@ float Chain(const FoldedLayer& folded, const float* in, int inputs, int channel)
   return acc;
 }
 
+// All outputs of pixels whose inputs are adjacent.
+MatMulArgs AllOf(const PackedMatrix& packed, const std::vector<float>& in, int pixels, Then then,
+                 std::vector<float>* out) {
+  return {.weights = &packed,
+          .first_column = 0,
+          .columns = packed.columns,
+          .in = in.data(),
+          .pixels = pixels,
+          .pixel_stride = packed.rows,
+          .segment_length = packed.rows,
+          .then = then,
+          .out = out->data(),
+          .out_stride = packed.columns,
+          .row_pixels = pixels};
+}
+
 TEST_P(NativeKernels, PointwiseIsTheDocumentedChain) {
   std::set<std::pair<int, int>> shapes;
   for (double alpha : kAlphas) {
@@ -81,19 +97,8 @@ TEST_P(NativeKernels, PointwiseIsTheDocumentedChain) {
     const std::vector<float> in = RandomFloats(static_cast<size_t>(pixels) * inputs);
     std::vector<float> out = RandomFloats(static_cast<size_t>(pixels) * outputs);
     const std::vector<float> residual = out;
-    kernels_->matmul({.weights = &packed,
-                      .first_column = 0,
-                      .columns = outputs,
-                      .in = in.data(),
-                      .pixels = pixels,
-                      .pixel_stride = inputs,
-                      .segment_length = inputs,
-                      .then = layer.relu6          ? Then::kRelu6
-                              : layer.add_residual ? Then::kAdd
-                                                   : Then::kStore,
-                      .out = out.data(),
-                      .out_stride = outputs,
-                      .row_pixels = pixels});
+    const Then then = layer.relu6 ? Then::kRelu6 : layer.add_residual ? Then::kAdd : Then::kStore;
+    kernels_->matmul(AllOf(packed, in, pixels, then, &out));
     for (int p = 0; p < pixels; ++p) {
       for (int c = 0; c < outputs; ++c) {
         float expected = Chain(folded, &in[static_cast<size_t>(p) * inputs], inputs, c);
@@ -114,18 +119,10 @@ TEST_P(NativeKernels, PointwiseLeavesGapsBetweenRowsAlone) {
   const PackedMatrix packed = PackMatrix(folded, kernels_->lanes);
   const std::vector<float> in = RandomFloats(rows * row_pixels * inputs);
   std::vector<float> out(rows * (row_pixels * outputs + gap), -1);
-  kernels_->matmul({.weights = &packed,
-                    .first_column = 0,
-                    .columns = outputs,
-                    .in = in.data(),
-                    .pixels = rows * row_pixels,
-                    .pixel_stride = inputs,
-                    .segment_length = inputs,
-                    .then = Then::kStore,
-                    .out = out.data(),
-                    .out_stride = outputs,
-                    .row_pixels = row_pixels,
-                    .row_gap = gap});
+  MatMulArgs args = AllOf(packed, in, rows * row_pixels, Then::kStore, &out);
+  args.row_pixels = row_pixels;
+  args.row_gap = gap;
+  kernels_->matmul(args);
   for (int row = 0, at = 0; row < rows; ++row) {
     for (int p = 0; p < row_pixels; ++p) {
       for (int c = 0; c < outputs; ++c, ++at) {
@@ -155,18 +152,10 @@ TEST_P(NativeKernels, InputsInGroupsAreTheDocumentedChain) {
       }
       std::vector<float> out = RandomFloats(static_cast<size_t>(pixels) * outputs);
       const std::vector<float> residual = out;
-      kernels_->matmul({.weights = &packed,
-                        .first_column = 0,
-                        .columns = outputs,
-                        .in = grouped.data(),
-                        .pixels = pixels,
-                        .pixel_stride = kGroup,
-                        .segment_length = kGroup,
-                        .segment_stride = static_cast<ptrdiff_t>(pixels) * kGroup,
-                        .then = Then::kAdd,
-                        .out = out.data(),
-                        .out_stride = outputs,
-                        .row_pixels = pixels});
+      MatMulArgs args = AllOf(packed, grouped, pixels, Then::kAdd, &out);
+      args.pixel_stride = args.segment_length = kGroup;
+      args.segment_stride = static_cast<ptrdiff_t>(pixels) * kGroup;
+      kernels_->matmul(args);
       for (int p = 0; p < pixels; ++p) {
         for (int c = 0; c < outputs; ++c) {
           const size_t at = static_cast<size_t>(p) * outputs + c;
@@ -186,17 +175,9 @@ TEST_P(NativeKernels, PoolAddsPixelsInOrder) {
   const PackedMatrix packed = PackMatrix(folded, kernels_->lanes);
   const std::vector<float> in = RandomFloats(pixels * inputs);
   std::vector<float> pool(outputs, 0.0f);
-  kernels_->matmul({.weights = &packed,
-                    .first_column = 0,
-                    .columns = outputs,
-                    .in = in.data(),
-                    .pixels = pixels,
-                    .pixel_stride = inputs,
-                    .segment_length = inputs,
-                    .then = Then::kRelu6Pool,
-                    .out = pool.data(),
-                    .out_stride = 0,
-                    .row_pixels = pixels});
+  MatMulArgs args = AllOf(packed, in, pixels, Then::kRelu6Pool, &pool);
+  args.out_stride = 0;
+  kernels_->matmul(args);
   for (int c = 0; c < outputs; ++c) {
     float sum = 0;
     for (int p = 0; p < pixels; ++p) {

@@ -6,27 +6,17 @@
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import zipfile
 
 import pytest
+from arm64 import FOLDER, emulated, emulated_python
 from runs import RUN_ID
 
 pytestmark = pytest.mark.long
 
-FOLDER = pathlib.Path(os.environ.get("POMONA_ARM64", "/nowhere"))
 PACKAGES = FOLDER / "site-packages"
-
-
-def emulated(program):
-    """The command that runs a program for arm64."""
-    if not shutil.which("qemu-aarch64"):
-        pytest.skip("there is no qemu-aarch64")
-    if not program.exists():
-        pytest.skip(f"there is no {program}: POMONA_ARM64 names no folder where it was made")
-    return ["qemu-aarch64", "-L", FOLDER / "sysroot", program]
 
 
 @pytest.fixture(scope="module", params=["pomona", "site-packages/pomona/pomona"])
@@ -126,7 +116,7 @@ def test_the_package_gives_the_same_bytes(tree, tmp_path):
         contents = {path.name: path.read_bytes() for path in output.iterdir()}
         return finished.stdout.split(), contents
 
-    python = emulated(FOLDER / "sysroot/usr/bin/python3")
+    python = emulated_python()
     emulated(PACKAGES / "pomona")
     (machine, version, place), neon = made(python, "neon", PYTHONPATH=str(PACKAGES))
     assert (machine, place) == ("aarch64", f"{PACKAGES}/pomona/__init__.py")

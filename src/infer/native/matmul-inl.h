@@ -54,6 +54,10 @@ constexpr int kLine = 16;  // floats in a cache line
 // empty.
 constexpr int AtLeast1(int n) { return n > 0 ? n : 1; }
 
+// Floats of a panel for each input, as packed.
+template <int kVectors, bool kHalf>
+constexpr int kPanelWidth = (kVectors + (kHalf ? 1 : 0)) * kLanes;
+
 // What follows the products, for one vector of outputs.
 template <Then kThen, class V>
 HWY_INLINE void FinishVector(V value, float* HWY_RESTRICT out) {
@@ -117,7 +121,7 @@ template <int kPixels, int kVectors, bool kHalf, bool kWhole>
 HWY_NOINLINE void Tiles(const MatMulArgs& args, int tiles, Run& shared) {
   constexpr Full d;
   constexpr Half h;
-  constexpr int kWidth = (kVectors + (kHalf ? 1 : 0)) * kLanes;  // as packed
+  constexpr int kWidth = kPanelWidth<kVectors, kHalf>;
   const ptrdiff_t stride = args.pixel_stride;
   Run run = shared;
   for (; tiles > 0; --tiles) {
@@ -212,7 +216,7 @@ void RunTiles(const MatMulArgs& args, Run& run) {
 
 template <int kVectors, bool kHalf>
 void Panel(const MatMulArgs& args, const float* panel, int column) {
-  constexpr int kWidth = (kVectors + (kHalf ? 1 : 0)) * kLanes;  // as packed
+  constexpr int kWidth = kPanelWidth<kVectors, kHalf>;
   const PackedMatrix& matrix = *args.weights;
   const int columns_left = (matrix.columns - column + kLanes - 1) / kLanes * kLanes;
   const float* const end = panel + static_cast<ptrdiff_t>(columns_left) * (matrix.rows + 1);
