@@ -54,16 +54,38 @@ Tiles::Tiles(std::span<const float> vectors, size_t dimensions)
       tiles_((count_ + kTile - 1) / kTile),
       rows_(tiles_ * kTile, kNoRow),
       vectors_(hwy::AllocateAligned<float>(tiles_ * dimensions * kTile)),
-      boxes_(tiles_ * 2 * dimensions) {
+      node_of_(tiles_) {
   if (!vectors_) throw std::bad_alloc();
+  if (tiles_ == 0) return;
+  nodes_.reserve(2 * tiles_ - 1);
+  boxes_.resize((2 * tiles_ - 1) * 2 * dimensions);
   std::iota(rows_.begin(), rows_.begin() + static_cast<ptrdiff_t>(count_), 0U);
-  Cut(vectors, 0, count_);
-  for (size_t tile = 0; tile < tiles_; ++tile) Fill(vectors, tile);
+  Grow(vectors, 0, tiles_);
 }
 
-// Orders the rows of whole tiles [first, last).
-void Tiles::Cut(std::span<const float> vectors, size_t first, size_t last) {
-  if (last - first <= kTile) return;
+// Adds the node of some tiles and those below it.
+void Tiles::Grow(std::span<const float> vectors, size_t first_tile, size_t end_tile) {
+  const size_t node = nodes_.size();
+  nodes_.push_back({static_cast<uint32_t>(first_tile), static_cast<uint32_t>(end_tile)});
+  if (nodes_[node].is_tile()) {
+    node_of_[first_tile] = static_cast<uint32_t>(node);
+    Fill(vectors, first_tile, box(node));
+    return;
+  }
+  const size_t middle = Cut(vectors, first_tile, end_tile);
+  Grow(vectors, first_tile, middle);
+  nodes_[node].second_half = static_cast<uint32_t>(nodes_.size());
+  Grow(vectors, middle, end_tile);
+  const float *const first = box(node + 1), *const second = box(nodes_[node].second_half);
+  for (size_t d = 0; d < dimensions_; ++d) box(node)[d] = std::min(first[d], second[d]);
+  for (size_t d = dimensions_; d < 2 * dimensions_; ++d)
+    box(node)[d] = std::max(first[d], second[d]);
+}
+
+// Parts the rows of tiles by the dimension in which they spread most. Returns the second half's first
+// tile.
+size_t Tiles::Cut(std::span<const float> vectors, size_t first_tile, size_t end_tile) {
+  const size_t first = first_tile * kTile, last = std::min(end_tile * kTile, count_);
   std::vector<float> least(dimensions_, std::numeric_limits<float>::max());
   std::vector<float> most(dimensions_, std::numeric_limits<float>::lowest());
   for (size_t i = first; i < last; ++i) {
@@ -77,20 +99,18 @@ void Tiles::Cut(std::span<const float> vectors, size_t first, size_t last) {
   for (size_t d = 1; d < dimensions_; ++d) {
     if (most[d] - least[d] > most[widest] - least[widest]) widest = d;
   }
-  const size_t middle = first + (last - first + kTile) / (2 * kTile) * kTile;
+  const size_t middle_tile = first_tile + (end_tile - first_tile) / 2;
   const auto at = [&](size_t i) { return rows_.begin() + static_cast<ptrdiff_t>(i); };
-  std::nth_element(at(first), at(middle), at(last), [&](uint32_t a, uint32_t b) {
+  std::nth_element(at(first), at(middle_tile * kTile), at(last), [&](uint32_t a, uint32_t b) {
     const float left = vectors[a * dimensions_ + widest], right = vectors[b * dimensions_ + widest];
     return std::tie(left, a) < std::tie(right, b);
   });
-  Cut(vectors, first, middle);
-  Cut(vectors, middle, last);
+  return middle_tile;
 }
 
-void Tiles::Fill(std::span<const float> vectors, size_t tile) {
+void Tiles::Fill(std::span<const float> vectors, size_t tile, float* box) {
   float* const target = vectors_.get() + tile * dimensions_ * kTile;
-  float* const least = boxes_.data() + tile * 2 * dimensions_;
-  float* const most = least + dimensions_;
+  float *const least = box, *const most = box + dimensions_;
   std::fill_n(target, dimensions_ * kTile, 0.0F);
   std::fill_n(least, dimensions_, std::numeric_limits<float>::max());
   std::fill_n(most, dimensions_, std::numeric_limits<float>::lowest());
@@ -106,27 +126,45 @@ void Tiles::Fill(std::span<const float> vectors, size_t tile) {
 
 // Of vectors not longer than 1, |a - b|^2 <= 2 - 2 ab.
 float Tiles::MostOf(size_t a, const Tiles& others, size_t b) const {
-  const float* const least_a = boxes_.data() + a * 2 * dimensions_;
-  const float* const least_b = others.boxes_.data() + b * 2 * dimensions_;
-  const float *const most_a = least_a + dimensions_, *const most_b = least_b + dimensions_;
-  float squares = 0;
-  for (size_t d = 0; d < dimensions_; ++d) {
-    const float gap = std::max({0.0F, least_a[d] - most_b[d], least_b[d] - most_a[d]});
-    squares += gap * gap;
+  const float *const least_a = box(a), *const most_a = least_a + dimensions_;
+  const float *const least_b = others.box(b), *const most_b = least_b + dimensions_;
+  // In sums that take turns, so that the compiler makes vectors of them.
+  constexpr size_t kSums = 8;
+  float sums[kSums] = {};
+  const auto add = [&](size_t d, float* sum) {
+    const float gap = std::max(0.0F, std::max(least_a[d] - most_b[d], least_b[d] - most_a[d]));
+    *sum += gap * gap;
+  };
+  size_t d = 0;
+  for (; d + kSums <= dimensions_; d += kSums) {
+    for (size_t i = 0; i < kSums; ++i) add(d + i, &sums[i]);
   }
-  return 1 - squares / 2 + kBoxMargin;
+  for (; d < dimensions_; ++d) add(d, &sums[0]);
+  return 1 - std::accumulate(sums, sums + kSums, 0.0F) / 2 + kBoxMargin;
 }
 
 arrow::Status ForEachPair(const Tiles& tiles, float product, int threads, CancelToken cancel,
                           const UsePair& use, const TilesDone& poll, Cpu cpu) {
   std::atomic<int64_t> done = 0;
   std::vector<float> thresholds(kTile, product);
-  std::vector<std::vector<TilePair>> found(static_cast<size_t>(threads));
+  struct Worker {
+    std::vector<TilePair> pairs = std::vector<TilePair>(kTile * kTile);
+    std::vector<uint32_t> nodes;  // that may hold a near vector
+  };
+  std::vector<Worker> workers(static_cast<size_t>(threads));
   const auto compare = [&](size_t a, int thread) -> arrow::Status {
-    auto& pairs = found[static_cast<size_t>(thread)];
-    pairs.resize(kTile * kTile);
-    for (size_t b = a; b < tiles.size(); ++b) {
-      if (tiles.MostOf(a, b) < product) continue;
+    auto& [pairs, nodes] = workers[static_cast<size_t>(thread)];
+    nodes.assign(1, 0);
+    while (!nodes.empty()) {
+      const uint32_t at = nodes.back();
+      const Tiles::Node& node = tiles.nodes()[at];
+      nodes.pop_back();
+      if (node.end_tile <= a || tiles.MostOf(tiles.node_of(a), tiles, at) < product) continue;
+      if (!node.is_tile()) {
+        nodes.insert(nodes.end(), {node.second_half, at + 1});
+        continue;
+      }
+      const size_t b = node.first_tile;
       const size_t count = FindPairs(tiles.vectors(a), tiles.filled(a), tiles.vectors(b),
                                      tiles.dimensions(), thresholds.data(), pairs.data(), cpu);
       for (const TilePair& pair : std::span(pairs).first(count)) {
@@ -149,17 +187,20 @@ arrow::Status ForEachNearest(const Tiles& of, const Tiles& among, size_t count,
   struct Worker {
     std::vector<TilePair> pairs = std::vector<TilePair>(kTile * kTile);
     std::vector<Nearest> nearest;
-    std::vector<std::pair<float, size_t>> order;  // what the tiles can have at most, and which
+    // What nodes can have at most, and which they are: those with the most on top.
+    std::vector<std::pair<float, uint32_t>> nodes;
   };
   std::vector<Worker> workers(static_cast<size_t>(threads));
   const auto compare = [&](size_t a, int thread) -> arrow::Status {
     Worker& worker = workers[static_cast<size_t>(thread)];
     worker.nearest.assign(kTile, Nearest(count));
-    worker.order.clear();
-    for (size_t b = 0; b < among.size(); ++b) {
-      worker.order.emplace_back(-of.MostOf(a, among, b), b);
-    }
-    std::ranges::sort(worker.order);
+    auto& nodes = worker.nodes;
+    nodes.clear();
+    const auto add = [&](uint32_t node) {
+      nodes.emplace_back(of.MostOf(of.node_of(a), among, node), node);
+      std::ranges::push_heap(nodes);
+    };
+    if (among.size() > 0) add(0);
     constexpr float kAny = -2, kNone = 2;
     std::vector<float> thresholds(kTile, kNone);
     // What a product has to reach to count.
@@ -167,13 +208,20 @@ arrow::Status ForEachNearest(const Tiles& of, const Tiles& among, size_t count,
       const Nearest& nearest = worker.nearest[place];
       return nearest.full() ? static_cast<float>(nearest.least() - exact.margin) : kAny;
     };
-    for (const auto& [negative, b] : worker.order) {
-      float least = kNone;
-      for (size_t place = 0; place < of.filled(a); ++place) {
-        thresholds[place] = threshold(place);
-        least = std::min(least, thresholds[place]);
+    float least = kAny;
+    std::fill_n(thresholds.begin(), of.filled(a), least);
+    while (!nodes.empty()) {
+      std::ranges::pop_heap(nodes);
+      const auto [most, at] = nodes.back();
+      nodes.pop_back();
+      if (most < least) break;
+      const Tiles::Node& node = among.nodes()[at];
+      if (!node.is_tile()) {
+        add(at + 1);
+        add(node.second_half);
+        continue;
       }
-      if (-negative < least) break;
+      const size_t b = node.first_tile;
       const size_t found = FindPairs(of.vectors(a), of.filled(a), among.vectors(b), of.dimensions(),
                                      thresholds.data(), worker.pairs.data(), cpu);
       const auto pairs = std::span(worker.pairs).first(found);
@@ -188,6 +236,11 @@ arrow::Status ForEachNearest(const Tiles& of, const Tiles& among, size_t count,
           ARROW_ASSIGN_OR_RAISE(product, exact.of(of.row(a, pair.a), row, thread));
         }
         worker.nearest[pair.a].Add({product, row});
+      }
+      least = kNone;
+      for (size_t place = 0; place < of.filled(a); ++place) {
+        thresholds[place] = threshold(place);
+        least = std::min(least, thresholds[place]);
       }
     }
     for (size_t place = 0; place < of.filled(a); ++place) {

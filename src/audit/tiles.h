@@ -1,4 +1,4 @@
-// Short vectors in tiles of neighbours, so that most tiles need not be compared at all.
+// Short vectors in a tree of tiles of neighbours, so that most tiles need not be compared at all.
 #pragma once
 
 #include <hwy/aligned_allocator.h>
@@ -20,17 +20,30 @@
 namespace pomona::audit {
 
 // Rows are cut in halves by the dimension in which they spread most, and these again, down to tiles
-// of kTile; each tile knows the box that it fills. Two tiles whose boxes lie too far apart have no
-// pair that is near.
+// of kTile: a tree, each node of which knows the box that its rows fill. Two nodes whose boxes lie
+// too far apart have no pair that is near.
 //
 // Threads: safe to share once made.
 class Tiles {
  public:
+  // Two halves, of which the first is the node that follows, or one tile.
+  struct Node {
+    uint32_t first_tile = 0;
+    uint32_t end_tile = 0;  // behind the last
+    uint32_t second_half = 0;
+
+    bool is_tile() const { return end_tile - first_tile == 1; }
+  };
+
   // vectors: n x dimensions, none longer than 1.
   Tiles(std::span<const float> vectors, size_t dimensions);
 
   size_t size() const { return tiles_; }
   size_t dimensions() const { return dimensions_; }
+
+  // The root is node 0; of no rows there is none.
+  std::span<const Node> nodes() const { return nodes_; }
+  uint32_t node_of(size_t tile) const { return node_of_[tile]; }
 
   // The row that stands at a place of a tile; kNoRow where the last places are not filled.
   uint32_t row(size_t tile, size_t place) const { return rows_[tile * kTile + place]; }
@@ -40,20 +53,26 @@ class Tiles {
   // As FindPairs() takes them.
   const float* vectors(size_t tile) const { return vectors_.get() + tile * dimensions_ * kTile; }
 
-  // The product of a vector of tile a and one of tile b of others is at most this, but for rounding.
+  // The product of a vector of node a and one of node b of others is at most this, but for rounding.
   float MostOf(size_t a, const Tiles& others, size_t b) const;
-  float MostOf(size_t a, size_t b) const { return MostOf(a, *this, b); }
 
  private:
-  void Cut(std::span<const float> vectors, size_t first, size_t last);
-  void Fill(std::span<const float> vectors, size_t tile);
+  void Grow(std::span<const float> vectors, size_t first_tile, size_t end_tile);
+  size_t Cut(std::span<const float> vectors, size_t first_tile, size_t end_tile);
+  void Fill(std::span<const float> vectors, size_t tile, float* box);
+
+  // Of a node: the least value in each dimension, then the largest.
+  float* box(size_t node) { return boxes_.data() + node * 2 * dimensions_; }
+  const float* box(size_t node) const { return boxes_.data() + node * 2 * dimensions_; }
 
   const size_t dimensions_;
   const size_t count_;  // of rows
   const size_t tiles_;
   std::vector<uint32_t> rows_;
   hwy::AlignedFreeUniquePtr<float[]> vectors_;
-  std::vector<float> boxes_;  // of each tile the least and then the largest value by dimension
+  std::vector<Node> nodes_;
+  std::vector<uint32_t> node_of_;  // by tile
+  std::vector<float> boxes_;       // by node
 };
 
 // Hears how many tiles were compared, on the calling thread.

@@ -66,7 +66,7 @@ TEST(TilesTest, BoundsHoldAndLeaveTilesOut) {
   int apart = 0;
   for (size_t a = 0; a < tiles.size(); ++a) {
     for (size_t b = 0; b < tiles.size(); ++b) {
-      const float most = tiles.MostOf(a, b);
+      const float most = tiles.MostOf(tiles.node_of(a), tiles, tiles.node_of(b));
       apart += most < 0.9F;
       for (size_t i = 0; i < kTile; ++i) {
         for (size_t j = 0; j < kTile; ++j) {
