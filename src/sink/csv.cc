@@ -1,28 +1,16 @@
 #include <arrow/io/interfaces.h>
 
-#include <bit>
 #include <charconv>
 #include <utility>
 
 #include "pomona/sink.h"
 #include "rows.h"
+#include "shortest_float.h"
 
 namespace pomona {
 namespace {
 
 constexpr size_t kWriteBytes = 1 << 20;
-
-// The longest text of a float32 is "-1.17549435e-38".
-constexpr size_t kMaxFloatChars = 15;
-
-// Writes at `out`, where kMaxFloatChars must fit, and returns the end.
-char* WriteFloat(float number, char* out) {
-  if (std::bit_cast<uint32_t>(number) == 0) {  // a third of all features
-    *out = '0';
-    return out + 1;
-  }
-  return std::to_chars(out, out + kMaxFloatChars, number).ptr;
-}
 
 void AppendText(std::string_view text, std::string* out) {
   if (text.find_first_of(",\"\r\n") == std::string_view::npos) {
@@ -98,13 +86,8 @@ arrow::Result<std::unique_ptr<VectorSink>> MakeCsvSink(std::shared_ptr<arrow::io
 
 void AppendVectorText(std::span<const float> vector, std::string* text) {
   const size_t start = text->size();
-  text->resize(start + vector.size() * (1 + kMaxFloatChars));
-  char* out = text->data() + start;
-  for (size_t i = 0; i < vector.size(); ++i) {
-    if (i > 0) *out++ = ',';
-    out = WriteFloat(vector[i], out);
-  }
-  text->resize(out - text->data());
+  text->resize(start + vector.size() * kFloatTextRoom);
+  text->resize(WriteFloats(vector, text->data() + start) - text->data());
 }
 
 CsvBuilder& CsvBuilder::Field(std::string_view text) {
@@ -121,7 +104,7 @@ CsvBuilder& CsvBuilder::Field(int64_t number) {
 
 CsvBuilder& CsvBuilder::Field(float number) {
   Separate();
-  char text[kMaxFloatChars];
+  char text[kFloatTextRoom];
   text_.append(text, WriteFloat(number, text));
   return *this;
 }
