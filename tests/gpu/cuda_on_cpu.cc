@@ -5,7 +5,6 @@
 //   POMONA_FAULT_LAUNCHES=N  after so many launches the device is lost;
 //   POMONA_CUDA_SEEN=FILE    FILE gets a line of what CUDA_VISIBLE_DEVICES lets CUDA see.
 #include <dlfcn.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cstdint>
@@ -15,6 +14,8 @@
 #include <mutex>
 #include <set>
 #include <string>
+
+#include "temp_folder.h"
 
 namespace {
 
@@ -94,17 +95,18 @@ int nvrtcCompileProgram(void* given, int count, const char* const* options) {
     program.log = "not the options that were expected";
     return 6;
   }
-  char folder[] = "/tmp/pomona-cuda-XXXXXX";
-  if (!mkdtemp(folder)) return 1;
-  const std::string source = std::string(folder) + "/kernels.cc";
-  program.binary = std::string(folder) + "/kernels.so";
+  // Lasts as long as the process: a binary is a path, and may be loaded again.
+  static const pomona::TempFolder folder;
+  static std::atomic<int> programs = 0;
+  const std::string path = folder / std::to_string(programs++);
+  const std::string source = path + ".cc", log_file = path + ".log";
+  program.binary = path + ".so";
   std::ofstream(source) << kWords << program.text;
   const std::string command =
       "g++ -std=c++20 -O2 -march=native -ffp-contract=off -shared -fPIC -w -o " + program.binary +
-      " " + source + " >" + folder + "/log 2>&1";
+      " " + source + " >" + log_file + " 2>&1";
   if (std::system(command.c_str()) == 0) return 0;
-  std::ifstream log(std::string(folder) + "/log");
-  program.log.assign(std::istreambuf_iterator<char>(log), {});
+  program.log = pomona::ReadFile(log_file);
   return 6;
 }
 
