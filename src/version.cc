@@ -1,7 +1,6 @@
 #include "pomona/version.h"
 
 #include <arrow/config.h>
-#include <jpeglib.h>
 #include <lcms2.h>
 #include <nettle/version.h>
 #include <png.h>
@@ -12,10 +11,22 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "libjpeg.h"
+
 #define POMONA_TEXT_OF(x) #x
 #define POMONA_TEXT(x) POMONA_TEXT_OF(x)
 
 namespace pomona {
+namespace {
+
+// That of the headers, unless the process has found another library than theirs.
+std::string LibjpegTurboVersion() {
+  constexpr int kMajor = LIBJPEG_TURBO_VERSION_NUMBER / 1'000'000;
+  const int loaded = IsLibjpegTurbo3() ? 3 : 2;
+  return loaded == kMajor ? POMONA_TEXT(LIBJPEG_TURBO_VERSION) : std::to_string(loaded);
+}
+
+}  // namespace
 
 std::vector<std::pair<std::string, std::string>> LibraryVersions() {
   const auto dotted = [](int major, int minor, int patch) {
@@ -31,7 +42,7 @@ std::vector<std::pair<std::string, std::string>> LibraryVersions() {
       {"eigen", dotted(EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, EIGEN_MINOR_VERSION)},
       {"highway", POMONA_HIGHWAY_VERSION},
       {"lcms2", std::to_string(lcms / 1000) + '.' + std::to_string(lcms / 10 % 100)},
-      {"libjpeg-turbo", POMONA_TEXT(LIBJPEG_TURBO_VERSION)},
+      {"libjpeg-turbo", LibjpegTurboVersion()},
       {"libpng", png_get_libpng_ver(nullptr)},
       {"libtiff", std::string(tiff.substr(tiff_version, tiff.find('\n') - tiff_version))},
       {"libwebp", dotted(webp >> 16, webp >> 8 & 255, webp & 255)},

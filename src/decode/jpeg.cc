@@ -9,6 +9,7 @@
 
 #include "baseline_jpeg.h"
 #include "codecs.h"
+#include "libjpeg.h"
 #include "pixels.h"
 #include "progressive_jpeg.h"
 #include "tiff_directory.h"
@@ -111,7 +112,7 @@ void Open(std::span<const uint8_t> file, Reader* reader) {
 }
 
 // Whether scans of the luma or chroma are so incomplete that libjpeg would guess the missing detail
-// from the neighbourhood. libjpeg-turbo guesses otherwise since 3.0, which Pillow has.
+// from the neighbourhood.
 bool WouldGuess(const jpeg_decompress_struct& cinfo) {
   if (!cinfo.progressive_mode || cinfo.coef_bits == nullptr) return false;
   bool missing = false;
@@ -158,13 +159,15 @@ ReadOutcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Work
     header = jpeg_read_header(&cinfo, FALSE);
   } while (header == JPEG_HEADER_TABLES_ONLY);
   if (header == JPEG_SUSPENDED) return ReadOutcome::kTruncated;
+  // Version 2 has said so itself; 3 has other functions for samples of 12 or 16 bits, and takes 2 to 7.
+  if (cinfo.data_precision != 8) ERREXIT1(&cinfo, JERR_BAD_PRECISION, cinfo.data_precision);
   if (IsTooLarge(cinfo, limits)) return ReadOutcome::kTooLarge;
   reader->max_scans = static_cast<int>(std::min<int64_t>(
       limits.max_scans, MaxScanPixels(limits, cinfo.arith_code, cinfo.num_components) /
                             (int64_t{cinfo.image_width} * cinfo.image_height)));
 
   switch (cinfo.num_components) {
-    case 1:
+    case 1: cinfo.out_color_space = JCS_GRAYSCALE; break;  // nothing else of a lossless one
     case 3: cinfo.out_color_space = JCS_RGB; break;
     case 4: cinfo.out_color_space = JCS_CMYK; break;
     default: return ReadOutcome::kUnsupportedComponents;
@@ -177,17 +180,20 @@ ReadOutcome Read(std::span<const uint8_t> file, const DecodeLimits& limits, Work
     return ReadOutcome::kComplete;
   }
   if (!jpeg_start_decompress(&cinfo)) return ReadOutcome::kTruncated;
-  if (WouldGuess(cinfo)) return ReadOutcome::kScansMissing;
+  if (WouldGuess(cinfo) && !IsLibjpegTurbo3()) return ReadOutcome::kScansMissing;
 
   Band band(cinfo.output_width, cinfo.output_height, &memory->rgb, rows);
-  uint8_t* cmyk =
-      cinfo.num_components == 4 ? memory->samples.Reserve(size_t{cinfo.output_width} * 4) : nullptr;
+  const ColorTable shades = GrayTable(256);
+  const auto components = static_cast<size_t>(cinfo.num_components);
+  uint8_t* samples =
+      components != 3 ? memory->samples.Reserve(cinfo.output_width * components) : nullptr;
   while (cinfo.output_scanline < cinfo.output_height) {
     uint8_t* row = band.Next();
-    uint8_t* target = cmyk != nullptr ? cmyk : row;
+    uint8_t* target = samples != nullptr ? samples : row;
     if (jpeg_read_scanlines(&cinfo, &target, 1) != 1) return ReadOutcome::kTruncated;
+    if (components == 1) TableToRgb(shades, 8, samples, cinfo.output_width, row);
     // Adobe stores CMYK inverted: each byte says how much paper is left.
-    if (cmyk != nullptr) CmykToRgb(cmyk, 4, 255, cinfo.output_width, row);
+    if (components == 4) CmykToRgb(samples, 4, 255, cinfo.output_width, row);
   }
   band.Flush();
   // Looks for what is wrong behind the picture, as Pillow does; a missing end is fine.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "libjpeg.h"
+
 namespace pomona {
 namespace {
 
@@ -21,9 +23,7 @@ bool PrepareComponent(const jpeg_decompress_struct& cinfo, int index, JpegCompon
 }
 
 bool IsPlain(const jpeg_decompress_struct& cinfo) {
-  if (cinfo.arith_code || cinfo.data_precision != 8) return false;
-  // Newer versions read lossless files, too, which have no blocks.
-  if (cinfo.comp_info[0].DCT_scaled_size != DCTSIZE) return false;
+  if (cinfo.arith_code || cinfo.data_precision != 8 || IsLossless(cinfo)) return false;
   if (cinfo.num_components == 1) return cinfo.jpeg_color_space == JCS_GRAYSCALE;
   if (cinfo.num_components != 3 || cinfo.jpeg_color_space != JCS_YCbCr) return false;
   for (int i = 0; i < 3; ++i) {

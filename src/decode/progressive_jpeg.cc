@@ -10,6 +10,7 @@
 #include <span>
 
 #include "jpeg_targets.h"
+#include "libjpeg.h"
 #include "pixels.h"
 #include "progressive_scan.h"
 
@@ -515,12 +516,13 @@ class ProgressiveJpeg {
 int64_t CoefficientBytes(const jpeg_decompress_struct& cinfo) {
   constexpr auto kGroup = static_cast<int64_t>(kMaxGroup);
   const auto whole = [](int64_t count, int64_t step) { return (count + step - 1) / step * step; };
-  int64_t blocks = 0;
+  int64_t units = 0;
   for (const jpeg_component_info& component : std::span(cinfo.comp_info, cinfo.num_components)) {
-    blocks += whole(whole(component.width_in_blocks, component.h_samp_factor), kGroup) *
-              whole(component.height_in_blocks, component.v_samp_factor);
+    units += whole(whole(component.width_in_blocks, component.h_samp_factor), kGroup) *
+             whole(component.height_in_blocks, component.v_samp_factor);
   }
-  return blocks * static_cast<int64_t>(sizeof(JBLOCK) + sizeof(uint64_t));
+  const size_t bytes = IsLossless(cinfo) ? sizeof(JSAMPLE) : sizeof(JBLOCK) + sizeof(uint64_t);
+  return units * static_cast<int64_t>(bytes);
 }
 
 bool DecodeProgressiveJpeg(const jpeg_decompress_struct& cinfo, int max_scans, Workspace* memory,

@@ -10,8 +10,8 @@
 
 namespace pomona {
 
-// What the coefficients of a file of several scans take, here or in libjpeg: for the caller to claim.
-// cinfo: after jpeg_read_header().
+// What the coefficients of a file of several scans take, here or in libjpeg, or the samples of a
+// lossless one: for the caller to claim. cinfo: after jpeg_read_header().
 int64_t CoefficientBytes(const jpeg_decompress_struct& cinfo);
 
 // As DecodeBaselineJpeg(), for files of up to `max_scans` scans. Where it is false, memory->samples is

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "libjpeg.h"
 #include "pictures.h"
 #include "pomona/row_sink.h"
 
@@ -133,7 +134,7 @@ TEST(DecodeJpegTest, MissingScans) {
   }
   Bytes early(file.begin(), file.begin() + static_cast<ptrdiff_t>(scan));
   early.insert(early.end(), {0xff, 0xd9});
-  EXPECT_EQ(Decode(early).verdict, "truncated");
+  EXPECT_EQ(Decode(early).verdict, IsLibjpegTurbo3() ? "ok" : "truncated");
 }
 
 TEST(DecodeJpegTest, LimitOfPixels) {

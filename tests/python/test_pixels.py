@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import random
+import re
 import struct
 import subprocess
 from pathlib import Path
@@ -101,6 +102,78 @@ def test_jpeg(pomona, tmp_path, mode):
             options["restart_marker_blocks"] = choose.randint(1, 8)
         picture.convert(mode).save(tmp_path / mode / f"{i:03}.jpg", **options)
     assert_same_pixels(pomona, tmp_path)
+
+
+def lossless_jpeg(pixels, *, one_scan=True, precision=8, marker=b""):
+    """Each sample is coded as its difference from the one at its left."""
+    height, width, channels = pixels.shape
+    left = np.roll(pixels, 1, axis=1).astype(int)
+    left[1:, 0] = pixels[:-1, 0]  # where there is none, from the one above
+    left[0, 0] = 1 << (precision - 1)
+    differences = pixels - left
+
+    def code(difference):  # five bits say how many follow
+        size = abs(difference).bit_length()
+        value = difference if difference >= 0 else difference + (1 << size) - 1
+        return f"{size:05b}" + (f"{value:0{size}b}" if size else "")
+
+    def segment(kind, content):
+        return struct.pack(">BBH", 0xFF, kind, 2 + len(content)) + bytes(content)
+
+    def scan(components):
+        bits = "".join(code(int(d)) for d in differences[:, :, components].ravel())
+        bits += "1" * (-len(bits) % 8)
+        data = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
+        tables = [number for c in components for number in (c + 1, 0)]
+        return segment(0xDA, [len(components), *tables, 1, 0, 0]) + data
+
+    frame = struct.pack(">BHHB", precision, height, width, channels)
+    frame += b"".join(bytes([c + 1, 0x11, 0]) for c in range(channels))
+    lengths = [17 if length == 5 else 0 for length in range(1, 17)]
+    file = b"\xff\xd8" + marker + segment(0xC3, frame) + segment(0xC4, [0, *lengths, *range(17)])
+    scans = [list(range(channels))] if one_scan else [[c] for c in range(channels)]
+    return file + b"".join(map(scan, scans)) + b"\xff\xd9"
+
+
+def test_lossless_jpeg(pomona, tmp_path):
+    """libjpeg-turbo 3 reads them, as Pillow's does; 2 does not."""
+    generator = np.random.default_rng(21)
+    for folder in ("read", "refused"):
+        (tmp_path / folder).mkdir()
+    for i, (width, height) in enumerate([(1, 1), (1, 9), (40, 1), (33, 50), (210, 200)]):
+        for channels in (1, 3, 4):
+            pixels = noise(generator, width, height, channels)
+            for one_scan in (False, True):
+                file = lossless_jpeg(pixels, one_scan=one_scan)
+                (tmp_path / f"read/{i}-{channels}-{one_scan:d}.jpg").write_bytes(file)
+    # What Pillow does not read either.
+    pixels = noise(generator, 20, 10)
+    for precision in (2, 7, 9, 12, 16):
+        samples = pixels >> max(0, 8 - precision)
+        file = lossless_jpeg(samples, precision=precision)
+        (tmp_path / f"refused/precision-{precision}.jpg").write_bytes(file)
+    jfif = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"  # its colours are YCbCr
+    (tmp_path / "refused/jfif.jpg").write_bytes(lossless_jpeg(pixels, marker=jfif))
+    refused = [tmp_path / "refused"]
+
+    version = subprocess.run([pomona, "version"], capture_output=True, text=True, check=True)
+    if re.search(r"^libjpeg-turbo +2", version.stdout, re.MULTILINE):
+        refused.append(tmp_path / "read")
+    else:
+        assert_same_pixels(pomona, tmp_path / "read")
+        # A byte a sample is kept, not as much as blocks of coefficients take.
+        little = check_lines(pomona, tmp_path / "read", 1, 0, "--memory", "32M")
+        assert little == check_lines(pomona, tmp_path / "read", 1, 0)
+    for tree in refused:
+        lines = [json.loads(line) for line in check_lines(pomona, tree, 2, 0).splitlines()]
+        assert len(lines) == len(list(tree.iterdir()))
+        assert {line.get("reason") for line in lines} == {"unsupported_format"}
+    for path in (tmp_path / "refused").iterdir():
+        with (
+            pytest.raises(OSError, match=r"cannot identify|broken data"),
+            Image.open(path) as image,
+        ):
+            image.load()
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "I;16"])
@@ -483,9 +556,9 @@ def with_height(file, height):
     return bytes(file)
 
 
-def check_lines(pomona, tree, threads, perturb):
+def check_lines(pomona, tree, threads, perturb, *options):
     environment = os.environ | {"MALLOC_PERTURB_": str(perturb)}
-    command = [pomona, "check", tree, "--json", "--threads", str(threads)]
+    command = [pomona, "check", tree, "--json", "--threads", str(threads), *options]
     check = subprocess.run(command, capture_output=True, check=True, env=environment)
     return check.stdout
 
