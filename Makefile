@@ -52,7 +52,7 @@ $(error This clone was built as $(MOVED_FROM) and lies elsewhere now: call `make
 endif
 endif
 
-.PHONY: deps build wheel run bench screenshots test test-programs test-unit test-tools test-fresh test-long arm64 wheel-arm64 fuzz test-sanitizers lint tidy format clean
+.PHONY: deps build wheel run bench screenshots test test-programs test-unit test-tools test-fresh test-jpeg3 test-long arm64 wheel-arm64 fuzz test-sanitizers lint tidy format clean
 .DELETE_ON_ERROR:
 
 deps: $(BUILD)/.packages $(VENV)/.sdk
@@ -398,6 +398,18 @@ test-fresh:
 	  'export WERROR=OFF; make run && make run && make test-unit && tests/fresh_install.sh'
 	tools/bare_debian.sh bookworm 'make deps && tests/fresh_install.sh'
 
+# The system's libjpeg-turbo may be 2 or 3; here it is 3, the one that Pillow's wheel brings.
+JPEG3 := $(BUILD)/jpeg3
+WITH_JPEG3 := LD_LIBRARY_PATH=$(abspath $(JPEG3))
+
+test-jpeg3: build $(VENV)/.test
+	cmake --build $(BUILD) --target decode_test
+	mkdir -p $(JPEG3)
+	ln -sf $(abspath $(VENV))/lib/python3*/site-packages/pillow.libs/libjpeg-*.so.62* $(JPEG3)/libjpeg.so.62
+	$(WITH_JPEG3) $(PROGRAM) version | grep 'libjpeg-turbo 3'
+	$(WITH_JPEG3) $(BUILD)/tests/decode/decode_test --gtest_brief=1
+	$(WITH_JPEG3) $(PYTEST)/python/test_pixels.py tests/python/test_tiff.py
+
 test-long: build arm64 $(ARM64)/.package $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $(CLEANVISION)/.created $(BROWSER)/.package \
   $(SPARK_ENGINES) $(SERVERS)/s3a-3.5.classpath $(SERVERS)/s3a-4.1.classpath $(SERVERS)/versitygw $(RECIPES)/.created \
   $(RECIPES_LONG)/.created $(ATLAS)/.created $(TORCH)/.created $(TIMM)/.created $(SERVERS)/parquet_go \
@@ -408,6 +420,7 @@ test-long: build arm64 $(ARM64)/.package $(VENV)/.test $(EMR_VENV)/.package $(EN
 	POMONA_S3_SERVER=versitygw $(PYTEST)/s3 -m 'not long'
 	$(EMR_TEST) -m long
 	$(BROWSER)/bin/python -m pytest -q -rs tests/browser -m long
+	@$(MAKE) --no-print-directory test-jpeg3
 	@$(MAKE) --no-print-directory test-fresh
 
 # Fuzzing of each reader of foreign bytes, FUZZ_SECONDS a target; what it finds stays in $(FUZZ)/fuzz.
