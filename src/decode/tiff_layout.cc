@@ -232,6 +232,11 @@ std::variant<TiffLayout, Reject> ReadTiffLayout(const TiffDirectory& directory,
   if (layout.bits.empty()) layout.bits = {1};
   if (layout.bits.size() == 1) layout.bits.resize(samples, layout.bits[0]);
   if (layout.bits.size() != samples) return Corrupt("not all samples say how many bits they have");
+  // Of lossless data of fewer bits libjpeg-turbo 3.1 gives a byte for each sample, and libtiff hands it rows
+  // in which they are packed: too short ones.
+  if (layout.compression == COMPRESSION_JPEG && !AllAre(layout.bits, 8)) {
+    return Unsupported("JPEG data of " + std::to_string(layout.bits[0]) + " bits a sample");
+  }
   const std::vector<uint64_t> extra = directory.Numbers(TIFFTAG_EXTRASAMPLES, kMaxSamples);
   const std::vector<uint64_t> formats = directory.Numbers(TIFFTAG_SAMPLEFORMAT, kMaxSamples);
   const uint64_t format = formats.empty() ? SAMPLEFORMAT_UINT : formats[0];

@@ -15,7 +15,7 @@ namespace {
 constexpr int kShort = TiffTag::kShort;
 
 // A gray picture 32 pixels wide in strips of `rows` rows, which are all the same JPEG.
-Bytes MakeStrips(const Bytes& jpeg, int rows, int strips) {
+Bytes MakeStrips(const Bytes& jpeg, int rows, int strips, size_t bits = 8) {
   Bytes file = {'I', 'I', '*', 0};
   const auto append = [&](size_t value, int bytes) {
     for (; bytes > 0; --bytes, value >>= 8) file.push_back(value & 255);
@@ -30,7 +30,7 @@ Bytes MakeStrips(const Bytes& jpeg, int rows, int strips) {
   const std::array<std::array<size_t, 3>, 8> entries = {
       {{256, 1, 32},
        {257, 1, size_t{1} * rows * strips},
-       {258, 1, 8},
+       {258, 1, bits},
        {259, 1, 7},
        {262, 1, 1},
        {273, size_t(strips), one ? 8 : offsets_at},
@@ -45,6 +45,15 @@ Bytes MakeStrips(const Bytes& jpeg, int rows, int strips) {
   }
   append(0, 4);
   return file;
+}
+
+TEST(DecodeTiffTest, JpegDataHaveEightBits) {
+  const Bytes jpeg =
+      MakeJpeg(32, 16, Flat(32 * 16, {9}), {.in = JCS_GRAYSCALE, .stored = JCS_GRAYSCALE});
+  EXPECT_EQ(Decode(MakeStrips(jpeg, 16, 1)).verdict, "ok");
+  for (const size_t bits : {1, 2, 4, 12, 16}) {
+    EXPECT_EQ(Decode(MakeStrips(jpeg, 16, 1, bits)).verdict, "unsupported_format") << bits;
+  }
 }
 
 TEST(DecodeTiffTest, RefusesEndlessScans) {
