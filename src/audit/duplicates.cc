@@ -59,7 +59,8 @@ arrow::Result<std::vector<DuplicateGroup>> FindDuplicates(
     return arrow::Status::OK();
   };
   const auto least = static_cast<float>(options.near - kMargin);
-  ARROW_RETURN_NOT_OK(ForEachPair(tiles, least, threads, cancel, compare, poll, options.cpu));
+  ARROW_RETURN_NOT_OK(
+      ForEachPair(tiles, tiles, least, threads, cancel, compare, poll, options.cpu));
 
   std::vector<uint32_t> sizes(rows.size());
   for (uint32_t row = 0; row < rows.size(); ++row) ++sizes[groups.First(row)];

@@ -92,7 +92,8 @@ arrow::Result<std::vector<NearPair>> FindNearPairs(std::span<const float> rows, 
   const auto tell = [&](int64_t done) {
     if (hooks.progress) hooks.progress("compare", done, static_cast<int64_t>(tiles.size()));
   };
-  ARROW_RETURN_NOT_OK(ForEachPair(tiles, threshold, threads, hooks.cancel, compare, tell, cpu));
+  ARROW_RETURN_NOT_OK(
+      ForEachPair(tiles, tiles, threshold, threads, hooks.cancel, compare, tell, cpu));
   std::vector<NearPair> pairs;
   for (const auto& part : found) pairs.insert(pairs.end(), part.begin(), part.end());
   std::ranges::sort(pairs, {}, [](const NearPair& pair) { return std::tie(pair.a, pair.b); });

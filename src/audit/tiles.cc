@@ -6,6 +6,7 @@
 #include <new>
 #include <numeric>
 #include <tuple>
+#include <utility>
 
 #include "tasks.h"
 
@@ -143,8 +144,9 @@ float Tiles::MostOf(size_t a, const Tiles& others, size_t b) const {
   return 1 - std::accumulate(sums, sums + kSums, 0.0F) / 2 + kBoxMargin;
 }
 
-arrow::Status ForEachPair(const Tiles& tiles, float product, int threads, CancelToken cancel,
-                          const UsePair& use, const TilesDone& poll, Cpu cpu) {
+arrow::Status ForEachPair(const Tiles& of, const Tiles& among, float product, int threads,
+                          CancelToken cancel, const UsePair& use, const TilesDone& poll, Cpu cpu) {
+  const bool same = &of == &among;
   std::atomic<int64_t> done = 0;
   std::vector<float> thresholds(kTile, product);
   struct Worker {
@@ -154,30 +156,33 @@ arrow::Status ForEachPair(const Tiles& tiles, float product, int threads, Cancel
   std::vector<Worker> workers(static_cast<size_t>(threads));
   const auto compare = [&](size_t a, int thread) -> arrow::Status {
     auto& [pairs, nodes] = workers[static_cast<size_t>(thread)];
-    nodes.assign(1, 0);
+    nodes.clear();
+    if (among.size() > 0) nodes.push_back(0);
     while (!nodes.empty()) {
       const uint32_t at = nodes.back();
-      const Tiles::Node& node = tiles.nodes()[at];
+      const Tiles::Node& node = among.nodes()[at];
       nodes.pop_back();
-      if (node.end_tile <= a || tiles.MostOf(tiles.node_of(a), tiles, at) < product) continue;
+      if (same && node.end_tile <= a) continue;
+      if (of.MostOf(of.node_of(a), among, at) < product) continue;
       if (!node.is_tile()) {
         nodes.insert(nodes.end(), {node.second_half, at + 1});
         continue;
       }
       const size_t b = node.first_tile;
-      const size_t count = FindPairs(tiles.vectors(a), tiles.filled(a), tiles.vectors(b),
-                                     tiles.dimensions(), thresholds.data(), pairs.data(), cpu);
+      const size_t count = FindPairs(of.vectors(a), of.filled(a), among.vectors(b), of.dimensions(),
+                                     thresholds.data(), pairs.data(), cpu);
       for (const TilePair& pair : std::span(pairs).first(count)) {
-        if (a == b && pair.a >= pair.b) continue;
-        const uint32_t row_a = tiles.row(a, pair.a), row_b = tiles.row(b, pair.b);
+        if (same && a == b && pair.a >= pair.b) continue;
+        uint32_t row_a = of.row(a, pair.a), row_b = among.row(b, pair.b);
         if (row_a == Tiles::kNoRow || row_b == Tiles::kNoRow) continue;
-        ARROW_RETURN_NOT_OK(use(std::min(row_a, row_b), std::max(row_a, row_b), thread));
+        if (same && row_a > row_b) std::swap(row_a, row_b);
+        ARROW_RETURN_NOT_OK(use(row_a, row_b, thread));
       }
     }
     ++done;
     return arrow::Status::OK();
   };
-  return ParallelFor(tiles.size(), threads, cancel, compare, [&] { poll(done); });
+  return ParallelFor(of.size(), threads, cancel, compare, [&] { poll(done); });
 }
 
 arrow::Status ForEachNearest(const Tiles& of, const Tiles& among, size_t count,

@@ -78,11 +78,13 @@ class Tiles {
 // Hears how many tiles were compared, on the calling thread.
 using TilesDone = std::function<void(int64_t done)>;
 
-// Hands over every pair of rows a < b whose product is at least `product`, on any of the threads, of
-// which `thread` is the number. Order: none. Errors: `use`'s; Cancelled.
+// Hands over every pair of a row a of `of` and a row b of `among` whose product is at least `product`,
+// on any of the threads, of which `thread` is the number; where both are the same, each pair once,
+// a < b. Order: none. Errors: `use`'s; Cancelled.
 using UsePair = std::function<arrow::Status(uint32_t a, uint32_t b, int thread)>;
-arrow::Status ForEachPair(const Tiles& tiles, float product, int threads, CancelToken cancel,
-                          const UsePair& use, const TilesDone& poll, Cpu cpu = Cpu::kBest);
+arrow::Status ForEachPair(const Tiles& of, const Tiles& among, float product, int threads,
+                          CancelToken cancel, const UsePair& use, const TilesDone& poll,
+                          Cpu cpu = Cpu::kBest);
 
 // Another row, and how near it is: the more, the nearer.
 struct NearRow {

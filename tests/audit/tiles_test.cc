@@ -94,7 +94,7 @@ TEST(TilesTest, PairsAreThoseOfComparingEachWithEach) {
       std::mutex mutex;
       int64_t done = 0;
       ASSERT_TRUE(ForEachPair(
-                      tiles, least, threads, {},
+                      tiles, tiles, least, threads, {},
                       [&](uint32_t a, uint32_t b, int thread) {
                         const std::lock_guard lock(mutex);
                         EXPECT_LT(thread, threads);
@@ -106,6 +106,34 @@ TEST(TilesTest, PairsAreThoseOfComparingEachWithEach) {
       EXPECT_EQ(found, expected) << least;
       EXPECT_EQ(done, static_cast<int64_t>(tiles.size()));
     }
+  }
+}
+
+TEST(TilesTest, PairsOfTwoAreThoseOfComparingEachWithEach) {
+  const std::vector<float> vectors = Vectors(700);
+  const std::vector<float> others(vectors.begin(), vectors.begin() + 330 * kDimensions);
+  const Tiles of(vectors, kDimensions), among(others, kDimensions);
+  for (const float least : {0.5F, 0.999F}) {
+    Pairs expected;
+    for (uint32_t a = 0; a < 700; ++a) {
+      for (uint32_t b = 0; b < 330; ++b) {
+        if (Product(vectors, a, b) >= least) expected.emplace(a, b);
+      }
+    }
+    Pairs found;
+    std::mutex mutex;
+    int64_t done = 0;
+    ASSERT_TRUE(ForEachPair(
+                    of, among, least, 2, {},
+                    [&](uint32_t a, uint32_t b, int) {
+                      const std::lock_guard lock(mutex);
+                      found.emplace(a, b);
+                      return arrow::Status::OK();
+                    },
+                    [&](int64_t tiles_done) { done = tiles_done; })
+                    .ok());
+    EXPECT_EQ(found, expected) << least;
+    EXPECT_EQ(done, static_cast<int64_t>(of.size()));
   }
 }
 
@@ -183,10 +211,10 @@ TEST(TilesTest, NearestByExactProducts) {
 TEST(TilesTest, AFailureEndsTheWork) {
   const Tiles tiles(Vectors(300), kDimensions);
   const auto fail = [](uint32_t, uint32_t, int) { return arrow::Status::IOError("no"); };
-  EXPECT_EQ(ForEachPair(tiles, -1, 2, {}, fail, [](int64_t) {}).message(), "no");
+  EXPECT_EQ(ForEachPair(tiles, tiles, -1, 2, {}, fail, [](int64_t) {}).message(), "no");
   const std::atomic<bool> cancelled = true;
-  EXPECT_TRUE(
-      ForEachPair(tiles, -1, 2, CancelToken(&cancelled), fail, [](int64_t) {}).IsCancelled());
+  EXPECT_TRUE(ForEachPair(tiles, tiles, -1, 2, CancelToken(&cancelled), fail, [](int64_t) {
+              }).IsCancelled());
 }
 
 }  // namespace
