@@ -96,7 +96,7 @@ std::string Describe(const AuditSummary& summary);
 arrow::Result<AuditSummary> Audit(const std::string& output, const AuditOptions& options,
                                   const AuditHooks& hooks = {});
 
-// Two rows of features, a < b.
+// Two rows of features.
 struct NearPair {
   uint32_t a = 0;
   uint32_t b = 0;
@@ -105,13 +105,19 @@ struct NearPair {
   bool operator==(const NearPair&) const = default;
 };
 
-// All pairs of rows whose cosine is at least `least`, above 0 and at most 1, in order: those that
-// comparing each with each gives. A row of zeros is near none.
+// All pairs of rows a < b whose cosine is at least `least`, above 0 and at most 1, in order: those
+// that comparing each with each gives. A row of zeros is near none.
 // rows: n x dimensions, finite, row-major. Memory: some 500 bytes a row, 10 KiB a dimension, for a
 // sample of the rows, up to 100 MiB for its covariance, and the pairs.
 // `hooks`: as above, stage "compare".
 // Errors: Invalid; Cancelled.
 arrow::Result<std::vector<NearPair>> NearPairs(std::span<const float> rows, int dimensions,
+                                               double least, int threads = 0,
+                                               const AuditHooks& hooks = {}, Cpu cpu = Cpu::kBest);
+
+// The same of a row a of `rows` and a row b of `others`, with the same cosines.
+arrow::Result<std::vector<NearPair>> NearPairs(std::span<const float> rows,
+                                               std::span<const float> others, int dimensions,
                                                double least, int threads = 0,
                                                const AuditHooks& hooks = {}, Cpu cpu = Cpu::kBest);
 

@@ -53,14 +53,17 @@ def audit(
         )
 
 
-def near_pairs(features: Any, cosine: float, *, threads: int = 0) -> pa.Table:
+def near_pairs(features: Any, cosine: float, others: Any = None, *, threads: int = 0) -> pa.Table:
     """All pairs of rows whose cosine is at least `cosine`, as comparing each with each gives them.
 
     `features`: a matrix of float32, or an Arrow array of lists of them, such as the column of a
     run. Columns: a and b, the numbers of the rows (uint32, a < b), and cosine (float64); in their
-    order. A row of zeros is near none. Memory beside the features: some 500 bytes a row, 10 KiB a
-    dimension, up to 100 MiB for a covariance, and the pairs.
+    order. With `others`, as `features`, a is a row of `features` and b one of `others`. A row of
+    zeros is near none. Memory beside the features: some 500 bytes a row, 10 KiB a dimension, up to
+    100 MiB for a covariance, and the pairs.
 
     Raises ValueError for a cosine not in (0, 1] and features that are not finite.
     """
-    return _core.near_pairs(_inputs.vectors(features, "features"), cosine, threads)
+    rows = _inputs.vectors(features, "features")
+    among = None if others is None else _inputs.vectors(others, "others")
+    return _core.near_pairs(rows, cosine, among, threads)

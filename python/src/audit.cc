@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -104,18 +105,27 @@ void BindAudit(nb::module_& module) {
 
   module.def(
       "near_pairs",
-      [](nb::handle features, double cosine, int threads) {
+      [](nb::handle features, double cosine, nb::handle others, int threads) {
         const Rows rows(features);
+        std::optional<Rows> second;
+        if (!others.is_none()) second.emplace(others);
+        const int dimensions = std::max({1, rows.dimensions(), second ? second->dimensions() : 0});
+        if (second && rows.count() > 0 && second->count() > 0 &&
+            rows.dimensions() != second->dimensions()) {
+          throw nb::value_error("others: the vectors differ in length from the features");
+        }
         CallHooks hooks{nb::none()};
         const AuditHooks heard = AuditHooksOf(hooks);
         arrow::Result<std::shared_ptr<arrow::RecordBatch>> table;
         {
           const nb::gil_scoped_release release;
-          std::vector<float> copy;
+          std::vector<float> copy, copy_of_others;
           const std::span<const float> all = OnePiece(rows, &copy);
           const auto find = [&]() -> arrow::Result<std::shared_ptr<arrow::RecordBatch>> {
-            ARROW_ASSIGN_OR_RAISE(const auto pairs, NearPairs(all, std::max(1, rows.dimensions()),
-                                                              cosine, threads, heard));
+            ARROW_ASSIGN_OR_RAISE(const auto pairs,
+                                  second ? NearPairs(all, OnePiece(*second, &copy_of_others),
+                                                     dimensions, cosine, threads, heard)
+                                         : NearPairs(all, dimensions, cosine, threads, heard));
             return TableOf(pairs);
           };
           table = find();
@@ -123,7 +133,7 @@ void BindAudit(nb::module_& module) {
         hooks.Rethrow();
         return ExportTable(ValueOf(std::move(table)));
       },
-      nb::arg("features"), nb::arg("cosine"), nb::arg("threads"));
+      nb::arg("features"), nb::arg("cosine"), nb::arg("others").none(), nb::arg("threads"));
 }
 
 }  // namespace pomona::python

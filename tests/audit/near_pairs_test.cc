@@ -52,6 +52,14 @@ std::vector<NearPair> EachWithEach(const std::vector<float>& rows, double least,
   return pairs;
 }
 
+std::vector<double> Norms(const std::vector<float>& rows) {
+  std::vector<double> norms;
+  for (size_t at = 0; at < rows.size(); at += kWidth) {
+    norms.push_back(audit::Dot(&rows[at], &rows[at], kWidth));
+  }
+  return norms;
+}
+
 TEST(NearPairsTest, AreThoseOfComparingEachWithEach) {
   const std::vector<float> rows = Rows(400);
   size_t before = 0;
@@ -63,6 +71,34 @@ TEST(NearPairsTest, AreThoseOfComparingEachWithEach) {
       EXPECT_EQ(*NearPairs(rows, kWidth, least, threads), expected) << least;
     }
   }
+}
+
+// Also where one is much longer, and of rows with themselves: each pair in both orders, and each row.
+TEST(NearPairsTest, OfTwoSetsAreThoseOfComparingEachWithEach) {
+  const std::vector<float> all = Rows(400);
+  for (const size_t first : {1, 130, 399}) {
+    const std::span rows = std::span(all).first(first * kWidth);
+    const std::span others = std::span(all).subspan(first * kWidth);
+    for (const double least : {1.0, 0.98, 0.5}) {
+      std::vector<NearPair> expected;
+      for (const NearPair& pair : EachWithEach(all, least)) {
+        if (pair.a >= first || pair.b < first) continue;
+        expected.push_back({pair.a, pair.b - static_cast<uint32_t>(first), pair.cosine});
+      }
+      EXPECT_TRUE(first != 130 || !expected.empty()) << least;
+      for (const int threads : {1, 2}) {
+        EXPECT_EQ(*NearPairs(rows, others, kWidth, least, threads), expected) << first << least;
+      }
+    }
+  }
+  const auto once = *NearPairs(all, kWidth, 0.98), both = *NearPairs(all, all, kWidth, 0.98);
+  std::vector<NearPair> expected;
+  for (const NearPair& pair : both) {
+    if (pair.a < pair.b) expected.push_back(pair);
+  }
+  EXPECT_EQ(expected, once);
+  const auto zeros = static_cast<size_t>(std::ranges::count(Norms(all), 0.0));
+  EXPECT_EQ(both.size(), 2 * once.size() + 400 - zeros);
 }
 
 // At the very cosine of a pair, and just above it.
@@ -107,6 +143,8 @@ TEST(NearPairsTest, RowsOfZerosAreNearNone) {
 TEST(NearPairsTest, FewRowsAndRowsOfOneNumber) {
   EXPECT_TRUE(NearPairs({}, kWidth, 0.5)->empty());
   EXPECT_TRUE(NearPairs(Rows(1), kWidth, 0.5)->empty());
+  EXPECT_TRUE(NearPairs({}, Rows(9), kWidth, 0.5)->empty());
+  EXPECT_TRUE(NearPairs(Rows(9), std::span<const float>(), kWidth, 0.5)->empty());
   const std::vector<float> numbers = {1, -1, 2, 0};
   EXPECT_EQ(*NearPairs(numbers, 1, 0.5), (std::vector<NearPair>{{0, 2, 1.0}}));
 }
@@ -120,7 +158,11 @@ TEST(NearPairsTest, RefusesWhatCannotWork) {
   EXPECT_TRUE(NearPairs(rows, 0, 0.9).status().IsInvalid());
   rows[3 * kWidth + 5] = std::numeric_limits<float>::infinity();
   const std::string message = NearPairs(rows, kWidth, 0.9).status().message();
-  EXPECT_NE(message.find("row 3"), std::string::npos) << message;
+  EXPECT_EQ(message.find("row 3"), 0) << message;
+  const std::vector<float> good = Rows(2);
+  EXPECT_TRUE(NearPairs(good, std::span(good).first(kWidth + 1), kWidth, 0.9).status().IsInvalid());
+  const std::string of_others = NearPairs(good, rows, kWidth, 0.9).status().message();
+  EXPECT_EQ(of_others.find("others: row 3"), 0) << of_others;
 }
 
 }  // namespace

@@ -256,6 +256,31 @@ def test_pairs_of_arrow_and_of_nothing():
         pomona.near_pairs(rows, 1.5)
 
 
+def test_pairs_of_two_sets(fruits):
+    """Every other row with those between."""
+    rows = features_of(fruits)
+    pairs = pomona.near_pairs(rows[::2], 0.98, rows[1::2])
+    unit = unit_rows(rows)
+    expected = np.transpose((unit[::2] @ unit[1::2].T >= 0.98).nonzero())
+    assert len(expected) > 100
+    found = np.stack([pairs["a"].to_numpy(), pairs["b"].to_numpy()], axis=1)
+    np.testing.assert_array_equal(found, expected)
+    cosine = {(p["a"], p["b"]): p["cosine"] for p in pomona.near_pairs(rows, 0.98).to_pylist()}
+    for pair in pairs.to_pylist():
+        first, second = sorted((2 * pair["a"], 2 * pair["b"] + 1))
+        assert pair["cosine"] == cosine[first, second]
+
+
+def test_two_sets_that_do_not_fit():
+    rows = np.eye(3, dtype=np.float32)
+    assert pomona.near_pairs(rows, 0.9, []).num_rows == 0
+    assert pomona.near_pairs([], 0.9, rows).num_rows == 0
+    with pytest.raises(ValueError, match="others: the vectors differ in length"):
+        pomona.near_pairs(rows, 0.9, rows[:, :2])
+    with pytest.raises(ValueError, match="others: row 1 holds NaN"):
+        pomona.near_pairs(rows, 0.9, [[1, 0, 0], [np.nan, 0, 0]])
+
+
 def run_and_audit(program, tree, output, *options):
     return subprocess.run(
         [program, "run", tree, output, "--pca-components", "5", "--run-id", RUN_ID, *options],
