@@ -46,10 +46,9 @@ from . import PCA, Extractor, Moments, __version__, _core
 from ._core import max_file_bytes, vector_text
 from ._options import DEFAULTS
 from ._spark_executor import classic_context, in_worker
+from ._spark_vectors import lists, packed
 
 __all__ = ["extract_features", "fit_pca", "plain_path", "read_images", "transform"]
-
-_FLOAT_BYTES = pa.scalar(4, pa.int32())
 
 # How feature vectors stand in a DataFrame.
 _VECTORS = {"list": "array<float>", "binary": "binary"}
@@ -398,33 +397,6 @@ def _extract(
             yield _with_features(part, packed(part["features"])) if as_bytes else part
 
 
-def packed(lists):
-    """The vectors as their bytes."""
-    offsets = pc.multiply(lists.offsets, _FLOAT_BYTES)
-    buffers = [None, offsets.buffers()[1], lists.values.buffers()[1]]
-    return pc.if_else(
-        lists.is_valid(), pa.Array.from_buffers(pa.binary(), len(lists), buffers), None
-    )
-
-
-def _lists(vectors):
-    """The vectors as lists, whichever way they came."""
-    if pa.types.is_large_binary(vectors.type):  # spark.sql.execution.arrow.useLargeVarTypes
-        vectors = vectors.cast(pa.binary())
-    if not pa.types.is_binary(vectors.type):
-        return vectors
-    if pc.any(pc.not_equal(pc.bit_wise_and(pc.binary_length(vectors), 3), 0)).as_py():
-        raise ValueError("binary vectors hold float32: their lengths are multiples of 4 bytes")
-    _, offsets, values = vectors.buffers()
-    offsets = pa.Array.from_buffers(
-        pa.int32(), len(vectors) + 1, [None, offsets], offset=vectors.offset
-    )
-    values = pa.Array.from_buffers(
-        pa.float32(), values.size // _FLOAT_BYTES.as_py(), [None, values]
-    )
-    return pa.ListArray.from_arrays(pc.divide(offsets, _FLOAT_BYTES), values)
-
-
 @in_worker
 def _moments(batches):
     moments = None
@@ -439,7 +411,7 @@ def _moments(batches):
 def _gathered(batches):
     chunks, rows = [], 0
     for batch in batches:
-        chunks.append(_lists(batch.column(0).drop_null()))
+        chunks.append(lists(batch.column(0).drop_null()))
         rows += len(chunks[-1])
         if rows >= _MOMENTS_ROWS:
             yield pa.concat_arrays(chunks)
@@ -475,7 +447,7 @@ def _project_batches(batches, names, pca, features, output, text):
 
 def _transformed(pca, vectors):
     """Their projections, null where they are null."""
-    projected = pca.transform(_lists(vectors.drop_null()))
+    projected = pca.transform(lists(vectors.drop_null()))
     if vectors.null_count == 0:
         return projected
     valid = vectors.is_valid()
@@ -486,7 +458,7 @@ def _transformed(pca, vectors):
 @in_worker
 def _to_text(batches):
     for batch in batches:
-        text = vector_text(_lists(batch["features"]))
+        text = vector_text(lists(batch["features"]))
         yield pa.record_batch(
             {"path": batch["path"], "label": batch["label"], "features_string": text}
         )
@@ -495,7 +467,7 @@ def _to_text(batches):
 @in_worker
 def _to_lists(batches):
     for batch in batches:
-        yield _with_features(batch, _lists(batch["features"]))
+        yield _with_features(batch, lists(batch["features"]))
 
 
 def _with_features(batch, vectors):
