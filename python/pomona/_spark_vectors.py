@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -31,3 +32,23 @@ def lists(vectors):
         pa.float32(), values.size // _FLOAT_BYTES.as_py(), [None, values]
     )
     return pa.ListArray.from_arrays(pc.divide(offsets, _FLOAT_BYTES), values)
+
+
+def matrix(vectors, width=None):
+    """The vectors, one at least, as rows of float32; `width`: the numbers that each has to have."""
+    rows = lists(vectors)
+    lengths = pc.list_value_length(rows).to_numpy()
+    if (lengths != (width or lengths[0])).any():
+        raise ValueError("the vectors differ in length")
+    if lengths[0] == 0:
+        raise ValueError("the vectors hold no numbers")
+    with np.errstate(over="ignore"):  # what lies beyond float32 becomes an infinity
+        values = rows.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+    return values.reshape(len(rows), lengths[0])
+
+
+def packed_rows(matrix):
+    """The rows of a matrix of float32 as their bytes."""
+    count, width = matrix.shape
+    offsets = np.arange(count + 1, dtype=np.int32) * np.int32(width)
+    return packed(pa.ListArray.from_arrays(offsets, matrix.ravel()))

@@ -1,7 +1,8 @@
 """Features and PCA on Spark: the same C++ core in every Python worker.
 
-`extract_features`, `fit_pca` and `transform` work on DataFrames; `pomona.spark_job` makes the whole
-job of them. Rows never come to the driver. PySpark 3.5 and 4.
+`extract_features`, `fit_pca`, `transform` and `near_pairs` work on DataFrames; `pomona.spark_job`
+makes the whole job of the first three. Rows never come to the driver, but for a sample that
+`near_pairs` takes. PySpark 3.5 and 4.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ try:
     from pyspark.sql.types import (
         ArrayType,
         BinaryType,
+        BooleanType,
         DataType,
         DoubleType,
+        LongType,
         NumericType,
         StringType,
         StructType,
@@ -42,13 +45,20 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
-from . import PCA, Extractor, Moments, __version__, _core
+from . import PCA, Extractor, Moments, __version__, _core, _spark_pairs
 from ._core import max_file_bytes, vector_text
 from ._options import DEFAULTS
 from ._spark_executor import classic_context, in_worker
 from ._spark_vectors import lists, packed
 
-__all__ = ["extract_features", "fit_pca", "plain_path", "read_images", "transform"]
+__all__ = [
+    "extract_features",
+    "fit_pca",
+    "near_pairs",
+    "plain_path",
+    "read_images",
+    "transform",
+]
 
 # How feature vectors stand in a DataFrame.
 _VECTORS = {"list": "array<float>", "binary": "binary"}
@@ -245,8 +255,7 @@ def merged_moments(df: DataFrame, features: str = "features") -> Moments:
     classic_context(df.sparkSession, "fit_pca")
     # Not as DataFrames from here on: Arrow would bring a worker all that it merges (6.5 MB each of
     # 1,280 features) in one message, an RDD one after the other.
-    exact = features in df.columns  # else it may be a field of one
-    vectors = df.select(F.col(_quoted(features)) if exact else features).toDF("vectors")
+    vectors = df.select(_column(df, features)).toDF("vectors")
     _check_vectors(vectors.schema["vectors"].dataType, features)
     vectors = _without_mllib(vectors, "vectors")
     parts = vectors.mapInArrow(_moments, "moments binary").rdd
@@ -334,6 +343,67 @@ def project(
     return numbered.mapInArrow(project, schema)
 
 
+def near_pairs(
+    rows: DataFrame, cosine: float, *, id: str = "path", features: str = "features"
+) -> DataFrame:
+    """All pairs of rows whose features' cosine is at least `cosine`, above 0 and at most 1: those,
+    and the cosines, that `pomona.near_pairs` gives for the same features.
+
+    Returns a, b, cosine: the ids of two rows, a before b as Spark orders them, in no order. Rows
+    without features (rejects, skips) and rows of zeros are in no pair.
+
+    Takes three passes over the rows, here and now, and a fourth for the result, so persist them:
+    one counts them and their ids, one samples some thousands of rows, by which the driver cuts all
+    into blocks of neighbours, and one tells how far these reach. Then a task compares the rows of
+    two blocks, and Spark sends each row to all blocks that have rows near it.
+
+    Raises ValueError where two rows have the same id, or one has none.
+    """
+    cosine = float(cosine)
+    if not 0 < cosine <= 1:
+        raise ValueError(f"cosine: above 0 and up to 1, not {cosine}")
+    vectors = rows.select(_column(rows, id), _column(rows, features)).toDF("id", "vector")
+    _check_vectors(vectors.schema["vector"].dataType, features)
+    vectors = _without_mllib(vectors, "vector").where("vector IS NOT NULL")
+    count, ids = vectors.agg(F.count("*"), F.count_distinct("id")).first()
+    if ids != count:
+        raise ValueError(
+            f"{count} rows have {ids} ids in the column {id}: each needs one of its own"
+        )
+    kind = vectors.schema["id"].dataType
+    schema = StructType().add("a", kind).add("b", kind).add("cosine", DoubleType())
+    if count < 2:
+        return rows.sparkSession.createDataFrame([], schema)
+
+    # By the ids, so that the same rows are taken whichever way they are partitioned.
+    hashed = F.xxhash64("id")
+    share = min(1, _spark_pairs.SAMPLE_ROWS / count)
+    sample = vectors.where(F.pmod(hashed, F.lit(1 << 40)) < int(share * (1 << 40)))
+    some = [row[0] for row in sample.mapInArrow(_spark_pairs.sampled, "vector binary").collect()]
+    cuts = _spark_pairs.Cuts(some, count)
+
+    box_schema = _spark_pairs.BOX_SCHEMA
+    boxes = (
+        vectors.mapInArrow(functools.partial(_spark_pairs.boxes, cuts=cuts), box_schema)
+        .repartition("block")
+        .mapInArrow(_spark_pairs.merged_boxes, box_schema)
+        .collect()
+    )
+    pairs = _spark_pairs.Pairs(cuts, map(_spark_pairs.box_of, boxes), cosine)
+
+    given = functools.partial(_spark_pairs.given_to_pairs, cuts=cuts, pairs=pairs)
+    given_schema = StructType().add("low", LongType()).add("high", LongType())
+    given_schema.add("is_high", BooleanType()).add("id", kind).add("vector", BinaryType())
+    found = (
+        vectors.withColumn("hash", hashed)
+        .mapInArrow(given, given_schema)
+        .repartition("low", "high")
+        .sortWithinPartitions("low", "high", "is_high")
+        .mapInArrow(functools.partial(_spark_pairs.compared, cosine=cosine), schema)
+    )
+    return found.select(F.least("a", "b").alias("a"), F.greatest("a", "b").alias("b"), "cosine")
+
+
 def _check_vectors(kind: DataType, name: str) -> None:
     numbers = isinstance(kind, ArrayType) and isinstance(kind.elementType, NumericType)
     if not (numbers or isinstance(kind, BinaryType | VectorUDT)):
@@ -347,6 +417,11 @@ def _without_mllib(df: DataFrame, features: str) -> DataFrame:
     column = F.col(_quoted(features))
     arrays = F.when(column.isNotNull(), vector_to_array(column, "float32"))  # which takes no null
     return df.withColumn(features, arrays)
+
+
+def _column(df: DataFrame, name: str) -> Column:
+    """A column, or a field of one."""
+    return F.col(_quoted(name) if name in df.columns else name)
 
 
 def _quoted(name: str) -> str:
