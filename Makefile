@@ -52,7 +52,7 @@ $(error This clone was built as $(MOVED_FROM) and lies elsewhere now: call `make
 endif
 endif
 
-.PHONY: deps build wheel run bench screenshots test test-programs test-unit test-tools test-fresh test-jpeg3 test-long arm64 wheel-arm64 fuzz test-sanitizers lint tidy format clean
+.PHONY: deps build wheel run bench screenshots test test-programs test-unit test-tools test-fresh test-jpeg3 test-avx512 test-long arm64 wheel-arm64 fuzz test-sanitizers lint tidy format clean
 .DELETE_ON_ERROR:
 
 deps: $(BUILD)/.packages $(VENV)/.sdk
@@ -410,6 +410,10 @@ test-jpeg3: build $(VENV)/.test
 	$(WITH_JPEG3) $(BUILD)/tests/decode/decode_test --gtest_brief=1
 	$(WITH_JPEG3) $(PYTEST)/python/test_pixels.py tests/python/test_tiff.py
 
+# On a CPU of the machine's own where it has AVX-512, else on an emulated one.
+test-avx512: test-programs
+	grep -q avx512f /proc/cpuinfo || tests/avx512.sh $(BUILD)
+
 test-long: build arm64 $(ARM64)/.package $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $(CLEANVISION)/.created $(BROWSER)/.package \
   $(SPARK_ENGINES) $(SERVERS)/s3a-3.5.classpath $(SERVERS)/s3a-4.1.classpath $(SERVERS)/versitygw $(RECIPES)/.created \
   $(RECIPES_LONG)/.created $(ATLAS)/.created $(TORCH)/.created $(TIMM)/.created $(SERVERS)/parquet_go \
@@ -421,6 +425,7 @@ test-long: build arm64 $(ARM64)/.package $(VENV)/.test $(EMR_VENV)/.package $(EN
 	$(EMR_TEST) -m long
 	$(BROWSER)/bin/python -m pytest -q -rs tests/browser -m long
 	@$(MAKE) --no-print-directory test-jpeg3
+	@$(MAKE) --no-print-directory test-avx512
 	@$(MAKE) --no-print-directory test-fresh
 
 # Fuzzing of each reader of foreign bytes, FUZZ_SECONDS a target; what it finds stays in $(FUZZ)/fuzz.
