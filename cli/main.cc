@@ -83,6 +83,8 @@ int Main(int argc, char** argv) {
   OpenStandardStreams();
   // Whoever reads our output may leave; the outputs of a run must not suffer.
   std::signal(SIGPIPE, SIG_IGN);
+  // A limit of file size is to be an error as a full disk is.
+  std::signal(SIGXFSZ, SIG_IGN);
   int code = Execute(argc, argv);
   const arrow::Status printed = FlushOutput();
   if (!printed.ok()) {

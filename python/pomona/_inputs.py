@@ -61,10 +61,21 @@ def is_pillow(data: Any) -> bool:
 def _pixels(image: Any) -> Any:
     if not is_pillow(image):
         return image
+    if 0 in image.size:
+        return b""
     try:
         return numpy.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError):  # opened, but its file is damaged
-        return getattr(image, "filename", "") or b""
+    except (OSError, SyntaxError, ValueError):  # opened, but its file is damaged: ours to judge
+        return getattr(image, "filename", "") or _file_of(image)
+
+
+def _file_of(image: Any) -> bytes:
+    """The bytes that an image was opened from, if they are still there."""
+    try:
+        image.fp.seek(0)
+        return image.fp.read()
+    except (AttributeError, OSError, ValueError):
+        return b""
 
 
 def arrow(data: Any, name: str) -> pa.Array | pa.ChunkedArray | None:

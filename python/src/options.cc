@@ -31,21 +31,30 @@ const RunOptionSpec& FindSpec(const std::string& name) {
   throw nb::type_error(("there is no option '" + name + "'").c_str());
 }
 
-std::string TextOf(nb::handle value) {
-  if (value.is(Py_True)) return "true";
-  if (value.is(Py_False)) return "false";
-  const bool is_path = nb::isinstance<nb::bytes>(value) || nb::hasattr(value, "__fspath__");
-  return Path::Of(is_path ? nb::borrow(value) : nb::str(value));
+bool IsPath(nb::handle value) {
+  return nb::isinstance<nb::bytes>(value) || nb::hasattr(value, "__fspath__");
 }
 
-bool IsSequence(nb::handle value) {
-  return nb::isinstance<nb::list>(value) || nb::isinstance<nb::tuple>(value);
+std::string TextOf(nb::handle value) {
+  const std::string type = nb::type_name(value.type()).c_str();
+  if (value.is(Py_True) || value.is(Py_False) || type == "numpy.bool" || type == "numpy.bool_") {
+    return PyObject_IsTrue(value.ptr()) == 1 ? "true" : "false";
+  }
+  return Path::Of(IsPath(value) ? nb::borrow(value) : nb::str(value));
+}
+
+bool HoldsSeveral(nb::handle value) {
+  return nb::hasattr(value, "__iter__") && !nb::isinstance<nb::str>(value) && !IsPath(value);
 }
 
 void Set(const RunOptionSpec& spec, nb::handle value, RunOptions* options) {
   if (value.is_none()) return;
-  if (!IsSequence(value)) {
-    ThrowIfFailed(spec.set(options, TextOf(value)));
+  if (!HoldsSeveral(value)) {
+    const std::string text = TextOf(value);
+    if (spec.kind == RunOptionSpec::Kind::kFlag && text != "true" && text != "false") {
+      throw nb::value_error((PythonName(spec) + " '" + text + "': expected True or False").c_str());
+    }
+    ThrowIfFailed(spec.set(options, text));
   } else if (spec.kind == RunOptionSpec::Kind::kList) {
     for (nb::handle element : value) ThrowIfFailed(spec.set(options, TextOf(element)));
   } else {

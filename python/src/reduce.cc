@@ -166,7 +166,13 @@ nb::object Transform(const PcaModel& self, nb::handle data) {
 
 void BindReduce(nb::module_& module) {
   nb::class_<Moments>(module, "Moments", "What pomona.Moments is made of.")
-      .def(nb::init<int>(), nb::arg("n_features"))
+      .def(
+          "__init__",
+          [](Moments* self, int n_features) {
+            if (n_features < 1) throw nb::value_error("n_features: at least 1 is expected");
+            new (self) Moments(n_features);
+          },
+          nb::arg("n_features"))
       .def("_add", [](Moments& self, nb::handle rows) { AddRows(&self, Rows(rows)); })
       .def("_merge",
            [](Moments& self, const Moments& other) {

@@ -290,8 +290,11 @@ arrow::Result<SplitRule> ParseSplitRule(std::string_view text) {
     return arrow::Status::Invalid("split: '", text,
                                   "': expected GLOB=NAME, such as 'holdout/*=test'");
   }
-  ARROW_ASSIGN_OR_RAISE(Glob glob, Glob::Parse(text.substr(0, sign)));
-  return SplitRule{std::move(glob), std::string(text.substr(sign + 1))};
+  arrow::Result<Glob> glob = Glob::Parse(text.substr(0, sign));
+  if (!glob.ok()) {
+    return arrow::Status::Invalid("split: '", text, "': ", glob.status().message());
+  }
+  return SplitRule{*std::move(glob), std::string(text.substr(sign + 1))};
 }
 
 std::string SplitOf(std::string_view relative_path, const std::vector<SplitRule>& rules) {

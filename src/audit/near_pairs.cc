@@ -4,6 +4,7 @@
 #include <tuple>
 #include <utility>
 
+#include "check_threads.h"
 #include "cosines.h"
 #include "guarded.h"
 #include "kernels.h"
@@ -140,6 +141,7 @@ arrow::Result<std::vector<NearPair>> CheckAndFind(std::span<const float> rows, O
                                                   int dimensions, double least, int threads,
                                                   const AuditHooks& hooks, Cpu cpu) {
   ARROW_RETURN_NOT_OK(ResolveCpu(cpu).status());
+  ARROW_RETURN_NOT_OK(CheckThreads(threads));
   if (!(least > 0 && least <= 1)) {
     return arrow::Status::Invalid("near: a cosine above 0 and up to 1, not ", least);
   }

@@ -649,7 +649,9 @@ int64_t Job::SpaceNeeded() const {
   }
   const int64_t fragments = items / in_.options.fragment_items + 1;
   const int64_t moments = features * features / 2 * int64_t{sizeof(double)};
-  return items * features * number + fragments * moments;
+  constexpr int64_t kModelsAndReport = 6 << 20;
+  // One more: the sum of all.
+  return items * features * number + (fragments + 1) * moments + kModelsAndReport;
 }
 
 // What others have extracted is told by them.

@@ -76,10 +76,11 @@ arrow::Result<std::string> OutputOf(const std::string& command, std::chrono::mil
   std::string shell = "sh", option = "-c", text = command;
   char* const arguments[] = {shell.data(), option.data(), text.data(), nullptr};
   pid_t child = 0;
-  // We ignore SIGPIPE, which a shell's pipes rely on.
+  // We ignore these; a shell's pipes rely on the first.
   sigset_t defaults;
   sigemptyset(&defaults);
   sigaddset(&defaults, SIGPIPE);
+  sigaddset(&defaults, SIGXFSZ);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setsigdefault(&attributes, &defaults);

@@ -41,7 +41,9 @@ arrow::Status DeleteAudit(const std::string& output, const std::string& run_id, 
                           CancelToken cancel) {
   ARROW_ASSIGN_OR_RAISE(const auto audits, OpenAudits(output, s3, cancel));
   ARROW_RETURN_NOT_OK(audits->Lock(cancel));
-  const arrow::Status removed = audits->Remove(run_id);
+  // What an audit that was killed had made holds paths and labels of its run.
+  arrow::Status removed = audits->Clear(/*fresh=*/true);
+  if (removed.ok()) removed = audits->Remove(run_id);
   audits->Abandon();
   return removed;
 }
@@ -60,9 +62,11 @@ arrow::Status DeleteRun(const std::string& output, const std::string& run_id, co
   // Before the lock, which makes the folder where there is none.
   ARROW_RETURN_NOT_OK(Find(opened->published(), run_id));
   ARROW_ASSIGN_OR_RAISE(const PublishedRun audit, FindRun(opened->published().Audits(), run_id));
+  ARROW_ASSIGN_OR_RAISE(const bool unfinished_audit,
+                        opened->published().Audits().Exists(std::string(kWorkFolder)));
   ARROW_RETURN_NOT_OK(opened->Lock(cancel));
   arrow::Status removed;
-  if (audit.files > 0) removed = DeleteAudit(output, run_id, s3, cancel);
+  if (audit.files > 0 || unfinished_audit) removed = DeleteAudit(output, run_id, s3, cancel);
   if (removed.ok()) {
     // First, so that no card is ever of a run that is gone; none is better.
     if (!RefreshCard(*opened, run_id).ok()) (void)UpdateCard(*opened, "");

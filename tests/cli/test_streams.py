@@ -67,7 +67,7 @@ def test_output_that_is_lost_is_a_failure(commands, tmp_path):
 def test_output_that_is_cut_in_the_middle_is_a_failure(pomona, sample_tree, tmp_path):
     """A limit of file size stands for a disk that is full after some lines."""
     report = tmp_path / "report"
-    job = 'trap "" XFSZ; ulimit -f 8; "$POMONA" check --json "$TREE" > "$REPORT"'
+    job = 'ulimit -f 8; "$POMONA" check --json "$TREE" > "$REPORT"'
     finished = shell(job, POMONA=pomona, TREE=sample_tree, REPORT=report)
     assert finished.returncode == 1
     assert "cannot write to standard output: File too large" in finished.stderr

@@ -199,11 +199,12 @@ def test_the_program_says_what_it_found(pomona, planted):
     page.unlink()
     verified = subprocess.run([pomona, "verify", output], capture_output=True, check=False)
     assert verified.returncode == 0, verified.stdout
-    mistaken = subprocess.run(
-        [pomona, "audit", output, "--split", "train"], capture_output=True, text=True, check=False
-    )
-    assert mistaken.returncode == 2
-    assert "GLOB=NAME" in mistaken.stderr
+    for rule, cause in {"train": "expected GLOB=NAME", "[=x": "its [ is not closed"}.items():
+        mistaken = subprocess.run(
+            [pomona, "audit", output, "--split", rule], capture_output=True, text=True, check=False
+        )
+        assert mistaken.returncode == 2
+        assert f"pomona: split: '{rule}': {cause}" in mistaken.stderr
 
 
 def test_the_program_says_what_tells_nothing(pomona, run, sample_tree):
@@ -254,6 +255,8 @@ def test_pairs_of_arrow_and_of_nothing():
     assert pomona.near_pairs(np.zeros((0, 4), np.float32), 0.9).num_rows == 0
     with pytest.raises(ValueError, match="cosine"):
         pomona.near_pairs(rows, 1.5)
+    with pytest.raises(ValueError, match="threads"):
+        pomona.near_pairs(rows, 0.9, threads=-1)
 
 
 def test_pairs_of_two_sets(fruits):

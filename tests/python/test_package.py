@@ -1,6 +1,7 @@
 """The package: its numbers against the program's and other libraries', its manners."""
 
 import inspect
+import io
 import json
 import pathlib
 import pickle
@@ -102,6 +103,18 @@ def test_a_bad_image_is_a_row(extractor, paths, tmp_path):
     assert len(extractor.extract([])) == 0
 
 
+def test_a_bad_pillow_image_is_a_row(extractor, paths):
+    content = paths[0].read_bytes()
+    images = [
+        Image.open(io.BytesIO(content[:900])),
+        Image.new("RGB", (0, 5)),
+        Image.open(io.BytesIO(content)),
+    ]
+    table = extractor.extract(images)
+    assert table["verdict"].to_pylist() == ["reject", "reject", "ok"]
+    assert table["reason"].to_pylist() == ["truncated", "empty", None]
+
+
 @pytest.mark.parametrize(
     "images",
     [[3], [np.zeros((4, 4))], [np.zeros((4, 4), np.uint8)], pa.array([1]), pa.array([["x"]]), 3],
@@ -193,6 +206,8 @@ def test_moments_merge(table):
     assert pomona.Moments.from_bytes(merged.to_bytes()).to_bytes() == merged.to_bytes()
     with pytest.raises(ValueError, match="different numbers of features"):
         pomona.Moments(10).merge(merged)
+    with pytest.raises(ValueError, match="n_features"):
+        pomona.Moments(-1)
 
 
 def test_run_is_the_program(sample_tree, sample_run, tmp_path):
@@ -223,6 +238,22 @@ def test_run_is_the_program(sample_tree, sample_run, tmp_path):
         lines[0],
     )
     assert lines[1:] == ["listed 120 = 120 rows + 0 rejects + 0 skips"]
+
+
+@pytest.mark.parametrize("several", [list, set, iter, np.array, pa.array])
+def test_globs_in_anything_that_holds_several(sample_tree, several):
+    labels = sorted(path.name for path in sample_tree.rglob("*") if path.is_dir())
+    globs = [f"**/{label}/*" for label in labels if label != labels[-1]]
+    summary = pomona.check(sample_tree, exclude=several(globs))
+    assert 0 < summary.listed < 120
+    assert summary.listed == pomona.check(sample_tree, include=f"**/{labels[-1]}/*").listed
+
+
+def test_flags_are_true_or_false(sample_tree, tmp_path):
+    summary = pomona.run(sample_tree, tmp_path, pca_components=2, center=np.True_, report="none")
+    assert summary.rows == 120
+    with pytest.raises(ValueError, match="center '1': expected True or False"):
+        pomona.run(sample_tree, tmp_path, center=1)
 
 
 def test_a_summary_has_every_field():

@@ -199,6 +199,15 @@ def test_delete(output, tmp_path):
     assert not (copied / "_pomona").exists()
 
 
+def test_delete_takes_what_a_killed_audit_left(output, tmp_path):
+    copied = shutil.copytree(output, tmp_path / "copy")
+    staged = copied / "audit/_pomona/publish/audit/neighbours"
+    staged.mkdir(parents=True)
+    (staged / "part").write_text("paths and labels")
+    package.delete(copied, "csv")
+    assert not (copied / "audit").exists()
+
+
 class Page(html.parser.HTMLParser):
     """Sees that what is opened is closed; keeps elements, their attributes and the text."""
 
