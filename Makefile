@@ -407,12 +407,12 @@ test-jpeg3: build $(VENV)/.test
 	mkdir -p $(JPEG3)
 	ln -sf $(abspath $(VENV))/lib/python3*/site-packages/pillow.libs/libjpeg-*.so.62* $(JPEG3)/libjpeg.so.62
 	$(WITH_JPEG3) $(PROGRAM) version | grep 'libjpeg-turbo 3'
-	$(WITH_JPEG3) $(BUILD)/tests/decode/decode_test --gtest_brief=1
+	export $(WITH_JPEG3); $(call ctest,$(BUILD),--tests-regex '^(Decode|OutsideData)')
 	$(WITH_JPEG3) $(PYTEST)/python/test_pixels.py tests/python/test_tiff.py
 
-# On a CPU of the machine's own where it has AVX-512, else on an emulated one.
+# For machines without AVX-512; on others `make test` tests it.
 test-avx512: test-programs
-	grep -q avx512f /proc/cpuinfo || tests/avx512.sh $(BUILD)
+	tests/avx512.sh $(BUILD)
 
 test-long: build arm64 $(ARM64)/.package $(VENV)/.test $(EMR_VENV)/.package $(ENCODERS)/.created $(CLEANVISION)/.created $(BROWSER)/.package \
   $(SPARK_ENGINES) $(SERVERS)/s3a-3.5.classpath $(SERVERS)/s3a-4.1.classpath $(SERVERS)/versitygw $(RECIPES)/.created \
@@ -425,7 +425,7 @@ test-long: build arm64 $(ARM64)/.package $(VENV)/.test $(EMR_VENV)/.package $(EN
 	$(EMR_TEST) -m long
 	$(BROWSER)/bin/python -m pytest -q -rs tests/browser -m long
 	@$(MAKE) --no-print-directory test-jpeg3
-	@$(MAKE) --no-print-directory test-avx512
+	grep -q avx512bw /proc/cpuinfo || $(MAKE) --no-print-directory test-avx512
 	@$(MAKE) --no-print-directory test-fresh
 
 # Fuzzing of each reader of foreign bytes, FUZZ_SECONDS a target; what it finds stays in $(FUZZ)/fuzz.

@@ -15,7 +15,7 @@ tests=(
 "$(dirname "$0")/../tools/install_packages.sh" \
   bochs bochs-term bochsbios xorriso isolinux syslinux-common busybox-static cpio
 folder=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$folder"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$folder"' EXIT
 cd "$folder"
 
 mkdir kernel && cd kernel

@@ -31,7 +31,7 @@ _COMPONENTS = 30
 # ones have more neighbours, to which their rows have to be sent.
 _BLOCK_ROWS = 4096
 
-# Of the sample there are at least so many in a block.
+# What holds fewer than twice as many of the sample is not cut.
 _LEAST_SAMPLED = 8
 
 # What the numbers of a short vector may be off by. NumPy's last bits depend on the CPU and on what
@@ -156,7 +156,7 @@ class Pairs:
             self._least[block], self._most[block] = least, most
             self._parts[block] = -(-rows // (2 * _BLOCK_ROWS))
         self._first = np.cumsum(self._parts) - self._parts
-        self._reach = 2 - 2 * cosine + 10 * _MARGIN
+        self._reach = 2 - 2 * cosine + 100 * _MARGIN
         each = range(cuts.blocks)
         self._near = np.array([self._reached(self._least, self._most, block) for block in each])
 

@@ -110,7 +110,7 @@ void BindAudit(nb::module_& module) {
         std::optional<Rows> second;
         if (!others.is_none()) second.emplace(others);
         const int dimensions = std::max({1, rows.dimensions(), second ? second->dimensions() : 0});
-        if (second && rows.count() > 0 && second->count() > 0 &&
+        if (second && rows.dimensions() > 0 && second->dimensions() > 0 &&
             rows.dimensions() != second->dimensions()) {
           throw nb::value_error("others: the vectors differ in length from the features");
         }

@@ -36,11 +36,17 @@ bool IsPath(nb::handle value) {
 }
 
 std::string TextOf(nb::handle value) {
-  const std::string type = nb::type_name(value.type()).c_str();
-  if (value.is(Py_True) || value.is(Py_False) || type == "numpy.bool" || type == "numpy.bool_") {
-    return PyObject_IsTrue(value.ptr()) == 1 ? "true" : "false";
-  }
+  if (value.is(Py_True)) return "true";
+  if (value.is(Py_False)) return "false";
   return Path::Of(IsPath(value) ? nb::borrow(value) : nb::str(value));
+}
+
+// True and False, also NumPy's.
+std::string FlagOf(const RunOptionSpec& spec, nb::handle value) {
+  std::string text = TextOf(value);
+  if (text == "True" || text == "False") text[0] = static_cast<char>(text[0] - 'A' + 'a');
+  if (text == "true" || text == "false") return text;
+  throw nb::value_error((PythonName(spec) + " '" + text + "': expected True or False").c_str());
 }
 
 bool HoldsSeveral(nb::handle value) {
@@ -49,12 +55,14 @@ bool HoldsSeveral(nb::handle value) {
 
 void Set(const RunOptionSpec& spec, nb::handle value, RunOptions* options) {
   if (value.is_none()) return;
-  if (!HoldsSeveral(value)) {
-    const std::string text = TextOf(value);
-    if (spec.kind == RunOptionSpec::Kind::kFlag && text != "true" && text != "false") {
-      throw nb::value_error((PythonName(spec) + " '" + text + "': expected True or False").c_str());
-    }
-    ThrowIfFailed(spec.set(options, text));
+  if (nb::hasattr(value, "__next__")) {
+    // It would be empty where the options are read once more.
+    throw nb::type_error((PythonName(spec) + ": a list is expected, not an iterator").c_str());
+  }
+  if (spec.kind == RunOptionSpec::Kind::kFlag) {
+    ThrowIfFailed(spec.set(options, FlagOf(spec, value)));
+  } else if (!HoldsSeveral(value)) {
+    ThrowIfFailed(spec.set(options, TextOf(value)));
   } else if (spec.kind == RunOptionSpec::Kind::kList) {
     for (nb::handle element : value) ThrowIfFailed(spec.set(options, TextOf(element)));
   } else {

@@ -235,7 +235,7 @@ std::variant<TiffLayout, Reject> ReadTiffLayout(const TiffDirectory& directory,
   // Of lossless data of fewer bits libjpeg-turbo 3.1 gives a byte for each sample, and libtiff hands it rows
   // in which they are packed: too short ones.
   if (layout.compression == COMPRESSION_JPEG && !AllAre(layout.bits, 8)) {
-    return Unsupported("JPEG data of " + std::to_string(layout.bits[0]) + " bits a sample");
+    return Unsupported("JPEG data of other than 8 bits a sample");
   }
   const std::vector<uint64_t> extra = directory.Numbers(TIFFTAG_EXTRASAMPLES, kMaxSamples);
   const std::vector<uint64_t> formats = directory.Numbers(TIFFTAG_SAMPLEFORMAT, kMaxSamples);

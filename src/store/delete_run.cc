@@ -5,6 +5,7 @@
 #include "layout.h"
 #include "output.h"
 #include "pomona/published_output.h"
+#include "pomona/refusal.h"
 #include "run_files.h"
 
 namespace pomona {
@@ -67,6 +68,8 @@ arrow::Status DeleteRun(const std::string& output, const std::string& run_id, co
   ARROW_RETURN_NOT_OK(opened->Lock(cancel));
   arrow::Status removed;
   if (audit.files > 0 || unfinished_audit) removed = DeleteAudit(output, run_id, s3, cancel);
+  // Another run is being audited, and this one has no audit.
+  if (audit.files == 0 && RefusalOf(removed) == RunRefusal::kOutputBusy) removed = {};
   if (removed.ok()) {
     // First, so that no card is ever of a run that is gone; none is better.
     if (!RefreshCard(*opened, run_id).ok()) (void)UpdateCard(*opened, "");

@@ -280,6 +280,8 @@ def test_two_sets_that_do_not_fit():
     assert pomona.near_pairs([], 0.9, rows).num_rows == 0
     with pytest.raises(ValueError, match="others: the vectors differ in length"):
         pomona.near_pairs(rows, 0.9, rows[:, :2])
+    with pytest.raises(ValueError, match="others: the vectors differ in length"):
+        pomona.near_pairs(np.zeros((0, 5), np.float32), 0.9, rows)
     with pytest.raises(ValueError, match="others: row 1 holds NaN"):
         pomona.near_pairs(rows, 0.9, [[1, 0, 0], [np.nan, 0, 0]])
 
