@@ -242,7 +242,7 @@ def test_run_is_the_program(sample_tree, sample_run, tmp_path):
 
 @pytest.mark.parametrize("several", [list, set, np.array, pa.array])
 def test_globs_in_anything_that_holds_several(sample_tree, several):
-    folders = {path.parent.relative_to(sample_tree) for path in sample_tree.rglob("*.jpg")}
+    folders = {path.parent.name for path in sample_tree.rglob("*.jpg")}
     last, *others = (f"{folder}/*" for folder in sorted(folders, reverse=True))
     summary = pomona.check(sample_tree, exclude=several(others))
     assert 0 < summary.listed < 120
