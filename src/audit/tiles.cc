@@ -68,60 +68,62 @@ Tiles::Tiles(std::span<const float> vectors, size_t dimensions)
 void Tiles::Grow(std::span<const float> vectors, size_t first_tile, size_t end_tile) {
   const size_t node = nodes_.size();
   nodes_.push_back({static_cast<uint32_t>(first_tile), static_cast<uint32_t>(end_tile)});
+  Measure(vectors, node);
   if (nodes_[node].is_tile()) {
     node_of_[first_tile] = static_cast<uint32_t>(node);
-    Fill(vectors, first_tile, box(node));
+    Fill(vectors, first_tile);
     return;
   }
-  const size_t middle = Cut(vectors, first_tile, end_tile);
+  const size_t middle = Cut(vectors, node);
   Grow(vectors, first_tile, middle);
   nodes_[node].second_half = static_cast<uint32_t>(nodes_.size());
   Grow(vectors, middle, end_tile);
-  const float *const first = box(node + 1), *const second = box(nodes_[node].second_half);
-  for (size_t d = 0; d < dimensions_; ++d) box(node)[d] = std::min(first[d], second[d]);
-  for (size_t d = dimensions_; d < 2 * dimensions_; ++d)
-    box(node)[d] = std::max(first[d], second[d]);
 }
 
-// Parts the rows of tiles by the dimension in which they spread most. Returns the second half's first
-// tile.
-size_t Tiles::Cut(std::span<const float> vectors, size_t first_tile, size_t end_tile) {
-  const size_t first = first_tile * kTile, last = std::min(end_tile * kTile, count_);
-  std::vector<float> least(dimensions_, std::numeric_limits<float>::max());
-  std::vector<float> most(dimensions_, std::numeric_limits<float>::lowest());
-  for (size_t i = first; i < last; ++i) {
-    const float* const vector = vectors.data() + rows_[i] * dimensions_;
+std::span<uint32_t> Tiles::RowsOf(const Node& node) {
+  const size_t first = node.first_tile * kTile, last = std::min(node.end_tile * kTile, count_);
+  return std::span(rows_).subspan(first, last - first);
+}
+
+// Finds the box of a node.
+void Tiles::Measure(std::span<const float> vectors, size_t node) {
+  float *const least = box(node), *const most = least + dimensions_;
+  std::fill_n(least, dimensions_, std::numeric_limits<float>::max());
+  std::fill_n(most, dimensions_, std::numeric_limits<float>::lowest());
+  for (const uint32_t row : RowsOf(nodes_[node])) {
+    const float* const vector = vectors.data() + row * dimensions_;
     for (size_t d = 0; d < dimensions_; ++d) {
       least[d] = std::min(least[d], vector[d]);
       most[d] = std::max(most[d], vector[d]);
     }
   }
+}
+
+// Parts the rows of a node by the dimension in which they spread most. Returns the second half's first
+// tile.
+size_t Tiles::Cut(std::span<const float> vectors, size_t node) {
+  const float *const least = box(node), *const most = least + dimensions_;
   size_t widest = 0;
   for (size_t d = 1; d < dimensions_; ++d) {
     if (most[d] - least[d] > most[widest] - least[widest]) widest = d;
   }
-  const size_t middle_tile = first_tile + (end_tile - first_tile) / 2;
-  const auto at = [&](size_t i) { return rows_.begin() + static_cast<ptrdiff_t>(i); };
-  std::nth_element(at(first), at(middle_tile * kTile), at(last), [&](uint32_t a, uint32_t b) {
+  const size_t first_tile = nodes_[node].first_tile;
+  const size_t first_half = (nodes_[node].end_tile - first_tile) / 2;
+  const std::span<uint32_t> rows = RowsOf(nodes_[node]);
+  const auto middle = rows.begin() + static_cast<ptrdiff_t>(first_half * kTile);
+  std::nth_element(rows.begin(), middle, rows.end(), [&](uint32_t a, uint32_t b) {
     const float left = vectors[a * dimensions_ + widest], right = vectors[b * dimensions_ + widest];
     return std::tie(left, a) < std::tie(right, b);
   });
-  return middle_tile;
+  return first_tile + first_half;
 }
 
-void Tiles::Fill(std::span<const float> vectors, size_t tile, float* box) {
+void Tiles::Fill(std::span<const float> vectors, size_t tile) {
   float* const target = vectors_.get() + tile * dimensions_ * kTile;
-  float *const least = box, *const most = box + dimensions_;
   std::fill_n(target, dimensions_ * kTile, 0.0F);
-  std::fill_n(least, dimensions_, std::numeric_limits<float>::max());
-  std::fill_n(most, dimensions_, std::numeric_limits<float>::lowest());
   for (size_t place = 0; place < filled(tile); ++place) {
     const float* const vector = vectors.data() + row(tile, place) * dimensions_;
-    for (size_t d = 0; d < dimensions_; ++d) {
-      target[d * kTile + place] = vector[d];
-      least[d] = std::min(least[d], vector[d]);
-      most[d] = std::max(most[d], vector[d]);
-    }
+    for (size_t d = 0; d < dimensions_; ++d) target[d * kTile + place] = vector[d];
   }
 }
 

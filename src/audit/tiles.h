@@ -58,8 +58,10 @@ class Tiles {
 
  private:
   void Grow(std::span<const float> vectors, size_t first_tile, size_t end_tile);
-  size_t Cut(std::span<const float> vectors, size_t first_tile, size_t end_tile);
-  void Fill(std::span<const float> vectors, size_t tile, float* box);
+  std::span<uint32_t> RowsOf(const Node& node);
+  void Measure(std::span<const float> vectors, size_t node);
+  size_t Cut(std::span<const float> vectors, size_t node);
+  void Fill(std::span<const float> vectors, size_t tile);
 
   // Of a node: the least value in each dimension, then the largest.
   float* box(size_t node) { return boxes_.data() + node * 2 * dimensions_; }

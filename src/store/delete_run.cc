@@ -62,9 +62,9 @@ arrow::Status DeleteRun(const std::string& output, const std::string& run_id, co
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Output> opened, OpenOutput(output, s3, cancel));
   // Before the lock, which makes the folder where there is none.
   ARROW_RETURN_NOT_OK(Find(opened->published(), run_id));
-  ARROW_ASSIGN_OR_RAISE(const PublishedRun audit, FindRun(opened->published().Audits(), run_id));
-  ARROW_ASSIGN_OR_RAISE(const bool unfinished_audit,
-                        opened->published().Audits().Exists(std::string(kWorkFolder)));
+  const PublishedFiles audits = opened->published().Audits();
+  ARROW_ASSIGN_OR_RAISE(const PublishedRun audit, FindRun(audits, run_id));
+  ARROW_ASSIGN_OR_RAISE(const bool unfinished_audit, audits.Exists(std::string(kWorkFolder)));
   ARROW_RETURN_NOT_OK(opened->Lock(cancel));
   arrow::Status removed;
   if (audit.files > 0 || unfinished_audit) removed = DeleteAudit(output, run_id, s3, cancel);

@@ -44,6 +44,23 @@ float Product(const std::vector<float>& vectors, size_t a, size_t b) {
 
 using Pairs = std::multiset<std::pair<uint32_t, uint32_t>>;
 
+// What ForEachPair() hands over; sees that each thread has a number, and that all tiles are told of.
+Pairs PairsOf(const Tiles& of, const Tiles& among, float least, int threads) {
+  Pairs found;
+  std::mutex mutex;
+  int64_t done = 0;
+  const auto use = [&](uint32_t a, uint32_t b, int thread) {
+    const std::lock_guard lock(mutex);
+    EXPECT_LT(thread, threads);
+    found.emplace(a, b);
+    return arrow::Status::OK();
+  };
+  const auto poll = [&](int64_t tiles_done) { done = tiles_done; };
+  EXPECT_TRUE(ForEachPair(of, among, least, threads, {}, use, poll).ok());
+  EXPECT_EQ(done, static_cast<int64_t>(of.size()));
+  return found;
+}
+
 TEST(TilesTest, HoldEachRowOnce) {
   for (const size_t count : {size_t{1}, kTile - 1, kTile, kTile + 1, size_t{1000}}) {
     const Tiles tiles(Vectors(count), kDimensions);
@@ -90,21 +107,7 @@ TEST(TilesTest, PairsAreThoseOfComparingEachWithEach) {
       }
     }
     for (const int threads : {1, 3}) {
-      Pairs found;
-      std::mutex mutex;
-      int64_t done = 0;
-      ASSERT_TRUE(ForEachPair(
-                      tiles, tiles, least, threads, {},
-                      [&](uint32_t a, uint32_t b, int thread) {
-                        const std::lock_guard lock(mutex);
-                        EXPECT_LT(thread, threads);
-                        found.emplace(a, b);
-                        return arrow::Status::OK();
-                      },
-                      [&](int64_t tiles_done) { done = tiles_done; })
-                      .ok());
-      EXPECT_EQ(found, expected) << least;
-      EXPECT_EQ(done, static_cast<int64_t>(tiles.size()));
+      EXPECT_EQ(PairsOf(tiles, tiles, least, threads), expected) << least;
     }
   }
 }
@@ -120,20 +123,7 @@ TEST(TilesTest, PairsOfTwoAreThoseOfComparingEachWithEach) {
         if (Product(vectors, a, b) >= least) expected.emplace(a, b);
       }
     }
-    Pairs found;
-    std::mutex mutex;
-    int64_t done = 0;
-    ASSERT_TRUE(ForEachPair(
-                    of, among, least, 2, {},
-                    [&](uint32_t a, uint32_t b, int) {
-                      const std::lock_guard lock(mutex);
-                      found.emplace(a, b);
-                      return arrow::Status::OK();
-                    },
-                    [&](int64_t tiles_done) { done = tiles_done; })
-                    .ok());
-    EXPECT_EQ(found, expected) << least;
-    EXPECT_EQ(done, static_cast<int64_t>(of.size()));
+    EXPECT_EQ(PairsOf(of, among, least, 2), expected) << least;
   }
 }
 
